@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/export.hpp>
+#include <commonbuf/result.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace commonbuf {
+
+/// Where one constraint comes from: which device said so, in answer to which call.
+struct Origin {
+    std::string constraint; ///< the member of Constraints, for example "stride_align"
+    std::uint64_t value = 0;
+    std::string device; ///< for example "v4l2:/dev/video0:capture"
+    std::string call;   ///< for example "VIDIOC_TRY_FMT"
+
+    friend bool operator==(const Origin&, const Origin&) = default;
+    friend auto operator<=>(const Origin&, const Origin&) = default;
+};
+
+/// What a use asks of the layout and the memory. The defaults ask for nothing.
+///
+/// Strides are those of the first plane, in bytes.
+struct COMMONBUF_API Constraints {
+    std::uint32_t stride_align = 1; ///< strides are multiples of it
+    std::uint32_t min_stride = 0;
+    std::uint32_t max_stride = std::numeric_limits<std::uint32_t>::max();
+    std::uint32_t height_align = 1; ///< rows, padding included, are multiples of it
+    std::uint64_t size_align = 1;   ///< each memory's bytes are a multiple of it
+    bool contiguous = false;        ///< no scattered memory
+
+    /// Sorted, without duplicates; add_origin() keeps it so.
+    std::vector<Origin> origins;
+
+    void add_origin(Origin origin);
+
+    friend bool operator==(const Constraints&, const Constraints&) = default;
+};
+
+/// What satisfies both: never looser than either.
+///
+/// Pure; commutative, associative and idempotent. Errors: incompatible (no stride
+/// can satisfy both), invalid_argument (an alignment of 0, or a least common
+/// multiple that overflows). Both name the origins.
+COMMONBUF_API Result<Constraints> merge(const Constraints& a, const Constraints& b);
+
+/// The smallest stride that is at least `wanted` and satisfies the constraints.
+/// Errors: incompatible, with the numbers.
+COMMONBUF_API Result<std::uint32_t> fit_stride(const Constraints& constraints, std::uint64_t wanted);
+
+} // namespace commonbuf

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/export.hpp>
+#include <commonbuf/format.hpp>
+#include <commonbuf/result.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace commonbuf {
+
+/// Where one plane lies.
+struct Plane {
+    std::uint32_t memory = 0; ///< which of the buffer's memories holds it
+    std::uint32_t stride = 0; ///< bytes from one row to the next
+    std::uint64_t offset = 0; ///< bytes from the start of that memory
+    std::uint64_t size = 0;   ///< bytes from the plane's first byte to the end of its last row
+
+    friend bool operator==(const Plane&, const Plane&) = default;
+};
+
+/// Where every pixel of an image lies: the value that all devices must agree on.
+struct COMMONBUF_API Layout {
+    Format format;
+    Modifier modifier = linear;
+    std::uint32_t width = 0;  ///< pixels
+    std::uint32_t height = 0; ///< pixels
+    std::uint32_t plane_count = 0;
+    std::uint32_t memory_count = 0;
+    std::array<Plane, max_planes> planes{};
+    std::array<std::uint64_t, max_planes> memory_sizes{}; ///< bytes that each memory needs
+
+    std::span<const Plane> used_planes() const { return {planes.data(), plane_count}; }
+    std::span<const std::uint64_t> used_memories() const { return {memory_sizes.data(), memory_count}; }
+
+    /// The bytes of all memories together.
+    std::uint64_t total_size() const noexcept;
+
+    friend bool operator==(const Layout&, const Layout&) = default;
+};
+
+/// "XR24 1280x720 LINEAR, stride 5120, 3686400 bytes".
+COMMONBUF_API std::string to_string(const Layout& layout);
+
+/// How the planes of a format are spread over memories.
+enum class Memories : std::uint8_t {
+    single,    ///< all planes one after the other in one memory
+    per_plane, ///< each plane at the start of a memory of its own
+};
+
+/// The image that is wanted.
+struct Request {
+    Format format;
+    std::uint32_t width = 0;  ///< pixels
+    std::uint32_t height = 0; ///< pixels
+    std::uint32_t count = 1;  ///< how many buffers there will be at once
+    /// Room in front of the pixels and behind them, for example for the lines that a
+    /// sensor puts around its image: rows of the first plane's stride, in its memory.
+    std::uint32_t lines_before = 0;
+    std::uint32_t lines_after = 0;
+};
+
+/// The least bytes from one row to the next of a plane, for an image of `width` pixels.
+/// Subsampling rounds up. `plane` must be below the format's plane count.
+COMMONBUF_API std::uint64_t min_stride(const FormatInfo& format, std::size_t plane, std::uint32_t width) noexcept;
+
+/// The rows of a plane, for an image of `height` pixels. Subsampling rounds up.
+COMMONBUF_API std::uint32_t plane_rows(const FormatInfo& format, std::size_t plane, std::uint32_t height) noexcept;
+
+/// A linear layout whose first plane has `stride` bytes a row; the strides of the
+/// other planes follow by the rule of V4L2's contiguous formats: in proportion to
+/// their samples.
+///
+/// `rows` is the padded height in image rows, 0 for none. The request's lines_before
+/// move the first plane back by as many strides; its lines_after follow the last plane
+/// that lies in the first plane's memory, behind the padding. They are part of no plane.
+///
+/// Errors: unsupported (unknown or opaque format), invalid_argument (nothing to show, a
+/// stride below the least, one that the other planes cannot follow, or sizes that
+/// overflow 63 bits: file offsets are signed).
+COMMONBUF_API Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories,
+                                           std::uint32_t rows = 0);
+
+/// The layout of an opaque format, as a driver says it: one plane in one memory, with
+/// the implicit modifier, since nobody but the driver knows what lies where. `stride` may
+/// be 0 (compressed), and so may the request's width and height (metadata).
+///
+/// Errors: unsupported (a format that is not opaque), invalid_argument (no bytes, more
+/// than 63 bits can count, or room for lines, which has no meaning here).
+COMMONBUF_API Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::uint64_t size);
+
+/// The one door for layouts of unknown origin: every plane lies inside its memory,
+/// rows do not overlap, counts fit the format. All arithmetic is checked in 64 bits.
+///
+/// `actual_sizes` are the sizes of the dma-bufs behind the memories (lseek), or
+/// empty to check against the layout's own numbers. After success a caller may
+/// rely on offset + size of every plane lying within its memory, and on
+/// plane_count and memory_count being at most max_planes.
+///
+/// Checked for linear layouts and, as far as offsets go, for every other modifier and for
+/// opaque formats, which have one plane in one memory.
+/// Errors: invalid_argument with the plane and both sizes, unsupported (format).
+COMMONBUF_API Status check(const Layout& layout, std::span<const std::uint64_t> actual_sizes = {});
+
+} // namespace commonbuf

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/constraints.hpp>
+#include <commonbuf/content.hpp>
+#include <commonbuf/deadline.hpp>
+#include <commonbuf/export.hpp>
+#include <commonbuf/layout.hpp>
+#include <commonbuf/result.hpp>
+#include <commonbuf/verdict.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace commonbuf {
+
+class Buffer;
+
+/// What a use accepts for one requested image: one entry for each way in which
+/// the image may lie in memory.
+struct Support {
+    struct Entry {
+        Modifier modifier = linear;
+        Memories memories = Memories::single;
+        Constraints constraints;
+    };
+    std::vector<Entry> entries;
+};
+
+/// Trial imports into one device with one layout. The destructor puts the device
+/// back as it was.
+class COMMONBUF_API Trial {
+public:
+    virtual ~Trial();
+    Trial() = default;
+    Trial(const Trial&) = delete;
+    Trial& operator=(const Trial&) = delete;
+
+    /// Imports, and lets go again. One borrowed dma-buf for each memory of the
+    /// layout, each at least as large as the layout asks for.
+    virtual Verdict attempt(std::span<const int> memories) = 0;
+};
+
+/// What can be asked of one device about one intended access. Implement it to let
+/// commonbuf plan for a device that it does not know.
+///
+/// The allocator calls it from one thread at a time.
+class COMMONBUF_API Importer {
+public:
+    virtual ~Importer();
+    Importer() = default;
+    Importer(const Importer&) = delete;
+    Importer& operator=(const Importer&) = delete;
+
+    /// Unique and printable, for example "v4l2:/dev/video0:capture".
+    virtual const std::string& name() const noexcept = 0;
+
+    /// The ways in which this use accepts the image. Errors: unsupported (not this
+    /// format or size, naming what is), and what opening and asking may give.
+    virtual Result<Support> support(const Request& request) = 0;
+
+    /// What the device makes of a layout: the same with larger memories where it
+    /// pads, or why it refuses.
+    virtual Result<Layout> fit(const Layout& layout);
+
+    /// Errors: busy (another program owns the queue), device_lost, exhausted.
+    virtual Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) = 0;
+
+    /// Proof by content: lets the device really write or read `frames` images in these
+    /// buffers, one after the other, and compares what came of it with the same work in
+    /// the device's own memory (see Content). All buffers have one layout. A device that
+    /// streams elsewhere is left alone; what was set is put back, what was shown too.
+    ///
+    /// Without an override nothing is checked, and the answer says so. Errors: the
+    /// kernel's refusal to take a buffer or to stream, invalid_argument (no buffer),
+    /// timed_out, device_lost.
+    virtual Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
+};
+
+/// One device's intended access. A value: copies mean the same use.
+class COMMONBUF_API Use {
+public:
+    explicit Use(std::shared_ptr<Importer> importer) noexcept : importer_(std::move(importer)) {}
+
+    const std::string& name() const noexcept { return importer_->name(); }
+    Importer& importer() const noexcept { return *importer_; }
+
+private:
+    std::shared_ptr<Importer> importer_;
+};
+
+/// What the CPU does with the pixels.
+enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
+
+/// Access by this process's CPU through a mapping.
+COMMONBUF_API Use cpu(Access access);
+
+} // namespace commonbuf

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/buffer.hpp>
+#include <commonbuf/deadline.hpp>
+#include <commonbuf/export.hpp>
+#include <commonbuf/layout.hpp>
+#include <commonbuf/result.hpp>
+#include <commonbuf/unique_fd.hpp>
+#include <commonbuf/use.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Cameras, codecs and other devices behind the Video4Linux API (videodev2.h;
+/// Documentation/userspace-api/media/v4l in the kernel).
+namespace commonbuf::v4l2 {
+
+/// Which of a node's queues: frames out of the device, or into it.
+enum class Role : std::uint8_t { capture, output };
+
+/// "capture" or "output".
+COMMONBUF_API std::string_view to_string(Role role) noexcept;
+
+/// One /dev/videoN.
+struct NodeInfo {
+    std::string path;   ///< for example "/dev/video0"
+    std::string name;   ///< the kernel's name of the node, for example "vivid-000-vid-cap"
+    std::string driver; ///< empty when the node cannot be opened, as are the following
+    std::string card;
+    std::string bus;
+    bool capture = false;                       ///< has a video capture queue
+    bool output = false;                        ///< has a video output queue
+    bool memory_to_memory = false;              ///< both queues belong to each file handle
+    bool multiplanar = false;                   ///< speaks the multi-planar API
+    bool streaming = false;                     ///< has queues of buffers at all
+    std::vector<std::uint32_t> capture_formats; ///< V4L2 fourccs
+    std::vector<std::uint32_t> output_formats;  ///< V4L2 fourccs
+    std::optional<Error> obstacle;              ///< why it could not be asked
+};
+
+/// Every V4L2 video node, whether it can be opened or not.
+COMMONBUF_API std::vector<NodeInfo> nodes();
+
+class Queue;
+class Node; // the library's own
+
+/// One open V4L2 node. A handle: copies share the descriptor, which is closed with
+/// the last of them, its uses and its queues. Thread-safe.
+class COMMONBUF_API Device {
+public:
+    /// Opens a node by path ("/dev/video0") or by the kernel's name of it
+    /// ("@vivid-000-vid-cap").
+    ///
+    /// Errors: not_present, permission_denied (naming who would be let in),
+    /// invalid_argument (several nodes have the name; not a V4L2 node), busy.
+    static Result<Device> open(std::string_view target);
+
+    /// Uses a descriptor that the caller opened. Takes it, also when it fails.
+    static Result<Device> wrap(UniqueFd fd, std::string path);
+
+    const NodeInfo& info() const noexcept;
+
+    /// Borrowed; for VIDIOC_S_CTRL, poll() and the like.
+    int fd() const noexcept;
+
+    /// Frames come out of the device into the image.
+    Use capture() const;
+
+    /// The device reads frames from the image.
+    Use output() const;
+
+    /// Sets the format of a queue to a layout and makes `slots` buffer slots of
+    /// V4L2_MEMORY_DMABUF. The driver may make more; Queue::slots() says how many.
+    ///
+    /// Errors: busy (another file handle owns the queue), unsupported (no such
+    /// queue; the driver does not take this layout, with its own numbers),
+    /// exhausted, device_lost.
+    Result<Queue> open_queue(Role role, const Layout& layout, std::uint32_t slots) const;
+
+    explicit Device(std::shared_ptr<Node> node) noexcept : node_(std::move(node)) {}
+
+private:
+    std::shared_ptr<Node> node_;
+};
+
+/// A buffer that came back from the device.
+struct Frame {
+    Buffer buffer;
+    std::uint32_t sequence = 0;                         ///< counts frames, also those that were lost
+    std::chrono::nanoseconds timestamp{};               ///< the clock is the driver's, mostly CLOCK_MONOTONIC
+    std::array<std::uint32_t, max_planes> bytes_used{}; ///< of each memory
+};
+
+/// Buffer slots of one queue.
+///
+/// A buffer keeps the slot at which it was first queued, so that the kernel keeps
+/// its mapping; as long as there are no more buffers than slots, nothing is mapped
+/// twice. The queue holds a handle of every buffer in a slot. Use it from one
+/// thread at a time. The destructor stops streaming and frees the slots.
+class COMMONBUF_API Queue {
+public:
+    Queue(Queue&&) noexcept;
+    Queue& operator=(Queue&&) noexcept;
+    ~Queue();
+
+    std::uint32_t slots() const noexcept;
+
+    /// Pollable: readable (capture) or writable (output) when dequeue() has a frame.
+    int fd() const noexcept;
+
+    /// Gives a buffer to the device. V4L2 knows no fences: all work on the buffer
+    /// must be done. For output queues, `bytes_used` of each memory is what the
+    /// layout asks for.
+    ///
+    /// Errors: invalid_argument (it is queued already, or smaller than the layout
+    /// asks for), exhausted (every slot is with the device), device_lost, and the
+    /// kernel's refusal to import it.
+    Status queue(const Buffer& buffer);
+
+    /// VIDIOC_STREAMON. Errors: device_lost, kernel_failure (too few buffers queued).
+    Status start();
+
+    /// The next buffer that the device is done with.
+    ///
+    /// Errors: timed_out; device_lost (unplugged, or the frame carries
+    /// V4L2_BUF_FLAG_ERROR: then the buffer is back and can be queued again).
+    Result<Frame> dequeue(Deadline deadline);
+
+    /// The same without waiting; nothing when no frame is ready.
+    Result<std::optional<Frame>> try_dequeue();
+
+    /// VIDIOC_STREAMOFF: every buffer comes back at once, unfinished.
+    Status stop();
+
+private:
+    friend class Device;
+    struct State;
+    explicit Queue(std::unique_ptr<State> state) noexcept;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace commonbuf::v4l2

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/constraints.hpp>
+#include <commonbuf/export.hpp>
+#include <commonbuf/layout.hpp>
+#include <commonbuf/result.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace commonbuf {
+
+/// How much is known, from best to worst.
+enum class Outcome : std::uint8_t {
+    proved,    ///< the device took the memory and mapped it
+    accepted,  ///< the device took the descriptor; whether it can use the memory shows later
+    not_tried, ///< nothing is known; the reason says why
+    refused,   ///< a call failed
+};
+
+/// "proved", "accepted", "not-tried", "refused", as in JSON.
+COMMONBUF_API std::string_view to_string(Outcome outcome) noexcept;
+
+/// What is known of one heap for one use.
+struct Verdict {
+    Outcome outcome = Outcome::not_tried;
+    std::string stage;         ///< the call that decided, for example "VIDIOC_PREPARE_BUF"; may be empty
+    int sys_errno = 0;         ///< 0 where the call did not fail
+    std::string reason;        ///< a sentence for people
+    std::uint64_t needed = 0;  ///< bytes that the device asked for; 0 where sizes do not matter
+    std::uint64_t offered = 0; ///< bytes that the memory had
+};
+
+/// A verdict that a failed call gives.
+COMMONBUF_API Verdict refused(const Error& error, std::string stage);
+
+struct UseVerdict {
+    std::string use; ///< as the use names itself, for example "drm:/dev/dri/card0:scanout"
+    Verdict verdict;
+};
+
+enum class HeapKind : std::uint8_t {
+    dma_heap, ///< /dev/dma_heap/NAME
+    udmabuf,  ///< memfd pages through /dev/udmabuf
+    drm_dumb, ///< dumb buffers of a DRM device
+};
+
+/// "dma-heap", "udmabuf", "drm-dumb", as in JSON.
+COMMONBUF_API std::string_view to_string(HeapKind kind) noexcept;
+
+/// What is known of a heap without allocating from it.
+struct HeapInfo {
+    std::string name; ///< unique on this machine, for example "system"
+    HeapKind kind = HeapKind::dma_heap;
+    std::string path; ///< the device node
+
+    /// Small regions set aside for devices that need them. True for every dma-heap
+    /// but the kernel's documented `system`: an unknown region counts as scarce.
+    bool scarce = false;
+
+    /// The other name of the same region, where this name is a legacy duplicate.
+    std::string same_as;
+
+    /// What stands in the way of using it; empty for a heap that can be used.
+    std::optional<Error> obstacle;
+};
+
+/// What became of one heap in a plan.
+struct HeapVerdict {
+    HeapInfo heap;
+    Verdict verdict; ///< the worst of its uses, or what failed before any use
+    std::vector<UseVerdict> uses;
+};
+
+/// A layout that was considered before the chosen one, and who refused it.
+struct LayoutVerdict {
+    Layout layout;
+    std::string use;
+    Verdict verdict;
+};
+
+/// Everything behind a plan, or behind there being none.
+struct COMMONBUF_API Report {
+    Request request;
+    std::vector<std::string> uses;
+    std::optional<Layout> layout;         ///< the layout of the heap verdicts
+    Constraints constraints;              ///< merged over all uses
+    std::vector<HeapVerdict> heaps;       ///< in the order of the choice, best first
+    std::vector<LayoutVerdict> set_aside; ///< layouts that some use refused
+    std::vector<UseVerdict> not_served;   ///< uses that no layout at all serves
+
+    /// For people: a few lines, the chosen heap first.
+    std::string explain() const;
+};
+
+} // namespace commonbuf

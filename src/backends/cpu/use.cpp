@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "buffer_state.hpp"
+#include "content/compare.hpp"
+#include "os/os.hpp"
+
+#include <commonbuf/use.hpp>
+
+#include <linux/dma-buf.h>
+
+namespace commonbuf {
+namespace {
+
+/// Maps and brackets as a real access would.
+class CpuTrial final : public Trial {
+public:
+    explicit CpuTrial(Access access) : access_(access) {}
+
+    Verdict attempt(std::span<const int> memories) override
+    {
+        for (const int memory : memories) {
+            if (const auto error = touch(memory))
+                return refused(error->second, error->first);
+        }
+        Verdict verdict;
+        verdict.outcome = Outcome::proved;
+        verdict.stage = "DMA_BUF_IOCTL_SYNC";
+        verdict.reason = "mapped and bracketed";
+        return verdict;
+    }
+
+private:
+    std::optional<std::pair<const char*, Error>> touch(int memory) const
+    {
+        const auto size = os::size_of(memory);
+        if (!size)
+            return std::pair("lseek", size.error());
+        const auto mapping = os::Mapping::create(memory, *size, access_ != Access::read);
+        if (!mapping)
+            return std::pair("mmap", mapping.error());
+        std::uint64_t flags = access_ != Access::write ? DMA_BUF_SYNC_READ : 0U;
+        flags |= access_ != Access::read ? DMA_BUF_SYNC_WRITE : 0U;
+        for (const unsigned half : {unsigned{DMA_BUF_SYNC_START}, unsigned{DMA_BUF_SYNC_END}}) {
+            dma_buf_sync request{flags | half};
+            if (const int error = os::ioctl_again(memory, DMA_BUF_IOCTL_SYNC, &request); error != 0)
+                return std::pair("DMA_BUF_IOCTL_SYNC", os::failure(error, "DMA_BUF_IOCTL_SYNC"));
+        }
+        return std::nullopt;
+    }
+
+    Access access_;
+};
+
+class CpuImporter final : public Importer {
+public:
+    explicit CpuImporter(Access access) : access_(access)
+    {
+        switch (access) {
+        case Access::read: name_ = "cpu:read"; break;
+        case Access::write: name_ = "cpu:write"; break;
+        case Access::read_write: name_ = "cpu:rw"; break;
+        }
+    }
+
+    const std::string& name() const noexcept override { return name_; }
+
+    Result<Support> support(const Request&) override
+    {
+        Support all;
+        all.entries = {{linear, Memories::single, {}}, {linear, Memories::per_plane, {}}};
+        return all;
+    }
+
+    Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override { return std::make_unique<CpuTrial>(access_); }
+
+    /// Writes through one mapping and reads through another one.
+    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
+    {
+        if (buffers.empty() || frames == 0)
+            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+        Content content;
+        content.stage = "what was written through another mapping";
+        std::vector<Buffer> others;
+        for (const Buffer& buffer : buffers) {
+            auto other = map_again(buffer);
+            if (!other)
+                return fail(other.error());
+            others.push_back(std::move(*other));
+        }
+        for (std::uint32_t i = 0; i < frames; ++i) {
+            const std::size_t index = i % buffers.size();
+            if (const Status looked = write_and_read(buffers[index], others[index], i, deadline, content); !looked)
+                return fail(looked.error());
+        }
+        if (content.result == Sameness::not_checked)
+            content.result = Sameness::same;
+        return content;
+    }
+
+private:
+    /// The same memory as a buffer of its own, which has a mapping of its own.
+    static Result<Buffer> map_again(const Buffer& buffer)
+    {
+        std::vector<UniqueFd> memories;
+        for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i) {
+            auto memory = buffer.export_fd(i);
+            if (!memory)
+                return fail(memory.error());
+            memories.push_back(std::move(*memory));
+        }
+        return Buffer::wrap(buffer.layout(), std::move(memories));
+    }
+
+    static Status write_and_read(const Buffer& buffer, const Buffer& other, std::uint32_t frame, Deadline deadline,
+                                 Content& content)
+    {
+        content::Picture expected;
+        {
+            auto access = buffer.write(deadline);
+            if (!access)
+                return fail(access.error());
+            const content::View view{buffer.layout(), buffer.state().bytes()};
+            content::draw(view, frame);
+            expected = content::Picture(view);
+            if (Status ended = access->end(); !ended)
+                return ended;
+        }
+        auto access = other.read(deadline);
+        if (!access)
+            return fail(access.error());
+        const content::View view{other.layout(), other.state().bytes()};
+        const auto comparison = content::compare(expected, view);
+        if (comparison.first && !content.first) {
+            const auto guess = content::guess(expected, view, std::nullopt);
+            content.cause = guess.cause;
+            content.reason = guess.reason;
+        }
+        content::add(content, frame, comparison);
+        return access->end();
+    }
+
+    Access access_;
+    std::string name_;
+};
+
+} // namespace
+
+Use cpu(Access access) { return Use(std::make_shared<CpuImporter>(access)); }
+
+} // namespace commonbuf

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include "backends/drm/file.hpp"
+
+#include "os/drm_node.hpp"
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace commonbuf::drm {
+namespace {
+
+/// Every living File, so that one open file never gets two tables of handles.
+struct Registry {
+    std::mutex mutex;
+    std::vector<std::weak_ptr<File>> files;
+};
+
+Registry& registry()
+{
+    static Registry instance;
+    return instance;
+}
+
+/// Whether two descriptors are one open file. Where kcmp(2) is missing or forbidden,
+/// only the same number counts.
+bool same_file(int a, int b) { return a == b || os::kernel().kcmp_file(a, b) == 0; }
+
+} // namespace
+
+std::shared_ptr<File> File::find(int fd)
+{
+    Registry& known = registry();
+    const std::lock_guard lock(known.mutex);
+    for (const auto& weak : known.files) {
+        if (auto file = weak.lock(); file != nullptr && same_file(file->fd(), fd))
+            return file;
+    }
+    return nullptr;
+}
+
+Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
+{
+    NodeInfo info;
+    info.driver = os::drm_driver_name(fd.get());
+    if (info.driver.empty())
+        return fail(Category::invalid_argument, "DRM_IOCTL_VERSION on " + path, "this is no DRM node",
+                    "allocinfo devices lists those of this machine");
+    for (const os::DrmNode& node : os::drm_nodes()) {
+        if (node.path == path) {
+            info.name = node.device;
+            info.bus = node.bus;
+            info.render = node.render;
+            info.connectors = node.connectors;
+        }
+    }
+    const std::uint64_t prime = os::drm_capability(fd.get(), DRM_CAP_PRIME);
+    info.import = (prime & DRM_PRIME_CAP_IMPORT) != 0;
+    info.export_ = (prime & DRM_PRIME_CAP_EXPORT) != 0;
+    info.dumb_buffers = os::drm_capability(fd.get(), DRM_CAP_DUMB_BUFFER) != 0;
+    info.modifiers = os::drm_capability(fd.get(), DRM_CAP_ADDFB2_MODIFIERS) != 0;
+    drm_mode_card_res resources{};
+    info.modesetting = os::ioctl_again(fd.get(), DRM_IOCTL_MODE_GETRESOURCES, &resources) == 0;
+    info.path = std::move(path);
+
+    std::shared_ptr<File> file(new File(std::move(fd), std::move(info)));
+    Registry& known = registry();
+    const std::lock_guard lock(known.mutex);
+    std::erase_if(known.files, [](const auto& weak) { return weak.expired(); });
+    known.files.push_back(file);
+    return file;
+}
+
+File::~File() = default;
+
+std::string File::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }
+
+Result<std::uint32_t> File::import(int dma_buf)
+{
+    const std::lock_guard lock(mutex_);
+    drm_prime_handle request{};
+    request.fd = dma_buf;
+    if (const int error = ioctl(DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0)
+        return fail(os::failure(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not take this memory"));
+    ++counts_[request.handle];
+    return request.handle;
+}
+
+void File::release(std::uint32_t handle) noexcept
+{
+    const std::lock_guard lock(mutex_);
+    const auto entry = counts_.find(handle);
+    if (entry == counts_.end() || --entry->second > 0)
+        return;
+    counts_.erase(entry);
+    drm_gem_close request{};
+    request.handle = handle;
+    ioctl(DRM_IOCTL_GEM_CLOSE, &request);
+}
+
+Result<ScanoutSupport> File::scanout_support()
+{
+    const std::lock_guard lock(mutex_);
+    if (!scanout_) {
+        auto support = read_scanout_support(*this);
+        if (!support)
+            return fail(support.error());
+        scanout_ = std::move(*support);
+    }
+    return *scanout_;
+}
+
+} // namespace commonbuf::drm

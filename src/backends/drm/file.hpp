@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "os/os.hpp"
+
+#include <commonbuf/buffer.hpp>
+#include <commonbuf/drm.hpp>
+#include <commonbuf/layout.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace commonbuf::drm {
+
+/// A format as a plane lists it, with one modifier.
+struct FormatModifier {
+    Format format;
+    Modifier modifier;
+
+    friend bool operator==(const FormatModifier&, const FormatModifier&) = default;
+    friend auto operator<=>(const FormatModifier&, const FormatModifier&) = default;
+};
+
+/// What the planes of a device can show.
+struct ScanoutSupport {
+    std::vector<FormatModifier> formats; ///< sorted; without IN_FORMATS the modifier is implicit
+    std::uint32_t max_width = 0;
+    std::uint32_t max_height = 0;
+};
+
+/// One DRM file (an open of a node) and its table of GEM handles.
+///
+/// The kernel gives the same handle for every import of one dma-buf into one file and
+/// counts nothing: the first close ends it for all. So imports are counted here.
+class File {
+public:
+    static Result<std::shared_ptr<File>> create(UniqueFd fd, std::string path);
+    ~File();
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    /// A living File of the same open file, if there is one.
+    static std::shared_ptr<File> find(int fd);
+
+    int fd() const noexcept { return fd_.get(); }
+    const NodeInfo& info() const noexcept { return info_; }
+    std::string where(std::string_view call) const;
+    int ioctl(unsigned long request, void* argument) const noexcept
+    {
+        return os::ioctl_again(fd_.get(), request, argument);
+    }
+
+    /// The GEM handle of a dma-buf, counted. Errors: what the driver says of the memory.
+    Result<std::uint32_t> import(int dma_buf);
+
+    /// Gives one count back; the last one closes the handle.
+    void release(std::uint32_t handle) noexcept;
+
+    /// What its planes show; asked once. Errors: unsupported (no modesetting).
+    Result<ScanoutSupport> scanout_support();
+
+private:
+    File(UniqueFd fd, NodeInfo info) : fd_(std::move(fd)), info_(std::move(info)) {}
+
+    UniqueFd fd_;
+    NodeInfo info_;
+    std::mutex mutex_;
+    std::map<std::uint32_t, unsigned> counts_; ///< by GEM handle
+    std::optional<ScanoutSupport> scanout_;
+};
+
+/// Asks the planes for their formats (DRM_IOCTL_MODE_GETPLANE, IN_FORMATS).
+Result<ScanoutSupport> read_scanout_support(const File& file);
+
+/// A framebuffer and the handles behind it.
+class FramebufferObject {
+public:
+    /// Which call failed, for verdicts.
+    struct Failure {
+        std::string stage;
+        Error error;
+    };
+    static tl::expected<std::shared_ptr<FramebufferObject>, Failure>
+    create(std::shared_ptr<File> file, const Layout& layout, std::span<const int> memories);
+    ~FramebufferObject();
+    FramebufferObject(const FramebufferObject&) = delete;
+    FramebufferObject& operator=(const FramebufferObject&) = delete;
+
+    std::uint32_t id() const noexcept { return id_; }
+
+private:
+    explicit FramebufferObject(std::shared_ptr<File> file) noexcept : file_(std::move(file)) {}
+
+    std::shared_ptr<File> file_;
+    std::vector<std::uint32_t> handles_; ///< one for each memory
+    std::uint32_t id_ = 0;
+};
+
+/// The use of the device's planes.
+Use make_scanout(std::shared_ptr<File> file);
+
+} // namespace commonbuf::drm

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "backends/drm/file.hpp"
+#include "buffer_state.hpp"
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+
+#include <cerrno>
+#include <limits>
+
+namespace commonbuf::drm {
+
+tl::expected<std::shared_ptr<FramebufferObject>, FramebufferObject::Failure>
+FramebufferObject::create(std::shared_ptr<File> file, const Layout& layout, std::span<const int> memories)
+{
+    std::shared_ptr<FramebufferObject> object(new FramebufferObject(std::move(file)));
+    const File& drm = *object->file_;
+    for (const int memory : memories) {
+        const auto handle = object->file_->import(memory);
+        if (!handle)
+            return tl::unexpected(Failure{"DRM_IOCTL_PRIME_FD_TO_HANDLE", handle.error()});
+        object->handles_.push_back(*handle);
+    }
+
+    const std::string stage = "DRM_IOCTL_MODE_ADDFB2";
+    drm_mode_fb_cmd2 request{};
+    request.width = layout.width;
+    request.height = layout.height;
+    request.pixel_format = layout.format.fourcc;
+    for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
+        const Plane& plane = layout.planes[i];
+        if (plane.offset > std::numeric_limits<std::uint32_t>::max())
+            return tl::unexpected(Failure{
+                stage, fail(Category::unsupported, drm.where(stage),
+                            text::format("plane {} starts at {}, beyond the 32 bits that DRM has", i, plane.offset))
+                           .value()});
+        request.handles[i] = object->handles_[plane.memory];
+        request.pitches[i] = plane.stride;
+        request.offsets[i] = static_cast<std::uint32_t>(plane.offset);
+        if (drm.info().modifiers)
+            request.modifier[i] = layout.modifier.value;
+    }
+    if (drm.info().modifiers)
+        request.flags = DRM_MODE_FB_MODIFIERS;
+    if (const int error = drm.ioctl(DRM_IOCTL_MODE_ADDFB2, &request); error != 0) {
+        Error result = os::failure(error, drm.where(stage), "the driver does not show " + to_string(layout));
+        if (error == EINVAL)
+            result.category = Category::unsupported;
+        return tl::unexpected(Failure{stage, std::move(result)});
+    }
+    object->id_ = request.fb_id;
+    return object;
+}
+
+FramebufferObject::~FramebufferObject()
+{
+    if (id_ != 0)
+        file_->ioctl(DRM_IOCTL_MODE_RMFB, &id_);
+    for (const std::uint32_t handle : handles_)
+        file_->release(handle);
+}
+
+std::uint32_t Framebuffer::id() const noexcept { return object_->id(); }
+
+Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
+{
+    auto object =
+        buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
+            std::vector<int> memories;
+            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
+                memories.push_back(buffer.fd(i));
+            auto made = FramebufferObject::create(file_, buffer.layout(), memories);
+            if (!made)
+                return fail(std::move(made.error().error));
+            return std::move(*made);
+        });
+    if (!object)
+        return fail(object.error());
+    return Framebuffer(std::move(*object));
+}
+
+} // namespace commonbuf::drm

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+#include "backends/drm/stage.hpp"
+
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_fourcc.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace commonbuf::drm {
+
+/// DRM_IOCTL_MODE_ATOMIC wants its values in groups, one for each object.
+class Stage::Request {
+public:
+    /// A property that the object does not have is left out: the driver has no choice there.
+    void set(const Object& object, std::string_view name, std::uint64_t value)
+    {
+        const auto found = object.before.find(name);
+        if (found == object.before.end())
+            return;
+        if (objects_.empty() || objects_.back() != object.id) {
+            objects_.push_back(object.id);
+            counts_.push_back(0);
+        }
+        ++counts_.back();
+        properties_.push_back(found->second.id);
+        values_.push_back(value);
+    }
+
+    /// As the object was found.
+    void put_back(const Object& object, std::string_view name)
+    {
+        if (const auto found = object.before.find(name); found != object.before.end())
+            set(object, name, found->second.value);
+    }
+
+    int commit(const File& file, std::uint32_t flags)
+    {
+        drm_mode_atomic request{};
+        request.flags = flags;
+        request.count_objs = static_cast<std::uint32_t>(objects_.size());
+        request.objs_ptr = address(objects_);
+        request.count_props_ptr = address(counts_);
+        request.props_ptr = address(properties_);
+        request.prop_values_ptr = address(values_);
+        return file.ioctl(DRM_IOCTL_MODE_ATOMIC, &request);
+    }
+
+private:
+    std::vector<std::uint32_t> objects_;
+    std::vector<std::uint32_t> counts_;
+    std::vector<std::uint32_t> properties_;
+    std::vector<std::uint64_t> values_;
+};
+
+namespace {
+
+constexpr std::array<std::string_view, 10> plane_properties{"FB_ID", "CRTC_ID", "SRC_X",  "SRC_Y",  "SRC_W",
+                                                            "SRC_H", "CRTC_X",  "CRTC_Y", "CRTC_W", "CRTC_H"};
+
+std::uint64_t value_of(const Properties& properties, std::string_view name)
+{
+    const auto found = properties.find(name);
+    return found != properties.end() ? found->second.value : 0;
+}
+
+struct Connector {
+    drm_mode_get_connector info{};
+    std::vector<drm_mode_modeinfo> modes;
+    std::vector<std::uint32_t> encoders;
+};
+
+std::optional<Connector> get_connector(const File& file, std::uint32_t id)
+{
+    // The first call makes the driver look at the display and counts.
+    Connector connector;
+    connector.info.connector_id = id;
+    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &connector.info) != 0)
+        return std::nullopt;
+    connector.modes.resize(std::min(connector.info.count_modes, most_objects));
+    connector.encoders.resize(std::min(connector.info.count_encoders, most_objects));
+    drm_mode_get_connector again{};
+    again.connector_id = id;
+    again.count_modes = static_cast<std::uint32_t>(connector.modes.size());
+    again.modes_ptr = address(connector.modes);
+    again.count_encoders = static_cast<std::uint32_t>(connector.encoders.size());
+    again.encoders_ptr = address(connector.encoders);
+    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &again) != 0)
+        return std::nullopt;
+    connector.modes.resize(std::min<std::size_t>(connector.modes.size(), again.count_modes));
+    connector.encoders.resize(std::min<std::size_t>(connector.encoders.size(), again.count_encoders));
+    connector.info = again;
+    return connector;
+}
+
+/// A bit for each CRTC that some encoder of the connector can be driven by.
+std::uint32_t possible_crtcs(const File& file, const Connector& connector)
+{
+    std::uint32_t possible = 0;
+    for (const std::uint32_t id : connector.encoders) {
+        drm_mode_get_encoder encoder{};
+        encoder.encoder_id = id;
+        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
+            possible |= encoder.possible_crtcs;
+    }
+    return possible;
+}
+
+} // namespace
+
+Result<Stage> Stage::create(std::shared_ptr<File> file, Format format, std::uint32_t width, std::uint32_t height)
+{
+    Stage stage(std::move(file));
+    if (const Status chosen = stage.choose_display(width, height); !chosen)
+        return fail(chosen.error());
+    if (const Status chosen = stage.choose_plane(format); !chosen)
+        return fail(chosen.error());
+    stage.choose_writeback();
+    stage.shown_width_ = std::min(width, stage.mode_width());
+    stage.shown_height_ = std::min(height, stage.mode_height());
+    const auto blob = stage.make_blob(&stage.mode_, sizeof stage.mode_);
+    if (!blob)
+        return fail(blob.error());
+    stage.mode_blob_ = *blob;
+    return stage;
+}
+
+Result<std::uint32_t> Stage::make_blob(const void* data, std::size_t size) const
+{
+    drm_mode_create_blob request{};
+    request.data = reinterpret_cast<std::uintptr_t>(data);
+    request.length = static_cast<std::uint32_t>(size);
+    if (const int error = file_->ioctl(DRM_IOCTL_MODE_CREATEPROPBLOB, &request); error != 0)
+        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_CREATEPROPBLOB")));
+    return request.blob_id;
+}
+
+void Stage::choose_mode(const std::vector<drm_mode_modeinfo>& modes, std::uint32_t width, std::uint32_t height)
+{
+    const auto area = [](const drm_mode_modeinfo& mode) { return std::uint64_t{mode.hdisplay} * mode.vdisplay; };
+    const auto fits = [&](const drm_mode_modeinfo& mode) { return mode.hdisplay >= width && mode.vdisplay >= height; };
+    mode_ = *std::min_element(modes.begin(), modes.end(), [&](const auto& a, const auto& b) {
+        if (fits(a) != fits(b))
+            return fits(a);
+        if (area(a) != area(b))
+            return fits(a) ? area(a) < area(b) : area(a) > area(b);
+        return a.vrefresh > b.vrefresh;
+    });
+}
+
+/// No wire hangs on a virtual display: it takes the image's own size, at a high rate, and
+/// has nothing else to paint. Where it does not, the listed mode stays.
+void Stage::choose_free_mode(std::uint32_t width, std::uint32_t height)
+{
+    constexpr std::uint32_t largest = 8192;
+    constexpr unsigned blank = 32;
+    constexpr unsigned rate = 240;
+    if (width > largest || height > largest)
+        return;
+    drm_mode_modeinfo mode{};
+    mode.hdisplay = static_cast<__u16>(width);
+    mode.hsync_start = static_cast<__u16>(width + blank / 4);
+    mode.hsync_end = static_cast<__u16>(width + blank / 2);
+    mode.htotal = static_cast<__u16>(width + blank);
+    mode.vdisplay = static_cast<__u16>(height);
+    mode.vsync_start = static_cast<__u16>(height + blank / 4);
+    mode.vsync_end = static_cast<__u16>(height + blank / 2);
+    mode.vtotal = static_cast<__u16>(height + blank);
+    mode.vrefresh = rate;
+    mode.clock = std::uint32_t{mode.htotal} * mode.vtotal / 1000 * rate + rate; // kHz
+    mode.type = DRM_MODE_TYPE_USERDEF;
+    const auto blob = make_blob(&mode, sizeof mode);
+    if (!blob)
+        return;
+    Request request;
+    request.set(connector_, "CRTC_ID", crtc_.id);
+    request.set(crtc_, "MODE_ID", *blob);
+    request.set(crtc_, "ACTIVE", 1);
+    if (request.commit(*file_, DRM_MODE_ATOMIC_TEST_ONLY | DRM_MODE_ATOMIC_ALLOW_MODESET) == 0)
+        mode_ = mode;
+    drm_mode_destroy_blob destroy{*blob};
+    file_->ioctl(DRM_IOCTL_MODE_DESTROYPROPBLOB, &destroy);
+}
+
+Status Stage::choose_display(std::uint32_t width, std::uint32_t height)
+{
+    drm_mode_card_res resources{};
+    if (const int error = file_->ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources); error != 0)
+        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_GETRESOURCES")));
+    crtcs_.resize(std::min(resources.count_crtcs, most_objects));
+    connectors_.resize(std::min(resources.count_connectors, most_objects));
+    drm_mode_card_res again{};
+    again.count_crtcs = static_cast<std::uint32_t>(crtcs_.size());
+    again.crtc_id_ptr = address(crtcs_);
+    again.count_connectors = static_cast<std::uint32_t>(connectors_.size());
+    again.connector_id_ptr = address(connectors_);
+    if (const int error = file_->ioctl(DRM_IOCTL_MODE_GETRESOURCES, &again); error != 0)
+        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_GETRESOURCES")));
+
+    std::vector<std::uint64_t> taken;
+    for (const std::uint32_t id : connectors_)
+        taken.push_back(property_of(*file_, id, DRM_MODE_OBJECT_CONNECTOR, "CRTC_ID").value);
+    for (const std::uint32_t id : connectors_) {
+        const auto connector = get_connector(*file_, id);
+        constexpr std::uint32_t connected = 1; // as in struct drm_mode_get_connector
+        if (!connector || connector->info.connector_type == DRM_MODE_CONNECTOR_WRITEBACK ||
+            connector->info.connection != connected || connector->modes.empty())
+            continue;
+        Properties before = properties_of(*file_, id, DRM_MODE_OBJECT_CONNECTOR);
+        const std::uint64_t present = value_of(before, "CRTC_ID");
+        const std::uint32_t possible = possible_crtcs(*file_, *connector);
+        for (std::uint32_t i = 0; i < std::min<std::size_t>(crtcs_.size(), 32); ++i) {
+            const bool free = std::find(taken.begin(), taken.end(), crtcs_[i]) == taken.end();
+            if (present != 0 ? crtcs_[i] != present : (possible >> i & 1U) == 0 || !free)
+                continue;
+            connector_ = {id, std::move(before)};
+            crtc_ = {crtcs_[i], properties_of(*file_, crtcs_[i], DRM_MODE_OBJECT_CRTC)};
+            crtc_index_ = i;
+            mode_before_ = read_blob(*file_, value_of(crtc_.before, "MODE_ID"));
+            choose_mode(connector->modes, width, height);
+            if (connector->info.connector_type == DRM_MODE_CONNECTOR_VIRTUAL)
+                choose_free_mode(width, height);
+            return {};
+        }
+    }
+    return fail(Category::not_present, "find a display on " + file_->info().path, "no display is connected and free");
+}
+
+Status Stage::choose_plane(Format format)
+{
+    bool primary = false;
+    for (const std::uint32_t id : plane_ids(*file_)) {
+        drm_mode_get_plane info{};
+        info.plane_id = id;
+        if (file_->ioctl(DRM_IOCTL_MODE_GETPLANE, &info) != 0)
+            continue;
+        std::vector<std::uint32_t> formats(std::min(info.count_format_types, most_objects));
+        info.count_format_types = static_cast<std::uint32_t>(formats.size());
+        info.format_type_ptr = address(formats);
+        if (file_->ioctl(DRM_IOCTL_MODE_GETPLANE, &info) != 0)
+            continue;
+        Object plane{id, properties_of(*file_, id, DRM_MODE_OBJECT_PLANE)};
+        const bool has = std::find(formats.begin(), formats.end(), format.fourcc) != formats.end() &&
+                         (info.possible_crtcs >> crtc_index_ & 1U) != 0;
+        const bool is_primary = value_of(plane.before, "type") == 1; // DRM_PLANE_TYPE_PRIMARY of the kernel
+        if (has && (plane_.id == 0 || (is_primary && !primary))) {
+            std::swap(plane, plane_);
+            primary = is_primary;
+        }
+        if (plane.id != 0 && value_of(plane.before, "CRTC_ID") == crtc_.id)
+            covers_.push_back(std::move(plane));
+    }
+    if (plane_.id == 0)
+        return fail(Category::unsupported, "find a plane on " + file_->info().path,
+                    "no plane of the display's CRTC shows " + to_string(format));
+    return {};
+}
+
+void Stage::choose_writeback()
+{
+    for (const std::uint32_t id : connectors_) {
+        const auto connector = get_connector(*file_, id);
+        if (!connector || connector->info.connector_type != DRM_MODE_CONNECTOR_WRITEBACK ||
+            (possible_crtcs(*file_, *connector) >> crtc_index_ & 1U) == 0)
+            continue;
+        Object object{id, properties_of(*file_, id, DRM_MODE_OBJECT_CONNECTOR)};
+        const auto blob = read_blob(*file_, value_of(object.before, "WRITEBACK_PIXEL_FORMATS"));
+        std::vector<std::uint32_t> formats(blob.size() / sizeof(std::uint32_t));
+        std::memcpy(formats.data(), blob.data(), formats.size() * sizeof(std::uint32_t));
+        // Every plane's colours fit into the deepest; but most displays have this one alone.
+        for (const std::uint32_t wanted : {DRM_FORMAT_XRGB8888, DRM_FORMAT_ARGB8888, DRM_FORMAT_XBGR8888}) {
+            if (std::find(formats.begin(), formats.end(), wanted) == formats.end())
+                continue;
+            writeback_ = std::move(object);
+            writeback_format_ = wanted;
+            return;
+        }
+    }
+}
+
+Status Stage::show(std::uint32_t framebuffer, std::uint32_t writeback, Deadline deadline)
+{
+    Request request;
+    std::uint32_t flags = DRM_MODE_ATOMIC_NONBLOCK;
+    int shown = -1;
+    int written = -1;
+    if (!lit_) {
+        constexpr unsigned fraction = 16; // SRC_* are 16.16 fixed point
+        flags |= DRM_MODE_ATOMIC_ALLOW_MODESET;
+        for (const Object& cover : covers_) {
+            request.set(cover, "FB_ID", 0);
+            request.set(cover, "CRTC_ID", 0);
+        }
+        request.set(connector_, "CRTC_ID", crtc_.id);
+        request.set(plane_, "CRTC_ID", crtc_.id);
+        request.set(plane_, "SRC_X", 0);
+        request.set(plane_, "SRC_Y", 0);
+        request.set(plane_, "SRC_W", std::uint64_t{shown_width_} << fraction);
+        request.set(plane_, "SRC_H", std::uint64_t{shown_height_} << fraction);
+        request.set(plane_, "CRTC_X", 0);
+        request.set(plane_, "CRTC_Y", 0);
+        request.set(plane_, "CRTC_W", shown_width_);
+        request.set(plane_, "CRTC_H", shown_height_);
+    }
+    request.set(plane_, "FB_ID", framebuffer);
+    if (!lit_) {
+        request.set(crtc_, "MODE_ID", mode_blob_);
+        request.set(crtc_, "ACTIVE", 1);
+    }
+    request.set(crtc_, "OUT_FENCE_PTR", reinterpret_cast<std::uintptr_t>(&shown));
+    if (writeback != 0) {
+        if (!lit_)
+            request.set(writeback_, "CRTC_ID", crtc_.id);
+        request.set(writeback_, "WRITEBACK_FB_ID", writeback);
+        request.set(writeback_, "WRITEBACK_OUT_FENCE_PTR", reinterpret_cast<std::uintptr_t>(&written));
+    }
+    const int error = request.commit(*file_, flags);
+    const UniqueFd shown_fence(shown);
+    const UniqueFd written_fence(written);
+    if (error != 0)
+        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_ATOMIC"), "the display does not show the frame"));
+    lit_ = true;
+    for (const UniqueFd* fence : {&shown_fence, &written_fence}) {
+        if (!*fence)
+            continue;
+        const auto done = os::wait(fence->get(), POLLIN, deadline, "the display's fence");
+        if (!done)
+            return fail(done.error());
+        if (!*done)
+            return fail(Category::timed_out, "wait for the display", "it showed no frame before the deadline");
+    }
+    return {};
+}
+
+void Stage::put_back() noexcept
+{
+    Request request;
+    request.put_back(connector_, "CRTC_ID");
+    std::uint32_t mode = 0;
+    if (!mode_before_.empty())
+        mode = make_blob(mode_before_.data(), mode_before_.size()).value_or(0);
+    if (writeback_.id != 0)
+        request.put_back(writeback_, "CRTC_ID");
+    for (const std::string_view name : plane_properties)
+        request.put_back(plane_, name);
+    for (const Object& cover : covers_) {
+        for (const std::string_view name : plane_properties)
+            request.put_back(cover, name);
+    }
+    request.set(crtc_, "MODE_ID", mode);
+    request.put_back(crtc_, "ACTIVE");
+    if (request.commit(*file_, DRM_MODE_ATOMIC_ALLOW_MODESET) == 0)
+        return;
+    // What was shown may be gone, with the program that had shown it: then all is off.
+    Request off;
+    off.set(connector_, "CRTC_ID", 0);
+    if (writeback_.id != 0)
+        off.set(writeback_, "CRTC_ID", 0);
+    off.set(plane_, "FB_ID", 0);
+    off.set(plane_, "CRTC_ID", 0);
+    off.set(crtc_, "MODE_ID", 0);
+    off.set(crtc_, "ACTIVE", 0);
+    off.commit(*file_, DRM_MODE_ATOMIC_ALLOW_MODESET);
+}
+
+Stage::~Stage()
+{
+    if (file_ != nullptr && lit_)
+        put_back();
+    // The blobs go with the file.
+}
+
+} // namespace commonbuf::drm

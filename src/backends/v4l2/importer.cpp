@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+//
+// A V4L2 queue as a use: what TRY_FMT says of layouts.
+#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/verify.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/use.hpp>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+namespace commonbuf::v4l2 {
+namespace {
+
+class QueueImporter final : public Importer {
+public:
+    QueueImporter(std::shared_ptr<Node> node, Role role)
+        : node_(std::move(node)),
+          role_(role),
+          name_(text::format("v4l2:{}:{}", node_->info().path, to_string(role)))
+    {}
+
+    const std::string& name() const noexcept override { return name_; }
+
+    Result<Support> support(const Request& request) override
+    {
+        const std::string operation = text::format("use {} for {}", node_->info().path, to_string(role_));
+        if (!node_->has(role_))
+            return fail(Category::not_present, operation,
+                        text::format("{} ({}) has no video {} queue", node_->info().path, node_->info().name,
+                                     to_string(role_)));
+        if (!node_->info().streaming)
+            return fail(Category::not_present, operation, "the node has no buffer queues (read and write only)");
+
+        Support support;
+        std::optional<Error> why_not;
+        for (const Memories memories : {Memories::single, Memories::per_plane}) {
+            const std::uint32_t fourcc = pixel_format(request.format, memories);
+            const auto& known = node_->formats(role_);
+            if (fourcc == 0 || std::find(known.begin(), known.end(), fourcc) == known.end())
+                continue;
+            auto constraints = measure(request, memories);
+            if (constraints)
+                support.entries.push_back({linear, memories, std::move(*constraints)});
+            else
+                why_not = constraints.error();
+        }
+        if (!support.entries.empty())
+            return support;
+        if (why_not)
+            return fail(std::move(*why_not));
+        return fail(
+            Category::unsupported, operation,
+            text::format("the node does not have the format {}; it has {}", to_string(request.format), format_list()));
+    }
+
+    Result<Layout> fit(const Layout& layout) override
+    {
+        const auto answer = ask(layout);
+        if (!answer)
+            return fail(answer.error());
+        if (const Status same = same_image(layout, *answer, node_->where("VIDIOC_TRY_FMT")); !same)
+            return fail(same.error());
+        Layout fitted = layout;
+        for (std::uint32_t i = 0; i < layout.memory_count; ++i)
+            fitted.memory_sizes[i] = std::max<std::uint64_t>(layout.memory_sizes[i], answer->sizes[i]);
+        return fitted;
+    }
+
+    Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) override
+    {
+        return v4l2::begin_trial(node_, role_, layout);
+    }
+
+    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
+    {
+        if (buffers.empty() || frames == 0)
+            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+        if (node_->info().memory_to_memory)
+            return verify_m2m(*node_, role_, buffers, frames, deadline);
+        if (role_ == Role::capture)
+            return verify_capture(node_, buffers, frames, deadline, still_);
+        Content content;
+        content.reason = "what an output makes of a picture leaves the machine: nothing here sees it";
+        return content;
+    }
+
+private:
+    Result<Answer> ask(const Layout& layout) const
+    {
+        v4l2_format format = to_v4l2(*node_, role_, layout);
+        if (const int error = node_->ioctl(VIDIOC_TRY_FMT, &format); error != 0)
+            return fail(format_failure(*node_, error, "VIDIOC_TRY_FMT"));
+        return from_v4l2(format);
+    }
+
+    /// Samples TRY_FMT: the driver's own stride, whether it takes another one, in
+    /// which steps, and up to where.
+    Result<Constraints> measure(const Request& request, Memories memories) const
+    {
+        Layout probe;
+        probe.format = request.format;
+        probe.width = request.width;
+        probe.height = request.height;
+        const FormatInfo* info = format_info(request.format);
+        probe.plane_count = info != nullptr ? info->plane_count : 1;
+        probe.memory_count = memories == Memories::single ? 1 : probe.plane_count;
+        for (std::uint32_t i = 0; i < probe.plane_count; ++i)
+            probe.planes[i].memory = memories == Memories::single ? 0 : i;
+
+        const auto own = ask(probe);
+        if (!own)
+            return fail(own.error());
+        if (const Status same = same_image(probe, *own, node_->where("VIDIOC_TRY_FMT")); !same)
+            return fail(same.error());
+
+        Constraints constraints;
+        if (own->strides[0] == 0)
+            return constraints; // compressed: without rows
+        constraints.min_stride = own->strides[0];
+        const std::uint32_t next = stride_for(probe, own->strides[0] + 1).value_or(own->strides[0]);
+        if (next > own->strides[0]) {
+            constraints.stride_align = std::gcd(own->strides[0], next);
+            constexpr std::uint32_t huge = 1U << 30U;
+            const std::uint32_t most = stride_for(probe, huge).value_or(0);
+            if (most >= next && most < huge)
+                constraints.max_stride = most;
+        } else {
+            constraints.max_stride = own->strides[0];
+        }
+        const auto note = [&](const char* constraint, std::uint32_t value) {
+            constraints.add_origin({constraint, value, name_, "VIDIOC_TRY_FMT"});
+        };
+        note("min_stride", constraints.min_stride);
+        if (constraints.stride_align != 1)
+            note("stride_align", constraints.stride_align);
+        if (constraints.max_stride != Constraints{}.max_stride)
+            note("max_stride", constraints.max_stride);
+        return constraints;
+    }
+
+    /// What the driver makes of a stride; nothing when it does not answer.
+    std::optional<std::uint32_t> stride_for(Layout probe, std::uint32_t stride) const
+    {
+        probe.planes[0].stride = stride;
+        const auto answer = ask(probe);
+        return answer ? std::optional(answer->strides[0]) : std::nullopt;
+    }
+
+    std::string format_list() const
+    {
+        constexpr std::size_t most = 12;
+        std::vector<std::string> names;
+        for (const std::uint32_t fourcc : node_->formats(role_)) {
+            if (names.size() == most) {
+                names.emplace_back("...");
+                break;
+            }
+            names.push_back(to_string(Format::v4l2(fourcc)));
+        }
+        return names.empty() ? "none" : text::join(names, ", ");
+    }
+
+    std::shared_ptr<Node> node_;
+    Role role_;
+    std::string name_;
+    StillPicture still_;
+};
+
+} // namespace
+
+Use make_use(std::shared_ptr<Node> node, Role role)
+{
+    return Use(std::make_shared<QueueImporter>(std::move(node), role));
+}
+
+} // namespace commonbuf::v4l2

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#include "backends/v4l2/node.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/format.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+namespace commonbuf::v4l2 {
+namespace {
+
+/// A field of fixed size that a driver filled, which may lack its NUL.
+std::string text(std::span<const __u8> field)
+{
+    const auto end = std::find(field.begin(), field.end(), 0);
+    return {field.begin(), end};
+}
+
+std::vector<std::uint32_t> enumerate_formats(int fd, v4l2_buf_type type)
+{
+    // No driver has as many; one that never says EINVAL must not hold us.
+    constexpr std::uint32_t most = 1024;
+    std::vector<std::uint32_t> formats;
+    for (std::uint32_t i = 0; i < most; ++i) {
+        v4l2_fmtdesc entry{};
+        entry.index = i;
+        entry.type = type;
+        if (os::ioctl(fd, VIDIOC_ENUM_FMT, &entry) != 0)
+            break;
+        formats.push_back(entry.pixelformat);
+    }
+    return formats;
+}
+
+bool is_multiplanar(v4l2_buf_type type)
+{
+    return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
+}
+
+v4l2_buf_type buffer_type(bool multiplanar, Role role)
+{
+    if (role == Role::capture)
+        return multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    return multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
+}
+
+/// V4L2 counts bytes in 32 bits.
+std::uint32_t narrow(std::uint64_t bytes)
+{
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, std::numeric_limits<std::uint32_t>::max()));
+}
+
+/// The stride of the first plane in a memory: what V4L2 calls bytesperline.
+std::uint32_t stride_of_memory(const Layout& layout, std::uint32_t memory)
+{
+    for (const Plane& plane : layout.used_planes()) {
+        if (plane.memory == memory)
+            return plane.stride;
+    }
+    return 0;
+}
+
+} // namespace
+
+std::string_view to_string(Role role) noexcept { return role == Role::capture ? "capture" : "output"; }
+
+Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
+{
+    v4l2_capability answer{};
+    if (const int error = os::ioctl(fd.get(), VIDIOC_QUERYCAP, &answer); error != 0) {
+        Error result = os::failure(error, "VIDIOC_QUERYCAP on " + path);
+        if (error == ENOTTY || error == EINVAL) {
+            result.category = Category::invalid_argument;
+            result.detail = "this is no V4L2 node";
+            result.advice = "allocinfo devices lists those of this machine";
+        }
+        return fail(std::move(result));
+    }
+    const std::uint32_t caps =
+        (answer.capabilities & V4L2_CAP_DEVICE_CAPS) != 0 ? answer.device_caps : answer.capabilities;
+    constexpr std::uint32_t both = V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE;
+    constexpr std::uint32_t multi =
+        V4L2_CAP_VIDEO_CAPTURE_MPLANE | V4L2_CAP_VIDEO_OUTPUT_MPLANE | V4L2_CAP_VIDEO_M2M_MPLANE;
+
+    NodeInfo info;
+    info.name =
+        os::read_text("/sys/class/video4linux/" + path.substr(path.find_last_of('/') + 1) + "/name").value_or("");
+    info.path = std::move(path);
+    info.driver = text(answer.driver);
+    info.card = text(answer.card);
+    info.bus = text(answer.bus_info);
+    info.capture = (caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE | both)) != 0;
+    info.output = (caps & (V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE | both)) != 0;
+    info.memory_to_memory = (caps & both) != 0;
+    info.multiplanar = (caps & multi) != 0;
+    info.streaming = (caps & V4L2_CAP_STREAMING) != 0;
+    if (info.capture)
+        info.capture_formats = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::capture));
+    if (info.output)
+        info.output_formats = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::output));
+    return std::shared_ptr<Node>(new Node(std::move(fd), std::move(info)));
+}
+
+v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_.multiplanar, role); }
+
+std::string Node::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }
+
+std::uint32_t pixel_format(Format format, Memories memories) noexcept
+{
+    const FormatInfo* info = format_info(format);
+    if (info == nullptr)
+        return is_opaque(format) && memories == Memories::single ? format.fourcc : 0;
+    return memories == Memories::single ? info->v4l2_single : info->v4l2_multi;
+}
+
+Memories memories_of(const Layout& layout) noexcept
+{
+    return layout.memory_count > 1 ? Memories::per_plane : Memories::single;
+}
+
+v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
+{
+    const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
+    v4l2_format format{};
+    format.type = node.type(role);
+    if (is_multiplanar(node.type(role))) {
+        v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
+        pix.width = layout.width;
+        pix.height = layout.height;
+        pix.pixelformat = fourcc;
+        pix.field = V4L2_FIELD_NONE;
+        pix.num_planes = static_cast<__u8>(layout.memory_count);
+        for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+            pix.plane_fmt[i].bytesperline = stride_of_memory(layout, i);
+            pix.plane_fmt[i].sizeimage = narrow(layout.memory_sizes[i]);
+        }
+    } else {
+        v4l2_pix_format& pix = format.fmt.pix;
+        pix.width = layout.width;
+        pix.height = layout.height;
+        pix.pixelformat = fourcc;
+        pix.field = V4L2_FIELD_NONE;
+        pix.bytesperline = stride_of_memory(layout, 0);
+        pix.sizeimage = narrow(layout.memory_sizes[0]);
+    }
+    return format;
+}
+
+Answer from_v4l2(const v4l2_format& format) noexcept
+{
+    Answer answer;
+    if (is_multiplanar(static_cast<v4l2_buf_type>(format.type))) {
+        const v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
+        answer = {pix.width, pix.height, pix.pixelformat, pix.field, pix.num_planes, {}, {}};
+        for (std::size_t i = 0; i < std::min<std::size_t>(pix.num_planes, max_planes); ++i) {
+            answer.strides[i] = pix.plane_fmt[i].bytesperline;
+            answer.sizes[i] = pix.plane_fmt[i].sizeimage;
+        }
+    } else {
+        const v4l2_pix_format& pix = format.fmt.pix;
+        answer = {pix.width, pix.height, pix.pixelformat, pix.field, 1, {pix.bytesperline}, {pix.sizeimage}};
+    }
+    return answer;
+}
+
+Status same_image(const Layout& layout, const Answer& answer, const std::string& operation)
+{
+    const auto differs = [&operation](std::string detail) {
+        return fail(Category::unsupported, operation, std::move(detail));
+    };
+    const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
+    // V4L2 has no way to say where in a memory the image begins (vb2 itself refuses a
+    // data_offset in a capture buffer).
+    if (layout.planes[0].offset != 0)
+        return differs(text::format("V4L2 puts the image at the start of its memory, and the layout at {}",
+                                    layout.planes[0].offset));
+    if (answer.width != layout.width || answer.height != layout.height)
+        return differs(
+            text::format("the driver makes {}x{} of {}x{}", answer.width, answer.height, layout.width, layout.height));
+    if (answer.fourcc != fourcc || answer.memory_count != layout.memory_count)
+        return differs(text::format("the driver makes {} in {} memories of {} in {}",
+                                    to_string(Format::v4l2(answer.fourcc)), answer.memory_count,
+                                    to_string(Format::v4l2(fourcc)), layout.memory_count));
+    // One after the other or alternating, fields are not rows of one image.
+    if (answer.field != V4L2_FIELD_NONE && answer.field != V4L2_FIELD_INTERLACED &&
+        answer.field != V4L2_FIELD_INTERLACED_TB && answer.field != V4L2_FIELD_INTERLACED_BT)
+        return differs(text::format("the driver gives separate fields (v4l2_field {})", answer.field));
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        const std::uint32_t stride = stride_of_memory(layout, i);
+        if (stride != 0 && answer.strides[i] != stride)
+            return differs(text::format("the driver makes a stride of {} of {}", answer.strides[i], stride));
+    }
+    return {};
+}
+
+Error format_failure(const Node& node, int error, std::string_view call)
+{
+    Error result = os::failure(error, node.where(call));
+    if (error == EBUSY) {
+        result.detail = "another program, or another part of this one, owns the queue";
+        result.advice = "stop it, or plan with a node of its own";
+    } else if (error == ENODEV) {
+        result.detail = "the device is gone";
+    }
+    return result;
+}
+
+v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Layout& layout, std::span<const int> fds,
+                     std::span<const std::uint64_t> sizes, Planes& planes)
+{
+    v4l2_buffer buffer{};
+    buffer.type = node.type(role);
+    buffer.memory = V4L2_MEMORY_DMABUF;
+    buffer.index = index;
+    buffer.field = V4L2_FIELD_NONE;
+    const auto used = [&](std::size_t i) { return role == Role::output ? narrow(layout.memory_sizes[i]) : 0; };
+    if (is_multiplanar(node.type(role))) {
+        planes = {};
+        for (std::size_t i = 0; i < fds.size(); ++i) {
+            planes[i].m.fd = fds[i];
+            planes[i].length = narrow(sizes[i]);
+            planes[i].bytesused = used(i);
+        }
+        buffer.m.planes = planes.data();
+        buffer.length = static_cast<std::uint32_t>(fds.size());
+    } else {
+        buffer.m.fd = fds[0];
+        buffer.length = narrow(sizes[0]);
+        buffer.bytesused = used(0);
+    }
+    return buffer;
+}
+
+int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept
+{
+    v4l2_requestbuffers request{};
+    request.count = count;
+    request.type = node.type(role);
+    request.memory = V4L2_MEMORY_DMABUF;
+    const int error = node.ioctl(VIDIOC_REQBUFS, &request);
+    count = error == 0 ? request.count : 0;
+    return error;
+}
+
+} // namespace commonbuf::v4l2

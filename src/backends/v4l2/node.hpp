@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "os/os.hpp"
+
+#include <commonbuf/layout.hpp>
+#include <commonbuf/v4l2.hpp>
+
+#include <linux/videodev2.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace commonbuf::v4l2 {
+
+/// An open node, and its format calls without the difference between the single-
+/// and the multi-planar API.
+class Node {
+public:
+    /// Asks the node what it is. Errors: invalid_argument (not a V4L2 node), device_lost.
+    static Result<std::shared_ptr<Node>> create(UniqueFd fd, std::string path);
+
+    int fd() const noexcept { return fd_.get(); }
+    const NodeInfo& info() const noexcept { return info_; }
+    bool has(Role role) const noexcept { return role == Role::capture ? info_.capture : info_.output; }
+    v4l2_buf_type type(Role role) const noexcept;
+    const std::vector<std::uint32_t>& formats(Role role) const noexcept
+    {
+        return role == Role::capture ? info_.capture_formats : info_.output_formats;
+    }
+
+    /// "VIDIOC_S_FMT on /dev/video0".
+    std::string where(std::string_view call) const;
+
+    /// 0 or a positive errno value; EINTR is retried.
+    int ioctl(unsigned long request, void* argument) const noexcept { return os::ioctl(fd_.get(), request, argument); }
+
+private:
+    Node(UniqueFd fd, NodeInfo info) : fd_(std::move(fd)), info_(std::move(info)) {}
+
+    UniqueFd fd_;
+    NodeInfo info_;
+};
+
+/// The V4L2 name of a format in an arrangement of memories; 0 for none. An opaque format
+/// is its own, in one memory.
+std::uint32_t pixel_format(Format format, Memories memories) noexcept;
+
+/// How a layout with several planes lies in memory.
+Memories memories_of(const Layout& layout) noexcept;
+
+/// A layout as the driver sees it. A stride of 0 asks the driver for its own.
+v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout);
+
+/// What a driver answered to a format, for either API.
+struct Answer {
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+    std::uint32_t fourcc = 0;
+    std::uint32_t field = 0;
+    std::uint32_t memory_count = 0;
+    std::array<std::uint32_t, max_planes> strides{};
+    std::array<std::uint32_t, max_planes> sizes{};
+};
+Answer from_v4l2(const v4l2_format& format) noexcept;
+
+/// Whether a driver's answer is the layout that it was asked for, its sizes apart.
+/// Errors: unsupported, with both numbers.
+Status same_image(const Layout& layout, const Answer& answer, const std::string& operation);
+
+/// The advice and category for an errno of S_FMT, REQBUFS and their like.
+Error format_failure(const Node& node, int error, std::string_view call);
+
+/// A buffer description for QBUF and its like. `planes` is the space that the
+/// multi-planar API needs; it must outlive the call of the ioctl.
+using Planes = std::array<v4l2_plane, max_planes>;
+v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Layout& layout, std::span<const int> fds,
+                     std::span<const std::uint64_t> sizes, Planes& planes);
+
+/// Gives `count` slots of V4L2_MEMORY_DMABUF, or frees all with 0; the count that the
+/// driver made stands in `count` afterwards. 0 or a positive errno value.
+int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept;
+
+/// Trial imports into a queue; it has its format back when the trial goes.
+Result<std::unique_ptr<Trial>> begin_trial(const std::shared_ptr<Node>& node, Role role, const Layout& layout);
+
+/// The use of a queue.
+Use make_use(std::shared_ptr<Node> node, Role role);
+
+} // namespace commonbuf::v4l2

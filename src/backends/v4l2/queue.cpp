@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+#include "backends/v4l2/node.hpp"
+#include "text/text.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace commonbuf::v4l2 {
+namespace {
+
+struct Slot {
+    std::optional<Buffer> buffer; ///< whose mapping the kernel keeps here
+    bool queued = false;
+    std::uint64_t last_use = 0;
+};
+
+Error stream_failure(const Node& node, int error, std::string_view call)
+{
+    Error result = format_failure(node, error, call);
+    if (error == ENODEV)
+        result.advice = "close it and look for the device again";
+    return result;
+}
+
+} // namespace
+
+struct Queue::State {
+    std::shared_ptr<Node> node;
+    Role role = Role::capture;
+    Layout layout;
+    std::vector<Slot> slots;
+    std::uint64_t uses = 0;
+    bool streaming = false;
+
+    State(std::shared_ptr<Node> queue_node, Role queue_role, const Layout& queue_layout, std::uint32_t count)
+        : node(std::move(queue_node)),
+          role(queue_role),
+          layout(queue_layout),
+          slots(count)
+    {}
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    ~State()
+    {
+        static_cast<void>(stop());
+        std::uint32_t none = 0;
+        request_slots(*node, role, none);
+    }
+
+    Status stop()
+    {
+        int type = node->type(role);
+        const int error = streaming ? node->ioctl(VIDIOC_STREAMOFF, &type) : 0;
+        streaming = false;
+        for (Slot& slot : slots)
+            slot.queued = false;
+        if (error != 0)
+            return fail(stream_failure(*node, error, "VIDIOC_STREAMOFF"));
+        return {};
+    }
+
+    /// The slot that a buffer has, or else one that was never used, or else the one
+    /// that was not used for longest: that one pays for a new mapping.
+    Slot* slot_for(const Buffer& buffer)
+    {
+        const auto own = std::find_if(slots.begin(), slots.end(),
+                                      [&](const Slot& slot) { return slot.buffer && *slot.buffer == buffer; });
+        if (own != slots.end())
+            return &*own;
+        Slot* best = nullptr;
+        for (Slot& slot : slots) {
+            if (!slot.queued && (best == nullptr || slot.last_use < best->last_use))
+                best = &slot;
+        }
+        return best;
+    }
+
+    Error damaged(const v4l2_buffer& buffer) const
+    {
+        Error error;
+        error.category = Category::device_lost;
+        error.operation = node->where("VIDIOC_DQBUF");
+        error.detail = text::format("the driver marks frame {} as damaged (V4L2_BUF_FLAG_ERROR)", buffer.sequence);
+        error.advice = "the buffer is back: queue it again";
+        return error;
+    }
+};
+
+Queue::Queue(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Queue::Queue(Queue&&) noexcept = default;
+Queue& Queue::operator=(Queue&&) noexcept = default;
+Queue::~Queue() = default;
+
+std::uint32_t Queue::slots() const noexcept { return static_cast<std::uint32_t>(state_->slots.size()); }
+int Queue::fd() const noexcept { return state_->node->fd(); }
+
+Status Queue::queue(const Buffer& buffer)
+{
+    State& state = *state_;
+    const std::string operation = state.node->where("VIDIOC_QBUF");
+    // The memories may be larger than this queue asks for; the image must be the same.
+    Layout same = buffer.layout();
+    same.memory_sizes = state.layout.memory_sizes;
+    if (same != state.layout)
+        return fail(Category::invalid_argument, operation,
+                    text::format("the buffer is {}, and the queue is set to {}", to_string(buffer.layout()),
+                                 to_string(state.layout)));
+    std::array<int, max_planes> fds{};
+    std::array<std::uint64_t, max_planes> sizes{};
+    for (std::uint32_t i = 0; i < state.layout.memory_count; ++i) {
+        fds[i] = buffer.fd(i);
+        sizes[i] = buffer.size(i);
+        if (sizes[i] < state.layout.memory_sizes[i])
+            return fail(Category::invalid_argument, operation,
+                        text::format("memory {} has {} bytes, and the driver needs {}", i, sizes[i],
+                                     state.layout.memory_sizes[i]));
+    }
+    Slot* slot = state.slot_for(buffer);
+    if (slot == nullptr)
+        return fail(Category::exhausted, operation, text::format("all {} slots are with the device", slots()),
+                    "dequeue a frame first");
+    if (slot->queued)
+        return fail(Category::invalid_argument, operation, "the buffer is queued already");
+
+    Planes planes;
+    const auto count = state.layout.memory_count;
+    v4l2_buffer description =
+        describe(*state.node, state.role, static_cast<std::uint32_t>(slot - state.slots.data()), state.layout,
+                 std::span(fds).first(count), std::span(sizes).first(count), planes);
+    if (const int error = state.node->ioctl(VIDIOC_QBUF, &description); error != 0)
+        return fail(stream_failure(*state.node, error, "VIDIOC_QBUF"));
+    if (slot->buffer != buffer)
+        slot->buffer = buffer;
+    slot->queued = true;
+    slot->last_use = ++state.uses;
+    return {};
+}
+
+Status Queue::start()
+{
+    int type = state_->node->type(state_->role);
+    if (const int error = state_->node->ioctl(VIDIOC_STREAMON, &type); error != 0)
+        return fail(stream_failure(*state_->node, error, "VIDIOC_STREAMON"));
+    state_->streaming = true;
+    return {};
+}
+
+Status Queue::stop() { return state_->stop(); }
+
+Result<std::optional<Frame>> Queue::try_dequeue()
+{
+    State& state = *state_;
+    Planes planes{};
+    v4l2_buffer description{};
+    description.type = state.node->type(state.role);
+    description.memory = V4L2_MEMORY_DMABUF;
+    if (state.node->info().multiplanar) {
+        description.m.planes = planes.data();
+        description.length = static_cast<std::uint32_t>(planes.size());
+    }
+    const int error = state.node->ioctl(VIDIOC_DQBUF, &description);
+    if (error == EAGAIN)
+        return std::nullopt;
+    if (error == EINVAL)
+        return fail(Category::invalid_argument, state.node->where("VIDIOC_DQBUF"), "the queue is not streaming",
+                    "call start() first");
+    if (error != 0)
+        return fail(stream_failure(*state.node, error, "VIDIOC_DQBUF"));
+    if (description.index >= state.slots.size() || !state.slots[description.index].buffer)
+        return fail(Category::kernel_failure, state.node->where("VIDIOC_DQBUF"),
+                    text::format("the driver gave back slot {}, which holds no buffer", description.index));
+    Slot& slot = state.slots[description.index];
+    slot.queued = false;
+    if ((description.flags & V4L2_BUF_FLAG_ERROR) != 0)
+        return fail(state.damaged(description));
+
+    Frame frame{*slot.buffer, description.sequence, {}, {}};
+    frame.timestamp =
+        std::chrono::seconds(description.timestamp.tv_sec) + std::chrono::microseconds(description.timestamp.tv_usec);
+    for (std::uint32_t i = 0; i < state.layout.memory_count; ++i)
+        frame.bytes_used[i] = state.node->info().multiplanar ? planes[i].bytesused : description.bytesused;
+    return frame;
+}
+
+Result<Frame> Queue::dequeue(Deadline deadline)
+{
+    const short events = state_->role == Role::capture ? POLLIN : POLLOUT;
+    for (;;) {
+        const auto ready = os::wait(fd(), events, deadline, state_->node->info().path);
+        if (ready && !*ready)
+            return fail(Category::timed_out, state_->node->where("VIDIOC_DQBUF"),
+                        "the device finished no frame before the deadline");
+        // Where poll reports an error, DQBUF says which.
+        auto frame = try_dequeue();
+        if (!frame)
+            return fail(frame.error());
+        if (*frame)
+            return std::move(**frame);
+        if (!ready) {
+            if (std::none_of(state_->slots.begin(), state_->slots.end(), [](const Slot& slot) { return slot.queued; }))
+                return fail(Category::invalid_argument, state_->node->where("VIDIOC_DQBUF"),
+                            "no buffer is with the device", "queue one first");
+            return fail(ready.error());
+        }
+    }
+}
+
+Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    const Node& node = *node_;
+    if (!node.has(role))
+        return fail(Category::unsupported, node.where("open a queue"),
+                    text::format("it has no video {} queue", to_string(role)));
+    if (slots == 0 || slots > VIDEO_MAX_FRAME)
+        return fail(Category::invalid_argument, node.where("open a queue"),
+                    text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
+    if (const Status valid = check(layout); !valid)
+        return fail(valid.error());
+
+    v4l2_format format = to_v4l2(node, role, layout);
+    if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
+        return fail(format_failure(node, error, "VIDIOC_S_FMT"));
+    const Answer answer = from_v4l2(format);
+    if (const Status same = same_image(layout, answer, node.where("VIDIOC_S_FMT")); !same)
+        return fail(same.error());
+    Layout needed = layout;
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i)
+        needed.memory_sizes[i] = answer.sizes[i];
+
+    std::uint32_t count = slots;
+    if (const int error = request_slots(node, role, count); error != 0)
+        return fail(format_failure(node, error, "VIDIOC_REQBUFS"));
+    return Queue(std::make_unique<Queue::State>(node_, role, needed, count));
+}
+
+} // namespace commonbuf::v4l2

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "backends/v4l2/node.hpp"
+
+#include <array>
+#include <memory>
+#include <optional>
+
+namespace commonbuf::v4l2 {
+
+/// The queue's format as it was found, and put back when this goes. By then the queue
+/// must have no slots.
+class SavedFormat {
+public:
+    SavedFormat(std::shared_ptr<Node> node, Role role) : node_(std::move(node)), role_(role) {}
+    SavedFormat(const SavedFormat&) = delete;
+    SavedFormat& operator=(const SavedFormat&) = delete;
+    SavedFormat(SavedFormat&&) = delete;
+    SavedFormat& operator=(SavedFormat&&) = delete;
+    ~SavedFormat();
+
+    Status save();
+
+private:
+    static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
+
+    // Selections use the single-planar types with either API.
+    std::uint32_t selection_type() const
+    {
+        return role_ == Role::capture ? V4L2_BUF_TYPE_VIDEO_CAPTURE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
+    }
+
+    std::shared_ptr<Node> node_;
+    Role role_;
+    std::optional<v4l2_format> format_;
+    std::array<std::optional<v4l2_selection>, targets.size()> selections_;
+};
+
+} // namespace commonbuf::v4l2

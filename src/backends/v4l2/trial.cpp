@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+//
+// Trial imports into a V4L2 queue. PREPARE_BUF attaches and maps without streaming
+// (videobuf2-core.c).
+#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/saved_format.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/use.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+namespace commonbuf::v4l2 {
+namespace {
+
+class QueueTrial final : public Trial {
+public:
+    QueueTrial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
+        : node_(node),
+          role_(role),
+          layout_(layout),
+          saved_(node, role)
+    {}
+    // The format can only be put back when no slot is left.
+    ~QueueTrial() override { static_cast<void>(slots(0)); }
+    QueueTrial(const QueueTrial&) = delete;
+    QueueTrial& operator=(const QueueTrial&) = delete;
+
+    Status begin()
+    {
+        if (Status saved = saved_.save(); !saved)
+            return saved;
+        if (Status set = set_layout(); !set)
+            return set;
+        if (layout_.memory_count > 1)
+            scout_ = find_scout();
+        return slots(1).and_then([this] { return slots(0); });
+    }
+
+    Verdict attempt(std::span<const int> memories) override
+    {
+        std::array<std::uint64_t, max_planes> sizes{};
+        Verdict verdict;
+        for (std::size_t i = 0; i < memories.size(); ++i) {
+            // A dma-buf that is too short never reaches the driver.
+            const auto size = os::size_of(memories[i]);
+            if (!size)
+                return refused(size.error(), "lseek");
+            sizes[i] = *size;
+            verdict.needed += answer_.sizes[i];
+            verdict.offered += *size;
+            if (*size < answer_.sizes[i]) {
+                verdict.outcome = Outcome::refused;
+                verdict.stage = "lseek";
+                verdict.reason =
+                    text::format("memory {} has {} bytes, and the driver needs {}", i, *size, answer_.sizes[i]);
+                return verdict;
+            }
+        }
+        if (const auto failed = scout(memories, sizes))
+            return judge(std::move(verdict), *failed);
+        return judge(std::move(verdict), prepare(layout_, memories, std::span(sizes).first(memories.size())));
+    }
+
+private:
+    /// Which call decided, and its errno; 0 when it passed.
+    struct Answered {
+        const char* call;
+        int error;
+        std::uint32_t data_offset = 0; ///< where in a memory the driver puts the image
+    };
+
+    static Verdict judge(Verdict verdict, const Answered& answered)
+    {
+        verdict.stage = answered.call;
+        verdict.sys_errno = answered.error;
+        if (answered.error == 0 && answered.data_offset != 0) {
+            verdict.outcome = Outcome::refused;
+            verdict.reason =
+                text::format("the driver puts the image at {} of its memory (data_offset)", answered.data_offset);
+        } else if (answered.error == 0) {
+            verdict.outcome = Outcome::proved;
+            verdict.reason = "the driver attached and mapped it";
+        } else {
+            verdict.outcome = Outcome::refused;
+            verdict.reason = text::format("the driver cannot use this memory ({} bytes offered, {} needed)",
+                                          verdict.offered, verdict.needed);
+        }
+        return verdict;
+    }
+
+    Status set_layout()
+    {
+        v4l2_format format = to_v4l2(*node_, role_, layout_);
+        if (const int error = node_->ioctl(VIDIOC_S_FMT, &format); error != 0)
+            return fail(format_failure(*node_, error, "VIDIOC_S_FMT"));
+        answer_ = from_v4l2(format);
+        return same_image(layout_, answer_, node_->where("VIDIOC_S_FMT"));
+    }
+
+    /// Attaches, maps and lets go again, with the format that is set.
+    Answered prepare(const Layout& layout, std::span<const int> memories, std::span<const std::uint64_t> sizes) const
+    {
+        std::uint32_t count = 1;
+        if (const int error = request_slots(*node_, role_, count); error != 0)
+            return {"VIDIOC_REQBUFS", error};
+        Planes planes{};
+        v4l2_buffer buffer = describe(*node_, role_, 0, layout, memories, sizes, planes);
+        Answered answered{"VIDIOC_PREPARE_BUF", node_->ioctl(VIDIOC_PREPARE_BUF, &buffer)};
+        if (answered.error == ENOTTY) {
+            // Drivers without it map at QBUF, which waits for STREAMON.
+            buffer = describe(*node_, role_, 0, layout, memories, sizes, planes);
+            answered = {"VIDIOC_QBUF", node_->ioctl(VIDIOC_QBUF, &buffer)};
+        }
+        // A header in front of the pixels, which nobody but the driver knows of.
+        for (const v4l2_plane& plane : planes)
+            answered.data_offset = std::max<std::uint32_t>(answered.data_offset, plane.data_offset);
+        count = 0;
+        request_slots(*node_, role_, count);
+        return answered;
+    }
+
+    /// The kernel loses a reference to each memory behind the one that it refuses
+    /// (__prepare_dmabuf in videobuf2-core.c takes all of them before it attaches the
+    /// first, and gives back only those that it attached). So what may be refused is
+    /// offered alone first, with a small format of a single memory: the first failure.
+    std::optional<Answered> scout(std::span<const int> memories, std::span<const std::uint64_t> sizes)
+    {
+        if (!scout_)
+            return std::nullopt;
+        std::optional<Answered> failed;
+        v4l2_format format = *scout_;
+        if (node_->ioctl(VIDIOC_S_FMT, &format) == 0) {
+            const std::uint32_t least = from_v4l2(format).sizes[0];
+            Layout single;
+            single.memory_count = 1;
+            single.memory_sizes[0] = least;
+            for (std::size_t i = 0; i < memories.size() && !failed; ++i) {
+                if (sizes[i] < least)
+                    continue;
+                const Answered answered = prepare(single, memories.subspan(i, 1), sizes.subspan(i, 1));
+                if (answered.error != 0)
+                    failed = answered;
+            }
+        }
+        // What was set before was accepted before.
+        format = to_v4l2(*node_, role_, layout_);
+        node_->ioctl(VIDIOC_S_FMT, &format);
+        return failed;
+    }
+
+    /// The node's smallest format with a single memory, if it has one.
+    std::optional<v4l2_format> find_scout() const
+    {
+        std::optional<v4l2_format> best;
+        for (const std::uint32_t fourcc : node_->formats(role_)) {
+            v4l2_format format{};
+            format.type = node_->type(role_);
+            format.fmt.pix_mp.pixelformat = fourcc;
+            if (node_->ioctl(VIDIOC_TRY_FMT, &format) != 0)
+                continue;
+            const Answer answer = from_v4l2(format);
+            if (answer.memory_count == 1 && answer.sizes[0] != 0 &&
+                (!best || answer.sizes[0] < from_v4l2(*best).sizes[0]))
+                best = format;
+        }
+        return best;
+    }
+
+    Status slots(std::uint32_t count) const
+    {
+        const int error = request_slots(*node_, role_, count);
+        if (error == 0)
+            return {};
+        Error result = format_failure(*node_, error, "VIDIOC_REQBUFS");
+        if (error == EINVAL) {
+            result.category = Category::unsupported;
+            result.detail = "the driver does not import dma-bufs (V4L2_MEMORY_DMABUF)";
+        }
+        return fail(std::move(result));
+    }
+
+    std::shared_ptr<Node> node_;
+    Role role_;
+    Layout layout_;
+    Answer answer_;
+    std::optional<v4l2_format> scout_;
+    SavedFormat saved_;
+};
+
+} // namespace
+
+Result<std::unique_ptr<Trial>> begin_trial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
+{
+    auto trial = std::make_unique<QueueTrial>(node, role, layout);
+    if (const Status begun = trial->begin(); !begun)
+        return fail(begun.error());
+    return trial;
+}
+
+} // namespace commonbuf::v4l2

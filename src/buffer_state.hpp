@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "os/os.hpp"
+
+#include <commonbuf/buffer.hpp>
+#include <commonbuf/deadline.hpp>
+#include <commonbuf/layout.hpp>
+#include <commonbuf/unique_fd.hpp>
+#include <commonbuf/use.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace commonbuf {
+
+/// What all handles of one buffer share.
+class BufferState {
+public:
+    struct Memory {
+        UniqueFd fd;
+        BufferId id;
+        std::uint64_t size = 0;
+    };
+
+    BufferState(const Layout& layout, std::vector<Memory> memories, std::string heap, std::string fallback)
+        : layout_(layout),
+          memories_(std::move(memories)),
+          heap_(std::move(heap)),
+          fallback_(std::move(fallback))
+    {}
+
+    const Layout& layout() const noexcept { return layout_; }
+    const std::vector<Memory>& memories() const noexcept { return memories_; }
+    const std::string& heap() const noexcept { return heap_; }
+    const std::string& fallback() const noexcept { return fallback_; }
+    std::uint64_t accesses() const noexcept { return accesses_.load(std::memory_order_relaxed); }
+
+    /// Waits for the buffer's implicit fences, maps it if it never was, and starts
+    /// the brackets that are not open yet.
+    Status begin(Access access, Deadline deadline);
+
+    /// Ends the brackets that nobody else has open.
+    Status end(Access access);
+
+    /// The bytes of a plane; only between begin() and end().
+    std::span<std::byte> plane(std::size_t index) const noexcept;
+
+    /// All bytes of every memory; only between begin() and end().
+    std::array<std::span<std::byte>, max_planes> bytes() const noexcept;
+
+    /// What a device made of this buffer (a framebuffer, an image), made once and kept
+    /// as long as the buffer. `owner` is the device's identity; what is kept holds the
+    /// device, so that its address cannot be taken by another one meanwhile. Only one
+    /// thread at a time makes an import.
+    template <typename Import, typename Make>
+    Result<std::shared_ptr<Import>> import_once(const void* owner, Make make)
+    {
+        const std::lock_guard lock(imports_mutex_);
+        if (const auto found = imports_.find(owner); found != imports_.end())
+            return std::static_pointer_cast<Import>(found->second);
+        Result<std::shared_ptr<Import>> made = make();
+        if (made)
+            imports_.emplace(owner, *made);
+        return made;
+    }
+
+private:
+    Status map(Access access);
+    Status sync(std::uint64_t flags);
+
+    Layout layout_;
+    std::vector<Memory> memories_;
+    std::string heap_;
+    std::string fallback_;
+    std::atomic<std::uint64_t> accesses_{0};
+
+    // The kernel counts no brackets, and concurrent ones on one udmabuf race inside
+    // it: so they are counted here and issued under a lock.
+    std::mutex access_mutex_;
+    std::vector<os::Mapping> mappings_;
+    bool writable_ = false;
+    unsigned readers_ = 0;
+    unsigned writers_ = 0;
+
+    std::mutex imports_mutex_;
+    std::map<const void*, std::shared_ptr<void>> imports_;
+};
+
+/// A buffer over fresh dma-bufs; checks that they are as large as the layout asks.
+Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback);
+
+} // namespace commonbuf

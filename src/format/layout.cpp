@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#include "format/checked.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/layout.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+namespace commonbuf {
+namespace {
+
+constexpr std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
+
+std::string operation_for(Format format, std::uint32_t width, std::uint32_t height)
+{
+    return text::format("lay out {} {}x{}", to_string(format), width, height);
+}
+
+Error unknown_format(Format format, const std::string& operation)
+{
+    return fail(Category::unsupported, operation,
+                is_opaque(format) ? "the format is opaque: only a driver can lay it out"
+                                  : "the library does not know this format")
+        .value();
+}
+
+/// The stride of a further plane when the first one has `stride`; 0 when no whole
+/// number of bytes will do.
+std::uint64_t following_stride(const FormatInfo& info, std::size_t plane, std::uint32_t stride)
+{
+    const PlaneInfo& first = info.planes[0];
+    const PlaneInfo& other = info.planes[plane];
+    const std::uint64_t bytes = std::uint64_t{stride} * other.block_bytes * first.block_width;
+    const std::uint64_t divisor = std::uint64_t{first.block_bytes} * other.block_width * other.hsub;
+    return bytes % divisor == 0 ? bytes / divisor : 0;
+}
+
+/// Why linear_layout() cannot do anything with a request; nothing when it can.
+std::optional<Error> refusal(const Request& request, const FormatInfo* info, std::uint32_t rows,
+                             const std::string& operation)
+{
+    const auto invalid = [&operation](std::string detail) {
+        return fail(Category::invalid_argument, operation, std::move(detail)).value();
+    };
+    if (info == nullptr)
+        return unknown_format(request.format, operation);
+    if (request.width == 0 || request.height == 0)
+        return invalid("the image has no pixels");
+    if (rows != 0 && rows < request.height)
+        return invalid(text::format("{} padded rows are fewer than the image has", rows));
+    return std::nullopt;
+}
+
+/// dma-bufs are no larger than a signed file offset can say (lseek).
+constexpr std::uint64_t most_bytes = std::numeric_limits<std::int64_t>::max();
+
+} // namespace
+
+std::uint64_t Layout::total_size() const noexcept
+{
+    std::uint64_t total = 0;
+    for (const std::uint64_t size : used_memories())
+        total += size;
+    return total;
+}
+
+std::string to_string(const Layout& layout)
+{
+    std::string text = text::format("{} {}x{} {}, stride", to_string(layout.format), layout.width, layout.height,
+                                    to_string(layout.modifier));
+    for (const Plane& plane : layout.used_planes())
+        text += text::format("{}{}", &plane == layout.planes.data() ? " " : "+", plane.stride);
+    for (const std::uint64_t& size : layout.used_memories())
+        text += text::format("{}{}", &size == layout.memory_sizes.data() ? ", " : "+", size);
+    return text + " bytes";
+}
+
+std::uint64_t min_stride(const FormatInfo& format, std::size_t plane, std::uint32_t width) noexcept
+{
+    const PlaneInfo& info = format.planes[plane];
+    const std::uint64_t samples = divide_up(width, info.hsub);
+    return divide_up(samples, info.block_width) * info.block_bytes;
+}
+
+std::uint32_t plane_rows(const FormatInfo& format, std::size_t plane, std::uint32_t height) noexcept
+{
+    return static_cast<std::uint32_t>(divide_up(height, format.planes[plane].vsub));
+}
+
+Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories, std::uint32_t rows)
+{
+    const FormatInfo* info = format_info(request.format);
+    const std::string operation = operation_for(request.format, request.width, request.height);
+    if (auto refused = refusal(request, info, rows, operation))
+        return fail(std::move(*refused));
+    const auto overflow = [&operation] {
+        return fail(Category::invalid_argument, operation, "the sizes overflow 63 bits");
+    };
+
+    Layout layout;
+    layout.format = request.format;
+    layout.width = request.width;
+    layout.height = request.height;
+    layout.plane_count = info->plane_count;
+    layout.memory_count = memories == Memories::single ? 1 : info->plane_count;
+
+    const std::uint32_t padded = std::max(rows, request.height);
+    checked::Number end = checked::multiply(request.lines_before, stride);
+    for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
+        const std::uint64_t plane_stride = i == 0 ? stride : following_stride(*info, i, stride);
+        const std::uint64_t least = min_stride(*info, i, request.width);
+        if (plane_stride == 0 || plane_stride < least)
+            return fail(Category::invalid_argument, operation,
+                        text::format("a stride of {} leaves plane {} with {} bytes a row, and it needs {}", stride, i,
+                                     plane_stride, least));
+        const checked::Number size = checked::multiply(plane_stride, plane_rows(*info, i, padded));
+        if (memories == Memories::per_plane && i != 0)
+            end = 0;
+        const checked::Number next = checked::add(end, size);
+        if (!next || *next > most_bytes || plane_stride > std::numeric_limits<std::uint32_t>::max())
+            return overflow();
+        Plane& plane = layout.planes[i];
+        plane.memory = memories == Memories::single ? 0 : i;
+        plane.stride = static_cast<std::uint32_t>(plane_stride);
+        plane.offset = *end;
+        plane.size = *size;
+        layout.memory_sizes[plane.memory] = *next;
+        end = next;
+    }
+    const checked::Number first_memory =
+        checked::add(layout.memory_sizes[0], checked::multiply(request.lines_after, stride));
+    if (!first_memory || *first_memory > most_bytes)
+        return overflow();
+    layout.memory_sizes[0] = *first_memory;
+    return layout;
+}
+
+Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::uint64_t size)
+{
+    const std::string operation = operation_for(request.format, request.width, request.height);
+    if (!is_opaque(request.format))
+        return fail(Category::unsupported, operation, "the format is not opaque");
+    if (size == 0 || size > most_bytes)
+        return fail(Category::invalid_argument, operation, text::format("a size of {} bytes is none", size));
+    if (request.lines_before != 0 || request.lines_after != 0)
+        return fail(Category::invalid_argument, operation, "an opaque format has no rows to leave room for");
+
+    Layout layout;
+    layout.format = request.format;
+    layout.modifier = implicit_modifier;
+    layout.width = request.width;
+    layout.height = request.height;
+    layout.plane_count = 1;
+    layout.memory_count = 1;
+    layout.planes[0] = {0, stride, 0, size};
+    layout.memory_sizes[0] = size;
+    return layout;
+}
+
+Status check(const Layout& layout, std::span<const std::uint64_t> actual_sizes)
+{
+    const std::string operation = operation_for(layout.format, layout.width, layout.height);
+    const auto invalid = [&operation](std::string detail) {
+        return fail(Category::invalid_argument, operation, std::move(detail));
+    };
+
+    const bool opaque = is_opaque(layout.format);
+    const FormatInfo* info = format_info(layout.format);
+    if (info == nullptr && !opaque)
+        return fail(unknown_format(layout.format, operation));
+    if (!opaque && (layout.width == 0 || layout.height == 0))
+        return invalid("the image has no pixels");
+    // Modifiers may add planes, for example for compression, but never remove one.
+    const std::uint32_t planes = opaque ? 1 : info->plane_count;
+    const bool exact = opaque || layout.modifier == linear;
+    if (layout.plane_count > max_planes || layout.plane_count < planes || (exact && layout.plane_count != planes))
+        return invalid(text::format("it has {} planes, and the format has {}", layout.plane_count, planes));
+    if (opaque && layout.memory_count != 1)
+        return invalid(text::format("{} memories are not the one of an opaque format", layout.memory_count));
+    if (layout.memory_count == 0 || layout.memory_count > max_planes)
+        return invalid(text::format("{} memories are not between 1 and {}", layout.memory_count, max_planes));
+    if (!actual_sizes.empty() && actual_sizes.size() < layout.memory_count)
+        return invalid(
+            text::format("it has {} memories, and {} came with it", layout.memory_count, actual_sizes.size()));
+
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        if (!actual_sizes.empty() && actual_sizes[i] < layout.memory_sizes[i])
+            return invalid(
+                text::format("memory {} has {} bytes, and {} are needed", i, actual_sizes[i], layout.memory_sizes[i]));
+    }
+    for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
+        const Plane& plane = layout.planes[i];
+        if (plane.memory >= layout.memory_count)
+            return invalid(text::format("plane {} is in memory {} of {}", i, plane.memory, layout.memory_count));
+        const checked::Number end = checked::add(plane.offset, plane.size);
+        if (!end || *end > layout.memory_sizes[plane.memory])
+            return invalid(text::format("plane {} at {} with {} bytes goes past the {} bytes of its memory", i,
+                                        plane.offset, plane.size, layout.memory_sizes[plane.memory]));
+        if (opaque || layout.modifier != linear)
+            continue;
+        const std::uint64_t row = min_stride(*info, i, layout.width);
+        if (plane.stride < row)
+            return invalid(text::format("plane {} has a stride of {}, and a row needs {}", i, plane.stride, row));
+        // The last row may end before the stride does.
+        const std::uint64_t rows = plane_rows(*info, i, layout.height);
+        const checked::Number bytes = checked::add(checked::multiply(plane.stride, rows - 1), row);
+        if (!bytes || *bytes > plane.size)
+            return invalid(
+                text::format("plane {} has {} bytes, and {} rows of {} need more", i, plane.size, rows, plane.stride));
+    }
+    return {};
+}
+
+} // namespace commonbuf

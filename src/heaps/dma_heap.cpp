@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+//
+// /dev/dma_heap/NAME (linux/dma-heap.h, drivers/dma-buf/dma-heap.c). The kernel has
+// no query for what a heap's memory is like: only trials tell.
+#include "heaps/heaps.hpp"
+#include "os/os.hpp"
+
+#include <fcntl.h>
+#include <linux/dma-heap.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <string_view>
+
+namespace commonbuf::heaps {
+namespace {
+
+const std::string folder = "/dev/dma_heap/";
+
+class DmaHeap final : public Heap {
+public:
+    explicit DmaHeap(HeapInfo info) : info_(std::move(info)) {}
+
+    const HeapInfo& info() const noexcept override { return info_; }
+
+    Result<UniqueFd> allocate(std::uint64_t bytes) override
+    {
+        const auto node = opened();
+        if (!node)
+            return fail(node.error());
+        dma_heap_allocation_data request{};
+        request.len = bytes;
+        request.fd_flags = O_RDWR | O_CLOEXEC;
+        if (const int error = os::ioctl(*node, DMA_HEAP_IOCTL_ALLOC, &request); error != 0) {
+            Error result = os::failure(error, "DMA_HEAP_IOCTL_ALLOC on " + info_.path,
+                                       "the heap gives no " + std::to_string(bytes) + " bytes");
+            if (error == ENOMEM)
+                result.advice = "free buffers of this heap, or enlarge its region";
+            return fail(std::move(result));
+        }
+        return UniqueFd(static_cast<int>(request.fd));
+    }
+
+private:
+    /// Opened when first needed, so that listing heaps needs no privilege.
+    Result<int> opened()
+    {
+        const std::lock_guard lock(mutex_);
+        if (!node_) {
+            auto fd = os::open(info_.path);
+            if (!fd)
+                return fail(fd.error());
+            node_ = std::move(*fd);
+        }
+        return node_.get();
+    }
+
+    HeapInfo info_;
+    std::mutex mutex_;
+    UniqueFd node_;
+};
+
+/// The reserved-memory node that the device tree makes the default CMA region, if any.
+std::string default_region_in_device_tree()
+{
+    const std::string nodes = "/sys/firmware/devicetree/base/reserved-memory/";
+    for (std::string& name : os::list(nodes)) {
+        if (os::exists(std::string(nodes).append(name).append("/linux,cma-default")))
+            return std::move(name);
+    }
+    return {};
+}
+
+/// Linux 6.17 gave the default CMA region the stable name `default_cma_region`; its
+/// older name may stand beside it, for the same memory. Which name that is follows
+/// from where the region comes from: a device-tree node, or the kernel itself.
+void mark_duplicates(std::vector<HeapInfo>& heaps)
+{
+    constexpr std::string_view stable = "default_cma_region";
+    const auto named = [&heaps](std::string_view name) {
+        return std::find_if(heaps.begin(), heaps.end(), [name](const HeapInfo& heap) { return heap.name == name; });
+    };
+    if (named(stable) == heaps.end())
+        return;
+    std::vector<std::string> legacy;
+    if (std::string node = default_region_in_device_tree(); !node.empty())
+        legacy = {std::move(node)};
+    else
+        legacy = {"reserved", "linux,cma", "default-pool"};
+    for (const std::string& name : legacy) {
+        if (const auto heap = named(name); heap != heaps.end()) {
+            heap->same_as = stable;
+            return;
+        }
+    }
+}
+
+} // namespace
+
+std::vector<std::shared_ptr<Heap>> find_dma_heaps()
+{
+    std::vector<HeapInfo> infos;
+    for (const std::string& name : os::list(folder)) {
+        HeapInfo info;
+        info.name = name;
+        info.kind = HeapKind::dma_heap;
+        info.path = folder + name;
+        info.scarce = name != "system";
+        if (const auto fd = os::open(info.path); !fd)
+            info.obstacle = fd.error();
+        infos.push_back(std::move(info));
+    }
+    mark_duplicates(infos);
+
+    std::vector<std::shared_ptr<Heap>> heaps;
+    heaps.reserve(infos.size());
+    for (HeapInfo& info : infos)
+        heaps.push_back(std::make_shared<DmaHeap>(std::move(info)));
+    return heaps;
+}
+
+} // namespace commonbuf::heaps

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "heaps/heaps.hpp"
+
+#include <iterator>
+
+namespace commonbuf {
+
+Heap::~Heap() = default;
+
+std::vector<std::shared_ptr<Heap>> find_heaps()
+{
+    auto all = heaps::find_dma_heaps();
+    const auto append = [&all](std::vector<std::shared_ptr<Heap>> more) {
+        all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    };
+    append(heaps::find_udmabuf());
+#ifdef COMMONBUF_HAVE_DRM
+    append(heaps::find_drm_dumb());
+#endif
+    return all;
+}
+
+} // namespace commonbuf

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "os/drm_node.hpp"
+
+#include "os/os.hpp"
+
+#include <drm.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+namespace commonbuf::os {
+namespace {
+
+const std::string sysfs = "/sys/class/drm/";
+
+bool is_numbered(const std::string& name, const std::string& prefix)
+{
+    return name.size() > prefix.size() && name.starts_with(prefix) &&
+           std::all_of(name.begin() + static_cast<std::ptrdiff_t>(prefix.size()), name.end(),
+                       [](unsigned char letter) { return std::isdigit(letter) != 0; });
+}
+
+} // namespace
+
+std::vector<DrmNode> drm_nodes()
+{
+    const std::vector<std::string> names = list(sysfs);
+    std::vector<DrmNode> nodes;
+    for (const std::string& name : names) {
+        const bool card = is_numbered(name, "card");
+        if (!card && !is_numbered(name, "renderD"))
+            continue;
+        DrmNode node;
+        node.path = "/dev/dri/" + name;
+        node.render = !card;
+        const std::string device = sysfs + name + "/device";
+        node.device = link_name(device).value_or("");
+        node.bus = link_name(device + "/subsystem").value_or("");
+        // Every device of the faux bus has the same driver, which says nothing.
+        if (node.bus != "faux")
+            node.driver = link_name(device + "/driver").value_or("");
+        const std::string prefix = name + "-";
+        for (const std::string& other : names) {
+            if (other.starts_with(prefix))
+                node.connectors.push_back(other.substr(prefix.size()));
+        }
+        nodes.push_back(std::move(node));
+    }
+    return nodes;
+}
+
+Result<UniqueFd> open_drm(const std::string& path)
+{
+    auto fd = open(path);
+    // EINVAL says that it was not master: nothing to give up.
+    if (fd)
+        ioctl_again(fd->get(), DRM_IOCTL_DROP_MASTER, nullptr);
+    return fd;
+}
+
+std::uint64_t drm_capability(int fd, std::uint64_t capability) noexcept
+{
+    drm_get_cap request{};
+    request.capability = capability;
+    return ioctl_again(fd, DRM_IOCTL_GET_CAP, &request) == 0 ? request.value : 0;
+}
+
+std::string drm_driver_name(int fd)
+{
+    std::array<char, 64> name{};
+    drm_version version{};
+    version.name = name.data();
+    version.name_len = name.size() - 1;
+    if (ioctl_again(fd, DRM_IOCTL_VERSION, &version) != 0)
+        return {};
+    return {name.data(), std::min<std::size_t>(version.name_len, name.size() - 1)};
+}
+
+} // namespace commonbuf::os

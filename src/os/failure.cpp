@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "os/failure.hpp"
+
+#include "os/kernel.hpp"
+#include "text/text.hpp"
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace commonbuf::os {
+namespace {
+
+std::string user_name(uid_t uid)
+{
+    std::array<char, 1024> space{};
+    passwd entry{};
+    passwd* found = nullptr;
+    if (::getpwuid_r(uid, &entry, space.data(), space.size(), &found) == 0 && found != nullptr)
+        return found->pw_name;
+    return std::to_string(uid);
+}
+
+std::string group_name(gid_t gid)
+{
+    std::array<char, 4096> space{};
+    group entry{};
+    group* found = nullptr;
+    if (::getgrgid_r(gid, &entry, space.data(), space.size(), &found) == 0 && found != nullptr)
+        return found->gr_name;
+    return std::to_string(gid);
+}
+
+/// Who a file's mode lets read and write it, beside root.
+std::string who_may_open(const struct stat& file)
+{
+    constexpr mode_t user = S_IRUSR | S_IWUSR;
+    constexpr mode_t group = S_IRGRP | S_IWGRP;
+    constexpr mode_t others = S_IROTH | S_IWOTH;
+    if ((file.st_mode & others) == others)
+        return "everybody";
+    if ((file.st_mode & group) == group)
+        return text::format("user {} and group {}", user_name(file.st_uid), group_name(file.st_gid));
+    if ((file.st_mode & user) == user)
+        return text::format("user {} alone", user_name(file.st_uid));
+    return "root alone";
+}
+
+} // namespace
+
+Category category_of(int error) noexcept
+{
+    switch (error) {
+    case ENOENT:
+    case ENXIO: return Category::not_present;
+    case EACCES:
+    case EPERM: return Category::permission_denied;
+    case EBUSY: return Category::busy;
+    case ENOTTY:
+    case ENOSYS:
+    case EOPNOTSUPP: return Category::unsupported;
+    case ENOMEM:
+    case ENOSPC:
+    case EMFILE:
+    case ENFILE: return Category::exhausted;
+    case EINVAL:
+    case EBADF: return Category::invalid_argument;
+    case ETIME:
+    case ETIMEDOUT: return Category::timed_out;
+    case ENODEV:
+    case EIO: return Category::device_lost;
+    default: return Category::kernel_failure;
+    }
+}
+
+Error failure(int error, std::string operation, std::string detail, std::string advice)
+{
+    Error result;
+    result.category = category_of(error);
+    result.sys_errno = error;
+    result.operation = std::move(operation);
+    result.detail = std::move(detail);
+    result.advice = std::move(advice);
+    if (result.advice.empty() && (error == EMFILE || error == ENFILE))
+        result.advice = "raise the limit on open files (ulimit -n) or close some";
+    return result;
+}
+
+Error open_failure(int error, const std::string& path)
+{
+    Error result = failure(error, "open " + path);
+    switch (error) {
+    case ENOENT: result.detail = "there is no such file"; break;
+    case ENODEV:
+        result.category = Category::not_present;
+        result.detail = "the device behind the node is gone";
+        break;
+    case EACCES:
+    case EPERM: {
+        struct stat file {};
+        if (kernel().stat(path.c_str(), &file) != 0)
+            break;
+        result.detail = text::format("its mode {:04o} lets {} in, and this is user {}", file.st_mode & 07777U,
+                                     who_may_open(file), user_name(::geteuid()));
+        if ((file.st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP))
+            result.advice = text::format("add the user to the group {}", group_name(file.st_gid));
+        else
+            result.advice = "a udev rule can give the node to a group";
+        break;
+    }
+    case EBUSY: result.detail = "another program has it open"; break;
+    default: break;
+    }
+    return result;
+}
+
+} // namespace commonbuf::os

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace commonbuf::os {
+
+/// The system calls that the library makes: its only door to the kernel, and the
+/// seam where tests put a kernel of their own. Every function answers as the call
+/// it is named after: -1 (or MAP_FAILED) and errno.
+class Kernel {
+public:
+    virtual ~Kernel() = default;
+
+    virtual int open(const char* path, int flags);
+    virtual int close(int fd);
+    virtual ssize_t read(int fd, void* buffer, std::size_t size);
+    virtual ssize_t write(int fd, const void* buffer, std::size_t size);
+    virtual int ioctl(int fd, unsigned long request, void* argument);
+    virtual int fcntl(int fd, int command, long argument);
+    virtual void* mmap(std::size_t length, int protection, int fd);
+    virtual int munmap(void* address, std::size_t length);
+    virtual int ppoll(pollfd* fds, nfds_t count, const timespec* timeout);
+    virtual off_t lseek(int fd, off_t offset, int whence);
+    virtual int fstat(int fd, struct stat* result);
+    virtual int stat(const char* path, struct stat* result);
+    /// kcmp(2) with KCMP_FILE: 0 where both are one open file.
+    virtual int kcmp_file(int a, int b);
+    virtual int memfd_create(const char* name, unsigned flags);
+    virtual int ftruncate(int fd, off_t length);
+    virtual ssize_t readlink(const char* path, char* buffer, std::size_t size);
+
+    /// The whole of a small file, as in sysfs.
+    virtual int read_file(const char* path, std::string& content);
+
+    /// The names in a folder without "." and "..", unsorted.
+    virtual int list(const char* path, std::vector<std::string>& names);
+};
+
+/// The kernel that the library talks to.
+Kernel& kernel() noexcept;
+
+/// Puts another kernel in its place for tests; nullptr for the real one. Not while
+/// another thread is inside the library.
+void set_kernel(Kernel* replacement) noexcept;
+
+} // namespace commonbuf::os

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include <commonbuf/buffer.hpp>
+#include <commonbuf/use.hpp>
+
+namespace commonbuf {
+
+Trial::~Trial() = default;
+Importer::~Importer() = default;
+
+Result<Layout> Importer::fit(const Layout& layout) { return layout; }
+
+Result<Content> Importer::verify(std::span<const Buffer>, std::uint32_t, Deadline)
+{
+    Content content;
+    content.reason = "this device has no way to compare what it does with what it should do";
+    return content;
+}
+
+} // namespace commonbuf

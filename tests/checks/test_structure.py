@@ -1,0 +1,108 @@
+"""The rules of docs/architecture.md that a reader relies on, held against the tree."""
+
+import pathlib
+import re
+import unittest
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+# Which rooms of src/ each room may include; the public headers are open to all. The
+# files directly in src/ are the facade, which alone sees everything.
+ROOMS = {
+    "text": {"text"},
+    "os": {"os", "text"},
+    "format": {"format", "text"},
+    "negotiate": {"negotiate", "format", "text"},
+    "content": {"content", "format", "text"},
+    "heaps": {"heaps", "os", "format", "text"},
+    "backends/cpu": {"os", "content", "text"},
+    "backends/drm": {"backends/drm", "os", "content", "format", "text"},
+    "backends/gbm": {"os", "text"},
+    "backends/v4l2": {"backends/v4l2", "os", "content", "format", "text"},
+    "backends/vulkan": {"backends/vulkan", "format"},
+}
+# What belongs to no room and is there for all of them.
+COMMON = {"buffer_state.hpp"}
+
+INCLUDE = re.compile(r'^\s*#include\s+(["<])([^">]+)[">]', re.MULTILINE)
+SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|read|write|poll|ppoll|"
+                         r"lseek|fstat|stat|fcntl|dup|memfd_create|ftruncate|readlink|opendir)\(")
+
+
+def sources(*folders):
+    for folder in folders:
+        for path in sorted((PROJECT / folder).rglob("*")):
+            if path.suffix in (".cpp", ".hpp"):
+                yield path
+
+
+def includes(path):
+    return [(kind, name) for kind, name in INCLUDE.findall(path.read_text())]
+
+
+def room_of(name):
+    """The room that a path below src/ is in; None for the facade."""
+    return next((room for room in sorted(ROOMS, key=len, reverse=True) if name.startswith(room + "/")), None)
+
+
+class Rooms(unittest.TestCase):
+    def test_every_folder_is_a_known_room(self):
+        for path in sources("src"):
+            name = str(path.relative_to(PROJECT / "src"))
+            if "/" in name:
+                self.assertIsNotNone(room_of(name), f"{name} is in no room")
+
+    def test_rooms_include_only_what_they_may(self):
+        for path in sources("src"):
+            name = str(path.relative_to(PROJECT / "src"))
+            room = room_of(name)
+            if room is None:
+                continue
+            for kind, target in includes(path):
+                if kind == "<" or target in COMMON:
+                    continue
+                self.assertIn(room_of(target), ROOMS[room], f"{name} includes {target}")
+
+    def test_pure_rooms_make_no_system_call(self):
+        forbidden = re.compile(r"sys/|unistd\.h|fcntl\.h|poll\.h|linux/(?!videodev2\.h)")
+        for path in sources("src/format", "src/negotiate", "src/content"):
+            for _, target in includes(path):
+                self.assertIsNone(forbidden.match(target), f"{path.name} includes {target}")
+
+    def test_system_calls_go_through_one_door(self):
+        for path in sources("src"):
+            if path.is_relative_to(PROJECT / "src/os"):
+                continue
+            found = SYSTEM_CALL.search(path.read_text())
+            self.assertIsNone(found, f"{path}: {found and found[0]} goes past src/os")
+
+
+class Boundary(unittest.TestCase):
+    def test_public_headers_see_no_private_ones(self):
+        for path in sources("include"):
+            for kind, target in includes(path):
+                self.assertEqual(kind, "<", f"{path.name} includes {target}")
+
+    def test_users_see_the_public_headers_alone(self):
+        for path in sources("tools", "examples", "tests/integration"):
+            for kind, target in includes(path):
+                if kind == '"' and target != "text.hpp":  # fmt, compiled once
+                    here = (path.parent / target).exists()
+                    self.assertTrue(here, f"{path} reaches into the library with {target}")
+
+
+class Files(unittest.TestCase):
+    def test_every_source_names_its_licence(self):
+        for path in sources("include", "src", "tools", "examples", "tests"):
+            self.assertTrue(path.read_text().startswith("// SPDX-License-Identifier: MIT"), path)
+
+    def test_the_readmes_example_is_the_one_that_is_compiled(self):
+        readme = (PROJECT / "README.md").read_text()
+        blocks = re.findall(r"```cpp\n(.*?)```", readme, re.DOTALL)
+        self.assertEqual(len(blocks), 1)
+        compiled = (PROJECT / "examples/readme.cpp").read_text().split("\n", 1)[1].strip()
+        self.assertEqual(blocks[0].strip(), compiled)
+
+
+if __name__ == "__main__":
+    unittest.main()

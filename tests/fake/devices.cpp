@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+
+#include <drm.h>
+#include <drm_fourcc.h>
+#include <drm_mode.h>
+#include <fcntl.h>
+#include <linux/dma-heap.h>
+#include <linux/udmabuf.h>
+#include <linux/videodev2.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+namespace fake {
+namespace {
+
+constexpr std::uint64_t page = 4096;
+
+int failed(int error)
+{
+    errno = error;
+    return -1;
+}
+
+class HeapFile final : public File {
+public:
+    explicit HeapFile(HeapModel& model) : model_(model) {}
+
+    int ioctl(Machine& machine, unsigned long request, void* argument) override
+    {
+        if (request != DMA_HEAP_IOCTL_ALLOC)
+            return failed(ENOTTY);
+        auto& data = *static_cast<dma_heap_allocation_data*>(argument);
+        if (data.fd != 0 || data.heap_flags != 0 ||
+            (data.fd_flags & ~static_cast<unsigned>(O_CLOEXEC | O_ACCMODE)) != 0 || data.len == 0 ||
+            data.len > UINT64_MAX - page)
+            return failed(EINVAL);
+        const std::uint64_t size = (data.len + page - 1) / page * page;
+        if (size > model_.capacity - model_.used)
+            return failed(ENOMEM);
+        constexpr std::uint64_t chunk = 65536;
+        auto memory = std::make_shared<DmaBuf>(size, model_.contiguous || (model_.lucky && size % chunk == 0));
+        model_.used += size;
+        memory->released = [&model = model_, size] { model.used -= size; };
+        data.fd = static_cast<std::uint32_t>(machine.new_descriptor(std::move(memory)));
+        return 0;
+    }
+
+private:
+    HeapModel& model_;
+};
+
+class UdmabufFile final : public File {
+public:
+    int ioctl(Machine& machine, unsigned long request, void* argument) override
+    {
+        if (request == UDMABUF_CREATE) {
+            const auto& data = *static_cast<udmabuf_create*>(argument);
+            return make(machine, static_cast<int>(data.memfd), data.offset, data.size, false);
+        }
+        if (request != UDMABUF_CREATE_LIST)
+            return failed(ENOTTY);
+        const auto& list = *static_cast<udmabuf_create_list*>(argument);
+        constexpr std::uint32_t list_limit = 1024;
+        if (list.count == 0 || list.count > list_limit)
+            return failed(EINVAL);
+        // The items follow the head in memory.
+        const auto* items = reinterpret_cast<const udmabuf_create_item*>(static_cast<const std::byte*>(argument) +
+                                                                         sizeof(udmabuf_create_list));
+        std::uint64_t total = 0;
+        bool ascending = true;
+        for (std::uint32_t i = 0; i < list.count; ++i) {
+            total += items[i].size;
+            ascending = ascending && (i == 0 || items[i].offset > items[i - 1].offset);
+        }
+        // In the worst case the file's pages are contiguous, and only the order tells.
+        return make(machine, static_cast<int>(items[0].memfd), 0, total, ascending);
+    }
+
+private:
+    static int make(Machine& machine, int memfd, std::uint64_t offset, std::uint64_t size, bool contiguous)
+    {
+        const auto* memory = dynamic_cast<MemFile*>(machine.file(memfd).get());
+        if (memory == nullptr || (memory->seals & F_SEAL_SHRINK) == 0 || size == 0 || offset % page != 0 ||
+            size % page != 0 || offset + size > static_cast<std::uint64_t>(memory->length))
+            return failed(EINVAL);
+        return machine.new_descriptor(std::make_shared<DmaBuf>(size, contiguous));
+    }
+};
+
+class CameraFile final : public File {
+public:
+    explicit CameraFile(CameraModel& model) : model_(model) {}
+
+    int ioctl(Machine& machine, unsigned long request, void* argument) override
+    {
+        switch (request) {
+        case VIDIOC_QUERYCAP: return query(*static_cast<v4l2_capability*>(argument));
+        case VIDIOC_ENUM_FMT: return enumerate(*static_cast<v4l2_fmtdesc*>(argument));
+        case VIDIOC_G_FMT: return get_format(*static_cast<v4l2_format*>(argument));
+        case VIDIOC_TRY_FMT: return adjust(*static_cast<v4l2_format*>(argument));
+        case VIDIOC_S_FMT: return set_format(*static_cast<v4l2_format*>(argument));
+        case VIDIOC_G_SELECTION:
+        case VIDIOC_S_SELECTION: return 0;
+        case VIDIOC_REQBUFS: return request_buffers(*static_cast<v4l2_requestbuffers*>(argument));
+        case VIDIOC_PREPARE_BUF:
+            return model_.has_prepare ? map(machine, *static_cast<v4l2_buffer*>(argument)) : failed(ENOTTY);
+        case VIDIOC_QBUF: return queue(machine, *static_cast<v4l2_buffer*>(argument));
+        case VIDIOC_DQBUF: return dequeue(*static_cast<v4l2_buffer*>(argument));
+        case VIDIOC_STREAMON: model_.streaming = 1; return 0;
+        case VIDIOC_STREAMOFF:
+            model_.streaming = 0;
+            model_.queue.clear();
+            return 0;
+        default: return failed(ENOTTY);
+        }
+    }
+
+    short ready(short events) override
+    {
+        if (model_.streaming == 0 || model_.slots == 0)
+            return POLLERR;
+        return model_.queue.empty() ? short{0} : events;
+    }
+
+    void closed(Machine&) override
+    {
+        model_.slots = 0;
+        model_.streaming = 0;
+        model_.queue.clear();
+    }
+
+private:
+    int query(v4l2_capability& answer) const
+    {
+        answer = {};
+        std::strcpy(reinterpret_cast<char*>(answer.driver), "fake");
+        answer.capabilities = V4L2_CAP_DEVICE_CAPS;
+        answer.device_caps = V4L2_CAP_STREAMING;
+        answer.device_caps |= model_.output ? V4L2_CAP_VIDEO_OUTPUT : V4L2_CAP_VIDEO_CAPTURE;
+        return 0;
+    }
+
+    int enumerate(v4l2_fmtdesc& entry) const
+    {
+        if (entry.index >= model_.formats.size())
+            return failed(EINVAL);
+        entry.pixelformat = model_.formats[entry.index];
+        return 0;
+    }
+
+    int get_format(v4l2_format& format) const
+    {
+        format.fmt = {};
+        format.fmt.pix.width = model_.width;
+        format.fmt.pix.height = model_.height;
+        format.fmt.pix.pixelformat = model_.fourcc;
+        format.fmt.pix.bytesperline = model_.stride;
+        return 0;
+    }
+
+    /// As drivers do: corrects what it cannot do instead of refusing it.
+    int adjust(v4l2_format& format) const
+    {
+        v4l2_pix_format& pix = format.fmt.pix;
+        if (std::find(model_.formats.begin(), model_.formats.end(), pix.pixelformat) == model_.formats.end())
+            pix.pixelformat = model_.formats.front();
+        pix.width = std::min(pix.width, model_.max_width);
+        pix.field = V4L2_FIELD_NONE;
+        const bool semi_planar = pix.pixelformat == V4L2_PIX_FMT_NV12;
+        const std::uint32_t least = semi_planar ? pix.width : pix.width * 4;
+        std::uint32_t stride = least;
+        if (model_.stride_step != 0)
+            stride =
+                (std::max(pix.bytesperline, least) + model_.stride_step - 1) / model_.stride_step * model_.stride_step;
+        constexpr std::uint32_t most = 65536;
+        pix.bytesperline = std::min(stride, most);
+        pix.sizeimage = pix.bytesperline * pix.height * (semi_planar ? 3 : 2) / 2 + model_.extra_bytes;
+        if (model_.distort)
+            model_.distort(format);
+        return 0;
+    }
+
+    int set_format(v4l2_format& format)
+    {
+        if (model_.owned_elsewhere || model_.slots != 0)
+            return failed(EBUSY);
+        adjust(format);
+        model_.width = format.fmt.pix.width;
+        model_.height = format.fmt.pix.height;
+        model_.fourcc = format.fmt.pix.pixelformat;
+        model_.stride = format.fmt.pix.bytesperline;
+        size_ = format.fmt.pix.sizeimage;
+        return 0;
+    }
+
+    int request_buffers(v4l2_requestbuffers& request)
+    {
+        if (request.memory != V4L2_MEMORY_DMABUF)
+            return failed(EINVAL);
+        if (model_.owned_elsewhere)
+            return failed(EBUSY);
+        model_.slots = request.count;
+        model_.queue.clear();
+        inodes_.assign(request.count, 0);
+        return 0;
+    }
+
+    int map(Machine& machine, const v4l2_buffer& buffer)
+    {
+        if (buffer.index >= model_.slots || buffer.memory != V4L2_MEMORY_DMABUF)
+            return failed(EINVAL);
+        const auto file = machine.file(buffer.m.fd);
+        const auto* memory = dynamic_cast<const DmaBuf*>(file.get());
+        if (memory == nullptr || buffer.length > static_cast<std::uint64_t>(memory->size()) || buffer.length < size_)
+            return failed(EINVAL);
+        if (inodes_[buffer.index] == memory->inode)
+            return 0;
+        if (model_.needs_contiguous && !memory->contiguous)
+            return failed(EFAULT);
+        inodes_[buffer.index] = memory->inode;
+        ++model_.maps;
+        return 0;
+    }
+
+    int queue(Machine& machine, const v4l2_buffer& buffer)
+    {
+        if (map(machine, buffer) != 0)
+            return -1;
+        if (std::find(model_.queue.begin(), model_.queue.end(), buffer.index) != model_.queue.end())
+            return failed(EINVAL);
+        model_.queue.push_back(buffer.index);
+        return 0;
+    }
+
+    int dequeue(v4l2_buffer& buffer)
+    {
+        if (model_.streaming == 0)
+            return failed(EINVAL);
+        if (model_.queue.empty())
+            return failed(EAGAIN);
+        buffer.index = model_.queue.front();
+        model_.queue.erase(model_.queue.begin());
+        buffer.sequence = model_.sequence++;
+        buffer.bytesused = size_;
+        buffer.flags = model_.damages_frames ? V4L2_BUF_FLAG_ERROR : 0;
+        return 0;
+    }
+
+    CameraModel& model_;
+    std::uint32_t size_ = 0;
+    std::vector<std::uint64_t> inodes_;
+};
+
+class CardFile final : public File {
+public:
+    explicit CardFile(CardModel& model) : model_(model) {}
+
+    int ioctl(Machine& machine, unsigned long request, void* argument) override
+    {
+        switch (request) {
+        case DRM_IOCTL_VERSION: return version(*static_cast<drm_version*>(argument));
+        case DRM_IOCTL_GET_CAP: return capability(*static_cast<drm_get_cap*>(argument));
+        case DRM_IOCTL_SET_CLIENT_CAP:
+        case DRM_IOCTL_DROP_MASTER: return 0;
+        case DRM_IOCTL_PRIME_FD_TO_HANDLE: return import(machine, *static_cast<drm_prime_handle*>(argument));
+        case DRM_IOCTL_PRIME_HANDLE_TO_FD: return export_(machine, *static_cast<drm_prime_handle*>(argument));
+        case DRM_IOCTL_GEM_CLOSE: return close_handle(machine, static_cast<drm_gem_close*>(argument)->handle);
+        case DRM_IOCTL_MODE_DESTROY_DUMB:
+            return close_handle(machine, static_cast<drm_mode_destroy_dumb*>(argument)->handle);
+        case DRM_IOCTL_MODE_CREATE_DUMB: return create_dumb(machine, *static_cast<drm_mode_create_dumb*>(argument));
+        case DRM_IOCTL_MODE_GETRESOURCES: {
+            auto& resources = *static_cast<drm_mode_card_res*>(argument);
+            resources.max_width = resources.max_height = 8192;
+            return 0;
+        }
+        case DRM_IOCTL_MODE_GETPLANERESOURCES: {
+            auto& planes = *static_cast<drm_mode_get_plane_res*>(argument);
+            if (planes.plane_id_ptr != 0 && planes.count_planes > 0)
+                at<std::uint32_t>(planes.plane_id_ptr)[0] = plane;
+            planes.count_planes = 1;
+            return 0;
+        }
+        case DRM_IOCTL_MODE_GETPLANE: return get_plane(*static_cast<drm_mode_get_plane*>(argument));
+        case DRM_IOCTL_MODE_OBJ_GETPROPERTIES: {
+            auto& properties = *static_cast<drm_mode_obj_get_properties*>(argument);
+            if (properties.props_ptr != 0 && properties.count_props > 0) {
+                at<std::uint32_t>(properties.props_ptr)[0] = in_formats;
+                at<std::uint64_t>(properties.prop_values_ptr)[0] = blob;
+            }
+            properties.count_props = model_.modifiers ? 1 : 0;
+            return 0;
+        }
+        case DRM_IOCTL_MODE_GETPROPERTY:
+            std::strcpy(static_cast<drm_mode_get_property*>(argument)->name, "IN_FORMATS");
+            return 0;
+        case DRM_IOCTL_MODE_GETPROPBLOB: return get_blob(*static_cast<drm_mode_get_blob*>(argument));
+        case DRM_IOCTL_MODE_ADDFB2: return add_framebuffer(*static_cast<drm_mode_fb_cmd2*>(argument));
+        case DRM_IOCTL_MODE_RMFB:
+            --framebuffers_;
+            --model_.framebuffers;
+            return 0;
+        default: return failed(ENOTTY);
+        }
+    }
+
+    void closed(Machine& machine) override
+    {
+        for ([[maybe_unused]] const auto& handle : handles_)
+            machine.handle_closed();
+        model_.framebuffers -= framebuffers_;
+    }
+
+private:
+    static constexpr std::uint32_t plane = 31;
+    static constexpr std::uint32_t in_formats = 7;
+    static constexpr std::uint32_t blob = 77;
+
+    template <typename T>
+    static T* at(std::uint64_t address)
+    {
+        return reinterpret_cast<T*>(static_cast<std::uintptr_t>(address));
+    }
+
+    int version(drm_version& answer) const
+    {
+        const std::size_t length = std::min<std::size_t>(answer.name_len, model_.driver.size());
+        std::memcpy(answer.name, model_.driver.data(), length);
+        answer.name_len = model_.driver.size();
+        return 0;
+    }
+
+    int capability(drm_get_cap& request) const
+    {
+        switch (request.capability) {
+        case DRM_CAP_DUMB_BUFFER: request.value = model_.dumb ? 1 : 0; return 0;
+        case DRM_CAP_PRIME: request.value = DRM_PRIME_CAP_EXPORT | (model_.import ? DRM_PRIME_CAP_IMPORT : 0); return 0;
+        case DRM_CAP_ADDFB2_MODIFIERS: request.value = model_.modifiers ? 1 : 0; return 0;
+        default: return failed(EINVAL);
+        }
+    }
+
+    std::uint32_t new_handle(Machine& machine, std::shared_ptr<File> memory)
+    {
+        machine.handle_opened();
+        handles_[next_handle_] = std::move(memory);
+        return next_handle_++;
+    }
+
+    int import(Machine& machine, drm_prime_handle& request)
+    {
+        auto file = machine.file(request.fd);
+        const auto* memory = dynamic_cast<const DmaBuf*>(file.get());
+        if (memory == nullptr || !model_.import || (model_.checks_at_import && !memory->contiguous))
+            return failed(EINVAL);
+        for (const auto& [handle, known] : handles_) {
+            if (known == file) {
+                request.handle = handle; // the same, without a count
+                return 0;
+            }
+        }
+        request.handle = new_handle(machine, std::move(file));
+        return 0;
+    }
+
+    int export_(Machine& machine, drm_prime_handle& request)
+    {
+        const auto known = handles_.find(request.handle);
+        if (known == handles_.end())
+            return failed(ENOENT);
+        request.fd = machine.new_descriptor(known->second);
+        return 0;
+    }
+
+    int close_handle(Machine& machine, std::uint32_t handle)
+    {
+        if (handles_.erase(handle) == 0) {
+            machine.complain("closed GEM handle " + std::to_string(handle) + ", which is not open");
+            return failed(EINVAL);
+        }
+        machine.handle_closed();
+        return 0;
+    }
+
+    int create_dumb(Machine& machine, drm_mode_create_dumb& request)
+    {
+        request.pitch = request.width * request.bpp / 8;
+        request.size = std::uint64_t{request.pitch} * request.height;
+        request.handle = new_handle(machine, std::make_shared<DmaBuf>(request.size, model_.checks_at_import));
+        return 0;
+    }
+
+    int get_plane(drm_mode_get_plane& request) const
+    {
+        const auto count = static_cast<std::uint32_t>(model_.formats.size());
+        if (request.format_type_ptr != 0)
+            std::memcpy(at<std::uint32_t>(request.format_type_ptr), model_.formats.data(),
+                        std::min(request.count_format_types, count) * sizeof(std::uint32_t));
+        request.count_format_types = count;
+        return 0;
+    }
+
+    int get_blob(drm_mode_get_blob& request) const
+    {
+        if (request.blob_id != blob)
+            return failed(ENOENT);
+        if (!model_.in_formats.empty()) {
+            if (request.length >= model_.in_formats.size())
+                std::memcpy(at<std::byte>(request.data), model_.in_formats.data(), model_.in_formats.size());
+            request.length = static_cast<std::uint32_t>(model_.in_formats.size());
+            return 0;
+        }
+        const std::size_t formats = model_.formats.size() * sizeof(std::uint32_t);
+        drm_format_modifier_blob header{};
+        header.version = 1;
+        header.count_formats = static_cast<std::uint32_t>(model_.formats.size());
+        header.formats_offset = sizeof header;
+        header.count_modifiers = 1;
+        header.modifiers_offset = static_cast<std::uint32_t>(sizeof header + formats);
+        drm_format_modifier modifier{};
+        modifier.formats = (std::uint64_t{1} << model_.formats.size()) - 1;
+        const auto length = static_cast<std::uint32_t>(sizeof header + formats + sizeof modifier);
+        if (request.length >= length) {
+            auto* out = at<std::byte>(request.data);
+            std::memcpy(out, &header, sizeof header);
+            std::memcpy(out + sizeof header, model_.formats.data(), formats);
+            std::memcpy(out + sizeof header + formats, &modifier, sizeof modifier);
+        }
+        request.length = length;
+        return 0;
+    }
+
+    int add_framebuffer(drm_mode_fb_cmd2& request)
+    {
+        const auto known = handles_.find(request.handles[0]);
+        const bool shown =
+            std::find(model_.formats.begin(), model_.formats.end(), request.pixel_format) != model_.formats.end();
+        if (known == handles_.end() || !shown || request.pitches[0] % model_.pitch_align != 0 ||
+            ((request.flags & DRM_MODE_FB_MODIFIERS) != 0) != model_.modifiers)
+            return failed(EINVAL);
+        ++framebuffers_;
+        ++model_.framebuffers;
+        request.fb_id = model_.next_id++;
+        return 0;
+    }
+
+    CardModel& model_;
+    std::map<std::uint32_t, std::shared_ptr<File>> handles_;
+    std::uint32_t next_handle_ = 1;
+    unsigned framebuffers_ = 0;
+};
+
+} // namespace
+
+std::shared_ptr<File> open_heap(HeapModel& model) { return std::make_shared<HeapFile>(model); }
+std::shared_ptr<File> open_udmabuf() { return std::make_shared<UdmabufFile>(); }
+std::shared_ptr<File> open_camera(CameraModel& model) { return std::make_shared<CameraFile>(model); }
+std::shared_ptr<File> open_card(CardModel& model) { return std::make_shared<CardFile>(model); }
+
+} // namespace fake

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+
+#include <drm.h>
+#include <fcntl.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/udmabuf.h>
+#include <linux/videodev2.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace fake {
+namespace {
+
+// Far from the test's own descriptors, so that a mix-up shows.
+constexpr int first_descriptor = 1000;
+
+std::string folder_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
+std::string name_of(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+int failed(int error)
+{
+    errno = error;
+    return -1;
+}
+
+} // namespace
+
+std::string request_name(unsigned long request)
+{
+    static const std::map<unsigned long, std::string> names{
+#define NAME(request) {request, #request}
+        NAME(DMA_HEAP_IOCTL_ALLOC),
+        NAME(DMA_BUF_IOCTL_SYNC),
+        NAME(DMA_BUF_SET_NAME_B),
+        NAME(UDMABUF_CREATE),
+        NAME(UDMABUF_CREATE_LIST),
+        NAME(VIDIOC_QUERYCAP),
+        NAME(VIDIOC_ENUM_FMT),
+        NAME(VIDIOC_G_FMT),
+        NAME(VIDIOC_S_FMT),
+        NAME(VIDIOC_TRY_FMT),
+        NAME(VIDIOC_REQBUFS),
+        NAME(VIDIOC_PREPARE_BUF),
+        NAME(VIDIOC_QBUF),
+        NAME(VIDIOC_DQBUF),
+        NAME(VIDIOC_STREAMON),
+        NAME(VIDIOC_STREAMOFF),
+        NAME(VIDIOC_G_SELECTION),
+        NAME(VIDIOC_S_SELECTION),
+        NAME(DRM_IOCTL_VERSION),
+        NAME(DRM_IOCTL_GET_CAP),
+        NAME(DRM_IOCTL_SET_CLIENT_CAP),
+        NAME(DRM_IOCTL_DROP_MASTER),
+        NAME(DRM_IOCTL_GEM_CLOSE),
+        NAME(DRM_IOCTL_PRIME_FD_TO_HANDLE),
+        NAME(DRM_IOCTL_PRIME_HANDLE_TO_FD),
+        NAME(DRM_IOCTL_MODE_GETRESOURCES),
+        NAME(DRM_IOCTL_MODE_GETPLANERESOURCES),
+        NAME(DRM_IOCTL_MODE_GETPLANE),
+        NAME(DRM_IOCTL_MODE_OBJ_GETPROPERTIES),
+        NAME(DRM_IOCTL_MODE_GETPROPERTY),
+        NAME(DRM_IOCTL_MODE_GETPROPBLOB),
+        NAME(DRM_IOCTL_MODE_ADDFB2),
+        NAME(DRM_IOCTL_MODE_RMFB),
+        NAME(DRM_IOCTL_MODE_CREATE_DUMB),
+        NAME(DRM_IOCTL_MODE_DESTROY_DUMB),
+#undef NAME
+    };
+    const auto known = names.find(request);
+    return known != names.end() ? known->second : "ioctl " + std::to_string(request);
+}
+
+int File::ioctl(Machine&, unsigned long, void*) { return failed(ENOTTY); }
+
+int DmaBuf::ioctl(Machine& machine, unsigned long request, void* argument)
+{
+    if (request == DMA_BUF_SET_NAME_B)
+        return 0;
+    if (request != DMA_BUF_IOCTL_SYNC)
+        return failed(ENOTTY);
+    const std::uint64_t flags = static_cast<dma_buf_sync*>(argument)->flags;
+    if ((flags & DMA_BUF_SYNC_RW) == 0)
+        return failed(EINVAL);
+    const int step = (flags & DMA_BUF_SYNC_END) != 0 ? -1 : 1;
+    readers += (flags & DMA_BUF_SYNC_READ) != 0 ? step : 0;
+    writers += (flags & DMA_BUF_SYNC_WRITE) != 0 ? step : 0;
+    if (readers < 0 || writers < 0 || readers > 1 || writers > 1)
+        machine.complain("unbalanced brackets");
+    brackets.push_back(flags);
+    return 0;
+}
+
+void DmaBuf::closed(Machine& machine)
+{
+    if (readers != 0 || writers != 0)
+        machine.complain("a bracket was left open");
+    if (released)
+        released();
+}
+
+Machine::Machine() : next_descriptor_(first_descriptor) { commonbuf::os::set_kernel(this); }
+
+Machine::~Machine()
+{
+    commonbuf::os::set_kernel(nullptr);
+    for (const auto& [address, length] : mappings_)
+        std::free(address);
+}
+
+void Machine::add_name(const std::string& path)
+{
+    for (std::string rest = path; rest.size() > 1; rest = folder_of(rest))
+        folders_[folder_of(rest)].insert(name_of(rest));
+}
+
+void Machine::add_node(const std::string& path, Opener opener)
+{
+    nodes_[path] = std::move(opener);
+    add_name(path);
+}
+
+void Machine::add_text(const std::string& path, const std::string& content)
+{
+    texts_[path] = content;
+    add_name(path);
+}
+
+HeapModel& Machine::add_heap(const std::string& name, const HeapModel& model)
+{
+    heaps_.push_back(std::make_unique<HeapModel>(model));
+    HeapModel& heap = *heaps_.back();
+    add_node("/dev/dma_heap/" + name, [&heap] { return open_heap(heap); });
+    return heap;
+}
+
+void Machine::add_udmabuf()
+{
+    add_node("/dev/udmabuf", [] { return open_udmabuf(); });
+}
+
+CameraModel& Machine::add_camera(const std::string& node, const CameraModel& model)
+{
+    cameras_.push_back(std::make_unique<CameraModel>(model));
+    CameraModel& camera = *cameras_.back();
+    add_node("/dev/" + node, [&camera] { return open_camera(camera); });
+    add_text("/sys/class/video4linux/" + node + "/name", model.name + "\n");
+    return camera;
+}
+
+CardModel& Machine::add_card(const std::string& node, const CardModel& model)
+{
+    cards_.push_back(std::make_unique<CardModel>(model));
+    CardModel& card = *cards_.back();
+    add_node("/dev/dri/" + node, [&card] { return open_card(card); });
+    const std::string device = "/sys/class/drm/" + node + "/device";
+    links_[device] = "../../devices/" + model.driver;
+    links_[device + "/subsystem"] = "../../bus/faux";
+    add_name(device);
+    return card;
+}
+
+int Machine::add_dma_buf(std::uint64_t size, bool contiguous)
+{
+    return new_descriptor(std::make_shared<DmaBuf>(size, contiguous));
+}
+
+DmaBuf* Machine::dma_buf(int fd) { return dynamic_cast<DmaBuf*>(file(fd).get()); }
+
+std::size_t Machine::count(const std::string& name) const
+{
+    return static_cast<std::size_t>(std::count(calls_.begin(), calls_.end(), name));
+}
+
+int Machine::new_descriptor(std::shared_ptr<File> file)
+{
+    if (file->inode == 0)
+        file->inode = next_inode_++;
+    ++file->descriptors;
+    const int fd = next_descriptor_++;
+    descriptors_[fd] = std::move(file);
+    return fd;
+}
+
+std::shared_ptr<File> Machine::file(int fd) const
+{
+    const auto found = descriptors_.find(fd);
+    return found != descriptors_.end() ? found->second : nullptr;
+}
+
+std::string Machine::leaks() const
+{
+    std::string text = complaints_;
+    for (const auto& [fd, file] : descriptors_)
+        text += "descriptor " + std::to_string(fd) + " is open\n";
+    if (!mappings_.empty())
+        text += std::to_string(mappings_.size()) + " mappings\n";
+    if (handles_ != 0)
+        text += std::to_string(handles_) + " GEM handles\n";
+    for (const auto& card : cards_) {
+        if (card->framebuffers != 0)
+            text += std::to_string(card->framebuffers) + " framebuffers\n";
+    }
+    for (const auto& camera : cameras_) {
+        if (camera->slots != 0 || camera->streaming != 0)
+            text += camera->name + " has slots or streams\n";
+    }
+    for (const auto& heap : heaps_) {
+        if (heap->used != 0)
+            text += std::to_string(heap->used) + " bytes of a heap are taken\n";
+    }
+    return text;
+}
+
+bool Machine::faulty(const std::string& name)
+{
+    const std::size_t index = calls_.size();
+    calls_.push_back(name);
+    if (fault_ && fault_->first == index) {
+        fault_hit_ = true;
+        errno = fault_->second;
+        return true;
+    }
+    if (const auto always = all_faults_.find(name); always != all_faults_.end()) {
+        errno = always->second;
+        return true;
+    }
+    return false;
+}
+
+int Machine::open(const char* path, int)
+{
+    if (faulty("open"))
+        return -1;
+    if (forbidden_.contains(path))
+        return failed(EACCES);
+    const auto node = nodes_.find(path);
+    return node != nodes_.end() ? new_descriptor(node->second()) : failed(ENOENT);
+}
+
+int Machine::close(int fd)
+{
+    // Linux frees the descriptor whatever close(2) answers: no fault to inject.
+    const auto found = descriptors_.find(fd);
+    if (found == descriptors_.end()) {
+        complain("closed descriptor " + std::to_string(fd) + ", which is not open");
+        return failed(EBADF);
+    }
+    const std::shared_ptr<File> file = found->second;
+    descriptors_.erase(found);
+    if (--file->descriptors == 0)
+        file->closed(*this);
+    return 0;
+}
+
+int Machine::ioctl(int fd, unsigned long request, void* argument)
+{
+    const auto target = file(fd);
+    if (faulty(request_name(request))) {
+        // The kernel counts no brackets: an END that it refuses leaves nothing open.
+        const int error = errno;
+        if (request == DMA_BUF_IOCTL_SYNC && error != EINTR && error != EAGAIN &&
+            (static_cast<dma_buf_sync*>(argument)->flags & DMA_BUF_SYNC_END) != 0 && target != nullptr)
+            target->ioctl(*this, request, argument);
+        errno = error;
+        return -1;
+    }
+    return target != nullptr ? target->ioctl(*this, request, argument) : failed(EBADF);
+}
+
+int Machine::fcntl(int fd, int command, long argument)
+{
+    const bool dup = command == F_DUPFD_CLOEXEC;
+    if (faulty(dup ? "dup" : "fcntl"))
+        return -1;
+    const auto target = file(fd);
+    if (target == nullptr)
+        return failed(EBADF);
+    if (dup)
+        return new_descriptor(target);
+    if (auto* memory = dynamic_cast<MemFile*>(target.get()); memory != nullptr && command == F_ADD_SEALS)
+        memory->seals |= static_cast<int>(argument);
+    return 0;
+}
+
+void* Machine::mmap(std::size_t length, int protection, int fd)
+{
+    if (faulty("mmap"))
+        return MAP_FAILED;
+    DmaBuf* memory = dma_buf(fd);
+    if (memory == nullptr || length > static_cast<std::uint64_t>(memory->size())) {
+        errno = EINVAL;
+        return MAP_FAILED;
+    }
+    if (memory->read_only && (protection & PROT_WRITE) != 0) {
+        errno = EACCES;
+        return MAP_FAILED;
+    }
+    void* address = std::calloc(1, length);
+    mappings_[address] = length;
+    return address;
+}
+
+int Machine::munmap(void* address, std::size_t length)
+{
+    const auto found = mappings_.find(address);
+    if (found == mappings_.end() || found->second != length) {
+        complain("unmapped what was not mapped");
+        return failed(EINVAL);
+    }
+    std::free(address);
+    mappings_.erase(found);
+    return 0;
+}
+
+int Machine::ppoll(pollfd* fds, nfds_t count, const timespec*)
+{
+    if (faulty("ppoll"))
+        return -1;
+    // Time never passes here: what is not ready now has run into its deadline.
+    int ready = 0;
+    for (nfds_t i = 0; i < count; ++i) {
+        const auto target = file(fds[i].fd);
+        fds[i].revents = target != nullptr ? target->ready(fds[i].events) : short{POLLNVAL};
+        ready += fds[i].revents != 0 ? 1 : 0;
+    }
+    return ready;
+}
+
+off_t Machine::lseek(int fd, off_t, int)
+{
+    if (faulty("lseek"))
+        return -1;
+    const auto target = file(fd);
+    return target != nullptr ? target->size() : failed(EBADF);
+}
+
+int Machine::fstat(int fd, struct stat* result)
+{
+    if (faulty("fstat"))
+        return -1;
+    const auto target = file(fd);
+    if (target == nullptr)
+        return failed(EBADF);
+    *result = {};
+    result->st_dev = 1;
+    result->st_ino = target->inode;
+    return 0;
+}
+
+int Machine::stat(const char* path, struct stat* result)
+{
+    if (faulty("stat"))
+        return -1;
+    if (!nodes_.contains(path) && !texts_.contains(path) && !folders_.contains(path))
+        return failed(ENOENT);
+    *result = {};
+    result->st_mode = S_IFCHR | S_IRUSR | S_IWUSR;
+    return 0;
+}
+
+int Machine::kcmp_file(int a, int b)
+{
+    if (faulty("kcmp"))
+        return -1;
+    return file(a) != nullptr && file(a) == file(b) ? 0 : 1;
+}
+
+int Machine::memfd_create(const char*, unsigned)
+{
+    return faulty("memfd_create") ? -1 : new_descriptor(std::make_shared<MemFile>());
+}
+
+int Machine::ftruncate(int fd, off_t length)
+{
+    if (faulty("ftruncate"))
+        return -1;
+    auto* memory = dynamic_cast<MemFile*>(file(fd).get());
+    if (memory == nullptr)
+        return failed(EINVAL);
+    memory->length = length;
+    return 0;
+}
+
+ssize_t Machine::readlink(const char* path, char* buffer, std::size_t size)
+{
+    if (faulty("readlink"))
+        return -1;
+    const auto link = links_.find(path);
+    if (link == links_.end())
+        return failed(ENOENT);
+    const std::size_t length = std::min(size, link->second.size());
+    std::memcpy(buffer, link->second.data(), length);
+    return static_cast<ssize_t>(length);
+}
+
+int Machine::read_file(const char* path, std::string& content)
+{
+    if (faulty("read"))
+        return -1;
+    const auto text = texts_.find(path);
+    if (text == texts_.end())
+        return failed(ENOENT);
+    content = text->second;
+    return 0;
+}
+
+int Machine::list(const char* path, std::vector<std::string>& names)
+{
+    if (faulty("list"))
+        return -1;
+    std::string folder = path;
+    if (folder.ends_with('/'))
+        folder.pop_back();
+    const auto found = folders_.find(folder);
+    if (found == folders_.end())
+        return failed(ENOENT);
+    names.assign(found->second.begin(), found->second.end());
+    return 0;
+}
+
+} // namespace fake

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "os/kernel.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+/// A kernel for tests: a machine with heaps and devices that behave as told, whose
+/// calls can be made to fail one by one, and which knows what was not given back.
+///
+/// It models what the library relies on and nothing more. What real drivers do is
+/// shown in the lab.
+struct v4l2_format;
+
+namespace fake {
+
+class Machine;
+
+/// Something that a descriptor refers to.
+class File {
+public:
+    virtual ~File() = default;
+    /// As ioctl(2): -1 and errno, or a value from 0 on.
+    virtual int ioctl(Machine& machine, unsigned long request, void* argument);
+    virtual std::int64_t size() const { return 0; }
+    virtual short ready(short events) { return events; }
+    /// Called when the last descriptor is closed.
+    virtual void closed(Machine&) {}
+
+    std::uint64_t inode = 0;
+    unsigned descriptors = 0;
+};
+
+/// Memory behind a descriptor.
+class DmaBuf final : public File {
+public:
+    DmaBuf(std::uint64_t bytes, bool in_one_piece) : contiguous(in_one_piece), bytes_(bytes) {}
+    int ioctl(Machine& machine, unsigned long request, void* argument) override;
+    std::int64_t size() const override { return static_cast<std::int64_t>(bytes_); }
+    short ready(short events) override { return busy ? 0 : events; }
+    void closed(Machine& machine) override;
+
+    bool contiguous;
+    bool busy = false; ///< a fence has not signalled
+    bool read_only = false;
+    int readers = 0; ///< open brackets
+    int writers = 0;
+    std::vector<std::uint64_t> brackets; ///< the flags of every DMA_BUF_IOCTL_SYNC
+    std::vector<std::byte> content;
+    std::function<void()> released; ///< gives its room back to a heap
+
+private:
+    std::uint64_t bytes_;
+};
+
+/// The pages of memfd_create(2).
+class MemFile final : public File {
+public:
+    std::int64_t size() const override { return length; }
+    std::int64_t length = 0;
+    int seals = 0;
+};
+
+struct HeapModel {
+    /// Scattered heaps give contiguous memory by luck: whenever a buffer has no odd tail.
+    bool contiguous = false;
+    bool lucky = false;
+    std::uint64_t capacity = UINT64_MAX;
+    std::uint64_t used = 0;
+};
+
+/// One V4L2 node with one queue.
+struct CameraModel {
+    std::string name = "fake-cam";
+    bool output = false;
+    bool needs_contiguous = false;
+    bool has_prepare = true;
+    bool owned_elsewhere = false;
+    bool damages_frames = false;
+    std::function<void(v4l2_format&)> distort; ///< has the last word on what TRY_FMT and S_FMT answer
+    std::uint32_t stride_step = 1;             ///< 0: takes no stride but its own
+    std::uint32_t extra_bytes = 0;             ///< padding behind the image
+    std::uint32_t max_width = 4096;
+    std::vector<std::uint32_t> formats;
+
+    // What it is set to.
+    std::uint32_t width = 640;
+    std::uint32_t height = 480;
+    std::uint32_t fourcc = 0;
+    std::uint32_t stride = 0;
+    unsigned slots = 0;
+    unsigned streaming = 0;
+    unsigned maps = 0; ///< how often memory was mapped
+    std::vector<std::uint32_t> queue;
+    std::uint32_t sequence = 0;
+};
+
+/// One DRM card.
+struct CardModel {
+    std::string driver = "fakedrm";
+    bool dumb = true;
+    bool import = true;
+    bool modifiers = true;
+    bool checks_at_import = false; ///< takes contiguous memory alone
+    std::uint32_t pitch_align = 1;
+    std::vector<std::uint32_t> formats;
+    std::vector<std::byte> in_formats; ///< the blob as it stands, instead of one made of `formats`
+
+    unsigned framebuffers = 0;
+    std::uint32_t next_id = 1;
+};
+
+class Machine final : public commonbuf::os::Kernel {
+public:
+    Machine();
+    ~Machine() override;
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    // What there is. The models live as long as the machine.
+    HeapModel& add_heap(const std::string& name, const HeapModel& model = {});
+    void add_udmabuf();
+    CameraModel& add_camera(const std::string& node, const CameraModel& model);
+    CardModel& add_card(const std::string& node, const CardModel& model);
+    void forbid(const std::string& path) { forbidden_.insert(path); }
+    void add_text(const std::string& path, const std::string& content);
+    int add_dma_buf(std::uint64_t size, bool contiguous = false);
+    DmaBuf* dma_buf(int fd);
+
+    /// The names of all calls so far, in order; ioctls go by the name of their request.
+    const std::vector<std::string>& calls() const { return calls_; }
+    std::size_t count(const std::string& name) const;
+
+    /// Makes the call with this index fail.
+    void fail(std::size_t index, int error) { fault_ = {index, error}; }
+    /// Makes every call of this name fail.
+    void fail_all(const std::string& name, int error) { all_faults_[name] = error; }
+    bool fault_hit() const { return fault_hit_; }
+
+    /// What was not given back, or used wrongly; empty when all is well.
+    std::string leaks() const;
+
+    // For the files.
+    int new_descriptor(std::shared_ptr<File> file);
+    std::shared_ptr<File> file(int fd) const;
+    void complain(const std::string& text) { complaints_ += text + "\n"; }
+    void handle_opened() { ++handles_; }
+    void handle_closed() { --handles_; }
+
+    int open(const char* path, int flags) override;
+    int close(int fd) override;
+    int ioctl(int fd, unsigned long request, void* argument) override;
+    int fcntl(int fd, int command, long argument) override;
+    void* mmap(std::size_t length, int protection, int fd) override;
+    int munmap(void* address, std::size_t length) override;
+    int ppoll(pollfd* fds, nfds_t count, const timespec* timeout) override;
+    off_t lseek(int fd, off_t offset, int whence) override;
+    int fstat(int fd, struct stat* result) override;
+    int stat(const char* path, struct stat* result) override;
+    int kcmp_file(int a, int b) override;
+    int memfd_create(const char* name, unsigned flags) override;
+    int ftruncate(int fd, off_t length) override;
+    ssize_t readlink(const char* path, char* buffer, std::size_t size) override;
+    int read_file(const char* path, std::string& content) override;
+    int list(const char* path, std::vector<std::string>& names) override;
+
+private:
+    using Opener = std::function<std::shared_ptr<File>()>;
+
+    bool faulty(const std::string& name);
+    void add_node(const std::string& path, Opener opener);
+    void add_name(const std::string& path);
+
+    std::map<std::string, Opener> nodes_;
+    std::map<std::string, std::string> texts_;
+    std::map<std::string, std::string> links_;
+    std::map<std::string, std::set<std::string>> folders_;
+    std::set<std::string> forbidden_;
+    std::map<int, std::shared_ptr<File>> descriptors_;
+    std::map<void*, std::size_t> mappings_;
+    std::vector<std::unique_ptr<HeapModel>> heaps_;
+    std::vector<std::unique_ptr<CameraModel>> cameras_;
+    std::vector<std::unique_ptr<CardModel>> cards_;
+    std::vector<std::string> calls_;
+    std::optional<std::pair<std::size_t, int>> fault_;
+    std::map<std::string, int> all_faults_;
+    bool fault_hit_ = false;
+    std::string complaints_;
+    std::uint64_t next_inode_ = 1;
+    int next_descriptor_;
+    int handles_ = 0;
+};
+
+/// The name of an ioctl request, for example "VIDIOC_S_FMT".
+std::string request_name(unsigned long request);
+
+std::shared_ptr<File> open_heap(HeapModel& model);
+std::shared_ptr<File> open_udmabuf();
+std::shared_ptr<File> open_camera(CameraModel& model);
+std::shared_ptr<File> open_card(CardModel& model);
+
+} // namespace fake

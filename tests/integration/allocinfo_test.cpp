@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+//
+// The tool as a person would use it: words in, text, JSON and an exit status out.
+#include "devices.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <linux/videodev2.h>
+#include <set>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using Json = nlohmann::json;
+
+struct Answer {
+    int status = -1;
+    std::string out;
+};
+
+/// Runs allocinfo, which must be in PATH, with the shell's quoting.
+Answer allocinfo(const std::string& words)
+{
+    Answer run;
+    FILE* pipe = ::popen(("allocinfo " + words).c_str(), "re");
+    if (pipe == nullptr)
+        return run;
+    std::array<char, 4096> chunk{};
+    while (const std::size_t got = std::fread(chunk.data(), 1, chunk.size(), pipe))
+        run.out.append(chunk.data(), got);
+    const int status = ::pclose(pipe);
+    run.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return run;
+}
+
+std::string plan(const devices::cb::v4l2::Device& camera)
+{
+    return "plan --use v4l2:@" + camera.info().name +
+           ":capture --use drm:@vkms:scanout --format XR24 --size 1280x720 --json";
+}
+
+class Allocinfo : public devices::Test {
+protected:
+    void SetUp() override
+    {
+        devices::Test::SetUp();
+        if (allocinfo("--version 2>/dev/null").status != 0)
+            GTEST_SKIP() << "allocinfo is not in PATH";
+    }
+};
+
+TEST_F(Allocinfo, ContiguousCameraGetsARegionAndSystemIsRefusedAtPrepare)
+{
+    NEED_CAMERA(camera, devices::contiguous_camera());
+    NEED_DISPLAY(display);
+    NEED_HEAP(true, "region");
+    const Answer run = allocinfo(plan(camera));
+    ASSERT_EQ(run.status, 0) << run.out;
+    const Json document = Json::parse(run.out);
+    EXPECT_EQ(document["schema"], 1);
+    EXPECT_EQ(document["chosen"]["kind"], "dma-heap");
+    EXPECT_NE(document["chosen"]["heap"], "system");
+    bool seen = false;
+    for (const Json& heap : document["heaps"]) {
+        if (heap["name"] != "system")
+            continue;
+        for (const Json& use : heap["uses"]) {
+            if (use["use"].get<std::string>().starts_with("v4l2:")) {
+                seen = true;
+                EXPECT_EQ(use["verdict"], "refused");
+                EXPECT_EQ(use["stage"], "VIDIOC_PREPARE_BUF");
+                EXPECT_EQ(use["errno"], "EFAULT");
+            }
+        }
+    }
+    EXPECT_TRUE(seen);
+}
+
+TEST_F(Allocinfo, ScatterCapableCameraLeavesTheRegionsAlone)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    NEED_DISPLAY(display);
+    NEED_HEAP(false, "ordinary heap");
+    const Answer run = allocinfo(plan(camera));
+    ASSERT_EQ(run.status, 0) << run.out;
+    const Json document = Json::parse(run.out);
+    EXPECT_EQ(document["heaps"][0]["scarce"], false);
+    EXPECT_EQ(document["heaps"][0]["name"], document["chosen"]["heap"]);
+}
+
+TEST_F(Allocinfo, AnOrdinaryUserGetsUdmabufAndIsToldWhatIsMissing)
+{
+    if (::geteuid() == 0)
+        GTEST_SKIP() << "this is root: nothing is forbidden";
+    NEED_CAMERA(camera, devices::scattered_camera());
+    NEED_DISPLAY(display);
+    const Answer run = allocinfo(plan(camera));
+    ASSERT_EQ(run.status, 0) << run.out;
+    const Json document = Json::parse(run.out);
+    EXPECT_EQ(document["chosen"]["heap"], "udmabuf");
+    bool seen = false;
+    for (const Json& heap : document["heaps"]) {
+        if (heap["kind"] != "dma-heap")
+            continue;
+        seen = true;
+        EXPECT_EQ(heap["verdict"], "not-tried");
+        EXPECT_EQ(heap["errno"], "EACCES");
+        EXPECT_NE(heap["reason"].get<std::string>().find("lets user root alone in"), std::string::npos)
+            << heap["reason"];
+    }
+    EXPECT_TRUE(seen);
+}
+
+TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
+{
+    const std::vector<std::pair<const char*, int>> words{
+        {"heaps", 0},
+        {"devices", 0},
+        {"--help", 0},
+        {"", 1},
+        {"nonsense", 1},
+        {"plan", 1},
+        {"plan --use cpu:read --format XR24 --size 0x0", 1},
+        {"plan --use cpu:read --format XR24 --size 2147483648x1", 1},
+        {"plan --use cpu:read --format NV12 --size 641x480", 1},
+        {"plan --use cpu:read --format ZZZZ --size 64x64", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --count 0", 1},
+        {"plan --use gpu:x:y --format XR24 --size 64x64", 1},
+        {"plan --use v4l2:/dev/null:capture --format XR24 --size 64x64", 3},
+        {"plan --use v4l2:/nonexistent:capture --format XR24 --size 64x64", 3},
+        {"plan --use drm:/dev/null:scanout --format XR24 --size 64x64", 3},
+        {"plan --use v4l2:@nobody:capture --format XR24 --size 64x64", 3},
+        {"constraints", 1},
+        {"constraints --use gpu:x:y", 1},
+        {"constraints --use cpu:read --format ZZZZ", 1},
+        {"constraints --use cpu:read --size 64", 1},
+        {"constraints --use cpu:read --size 0x64", 1},
+        {"constraints --use v4l2:@nobody:capture", 3},
+        {"constraints --use cpu:read --format NV12", 0},
+    };
+    for (const auto& [line, status] : words)
+        EXPECT_EQ(allocinfo(std::string(line) + " 2>/dev/null").status, status) << line;
+}
+
+TEST_F(Allocinfo, ErrorsAreOneLine)
+{
+    for (const char* line : {"plan --use cpu:read --format XR24 --size 0x0",
+                             "plan --use v4l2:/dev/null:capture --format XR24 --size 64x64",
+                             "plan --use v4l2:/nonexistent:capture --format XR24 --size 64x64", "nonsense"}) {
+        const Answer run = allocinfo(std::string(line) + " 2>&1 >/dev/null");
+        EXPECT_EQ(std::count(run.out.begin(), run.out.end(), '\n'), 1) << run.out;
+        EXPECT_TRUE(run.out.starts_with("allocinfo: ")) << run.out;
+    }
+}
+
+TEST_F(Allocinfo, NoHeapIsStatusTwoAndStillData)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    // No memory here has room for so many; ordinary memory must not be asked for them.
+    const Answer run = allocinfo("plan --use v4l2:@vivid-000-vid-cap:capture --format XR24 --size 3840x2160 --count 64 "
+                                 "--json 2>/dev/null");
+    EXPECT_EQ(run.status, 2);
+    const Json document = Json::parse(run.out);
+    EXPECT_TRUE(document["chosen"].is_null());
+    EXPECT_EQ(document["error"]["category"], "incompatible");
+    EXPECT_FALSE(document["heaps"].empty());
+}
+
+TEST_F(Allocinfo, AQueueThatSomebodyOwnsIsStatusThree)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    NEED_DISPLAY(display);
+    const auto made = devices::cb::Allocator().plan({devices::cb::parse_format("XR24").value(), 640, 480},
+                                                    {camera.capture(), display.scanout()});
+    ASSERT_TRUE(made) << made.error().message();
+    const auto queue = camera.open_queue(devices::cb::v4l2::Role::capture, made->layout(), 2);
+    ASSERT_TRUE(queue);
+    const Answer run = allocinfo(plan(camera) + " 2>/dev/null");
+    EXPECT_EQ(run.status, 3);
+    EXPECT_EQ(Json::parse(run.out)["error"]["errno"], "EBUSY");
+}
+
+/// What stands between two words, first come.
+std::string between(const std::string& text, const std::string& from, const std::string& to)
+{
+    const auto begin = text.find(from);
+    const auto end = begin != std::string::npos ? text.find(to, begin + from.size()) : begin;
+    return end != std::string::npos ? text.substr(begin + from.size(), end - begin - from.size()) : "";
+}
+
+std::string unescaped(std::string text)
+{
+    const std::vector<std::pair<std::string, std::string>> entities{
+        {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}};
+    for (const auto& [entity, sign] : entities) {
+        for (auto at = text.find(entity); at != std::string::npos; at = text.find(entity, at + sign.size()))
+            text.replace(at, entity.size(), sign);
+    }
+    return text;
+}
+
+std::string content(const std::string& path)
+{
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_F(Allocinfo, ThePageIsMadeOfTheData)
+{
+    NEED_CAMERA(camera, devices::contiguous_camera());
+    NEED_DISPLAY(display);
+    const std::string path = testing::TempDir() + "commonbuf-plan.html";
+    const Answer run = allocinfo(plan(camera) + " --html " + path);
+    ASSERT_EQ(run.status, 0) << run.out;
+    const std::string page = content(path);
+    ::unlink(path.c_str());
+    const Json document = Json::parse(run.out);
+    EXPECT_EQ(Json::parse(unescaped(between(page, "<pre>", "</pre>"))), document);
+    // Each cell of the matrix has its verdict.
+    const std::string matrix = between(page, "<section id=\"matrix\"", "</section>");
+    for (const Json& heap : document["heaps"]) {
+        const std::string row = unescaped(between(matrix, ">" + heap["name"].get<std::string>() + "</a>", "</tr>"));
+        EXPECT_FALSE(row.empty()) << heap["name"];
+        for (const Json& use : heap["uses"])
+            EXPECT_NE(row.find(use["reason"].get<std::string>()), std::string::npos) << use;
+    }
+    EXPECT_EQ(page.find("<script"), std::string::npos);
+    EXPECT_TRUE(page.ends_with("</html>\n"));
+}
+
+TEST_F(Allocinfo, AFailedPlanIsAPageToo)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const Answer run =
+        allocinfo("plan --use v4l2:@vivid-000-vid-cap:capture --format XR24 --size 3840x2160 --count 64 --html - "
+                  "2>/dev/null");
+    EXPECT_EQ(run.status, 2);
+    EXPECT_TRUE(run.out.starts_with("<!DOCTYPE html>") && run.out.ends_with("</html>\n"));
+    EXPECT_NE(run.out.find("No heap serves every use."), std::string::npos);
+}
+
+TEST_F(Allocinfo, APageThatCannotBeWrittenIsStatusThree)
+{
+    const std::string cpu = "plan --use cpu:read --format XR24 --size 64x64 ";
+    for (const char* target :
+         {"--html /nonexistent/plan.html", "--html /proc", "--html /dev/full", "--html - >/dev/full"})
+        EXPECT_EQ(allocinfo(cpu + target + " 2>/dev/null").status, 3) << target;
+}
+
+TEST_F(Allocinfo, DoctorTellsAnOrdinaryUserTheRule)
+{
+    if (::geteuid() == 0)
+        GTEST_SKIP() << "this is root: nothing is forbidden";
+    if (::access("/dev/dma_heap/system", F_OK) != 0 || ::access("/dev/dma_heap/system", R_OK | W_OK) == 0)
+        GTEST_SKIP() << "there is no dma-heap that this user may not open";
+    const Answer run = allocinfo("doctor --json");
+    EXPECT_EQ(run.status, 2);
+    bool seen = false;
+    const Json document = Json::parse(run.out);
+    for (const Json& finding : document["findings"]) {
+        if (finding["topic"] != "permissions-dma-heaps")
+            continue;
+        seen = true;
+        EXPECT_EQ(finding["severity"], "warning");
+        EXPECT_NE(finding["looked_at"].get<std::string>().find("/dev/dma_heap/system"), std::string::npos);
+        EXPECT_NE(finding["found"].get<std::string>().find("lets user root alone in"), std::string::npos) << finding;
+        EXPECT_NE(finding["commands"].dump().find("SUBSYSTEM=="), std::string::npos) << finding;
+        EXPECT_NE(finding["commands"].dump().find("usermod -aG"), std::string::npos) << finding;
+    }
+    EXPECT_TRUE(seen) << run.out;
+}
+
+TEST_F(Allocinfo, DoctorSeesWhoHoldsADeviceAndLeavesItAlone)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const Answer run = allocinfo("doctor --json");
+    const Json document = Json::parse(run.out);
+    EXPECT_EQ(run.status == 0, document["worst"] == "ok" || document["worst"] == "note") << run.out;
+    const std::string mine = "process " + std::to_string(::getpid()) + " ";
+    bool held = false;
+    bool fences = false;
+    for (const Json& finding : document["findings"]) {
+        held = held || (finding["topic"] == "held" && finding["looked_at"] == camera.info().path &&
+                        finding["found"].get<std::string>().starts_with(mine));
+        fences = fences || finding["topic"] == "sync-files";
+    }
+    EXPECT_TRUE(held) << run.out;
+    EXPECT_TRUE(fences) << run.out;
+}
+
+TEST_F(Allocinfo, ConstraintsAreWhatTheDriverAnswers)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const Answer run =
+        allocinfo("constraints --use v4l2:@vivid-000-vid-cap:capture --format XR24 --size 1280x720 --json");
+    ASSERT_EQ(run.status, 0) << run.out;
+    const Json document = Json::parse(run.out);
+    ASSERT_EQ(document["formats"].size(), 1U);
+    const Json& constraints = document["formats"][0]["entries"][0]["constraints"];
+
+    const auto stride_for = [&](std::uint32_t wanted) {
+        v4l2_format format{};
+        if (camera.info().multiplanar) {
+            format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+            format.fmt.pix_mp.width = 1280;
+            format.fmt.pix_mp.height = 720;
+            format.fmt.pix_mp.pixelformat = V4L2_PIX_FMT_XBGR32;
+            format.fmt.pix_mp.num_planes = 1;
+            format.fmt.pix_mp.plane_fmt[0].bytesperline = wanted;
+        } else {
+            format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+            format.fmt.pix.width = 1280;
+            format.fmt.pix.height = 720;
+            format.fmt.pix.pixelformat = V4L2_PIX_FMT_XBGR32;
+            format.fmt.pix.bytesperline = wanted;
+        }
+        EXPECT_EQ(::ioctl(camera.fd(), VIDIOC_TRY_FMT, &format), 0);
+        const std::uint32_t single = format.fmt.pix.bytesperline;
+        return camera.info().multiplanar ? format.fmt.pix_mp.plane_fmt[0].bytesperline : single;
+    };
+    EXPECT_EQ(constraints["min_stride"], stride_for(0));
+    EXPECT_EQ(constraints["max_stride"], stride_for(1U << 30U));
+    bool origin = false;
+    for (const Json& each : constraints["origins"])
+        origin = origin || (each["constraint"] == "min_stride" && each["call"] == "VIDIOC_TRY_FMT");
+    EXPECT_TRUE(origin);
+}
+
+TEST_F(Allocinfo, ConstraintsListsEveryFormatThatTheDeviceHas)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const Answer run = allocinfo("constraints --use v4l2:@vivid-000-vid-cap:capture --json");
+    ASSERT_EQ(run.status, 0) << run.out;
+    std::set<std::string> listed;
+    const Json document = Json::parse(run.out);
+    for (const Json& format : document["formats"])
+        listed.insert(format["format"].get<std::string>());
+    std::set<std::string> known;
+    for (const std::uint32_t fourcc : camera.info().capture_formats) {
+        if (const auto* info = devices::cb::format_from_v4l2(fourcc))
+            known.insert(devices::cb::to_string(info->format));
+    }
+    EXPECT_EQ(listed, known);
+}
+
+TEST_F(Allocinfo, ListsAreData)
+{
+    const Json heaps = Json::parse(allocinfo("heaps --json").out);
+    EXPECT_EQ(heaps["command"], "heaps");
+    EXPECT_TRUE(heaps["heaps"].is_array());
+    const Json devices = Json::parse(allocinfo("devices --json").out);
+    EXPECT_TRUE(devices["v4l2"].is_array());
+    EXPECT_TRUE(devices["drm"].is_array());
+}
+
+} // namespace

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "lie.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+#include <linux/videodev2.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace {
+
+std::optional<Lies> told;
+std::uint32_t frames_done = 0;
+
+/// The content of an imported memory when it was queued, by slot.
+struct Before {
+    int fd = -1;
+    std::vector<std::byte> content;
+};
+std::map<std::uint32_t, Before> queued;
+
+int real_ioctl(int fd, unsigned long request, void* argument)
+{
+    return static_cast<int>(::syscall(SYS_ioctl, fd, request, argument));
+}
+
+template <typename Use>
+void with_memory(int fd, Use use)
+{
+    const off_t size = ::lseek(fd, 0, SEEK_END);
+    void* memory = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return;
+    use(static_cast<std::byte*>(memory), static_cast<std::size_t>(size));
+    ::munmap(memory, static_cast<std::size_t>(size));
+}
+
+int set_format(int fd, v4l2_format& format)
+{
+    v4l2_pix_format& pix = format.fmt.pix;
+    const bool lies = pix.bytesperline == told->stride;
+    const std::uint32_t size = pix.sizeimage;
+    if (lies) {
+        pix.bytesperline = told->real_stride;
+        pix.sizeimage = 0;
+    }
+    const int answer = real_ioctl(fd, VIDIOC_S_FMT, &format);
+    if (lies) {
+        pix.bytesperline = told->stride;
+        pix.sizeimage = size;
+    }
+    return answer;
+}
+
+int add_framebuffer(int fd, drm_mode_fb_cmd2& request)
+{
+    if (request.pitches[0] == told->stride)
+        request.pitches[0] = told->real_stride;
+    return real_ioctl(fd, DRM_IOCTL_MODE_ADDFB2, &request);
+}
+
+int queue(int fd, v4l2_buffer& buffer)
+{
+    if (buffer.memory == V4L2_MEMORY_DMABUF) {
+        Before& before = queued[buffer.index];
+        before.fd = buffer.m.fd;
+        with_memory(before.fd,
+                    [&](const std::byte* bytes, std::size_t size) { before.content.assign(bytes, bytes + size); });
+    }
+    return real_ioctl(fd, VIDIOC_QBUF, &buffer);
+}
+
+int dequeue(int fd, v4l2_buffer& buffer)
+{
+    const int answer = real_ioctl(fd, VIDIOC_DQBUF, &buffer);
+    if (answer != 0 || buffer.memory != V4L2_MEMORY_DMABUF || frames_done++ < told->from_frame)
+        return answer;
+    const Before& before = queued[buffer.index];
+    with_memory(before.fd, [&](std::byte* bytes, std::size_t size) {
+        for (std::size_t i = 0; i < size; ++i) {
+            if (told->kept(i))
+                bytes[i] = before.content[i];
+        }
+    });
+    return answer;
+}
+
+} // namespace
+
+Lie::Lie(Lies lies)
+{
+    told = std::move(lies);
+    frames_done = 0;
+}
+
+Lie::~Lie()
+{
+    told.reset();
+    queued.clear();
+}
+
+extern "C" int ioctl(int fd, unsigned long request, ...) noexcept
+{
+    va_list arguments;
+    va_start(arguments, request);
+    void* argument = va_arg(arguments, void*);
+    va_end(arguments);
+    if (!told)
+        return real_ioctl(fd, request, argument);
+    if (request == VIDIOC_S_FMT && told->stride != 0)
+        return set_format(fd, *static_cast<v4l2_format*>(argument));
+    if (request == DRM_IOCTL_MODE_ADDFB2 && told->stride != 0)
+        return add_framebuffer(fd, *static_cast<drm_mode_fb_cmd2*>(argument));
+    if (request == VIDIOC_QBUF && told->kept)
+        return queue(fd, *static_cast<v4l2_buffer*>(argument));
+    if (request == VIDIOC_DQBUF && told->kept)
+        return dequeue(fd, *static_cast<v4l2_buffer*>(argument));
+    return real_ioctl(fd, request, argument);
+}

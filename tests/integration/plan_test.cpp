@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+//
+// Plans on real drivers: the choice, the reasons, and that the devices are left alone.
+#include "devices.hpp"
+
+#include <drm_fourcc.h>
+#include <gtest/gtest.h>
+#include <linux/videodev2.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace {
+
+namespace cb = commonbuf;
+
+class Plans : public devices::Test {
+protected:
+    const cb::Request image{DRM_FORMAT_XRGB8888, 1280, 720};
+};
+
+TEST_F(Plans, AContiguousCameraAndADisplayGetARegion)
+{
+    NEED_CAMERA(camera, devices::contiguous_camera());
+    NEED_DISPLAY(display);
+    NEED_HEAP(true, "region");
+    cb::Allocator allocator;
+    const auto plan = allocator.plan(image, {camera.capture(), display.scanout()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    if (devices::verdict(plan->report(), "udmabuf")->heap.obstacle == std::nullopt) {
+        EXPECT_TRUE(plan->report().constraints.contiguous);
+    }
+    EXPECT_TRUE(plan->chosen().heap.scarce) << plan->explain();
+    EXPECT_EQ(plan->chosen().uses[0].verdict.outcome, cb::Outcome::proved);
+    const cb::HeapVerdict* system = devices::verdict(plan->report(), "system");
+    ASSERT_NE(system, nullptr);
+    ASSERT_EQ(system->uses.size(), 2U) << plan->explain();
+    EXPECT_EQ(system->uses[0].verdict.outcome, cb::Outcome::refused);
+    EXPECT_EQ(system->uses[0].verdict.stage, "VIDIOC_PREPARE_BUF");
+    EXPECT_EQ(system->uses[0].verdict.sys_errno, EFAULT);
+}
+
+TEST_F(Plans, WhereAllTakeScatteredMemoryNoRegionIsTouched)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    NEED_DISPLAY(display);
+    NEED_HEAP(false, "ordinary heap");
+    cb::Allocator allocator;
+    const auto plan = allocator.plan(image, {camera.capture(), display.scanout()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_FALSE(plan->chosen().heap.scarce) << plan->explain();
+    EXPECT_FALSE(plan->report().constraints.contiguous);
+    bool scarce_seen = false;
+    for (const cb::HeapVerdict& heap : plan->report().heaps) {
+        if (heap.verdict.outcome > cb::Outcome::accepted)
+            continue;
+        EXPECT_FALSE(scarce_seen && !heap.heap.scarce) << plan->explain();
+        scarce_seen = scarce_seen || heap.heap.scarce;
+    }
+}
+
+/// On a fresh machine the system heap's chunks often lie side by side.
+TEST_F(Plans, LuckIsNoProofForAnySize)
+{
+    NEED_CAMERA(camera, devices::contiguous_camera());
+    const cb::HeapVerdict* system = nullptr;
+    for (const auto& [width, height] : {std::pair(320, 180), std::pair(640, 360), std::pair(640, 480),
+                                        std::pair(1280, 720), std::pair(1920, 1080), std::pair(3840, 2160)}) {
+        cb::Allocator allocator;
+        const auto plan =
+            allocator.plan({DRM_FORMAT_XRGB8888, static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height)},
+                           {camera.capture()});
+        const cb::Report& report = plan ? plan->report() : *plan.error().report;
+        system = devices::verdict(report, "system");
+        if (system == nullptr || system->heap.obstacle)
+            GTEST_SKIP() << "the system heap cannot be used here";
+        EXPECT_EQ(system->verdict.outcome, cb::Outcome::refused) << width << "x" << height << "\n" << report.explain();
+    }
+}
+
+v4l2_format format_of(const cb::v4l2::Device& device, cb::v4l2::Role role)
+{
+    const bool many = device.info().multiplanar;
+    v4l2_format format{};
+    if (role == cb::v4l2::Role::capture)
+        format.type = many ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    else
+        format.type = many ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
+    EXPECT_EQ(::ioctl(device.fd(), VIDIOC_G_FMT, &format), 0);
+    return format;
+}
+
+TEST_F(Plans, LeaveEveryNodeAsItWas)
+{
+    bool any = false;
+    for (const auto role : {cb::v4l2::Role::capture, cb::v4l2::Role::output}) {
+        for (const auto& device : devices::all(role)) {
+            const auto format = devices::any_format(device.info(), role);
+            if (!format)
+                continue;
+            any = true;
+            const v4l2_format before = format_of(device, role);
+            const cb::Use use = role == cb::v4l2::Role::capture ? device.capture() : device.output();
+            // Another size than the present one, where the node has it.
+            for (const cb::Request& request :
+                 {cb::Request{*format, 640, 480}, cb::Request{*format, 320, 180}, cb::Request{*format, 1920, 1080}})
+                static_cast<void>(cb::Allocator().plan(request, {use}));
+            const v4l2_format after = format_of(device, role);
+            EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << device.info().path;
+            // Nobody owns the queue: another file handle can have it.
+            const auto other = cb::v4l2::Device::open(device.info().path);
+            ASSERT_TRUE(other);
+            v4l2_requestbuffers request{};
+            request.count = 1;
+            request.type = before.type;
+            request.memory = V4L2_MEMORY_MMAP;
+            EXPECT_EQ(::ioctl(other->fd(), VIDIOC_REQBUFS, &request), 0) << device.info().path;
+        }
+    }
+    if (!any)
+        GTEST_SKIP() << "no V4L2 node can be opened here";
+}
+
+TEST_F(Plans, AQueueThatSomebodyOwnsIsBusy)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const auto other = cb::v4l2::Device::open(camera.info().path);
+    ASSERT_TRUE(other);
+    v4l2_requestbuffers request{};
+    request.count = 2;
+    request.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    request.memory = V4L2_MEMORY_MMAP;
+    ASSERT_EQ(::ioctl(other->fd(), VIDIOC_REQBUFS, &request), 0);
+    const auto plan = cb::Allocator().plan(image, {camera.capture()});
+    ASSERT_FALSE(plan);
+    EXPECT_EQ(plan.error().category, cb::Category::busy);
+    EXPECT_EQ(plan.error().sys_errno, EBUSY);
+}
+
+TEST_F(Plans, MultiPlanarNodesWithOneMemoryOrOnePerPlane)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-002-vid-cap"));
+    ASSERT_TRUE(camera.info().multiplanar);
+    const auto single = cb::Allocator().plan({DRM_FORMAT_NV12, 1280, 720}, {camera.capture()});
+    ASSERT_TRUE(single) << single.error().message();
+    EXPECT_EQ(single->layout().memory_count, 1U);
+    // Only the twin with several memories exists for this one.
+    const auto several = cb::Allocator().plan({DRM_FORMAT_YVU422, 1280, 720}, {camera.capture()});
+    ASSERT_TRUE(several) << several.error().message();
+    EXPECT_EQ(several->layout().memory_count, 3U);
+}
+
+TEST_F(Plans, ADisplayRefusesFormatsAndSizesItDoesNotHave)
+{
+    NEED_DISPLAY(display);
+    const auto size = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 65536, 65536}, {display.scanout()});
+    ASSERT_FALSE(size);
+    EXPECT_EQ(size.error().category, cb::Category::incompatible);
+    EXPECT_NE(size.error().message().find("larger than"), std::string::npos) << size.error().message();
+}
+
+TEST_F(Plans, WithoutAnyHeapTheErrorNamesWhatThereIs)
+{
+    const auto heaps = cb::find_heaps();
+    const bool none = std::all_of(heaps.begin(), heaps.end(), [](const auto& heap) { return heap->info().obstacle; });
+    if (!none)
+        GTEST_SKIP() << "this machine has heaps that can be used";
+    const auto plan = cb::Allocator().plan(image, {cb::cpu(cb::Access::read)});
+    ASSERT_FALSE(plan);
+    EXPECT_EQ(plan.error().category, cb::Category::incompatible);
+    EXPECT_NE(plan.error().message().find("udmabuf"), std::string::npos);
+}
+
+} // namespace

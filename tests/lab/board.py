@@ -1,0 +1,109 @@
+"""Boards: the machines that the lab pretends to be. One small TOML file each."""
+
+import dataclasses
+import pathlib
+import re
+import subprocess
+import tomllib
+
+from debian import LabError
+
+FOLDER = pathlib.Path(__file__).parent / "boards"
+DEFAULT = "camera-soc"
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A reusable shared-dma-pool, which the kernel offers as a heap of its name."""
+    name: str
+    size: int
+    default: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    name: str
+    summary: str
+    memory: str
+    kernel_args: tuple[str, ...]
+    user: str
+    permissions: tuple[str, ...]
+    regions: tuple[Region, ...]
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Board:
+    path = FOLDER / f"{name}.toml"
+    if not re.fullmatch(r"[a-z0-9-]+", name) or not path.exists():
+        raise LabError(f"no board {name!r}; the boards are: {', '.join(names())}")
+    return parse(name, path.read_text())
+
+
+def parse(name: str, text: str) -> Board:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LabError(f"board {name}: {error}") from error
+    known = {"summary", "memory", "kernel_args", "user", "permissions", "region"}
+    unknown = set(data) - known
+    if unknown:
+        raise LabError(f"board {name}: unknown key {', '.join(sorted(unknown))}; "
+                       f"the keys are {', '.join(sorted(known))}")
+    try:
+        regions = tuple(Region(r["name"], size_of(r["size"]), r.get("default", False))
+                        for r in data.get("region", []))
+        return Board(name=name, summary=data["summary"], memory=data.get("memory", "1G"),
+                     kernel_args=tuple(data.get("kernel_args", [])), user=data.get("user", "root"),
+                     permissions=tuple(data.get("permissions", [])), regions=regions)
+    except KeyError as error:
+        raise LabError(f"board {name}: the key {error} is missing") from error
+
+
+def size_of(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([KMG]?)", text)
+    if not match:
+        raise LabError(f"{text!r} is no size; write a number followed by K, M or G")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+
+
+def device_tree(board: Board) -> str:
+    """The board's memory in the kernel's own language."""
+    nodes = []
+    for region in board.regions:
+        default = " linux,cma-default;" if region.default else ""
+        high, low = region.size >> 32, region.size & 0xFFFFFFFF
+        nodes.append(f"""\
+		{region.name} {{
+			compatible = "shared-dma-pool";
+			reusable;{default}
+			size = <{high:#x} {low:#x}>;
+		}};
+""")
+    return f"""\
+/dts-v1/;
+/ {{
+	#address-cells = <2>;
+	#size-cells = <2>;
+	compatible = "commonbuf,{board.name}";
+	model = "{board.name}";
+	reserved-memory {{
+		#address-cells = <2>;
+		#size-cells = <2>;
+		ranges;
+{"".join(nodes)}	}};
+}};
+"""
+
+
+def compile_device_tree(source: str, target: pathlib.Path) -> None:
+    # -q: unit addresses without "reg" are meant, the kernel places the regions.
+    try:
+        done = subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(target), "-"],
+                              input=source, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise LabError("dtc is missing; install the package device-tree-compiler") from error
+    if done.returncode != 0:
+        raise LabError(f"the device tree does not compile: {done.stderr.strip()}")

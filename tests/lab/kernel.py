@@ -1,0 +1,141 @@
+"""The lab's kernel: user-mode Linux from the Debian source package."""
+
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import cache
+from debian import Apt, LabError
+
+HERE = pathlib.Path(__file__).parent
+CONFIG = HERE / "kernel.config"
+PATCHES = sorted((HERE / "patches").glob("*.patch"))
+# Without the others the lab runs, with frames lost or complaints in its log.
+NEEDED = {"uml-cma"}
+
+# Raise it when the way of building changes and old builds must not be used.
+RECIPE = 1
+
+
+def _compiler() -> str:
+    return subprocess.run(["gcc", "-dumpfullversion", "-dumpmachine"],
+                          capture_output=True, text=True, check=True).stdout
+
+
+def _host() -> str:
+    release = platform.freedesktop_os_release()
+    return release.get("ID", "") + release.get("VERSION_ID", "")
+
+
+def key() -> str:
+    # The binary is linked against the host's C library, hence the host.
+    return cache.key_of(str(RECIPE), CONFIG.read_text(), *(patch.read_text() for patch in PATCHES),
+                        _compiler(), _host())
+
+
+def ensure(apt) -> pathlib.Path:
+    """Return the folder with `linux`, `config` and `version`."""
+    if platform.machine() != "x86_64":
+        raise LabError(f"the user-mode kernel exists for x86-64 only, and this is {platform.machine()}")
+    return cache.ensure("kernel", key(), lambda folder: _make(apt(), folder))
+
+
+def _make(apt: Apt, folder: pathlib.Path) -> None:
+    package = apt.newest_kernel_source()
+    version = apt.version(package)
+    cache.say(f"downloading {package} {version}")
+    deb = apt.download(package, folder)
+    cache.say("unpacking it")
+    tree = folder / "tree"
+    tree.mkdir()
+    _quiet(["dpkg-deb", "-x", deb, folder / "deb"])
+    archive = next((folder / "deb/usr/src").glob("linux-source-*.tar.xz"))
+    _quiet(["tar", "-xf", archive, "-C", tree, "--strip-components=1"])
+    left_out = [patch.stem for patch in PATCHES if not _apply(patch, tree)]
+    configure(tree)
+    _compile(tree)
+    shutil.copy2(tree / "linux", folder / "linux")
+    _quiet(["strip", "--strip-debug", folder / "linux"])
+    shutil.copy2(tree / ".config", folder / "config")
+    remark = f", without {', '.join(left_out)}" if left_out else ""
+    (folder / "version").write_text(f"{package} {version}{remark}\n", encoding="utf-8")
+    shutil.rmtree(tree)
+    shutil.rmtree(folder / "deb")
+    deb.unlink()
+
+
+def _apply(patch: pathlib.Path, tree: pathlib.Path) -> bool:
+    """Apply a patch; False where this kernel has other code in its place."""
+    command = ["patch", "-p1", "-s", "-d", str(tree), "-i", str(patch.resolve())]
+    if subprocess.run([*command, "--dry-run"], capture_output=True, check=False).returncode == 0:
+        _quiet(command)
+        return True
+    if patch.stem in NEEDED:
+        raise LabError(f"{patch.name} does not apply to this kernel, and the lab needs it")
+    cache.say(f"{patch.name} does not apply to this kernel and is left out")
+    return False
+
+
+def wanted() -> tuple[list[str], set[str]]:
+    """The lines of the configuration, and the symbols that may be missing."""
+    lines, optional = [], set()
+    for line in CONFIG.read_text().splitlines():
+        setting, _, remark = line.partition("\t")
+        if setting.startswith("CONFIG_"):
+            lines.append(setting)
+            if "where it exists" in remark:
+                optional.add(setting)
+    return lines, optional
+
+
+def configure(tree: pathlib.Path) -> None:
+    lines, optional = wanted()
+    fragment = tree / "lab.config"
+    fragment.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _quiet(["make", "-C", tree, "ARCH=um", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"])
+    result = set((tree / ".config").read_text().splitlines())
+    dropped = [line for line in lines if line not in result and line not in optional]
+    if dropped:
+        raise LabError("Kconfig dropped " + ", ".join(dropped)
+                       + "; this kernel needs another fragment (tests/lab/kernel.config)")
+
+
+def _compile(tree: pathlib.Path) -> None:
+    """Build, saying now and then how far it is."""
+    jobs = str(len(os.sched_getaffinity(0)))
+    log = tree / "build.log"
+    steps, said = 0, time.monotonic()
+    with open(log, "w", encoding="utf-8") as out:
+        build = subprocess.Popen(["make", "-C", str(tree), "ARCH=um", f"-j{jobs}"], text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            for line in build.stdout:
+                out.write(line)
+                if re.match(r"\s+(CC|AS|AR|LD)\s", line):
+                    steps += 1
+                if time.monotonic() - said > 15:
+                    said = time.monotonic()
+                    # About 1,450 steps with this fragment on Linux 7.3.
+                    cache.say(f"building the kernel: {steps} steps of about 1,450")
+            status = build.wait()
+        except BaseException:
+            build.terminate()
+            build.wait()
+            raise
+    if status != 0:
+        tail = "".join(log.read_text().splitlines(keepends=True)[-25:])
+        print(tail, file=sys.stderr)
+        raise LabError("the kernel does not build; the end of its log is above")
+
+
+
+def _quiet(command: list) -> None:
+    command = [str(word) for word in command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}")

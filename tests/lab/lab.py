@@ -1,0 +1,159 @@
+"""The command line of the lab; scripts/lab starts it."""
+
+import argparse
+import os
+import pathlib
+import sys
+import textwrap
+
+import board as boards
+import cache
+import kernel
+import machine
+import rootfs
+from debian import Apt, LabError
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+class _Debian:
+    """Prepares apt once, and only when something is missing from the cache."""
+
+    def __init__(self) -> None:
+        self.apt: Apt | None = None
+
+    def __call__(self) -> Apt:
+        if self.apt is None:
+            self.apt = Apt()
+            with cache.lock("apt"):
+                self.apt.prepare()
+        return self.apt
+
+
+def _ready() -> tuple[pathlib.Path, pathlib.Path]:
+    debian = _Debian()
+    return kernel.ensure(debian), rootfs.ensure(debian)
+
+
+def setup(options: argparse.Namespace) -> int:
+    if options.update:
+        cache.remove_others("kernel", "")
+        cache.remove_others("rootfs", "")
+    kernel_folder, root_folder = _ready()
+    print("kernel:", (kernel_folder / "version").read_text().strip())
+    print("user space:", (root_folder / "version").read_text().strip())
+    print("cache:", cache.root())
+    return 0
+
+
+def clean(_: argparse.Namespace) -> int:
+    removed = (cache.remove_others("kernel", kernel.key())
+               + cache.remove_others("rootfs", rootfs.key()))
+    print(f"removed {removed} old entries from {cache.root()}")
+    return 0
+
+
+def show_boards(_: argparse.Namespace) -> int:
+    for name in boards.names():
+        board = boards.load(name)
+        mark = " (default)" if name == boards.DEFAULT else ""
+        print(f"{name}{mark}")
+        print(textwrap.fill(board.summary, 76, initial_indent="    ", subsequent_indent="    "))
+    return 0
+
+
+def _job(options: argparse.Namespace, command: list[str]) -> machine.Job:
+    build = pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
+    tools = [build / "tools/allocinfo", build / "examples", build / "tests/integration",
+             PROJECT / "scripts"]
+    path = ":".join([*map(str, tools), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"])
+    environment = {"PATH": path, "TERM": os.environ.get("TERM", "dumb"),
+                   "COMMONBUF_BOARD": options.board}
+    environment |= {name: value for name, value in os.environ.items()
+                    if name.startswith(("COMMONBUF_", "GTEST_", "ASAN_", "UBSAN_", "TSAN_"))}
+    here = pathlib.Path.cwd()
+    directory = here if here.is_relative_to(PROJECT) else PROJECT
+    return machine.Job(
+        board=boards.load(options.board), command=command, project=PROJECT, directory=directory,
+        environment=environment, kernel_args=options.kernel_arg, timeout=options.timeout,
+        device_tree=options.device_tree)
+
+
+def run(options: argparse.Namespace) -> int:
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise LabError("no command; write it after --, as in: scripts/lab run -- allocinfo heaps")
+    return machine.run(_job(options, command), *_ready())
+
+
+def shell(options: argparse.Namespace) -> int:
+    job = _job(options, ["/bin/bash", "--norc", "-i"])
+    job.interactive = True
+    job.environment["PS1"] = f"lab:{options.board}:\\w\\$ "
+    cache.say(f"board {options.board}; leave with 'exit' or ctrl-d")
+    return machine.run(job, *_ready())
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("a number of seconds above 0 is needed")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="scripts/lab", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="A real kernel with real camera and display drivers, as one ordinary process.",
+        epilog=textwrap.dedent(f"""\
+            exit status of run: the command's own; {machine.KERNEL_COMPLAINED} the kernel complained in its log;
+            {machine.TIMED_OUT} the time ran out; {machine.LAB_FAILED} the lab itself failed.
+            Each run keeps its kernel log in out/lab/; out/lab/latest is the newest.
+            """))
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    verb = verbs.add_parser("setup", help="build the kernel and the root file system if they are missing")
+    verb.add_argument("--update", action="store_true", help="forget what is cached and take the newest packages")
+    verb.set_defaults(call=setup)
+
+    verb = verbs.add_parser("boards", help="list the boards")
+    verb.set_defaults(call=show_boards)
+
+    verb = verbs.add_parser("clean", help="remove cached kernels and root file systems of other versions")
+    verb.set_defaults(call=clean)
+
+    for name, call, text in (("run", run, "start a board and run a command on it"),
+                             ("shell", shell, "start a board and get a prompt on it")):
+        verb = verbs.add_parser(name, help=text)
+        verb.add_argument("--board", default=boards.DEFAULT, metavar="NAME",
+                          help=f"which board (default: {boards.DEFAULT})")
+        verb.add_argument("--kernel-arg", action="append", default=[], metavar="ARG",
+                          help="a further word for the kernel's command line; the last of a name counts")
+        verb.add_argument("--device-tree", type=pathlib.Path, metavar="FILE.dts",
+                          help="use this device tree instead of the board's own")
+        verb.add_argument("--timeout", type=_positive, default=300, metavar="SECONDS",
+                          help="stop the machine after so long (default: 300)")
+        if name == "run":
+            verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+        verb.set_defaults(call=call)
+    return top
+
+
+def main() -> int:
+    options = parser().parse_args()
+    try:
+        return options.call(options)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (LabError, OSError) as error:
+        cache.say(str(error))
+        return machine.LAB_FAILED
+    except KeyboardInterrupt:
+        cache.say("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+//
+// The oracle: is what plans say of this machine true? For every set of one to three uses,
+// format and size, a plan is made; what it says of each heap is held against what really
+// happens when the devices stream through memory of that heap.
+#include "text.hpp"
+#include "truth.hpp"
+#include "uses.hpp"
+
+#include <CLI/CLI.hpp>
+#include <drm_fourcc.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+namespace {
+
+namespace cb = commonbuf;
+using namespace oracle;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+    std::string board = "this machine";
+    std::string out;
+    bool brief = false;
+    std::size_t largest_set = 3;
+};
+
+struct Image {
+    cb::Format format;
+    std::uint32_t width;
+    std::uint32_t height;
+};
+
+constexpr std::uint32_t buffers = 3;
+constexpr std::uint32_t frames = 30;
+
+/// Packed RGB, 16 bits, packed YUV, one channel, and planes in one memory and in several
+/// (YV16 has in V4L2 only the form with three); tiny, odd, common and large.
+std::vector<Image> images(bool brief)
+{
+    if (brief)
+        return {{DRM_FORMAT_NV12, 64, 64}, {DRM_FORMAT_RGB565, 64, 64}, {DRM_FORMAT_XRGB8888, 642, 362}};
+    const std::vector<cb::Format> few{DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12, DRM_FORMAT_YUYV};
+    const std::vector<cb::Format> some{DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12, DRM_FORMAT_YUYV, DRM_FORMAT_RGB565,
+                                       DRM_FORMAT_R8};
+    const std::vector<cb::Format> many{DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12,   DRM_FORMAT_YUYV,  DRM_FORMAT_RGB565,
+                                       DRM_FORMAT_R8,       DRM_FORMAT_RGB888, DRM_FORMAT_YVU422};
+    std::vector<Image> all;
+    const auto add = [&all](const std::vector<cb::Format>& formats, std::uint32_t width, std::uint32_t height) {
+        for (const cb::Format format : formats)
+            all.push_back({format, width, height});
+    };
+    add(many, 64, 64);
+    add(many, 642, 362);
+    add(some, 1280, 720);
+    add(few, 3840, 2160);
+    return all;
+}
+
+/// vkms paints in software: 0.3 s for an RGB frame of this size, 1.7 s for a YUV one.
+bool takes_too_long(const NamedUse& use, const Image& image)
+{
+    return use.name == "vkms:scanout" && image.width > 2000 && image.format != DRM_FORMAT_XRGB8888;
+}
+
+/// Every set of 1 to `largest` of the numbers below `count`.
+std::vector<std::vector<std::size_t>> sets(std::size_t count, std::size_t largest)
+{
+    std::vector<std::vector<std::size_t>> all{{}};
+    for (std::size_t begin = 0, size = 1; size <= largest; ++size) {
+        const std::size_t end = all.size();
+        for (std::size_t i = begin; i < end; ++i) {
+            for (std::size_t next = all[i].empty() ? 0 : all[i].back() + 1; next < count; ++next) {
+                auto set = all[i];
+                set.push_back(next);
+                all.push_back(std::move(set));
+            }
+        }
+        begin = end;
+    }
+    all.erase(all.begin());
+    return all;
+}
+
+const char* name(Answer answer)
+{
+    switch (answer) {
+    case Answer::works: return "works";
+    case Answer::fails: return "fails";
+    case Answer::unknown: break;
+    }
+    return "unknown";
+}
+
+class Oracle {
+public:
+    explicit Oracle(const Options& options) : options_(options), uses_(find_uses(left_out_)), heaps_(cb::find_heaps())
+    {}
+
+    Json run()
+    {
+        const auto all = sets(uses_.size(), options_.largest_set);
+        const auto pictures = images(options_.brief);
+        const auto started = std::chrono::steady_clock::now();
+        for (const Image& image : pictures) {
+            for (const auto& set : all)
+                ask(set, image);
+            const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+            std::cerr << cb::text::format("oracle: {}: {} {}x{}: {} plans, {} cells, {} streams, {:.0f} s\n",
+                                          options_.board, to_string(image.format), image.width, image.height, plans_,
+                                          cells_.size(), truths_.streams(), seconds);
+        }
+        Json names = Json::array();
+        for (const NamedUse& use : uses_)
+            names.push_back(use.name);
+        return {
+            {"schema", 1},
+            {"board", options_.board},
+            {"uses", std::move(names)},
+            {"left_out", left_out_},
+            {"sets", all.size()},
+            {"plans", plans_},
+            {"streams", truths_.streams()},
+            {"frames", truths_.frames()},
+            {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()},
+            {"stream_seconds", truths_.seconds()},
+            {"errors", errors_},
+            {"cells", cells_},
+        };
+    }
+
+private:
+    void ask(const std::vector<std::size_t>& set, const Image& image)
+    {
+        if (std::any_of(set.begin(), set.end(), [&](std::size_t i) { return takes_too_long(uses_[i], image); }))
+            return;
+        std::vector<cb::Use> members;
+        Json names = Json::array();
+        for (const std::size_t i : set) {
+            members.push_back(uses_[i].use);
+            names.push_back(uses_[i].name);
+        }
+        cb::Allocator allocator(heaps_);
+        const auto plan = allocator.plan({image.format, image.width, image.height, buffers}, members);
+        const cb::Report* report = plan ? &plan->report() : plan.error().report.get();
+        if (report == nullptr || (!plan && plan.error().category != cb::Category::incompatible)) {
+            errors_.push_back({{"uses", names}, {"error", plan.error().message()}});
+            return;
+        }
+        if (!report->layout)
+            return; // no layout suits all of them: there is nothing to stream
+        ++plans_;
+        for (const cb::HeapVerdict& verdict : report->heaps)
+            cells_.push_back(cell(set, names, *report, verdict));
+    }
+
+    Json cell(const std::vector<std::size_t>& set, const Json& names, const cb::Report& report,
+              const cb::HeapVerdict& verdict)
+    {
+        Truth truth{Answer::works, {}};
+        if (verdict.verdict.outcome == cb::Outcome::not_tried)
+            truth = {Answer::unknown, "the plan claims nothing"};
+        else if (verdict.verdict.stage == "/proc/meminfo")
+            truth = {Answer::unknown, "ordinary memory is not asked for what it does not have"};
+        else
+            truth = of_set(set, verdict.heap.name, *report.layout);
+        return {
+            {"uses", names},
+            {"layout", to_string(*report.layout)},
+            {"heap", verdict.heap.name},
+            {"verdict", to_string(verdict.verdict.outcome)},
+            {"stage", verdict.verdict.stage},
+            {"said", verdict.verdict.reason},
+            {"truth", name(truth.answer)},
+            {"because", truth.reason},
+        };
+    }
+
+    /// A set works where each of its uses does: they all get the same memory.
+    Truth of_set(const std::vector<std::size_t>& set, const std::string& heap, const cb::Layout& layout)
+    {
+        Truth all{Answer::works, {}};
+        for (const auto& candidate : heaps_) {
+            if (candidate->info().name != heap)
+                continue;
+            for (const std::size_t i : set) {
+                const Truth& one = truths_.of(uses_[i], *candidate, layout);
+                if (one.answer == Answer::fails)
+                    return {Answer::fails, uses_[i].name + ": " + one.reason};
+                if (one.answer == Answer::unknown)
+                    all = {Answer::unknown, uses_[i].name + ": " + one.reason};
+            }
+        }
+        return all;
+    }
+
+    Options options_;
+    std::vector<std::string> left_out_;
+    std::vector<NamedUse> uses_;
+    std::vector<std::shared_ptr<cb::Heap>> heaps_;
+    Truths truths_{buffers, frames};
+    std::uint64_t plans_ = 0;
+    std::vector<Json> cells_;
+    Json errors_ = Json::array();
+};
+
+int run(int count, char** words)
+{
+    Options options;
+    CLI::App app("Holds what plans say against what streams do.", "oracle");
+    app.add_option("--board", options.board, "the name of this machine in the report");
+    app.add_option("--out", options.out, "where the report goes")->required();
+    app.add_flag("--short", options.brief, "three images in place of all");
+    app.add_option("--largest-set", options.largest_set, "how many uses at most (default 3)");
+    CLI11_PARSE(app, count, words);
+    const Json report = Oracle(options).run();
+    std::ofstream file(options.out);
+    file << report.dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
+    return file.flush() ? 0 : 3;
+}
+
+} // namespace
+
+int main(int count, char** words)
+{
+    try {
+        return run(count, words);
+    } catch (const std::exception& error) {
+        std::cerr << "oracle: " << error.what() << '\n';
+        return 3;
+    }
+}

@@ -1,0 +1,155 @@
+"""Runs the oracle on boards and draws up the matrix of verdicts against truth."""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(PROJECT / "tests/lab"))
+
+import board as boards  # noqa: E402
+
+VERDICTS = ["proved", "accepted", "refused", "not-tried"]
+TRUTHS = ["works", "fails", "unknown"]
+FEWEST_CELLS = {"full": 2000, "short": 300}
+OUT = PROJECT / "out/oracle"
+
+
+class Machine:
+    """One board, and what tells it from the lab's own."""
+
+    def __init__(self, name, base=None, kernel_args=(), regions=()):
+        self.name = name
+        self.base = base or name
+        self.kernel_args = list(kernel_args)
+        self.regions = regions
+
+    def describe(self):
+        regions = ", ".join(f"{r.name} {r.size >> 20}M" for r in self.regions) or "no region"
+        return f"{self.name}: {regions}; {' '.join(self.kernel_args)}" if self.kernel_args else self.name
+
+
+def random_machine(number, seed):
+    """A board that nobody has seen: memory, regions and cameras by chance."""
+    dice = random.Random(f"{seed}/{number}")
+    cameras = dice.randint(1, 4)
+    arguments = [
+        f"mem={dice.choice(['512M', '1024M'])}",
+        f"cma={dice.choice(['0', '0', '8M', '16M', '64M'])}",
+        f"vivid.n_devs={cameras}",
+        "vivid.allocators=" + ",".join(dice.choice("01") for _ in range(cameras)),
+        "vivid.multiplanar=" + ",".join(dice.choice("12") for _ in range(cameras)),
+    ]
+    if dice.random() < 0.4:
+        arguments.append("initcall_blacklist=udmabuf_dev_init")
+    regions = tuple(boards.Region(f"{dice.choice(['camera', 'display', 'codec', 'video'])}@{i}",
+                                  dice.choice([4, 8, 16, 32, 64]) << 20)
+                    for i in range(dice.randint(0, 3)))
+    return Machine(f"random-{seed}-{number}", "small-cma", arguments, regions)
+
+
+def run(machine, options):
+    """The machine's report; None when it did not come."""
+    report = OUT / f"{machine.name}.json"
+    report.unlink(missing_ok=True)
+    build = pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
+    command = ["scripts/lab", "run", "--board", machine.base, "--timeout", "2400"]
+    for argument in machine.kernel_args:
+        command += ["--kernel-arg", argument]
+    if machine.kernel_args:
+        source = OUT / f"{machine.name}.dts"
+        board = boards.Board(machine.name, "", "512M", (), "root", (), machine.regions)
+        source.write_text(boards.device_tree(board))
+        command += ["--device-tree", str(source)]
+    command += ["--", str(build / "tests/oracle/oracle"), "--board", machine.name, "--out", str(report)]
+    if options.short or options.random:
+        command.append("--short")
+    done = subprocess.run(command, cwd=PROJECT, check=False, stdout=subprocess.DEVNULL,
+                          env=dict(os.environ, COMMONBUF_BUILD=str(build)))
+    if done.returncode != 0 or not report.exists():
+        print(f"oracle: {machine.name}: the run failed with status {done.returncode}", file=sys.stderr)
+        return None
+    return json.loads(report.read_text())
+
+
+def is_false(cell):
+    """What the library said and the devices did not do."""
+    return (cell["verdict"], cell["truth"]) in (("proved", "fails"), ("refused", "works"))
+
+
+def draw(reports):
+    cells = [cell | {"board": report["board"]} for report in reports for cell in report["cells"]]
+    counts = collections.Counter((cell["verdict"], cell["truth"]) for cell in cells)
+    print(f"{'':>22}" + "".join(f"{'truth ' + truth:>16}" for truth in TRUTHS))
+    for verdict in VERDICTS:
+        label = {"accepted": "accepted, not proved", "not-tried": "not tried"}.get(verdict, verdict)
+        print(f"{label:>22}" + "".join(f"{counts[verdict, truth]:>16}" for truth in TRUTHS))
+    held = [cell for cell in cells if cell["verdict"] != "not-tried"]
+    streams, frames = (sum(report[what] for report in reports) for what in ("streams", "frames"))
+    print(f"{len(held)} cells held against the truth, which {streams} streams with {frames} frames gave "
+          "(uses share it; a set works where each of its uses does)")
+    unknown = collections.Counter(cell["because"] for cell in held if cell["truth"] == "unknown")
+    for reason, count in unknown.most_common():
+        print(f"    truth unknown in {count}: {reason}")
+    accepted = collections.Counter(cell["truth"] for cell in cells if cell["verdict"] == "accepted")
+    print("accepted, not proved: " + ", ".join(f"{accepted[truth]} {truth}" for truth in TRUTHS))
+    proofs = sum(cell["verdict"] == "proved" and cell["truth"] == "fails" for cell in cells)
+    refusals = sum(cell["verdict"] == "refused" and cell["truth"] == "works" for cell in cells)
+    print(f"{proofs} false proofs, {refusals} false refusals")
+    for cell in cells:
+        if is_false(cell):
+            print(f"FALSE: board {cell['board']}, {' + '.join(cell['uses'])}, {cell['layout']}, heap {cell['heap']}\n"
+                  f"    said {cell['verdict']} at {cell['stage']}: {cell['said']}\n"
+                  f"    truth {cell['truth']}: {cell['because']}")
+    return held, proofs + refusals
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/oracle", description=__doc__)
+    parser.add_argument("--board", action="append", help="this board alone; may be given more than once")
+    parser.add_argument("--short", action="store_true", help="three images instead of all of them")
+    parser.add_argument("--full", action="store_true", help="all images (the default)")
+    parser.add_argument("--random", type=int, metavar="N", help="N boards made by chance, in the short form")
+    parser.add_argument("--seed", type=int, default=1, help="for --random (default 1)")
+    options = parser.parse_args()
+
+    if options.random:
+        machines = [random_machine(i, options.seed) for i in range(options.random)]
+    else:
+        machines = [Machine(name) for name in options.board or boards.names()]
+    OUT.mkdir(parents=True, exist_ok=True)
+    OUT.chmod(0o777)  # the ordinary user of some boards writes here
+    started = time.monotonic()
+    # A board has few things to do at once, and most of them wait.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        reports = list(pool.map(lambda machine: run(machine, options), machines))
+    good = [report for report in reports if report is not None]
+
+    for machine, report in zip(machines, reports):
+        if report is None:
+            print(f"{machine.describe()}: no report")
+            continue
+        held = [cell for cell in report["cells"] if cell["verdict"] != "not-tried"]
+        print(f"{machine.describe()}: {len(report['uses'])} uses, {report['sets']} sets, {report['plans']} plans, "
+              f"{len(held)} cells, {sum(map(is_false, held))} false, {report['seconds']:.0f} s")
+        for error in report["errors"]:
+            print(f"    no plan for {' + '.join(error['uses'])}: {error['error']}")
+    held, false = draw(good)
+    kind = "short" if options.short or options.random else "full"
+    enough = options.board or options.random or len(held) >= FEWEST_CELLS[kind]
+    if not enough:
+        print(f"fewer than {FEWEST_CELLS[kind]} cells")
+    print(f"{time.monotonic() - started:.0f} s")
+    errors = any(report["errors"] for report in good)
+    return 0 if enough and false == 0 and not errors and len(good) == len(machines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

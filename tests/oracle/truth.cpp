@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "truth.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace oracle {
+namespace {
+
+namespace cb = commonbuf;
+
+/// Buffers of a layout in memory of one heap; each memory is larger by `extra`.
+cb::Result<std::vector<cb::Buffer>> allocate(cb::Heap& heap, const cb::Layout& layout, std::uint32_t count,
+                                             std::uint64_t extra)
+{
+    std::vector<cb::Buffer> buffers;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        std::vector<cb::UniqueFd> memories;
+        for (const std::uint64_t size : layout.used_memories()) {
+            auto memory = heap.allocate(size + extra);
+            if (!memory)
+                return cb::fail(memory.error());
+            memories.push_back(std::move(*memory));
+        }
+        auto buffer = cb::Buffer::wrap(layout, std::move(memories));
+        if (!buffer)
+            return cb::fail(buffer.error());
+        buffers.push_back(std::move(*buffer));
+    }
+    return buffers;
+}
+
+/// What makes one layout another one, as text.
+std::string signature(const cb::Layout& layout)
+{
+    std::string text = cb::to_string(layout);
+    for (const cb::Plane& plane : layout.used_planes())
+        text += " " + std::to_string(plane.memory) + "@" + std::to_string(plane.offset);
+    return text;
+}
+
+} // namespace
+
+const Truth& Truths::of(const NamedUse& use, cb::Heap& heap, const cb::Layout& layout)
+{
+    const Key key{use.name, heap.info().name, signature(layout)};
+    if (const auto found = known_.find(key); found != known_.end())
+        return found->second;
+    return known_[key] = find(use, heap, layout);
+}
+
+Truth Truths::stream(const NamedUse& use, const std::vector<cb::Buffer>& buffers, std::uint32_t frames)
+{
+    ++streams_;
+    const auto started = std::chrono::steady_clock::now();
+    const auto content = use.use.importer().verify(buffers, frames, cb::in(std::chrono::seconds(60)));
+    seconds_[use.name] += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    if (!content)
+        return {Answer::fails, content.error().message()};
+    compared_ += content->frames;
+    switch (content->result) {
+    case cb::Sameness::same: return {Answer::works, {}};
+    case cb::Sameness::not_checked: return {Answer::unknown, content->reason};
+    default: break;
+    }
+    return {Answer::fails, std::to_string(content->wrong_bytes) + " wrong bytes, cause " +
+                               std::string(to_string(content->cause)) + ": " + content->reason};
+}
+
+Truth Truths::find(const NamedUse& use, cb::Heap& heap, const cb::Layout& layout)
+{
+    const auto first = allocate(heap, layout, buffers_, 0);
+    if (!first)
+        return {Answer::fails, first.error().message()};
+    Truth truth = stream(use, *first, frames_);
+    if (truth.answer != Answer::works || heap.info().scarce)
+        return truth;
+    constexpr int rounds = 2;
+    constexpr std::uint64_t odd_page = 4096;
+    constexpr std::uint32_t few = 3;
+    std::vector<std::vector<cb::Buffer>> held;
+    for (int i = 0; i < rounds; ++i) {
+        auto more = allocate(heap, layout, buffers_, odd_page);
+        if (!more)
+            break;
+        truth = stream(use, *more, few);
+        if (truth.answer != Answer::works) {
+            truth.reason = "the first buffers worked by luck: " + truth.reason;
+            return truth;
+        }
+        held.push_back(std::move(*more));
+    }
+    return truth;
+}
+
+} // namespace oracle

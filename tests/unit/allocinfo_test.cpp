@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+#include "model.hpp"
+#include "output.hpp"
+#include "render.hpp"
+#include "uses.hpp"
+
+#include "fake/machine.hpp"
+
+#include <drm_fourcc.h>
+#include <gtest/gtest.h>
+#include <linux/videodev2.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace allocinfo {
+namespace {
+
+using namespace commonbuf;
+
+TEST(ParseImage, TakesFourccsAndNames)
+{
+    EXPECT_EQ(parse_image("XR24", "1280x720")->width, 1280U);
+    EXPECT_EQ(parse_image("XRGB8888", "1x65536")->height, 65536U);
+}
+
+TEST(ParseImage, RefusesNonsenseAsUsage)
+{
+    const std::vector<std::pair<const char*, const char*>> words{
+        {"XX24", "64x32"},        {"", "64x32"},     {"XR24", ""},       {"XR24", "64"},
+        {"XR24", "64x"},          {"XR24", "x32"},   {"XR24", "-1x32"},  {"XR24", "64 x32"},
+        {"XR24", "64x32x1"},      {"XR24", "64X32"}, {"XR24", "1e3x32"}, {"XR24", "99999999999999999999x32"},
+        {"XR24", "4294967296x32"}};
+    for (const auto& [format, size] : words) {
+        const auto image = parse_image(format, size);
+        ASSERT_FALSE(image) << format << " " << size;
+        EXPECT_TRUE(is_usage_error(image.error())) << format << " " << size;
+        EXPECT_FALSE(image.error().advice.empty());
+    }
+}
+
+TEST(ParseUse, RefusesNonsenseAsUsage)
+{
+    for (const char* word :
+         {"", ":", "::", "cpu", "cpu:", "cpu:execute", "v4l2", "v4l2:/dev/video0", "v4l2::capture", "v4l2:@:capture",
+          "v4l2:/dev/video0:scanout", "drm:/dev/dri/card0:capture", "gpu:x:sampled"}) {
+        const auto use = parse_use(word);
+        ASSERT_FALSE(use) << word;
+        EXPECT_TRUE(is_usage_error(use.error())) << word;
+    }
+}
+
+class Machine : public testing::Test {
+protected:
+    fake::Machine machine;
+    void SetUp() override
+    {
+        machine.add_heap("region", {.contiguous = true});
+        machine.add_heap("system");
+        machine.add_camera("video0", {.needs_contiguous = true, .formats = {V4L2_PIX_FMT_XBGR32}});
+        machine.add_card("card0", {.formats = {DRM_FORMAT_XRGB8888}});
+    }
+};
+
+TEST_F(Machine, UsesNameDevicesByPathOrName)
+{
+    EXPECT_EQ(parse_use("v4l2:@fake-cam:capture")->name(), "v4l2:/dev/video0:capture");
+    EXPECT_EQ(parse_use("drm:/dev/dri/card0:scanout")->name(), "drm:/dev/dri/card0:scanout");
+    EXPECT_EQ(parse_use("cpu:rw")->name(), "cpu:rw");
+    const auto missing = parse_use("drm:@0000:00:02.0:scanout");
+    ASSERT_FALSE(missing);
+    EXPECT_FALSE(is_usage_error(missing.error()));
+    EXPECT_EQ(missing.error().category, Category::not_present);
+}
+
+TEST_F(Machine, ThePlanAsData)
+{
+    const auto plan = Allocator().plan({DRM_FORMAT_XRGB8888, 64, 32},
+                                       {*parse_use("v4l2:@fake-cam:capture"), *parse_use("drm:@fakedrm:scanout")});
+    ASSERT_TRUE(plan);
+    const Json document = plan_document(plan->report(), nullptr);
+    EXPECT_EQ(document["schema"], 1);
+    EXPECT_EQ(document["chosen"]["heap"], "region");
+    EXPECT_EQ(document["layout"]["format"], "XR24");
+    EXPECT_EQ(document["layout"]["modifier"], "LINEAR");
+    EXPECT_EQ(document["layout"]["planes"][0]["stride"], 256);
+    EXPECT_EQ(document["layout"]["memories"], Json::array({8192}));
+    EXPECT_TRUE(document["error"].is_null());
+    bool seen = false;
+    for (const Json& heap : document["heaps"]) {
+        if (heap["name"] != "system")
+            continue;
+        seen = true;
+        EXPECT_EQ(heap["kind"], "dma-heap");
+        EXPECT_EQ(heap["verdict"], "refused");
+        EXPECT_EQ(heap["uses"][0]["use"], "v4l2:/dev/video0:capture");
+        EXPECT_EQ(heap["uses"][0]["stage"], "VIDIOC_PREPARE_BUF");
+        EXPECT_EQ(heap["uses"][0]["errno"], "EFAULT");
+        EXPECT_TRUE(heap["uses"][1]["errno"].is_null());
+    }
+    EXPECT_TRUE(seen);
+
+    // What people read comes from the same document.
+    const std::string text = render(document, Colour::no);
+    EXPECT_NE(text.find("heap region"), std::string::npos);
+    EXPECT_NE(text.find("refused at VIDIOC_PREPARE_BUF with EFAULT"), std::string::npos) << text;
+    EXPECT_EQ(text.find('\033'), std::string::npos);
+    EXPECT_NE(render(document, Colour::yes).find('\033'), std::string::npos);
+}
+
+TEST_F(Machine, AFailedPlanKeepsItsVerdicts)
+{
+    const auto plan = Allocator().plan({DRM_FORMAT_NV12, 64, 32}, {*parse_use("drm:@fakedrm:scanout")});
+    ASSERT_FALSE(plan);
+    const Json document = plan_document(*plan.error().report, &plan.error());
+    EXPECT_TRUE(document["chosen"].is_null());
+    EXPECT_EQ(document["error"]["category"], "incompatible");
+    EXPECT_EQ(document["uses_not_served"][0]["use"], "drm:/dev/dri/card0:scanout");
+    EXPECT_NE(render(document, Colour::no).find("uses that cannot be served"), std::string::npos);
+}
+
+TEST_F(Machine, HeapsAndDevicesAsData)
+{
+    machine.forbid("/dev/dma_heap/system");
+    machine.forbid("/dev/video0");
+    const Json heaps = heaps_document(find_heaps());
+    EXPECT_EQ(heaps["heaps"][0]["name"], "region");
+    EXPECT_EQ(heaps["heaps"][0]["usable"], true);
+    EXPECT_EQ(heaps["heaps"][1]["obstacle"]["errno"], "EACCES");
+    EXPECT_FALSE(render(heaps, Colour::no).empty());
+    const Json devices = devices_document();
+    EXPECT_EQ(devices["v4l2"][0]["obstacle"]["category"], "permission-denied");
+    EXPECT_TRUE(devices["v4l2"][0]["capture"].is_null());
+    EXPECT_EQ(devices["drm"][0]["driver"], "fakedrm");
+    EXPECT_FALSE(render(devices, Colour::no).empty());
+}
+
+TEST_F(Machine, ConstraintsAsData)
+{
+    std::optional<Error> error;
+    const Json document = constraints_document(*parse_use("v4l2:@fake-cam:capture"), std::nullopt, 64, 32, error);
+    EXPECT_FALSE(error);
+    EXPECT_EQ(document["use"], "v4l2:/dev/video0:capture");
+    ASSERT_EQ(document["formats"].size(), 1U); // the one that the camera has, of all
+    EXPECT_EQ(document["formats"][0]["format"], "XR24");
+    const Json& entry = document["formats"][0]["entries"][0];
+    EXPECT_EQ(entry["modifier"], "LINEAR");
+    EXPECT_EQ(entry["memories"], "single");
+    EXPECT_EQ(entry["constraints"]["min_stride"], 256);
+    bool origin = false;
+    for (const Json& each : entry["constraints"]["origins"])
+        origin = origin || (each["constraint"] == "min_stride" && each["call"] == "VIDIOC_TRY_FMT");
+    EXPECT_TRUE(origin);
+    EXPECT_NE(render(document, Colour::no).find("min_stride 256: v4l2:/dev/video0:capture (VIDIOC_TRY_FMT)"),
+              std::string::npos);
+}
+
+TEST_F(Machine, ConstraintsOfWhatTheUseDoesNotTake)
+{
+    std::optional<Error> error;
+    const Json document =
+        constraints_document(*parse_use("v4l2:@fake-cam:capture"), Format(DRM_FORMAT_NV12), 64, 32, error);
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->category, Category::unsupported);
+    EXPECT_TRUE(document["formats"].empty());
+    EXPECT_EQ(document["error"]["category"], "unsupported");
+    EXPECT_NE(render(document, Colour::no).find("takes no such image"), std::string::npos);
+}
+
+TEST_F(Machine, FormatsThatAskForTheSameShareABranch)
+{
+    std::optional<Error> error;
+    const Json document = constraints_document(cpu(Access::read), std::nullopt, 64, 32, error);
+    EXPECT_GT(document["formats"].size(), 20U);
+    const std::string text = render(document, Colour::no);
+    EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 10) << text;
+}
+
+class WriteFile : public testing::Test {
+protected:
+    std::string folder = testing::TempDir() + "commonbuf-write-XXXXXX";
+    void SetUp() override { ASSERT_NE(::mkdtemp(folder.data()), nullptr); }
+    void TearDown() override { std::filesystem::remove_all(folder); }
+
+    static std::string content(const std::string& path)
+    {
+        std::ifstream file(path);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+    std::ptrdiff_t entries() const
+    {
+        return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+    }
+};
+
+TEST_F(WriteFile, MakesAndReplacesFiles)
+{
+    const std::string path = folder + "/page.html";
+    ASSERT_TRUE(write_file(path, "one"));
+    EXPECT_EQ(content(path), "one");
+    ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+    ASSERT_TRUE(write_file(path, "two"));
+    EXPECT_EQ(content(path), "two");
+    struct stat file {};
+    ASSERT_EQ(::stat(path.c_str(), &file), 0);
+    EXPECT_EQ(file.st_mode & 07777U, 0640U);
+    EXPECT_EQ(entries(), 1); // nothing temporary is left
+}
+
+TEST_F(WriteFile, ReplacesWhatALinkLeadsTo)
+{
+    ASSERT_TRUE(write_file(folder + "/page.html", "one"));
+    std::filesystem::create_symlink("page.html", folder + "/link");
+    ASSERT_TRUE(write_file(folder + "/link", "two"));
+    EXPECT_TRUE(std::filesystem::is_symlink(folder + "/link"));
+    EXPECT_EQ(content(folder + "/page.html"), "two");
+}
+
+TEST_F(WriteFile, SaysWhatStandsInTheWay)
+{
+    const auto missing = write_file(folder + "/no/page.html", "one");
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().category, Category::not_present);
+    EXPECT_FALSE(missing.error().advice.empty());
+    EXPECT_FALSE(write_file(folder, "one"));
+
+    // A device stays one, and its answer is heard.
+    const auto full = write_file("/dev/full", "one");
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().sys_errno, ENOSPC);
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+    EXPECT_TRUE(write_file("/dev/null", "one"));
+}
+
+TEST_F(WriteFile, AFileThatCannotBeWrittenWholeStaysAsItWas)
+{
+    const std::string path = folder + "/page.html";
+    ASSERT_TRUE(write_file(path, "one"));
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{1000, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const auto written = write_file(path, std::string(2000, 'x'));
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    std::signal(SIGXFSZ, ignored);
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().sys_errno, EFBIG);
+    EXPECT_EQ(content(path), "one");
+    EXPECT_EQ(entries(), 1);
+}
+
+} // namespace
+} // namespace allocinfo

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "buffer_state.hpp"
+#include "fake/machine.hpp"
+
+#include <commonbuf/drm.hpp>
+
+#include <drm_fourcc.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace commonbuf::drm {
+namespace {
+
+class DrmTest : public testing::Test {
+protected:
+    fake::Machine machine;
+    fake::CardModel& card = machine.add_card("card0", {.formats = {DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12}});
+    Layout layout = *linear_layout({DRM_FORMAT_XRGB8888, 64, 32}, 256, Memories::single);
+
+    Buffer buffer()
+    {
+        std::vector<UniqueFd> memories;
+        memories.emplace_back(machine.add_dma_buf(layout.memory_sizes[0]));
+        return *Buffer::wrap(layout, std::move(memories));
+    }
+
+    void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
+};
+
+TEST_F(DrmTest, CardsGoByPathDriverOrDevice)
+{
+    EXPECT_TRUE(Device::open("/dev/dri/card0"));
+    const auto named = Device::open("@fakedrm");
+    ASSERT_TRUE(named);
+    EXPECT_EQ(named->info().path, "/dev/dri/card0");
+    EXPECT_EQ(named->info().driver, "fakedrm");
+    EXPECT_EQ(Device::open("@nobody").error().category, Category::not_present);
+    machine.add_heap("system");
+    EXPECT_EQ(Device::open("/dev/dma_heap/system").error().category, Category::invalid_argument);
+}
+
+TEST_F(DrmTest, AFramebufferIsMadeOnceAndGoesWithTheBuffer)
+{
+    {
+        const Device device = *Device::open("/dev/dri/card0");
+        std::optional<Buffer> image = buffer();
+        const auto first = device.framebuffer(*image);
+        ASSERT_TRUE(first) << first.error().message();
+        EXPECT_EQ(device.framebuffer(*image)->id(), first->id());
+        EXPECT_EQ(machine.count("DRM_IOCTL_MODE_ADDFB2"), 1U);
+        image.reset();
+        EXPECT_EQ(card.framebuffers, 1U) << "a handle of it is left";
+    }
+    EXPECT_EQ(card.framebuffers, 0U);
+}
+
+TEST_F(DrmTest, OneDmaBufIsOneHandleClosedOnce)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    const UniqueFd memory(machine.add_dma_buf(layout.memory_sizes[0]));
+    const auto wrap = [&] {
+        std::vector<UniqueFd> memories;
+        memories.push_back(*duplicate(memory.get()));
+        return *Buffer::wrap(layout, std::move(memories));
+    };
+    std::optional<Buffer> a = wrap();
+    std::optional<Buffer> b = wrap();
+    ASSERT_TRUE(device.framebuffer(*a));
+    ASSERT_TRUE(device.framebuffer(*b));
+    a.reset();
+    EXPECT_EQ(machine.count("DRM_IOCTL_GEM_CLOSE"), 0U) << "the other framebuffer still has it";
+    b.reset();
+    EXPECT_EQ(machine.count("DRM_IOCTL_GEM_CLOSE"), 1U);
+}
+
+TEST_F(DrmTest, WrappingOneFileTwiceGivesOneTable)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    const auto again = Device::wrap(*duplicate(device.fd()), "/dev/dri/card0");
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->fd(), device.fd());
+    const auto other = Device::open("/dev/dri/card0");
+    ASSERT_TRUE(other);
+    EXPECT_NE(other->fd(), device.fd());
+
+    const Buffer image = buffer();
+    const auto first = device.framebuffer(image);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(again->framebuffer(image)->id(), first->id());
+    EXPECT_NE(other->framebuffer(image)->id(), first->id());
+}
+
+TEST_F(DrmTest, ARefusedStrideIsUnsupportedAndNothingIsLeft)
+{
+    card.pitch_align = 512;
+    const Device device = *Device::open("/dev/dri/card0");
+    const Buffer image = buffer();
+    const auto framebuffer = device.framebuffer(image);
+    ASSERT_FALSE(framebuffer);
+    EXPECT_EQ(framebuffer.error().category, Category::unsupported);
+    EXPECT_NE(framebuffer.error().message().find("stride 256"), std::string::npos) << framebuffer.error().message();
+    EXPECT_EQ(machine.count("DRM_IOCTL_GEM_CLOSE"), 1U);
+}
+
+TEST_F(DrmTest, OffsetsBeyondDrmAreRefused)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    layout = *linear_layout({DRM_FORMAT_NV12, 65536, 65536}, 1U << 17U, Memories::single);
+    const auto framebuffer = device.framebuffer(buffer());
+    ASSERT_FALSE(framebuffer);
+    EXPECT_EQ(framebuffer.error().category, Category::unsupported);
+}
+
+TEST_F(DrmTest, NodesAreListedEvenWhenForbidden)
+{
+    machine.add_card("card1", {.driver = "other"});
+    machine.forbid("/dev/dri/card1");
+    const auto all = nodes();
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_TRUE(all[0].dumb_buffers && all[0].import && all[0].export_ && all[0].modifiers);
+    EXPECT_EQ(all[0].bus, "faux");
+    EXPECT_EQ(all[1].obstacle->category, Category::permission_denied);
+    EXPECT_EQ(all[1].name, "other");
+}
+
+} // namespace
+} // namespace commonbuf::drm

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+//
+// Every system call on the way from heaps to a streaming, shown and read buffer fails
+// once, with each errno that it may give. Nothing may leak or crash, and either the
+// failure is not in the way, or it reaches the caller with its errno.
+#include "fake/machine.hpp"
+
+#include <commonbuf/commonbuf.hpp>
+
+#include <drm_fourcc.h>
+#include <gtest/gtest.h>
+#include <linux/videodev2.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <map>
+#include <set>
+
+namespace commonbuf {
+namespace {
+
+void furnish(fake::Machine& machine)
+{
+    machine.add_heap("region", {.contiguous = true});
+    machine.add_heap("system");
+    machine.add_udmabuf();
+    machine.add_camera("video0", {.needs_contiguous = true, .formats = {V4L2_PIX_FMT_XBGR32}});
+    machine.add_card("card0", {.formats = {DRM_FORMAT_XRGB8888}});
+}
+
+/// The whole way once. What fails ends it.
+Status the_whole_way()
+{
+    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto camera = v4l2::Device::open("@fake-cam");
+    if (!camera)
+        return fail(camera.error());
+    const auto display = drm::Device::open("@fakedrm");
+    if (!display)
+        return fail(display.error());
+    Allocator allocator;
+    const auto plan =
+        allocator.plan({DRM_FORMAT_XRGB8888, 64, 32, 2}, {camera->capture(), display->scanout(), cpu(Access::read)});
+    if (!plan)
+        return fail(plan.error());
+    auto queue = camera->open_queue(v4l2::Role::capture, plan->layout(), 2);
+    if (!queue)
+        return fail(queue.error());
+    for (int i = 0; i < 2; ++i) {
+        const auto buffer = plan->allocate();
+        if (!buffer)
+            return fail(buffer.error());
+        if (Status queued = queue->queue(*buffer); !queued)
+            return queued;
+    }
+    if (Status started = queue->start(); !started)
+        return started;
+    const auto frame = queue->dequeue(deadline);
+    if (!frame)
+        return fail(frame.error());
+    const auto framebuffer = display->framebuffer(frame->buffer);
+    if (!framebuffer)
+        return fail(framebuffer.error());
+    const auto exported = frame->buffer.export_fd();
+    if (!exported)
+        return fail(exported.error());
+    auto access = frame->buffer.read(deadline);
+    if (!access)
+        return fail(access.error());
+    if (Status ended = access->end(); !ended)
+        return ended;
+    return queue->stop();
+}
+
+/// The errnos that the manual pages and the drivers know for a call.
+std::vector<int> errnos_of(const std::string& call)
+{
+    static const std::map<std::string, std::vector<int>> known{
+        {"open", {EACCES, ENOENT, EMFILE, ENODEV, EBUSY, EINTR}},
+        {"mmap", {ENOMEM, EACCES, EINVAL, ENODEV}},
+        {"ppoll", {ENOMEM, EINTR}},
+        {"dup", {EMFILE, EBADF}},
+        {"fcntl", {EBADF, EPERM}},
+        {"memfd_create", {EMFILE, ENOMEM}},
+        {"ftruncate", {EINTR, ENOMEM, EINVAL}},
+        {"DMA_HEAP_IOCTL_ALLOC", {ENOMEM, EINVAL, EMFILE, EINTR}},
+        {"UDMABUF_CREATE", {ENOMEM, EINVAL, EMFILE, EINTR}},
+        {"UDMABUF_CREATE_LIST", {ENOMEM, EINVAL, EMFILE, EINTR}},
+        {"DMA_BUF_IOCTL_SYNC", {EIO, EINTR, EAGAIN, EINVAL}},
+        {"VIDIOC_QBUF", {EFAULT, EINVAL, ENOMEM, EIO, ENODEV, EINTR}},
+        {"VIDIOC_PREPARE_BUF", {EFAULT, EINVAL, ENOMEM, EIO, ENODEV, ENOTTY, EINTR}},
+        {"VIDIOC_DQBUF", {EIO, EPIPE, ENODEV, EINTR}},
+        {"VIDIOC_REQBUFS", {EBUSY, EINVAL, ENOMEM, ENODEV, EINTR}},
+        {"VIDIOC_S_FMT", {EBUSY, EINVAL, ENODEV, EINTR}},
+    };
+    if (const auto found = known.find(call); found != known.end())
+        return found->second;
+    if (call.starts_with("DRM_"))
+        return {EINVAL, ENOMEM, ENODEV, EACCES, EINTR, EAGAIN};
+    if (call.starts_with("VIDIOC_"))
+        return {EINVAL, ENODEV, ENOTTY, EINTR};
+    return {EIO, ENOENT};
+}
+
+bool says(const Error& error, int number)
+{
+    if (error.sys_errno == number)
+        return true;
+    if (error.report == nullptr)
+        return false;
+    const auto in_use = [number](const UseVerdict& use) { return use.verdict.sys_errno == number; };
+    const auto& report = *error.report;
+    return std::any_of(report.heaps.begin(), report.heaps.end(),
+                       [&](const HeapVerdict& heap) {
+                           return heap.verdict.sys_errno == number ||
+                                  std::any_of(heap.uses.begin(), heap.uses.end(), in_use);
+                       }) ||
+           std::any_of(report.set_aside.begin(), report.set_aside.end(),
+                       [&](const LayoutVerdict& layout) { return layout.verdict.sys_errno == number; }) ||
+           std::any_of(report.not_served.begin(), report.not_served.end(), in_use);
+}
+
+TEST(Faults, TheWayWorksWithoutAny)
+{
+    fake::Machine machine;
+    furnish(machine);
+    const Status done = the_whole_way();
+    EXPECT_TRUE(done) << done.error().message();
+    EXPECT_EQ(machine.leaks(), "");
+}
+
+TEST(Faults, EveryCallFailsOnceWithEachErrno)
+{
+    std::vector<std::string> calls;
+    {
+        fake::Machine machine;
+        furnish(machine);
+        ASSERT_TRUE(the_whole_way());
+        calls = machine.calls();
+    }
+
+    // What may fail and be said in a way that has no errno of its own: the card or node
+    // is then simply not found under its name, or is taken for no device at all.
+    const std::set<std::string> found_by_name{"list",
+                                              "read",
+                                              "readlink",
+                                              "open",
+                                              "DRM_IOCTL_VERSION",
+                                              "DRM_IOCTL_GET_CAP",
+                                              "VIDIOC_ENUM_FMT",
+                                              "VIDIOC_TRY_FMT",
+                                              "DRM_IOCTL_MODE_GETPLANERESOURCES",
+                                              "DRM_IOCTL_MODE_GETPLANE",
+                                              "DRM_IOCTL_MODE_GETRESOURCES",
+                                              "VIDIOC_QUERYCAP"};
+    std::size_t points = 0;
+    std::size_t survived = 0;
+    std::set<std::string> kinds;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        for (const int error : errnos_of(calls[i])) {
+            const std::string where = calls[i] + " (call " + std::to_string(i) + ") with " + errno_name(error);
+            fake::Machine machine;
+            furnish(machine);
+            machine.fail(i, error);
+            const Status done = the_whole_way();
+            ASSERT_TRUE(machine.fault_hit()) << where;
+            ASSERT_EQ(machine.leaks(), "") << where;
+            const bool interrupted = error == EINTR || (error == EAGAIN && !calls[i].starts_with("VIDIOC_"));
+            if (interrupted && calls[i] != "ftruncate") {
+                EXPECT_TRUE(done) << where << ": " << done.error().message();
+            }
+            if (!done) {
+                EXPECT_FALSE(done.error().operation.empty()) << where;
+                EXPECT_TRUE(says(done.error(), error) || found_by_name.contains(calls[i]))
+                    << where << ": " << done.error().message();
+            } else {
+                ++survived;
+            }
+            ++points;
+            kinds.insert(calls[i]);
+        }
+    }
+    std::printf("failure points: %zu (%zu calls of %zu kinds); %zu were no obstacle, %zu reached the caller\n", points,
+                calls.size(), kinds.size(), survived, points - survived);
+    EXPECT_GT(points, 300U);
+}
+
+} // namespace
+} // namespace commonbuf

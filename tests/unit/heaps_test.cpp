@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+#include "heaps/heaps.hpp"
+#include "os/os.hpp"
+
+#include <commonbuf/heap.hpp>
+
+#include <gtest/gtest.h>
+#include <linux/dma-buf.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace commonbuf {
+namespace {
+
+const HeapInfo* find(const std::vector<std::shared_ptr<Heap>>& heaps, std::string_view name)
+{
+    const auto found =
+        std::find_if(heaps.begin(), heaps.end(), [name](const auto& heap) { return heap->info().name == name; });
+    return found != heaps.end() ? &(*found)->info() : nullptr;
+}
+
+TEST(FindHeaps, ListsEveryKindWithoutAllocating)
+{
+    fake::Machine machine;
+    machine.add_heap("system");
+    machine.add_heap("camera@0", {.contiguous = true});
+    machine.add_udmabuf();
+    machine.add_card("card0", {});
+    {
+        const auto heaps = find_heaps();
+        ASSERT_EQ(heaps.size(), 4U);
+        EXPECT_FALSE(find(heaps, "system")->scarce);
+        EXPECT_TRUE(find(heaps, "camera@0")->scarce);
+        EXPECT_EQ(find(heaps, "udmabuf")->kind, HeapKind::udmabuf);
+        EXPECT_EQ(find(heaps, "dumb-card0")->kind, HeapKind::drm_dumb);
+        EXPECT_EQ(machine.count("DMA_HEAP_IOCTL_ALLOC"), 0U);
+        EXPECT_EQ(machine.count("DRM_IOCTL_MODE_CREATE_DUMB"), 0U);
+        // Nobody else could become master while the library has the card open.
+        EXPECT_EQ(machine.count("DRM_IOCTL_DROP_MASTER"), 1U);
+    }
+    EXPECT_EQ(machine.leaks(), "");
+}
+
+TEST(FindHeaps, AMachineWithoutAnyListsUdmabufAsMissing)
+{
+    fake::Machine machine;
+    const auto heaps = find_heaps();
+    ASSERT_EQ(heaps.size(), 1U);
+    ASSERT_TRUE(heaps[0]->info().obstacle);
+    EXPECT_EQ(heaps[0]->info().obstacle->category, Category::not_present);
+    EXPECT_FALSE(heaps[0]->allocate(4096));
+}
+
+TEST(FindHeaps, SaysWhatStandsInTheWay)
+{
+    fake::Machine machine;
+    machine.add_heap("system");
+    machine.forbid("/dev/dma_heap/system");
+    fake::CardModel card;
+    card.dumb = false;
+    machine.add_card("card0", card);
+    const auto heaps = find_heaps();
+    EXPECT_EQ(find(heaps, "system")->obstacle->category, Category::permission_denied);
+    EXPECT_EQ(find(heaps, "dumb-card0")->obstacle->category, Category::unsupported);
+}
+
+struct Duplicate {
+    const char* description;
+    std::vector<const char*> heaps;
+    const char* device_tree_default;
+    const char* duplicate;
+};
+
+TEST(FindHeaps, LegacyNamesOfTheDefaultRegionAreRecognised)
+{
+    const std::vector<Duplicate> cases{
+        {"kernel's own region", {"default_cma_region", "reserved", "system"}, nullptr, "reserved"},
+        {"device tree's default", {"default_cma_region", "linux,cma", "cam"}, "linux,cma", "linux,cma"},
+        {"a node of any name", {"default_cma_region", "pool@1", "reserved"}, "pool@1", "pool@1"},
+        {"before Linux 6.17", {"reserved", "system"}, nullptr, nullptr},
+        {"other regions stand for themselves", {"default_cma_region", "camera@0"}, nullptr, nullptr},
+    };
+    for (const Duplicate& each : cases) {
+        fake::Machine machine;
+        for (const char* name : each.heaps)
+            machine.add_heap(name);
+        if (each.device_tree_default != nullptr)
+            machine.add_text(std::string("/sys/firmware/devicetree/base/reserved-memory/") + each.device_tree_default +
+                                 "/linux,cma-default",
+                             "");
+        for (const auto& heap : heaps::find_dma_heaps()) {
+            const bool expected = each.duplicate != nullptr && heap->info().name == each.duplicate;
+            EXPECT_EQ(heap->info().same_as, expected ? "default_cma_region" : "")
+                << each.description << ": " << heap->info().name;
+        }
+    }
+}
+
+TEST(Allocate, EveryKindGivesAtLeastWhatIsAsked)
+{
+    fake::Machine machine;
+    machine.add_heap("system");
+    machine.add_udmabuf();
+    machine.add_card("card0", {});
+    {
+        for (const auto& heap : find_heaps()) {
+            for (const std::uint64_t bytes : {1ULL, 4096ULL, 4097ULL, 3686400ULL}) {
+                const auto memory = heap->allocate(bytes);
+                ASSERT_TRUE(memory) << heap->info().name << ": " << memory.error().message();
+                EXPECT_GE(os::size_of(memory->get()).value(), bytes) << heap->info().name;
+            }
+            EXPECT_FALSE(heap->allocate(0)) << heap->info().name;
+            EXPECT_FALSE(heap->allocate(UINT64_MAX)) << heap->info().name;
+        }
+    }
+    EXPECT_EQ(machine.leaks(), "");
+}
+
+TEST(Allocate, AFullRegionIsExhausted)
+{
+    fake::Machine machine;
+    machine.add_heap("camera", {.contiguous = true, .capacity = 8192});
+    const auto heaps = heaps::find_dma_heaps();
+    const auto first = heaps[0]->allocate(8192);
+    ASSERT_TRUE(first);
+    const auto second = heaps[0]->allocate(4096);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().category, Category::exhausted);
+    EXPECT_EQ(second.error().sys_errno, ENOMEM);
+    EXPECT_NE(second.error().message().find("/dev/dma_heap/camera"), std::string::npos);
+}
+
+TEST(PageOrders, AreTheSamePagesForwardAndBackward)
+{
+    fake::Machine machine;
+    machine.add_udmabuf();
+    {
+        for (const std::uint64_t bytes : {1ULL, 3686400ULL, 33177600ULL, 1ULL << 32U}) {
+            const auto orders = heaps::PageOrders::create(bytes);
+            ASSERT_TRUE(orders) << orders.error().message();
+            const auto forward = orders->make(false);
+            const auto reversed = orders->make(true);
+            ASSERT_TRUE(forward && reversed);
+            EXPECT_GE(os::size_of(forward->get()).value(), bytes);
+            EXPECT_EQ(os::size_of(forward->get()).value(), os::size_of(reversed->get()).value());
+            EXPECT_FALSE(machine.dma_buf(reversed->get())->contiguous);
+            // The first bracket decides what the kernel maps for all of them.
+            EXPECT_EQ(machine.dma_buf(forward->get())->brackets.front() & DMA_BUF_SYNC_RW, DMA_BUF_SYNC_RW);
+        }
+        EXPECT_FALSE(heaps::PageOrders::create(UINT64_MAX));
+    }
+    EXPECT_EQ(machine.leaks(), "");
+}
+
+} // namespace
+} // namespace commonbuf

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+#include "os/os.hpp"
+
+#include <gtest/gtest.h>
+#include <linux/dma-buf.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <chrono>
+#include <sys/eventfd.h>
+#include <thread>
+#include <unistd.h>
+
+namespace commonbuf {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(UniqueFd, ZeroIsADescriptor)
+{
+    UniqueFd fd(0);
+    EXPECT_TRUE(fd);
+    EXPECT_EQ(fd.release(), 0);
+    EXPECT_FALSE(fd);
+}
+
+TEST(UniqueFd, MovesAndClosesOnce)
+{
+    fake::Machine machine;
+    UniqueFd a(machine.add_dma_buf(4096));
+    UniqueFd b(std::move(a));
+    a = std::move(b);
+    UniqueFd& self = a;
+    a = std::move(self);
+    EXPECT_TRUE(a);
+    a.reset();
+    EXPECT_EQ(machine.leaks(), "");
+}
+
+TEST(UniqueFd, ClosingKeepsErrno)
+{
+    fake::Machine machine;
+    errno = EFAULT;
+    {
+        const UniqueFd bad(12345); // the fake answers EBADF
+        errno = EFAULT;
+    }
+    EXPECT_EQ(errno, EFAULT);
+}
+
+TEST(UniqueFd, DuplicatesAreSeparate)
+{
+    fake::Machine machine;
+    {
+        const UniqueFd fd(machine.add_dma_buf(4096));
+        const auto copy = fd.dup();
+        ASSERT_TRUE(copy);
+        EXPECT_NE(copy->get(), fd.get());
+        EXPECT_EQ(os::id_of(copy->get())->inode, os::id_of(fd.get())->inode);
+    }
+    EXPECT_EQ(machine.leaks(), "");
+}
+
+TEST(UniqueFd, DuplicatingNothingIsAnError)
+{
+    const auto copy = UniqueFd().dup();
+    ASSERT_FALSE(copy);
+    EXPECT_EQ(copy.error().category, Category::invalid_argument);
+}
+
+TEST(Ioctl, IsRetriedAfterASignal)
+{
+    fake::Machine machine;
+    const UniqueFd fd(machine.add_dma_buf(4096));
+    dma_buf_sync sync{DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
+    machine.fail(0, EINTR);
+    EXPECT_EQ(os::ioctl(fd.get(), DMA_BUF_IOCTL_SYNC, &sync), 0);
+    sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
+    machine.fail(2, EAGAIN);
+    EXPECT_EQ(os::ioctl_again(fd.get(), DMA_BUF_IOCTL_SYNC, &sync), 0);
+    EXPECT_EQ(machine.count("DMA_BUF_IOCTL_SYNC"), 4U);
+}
+
+TEST(Ioctl, AgainIsAnAnswerOfItsOwn)
+{
+    fake::Machine machine;
+    const UniqueFd fd(machine.add_dma_buf(4096));
+    dma_buf_sync sync{DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
+    machine.fail(0, EAGAIN);
+    EXPECT_EQ(os::ioctl(fd.get(), DMA_BUF_IOCTL_SYNC, &sync), EAGAIN);
+}
+
+// The following run on the real kernel: an eventfd polls readable once it counts.
+TEST(Wait, ReturnsAtTheDeadlineAndNotBefore)
+{
+    const UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+    const auto start = std::chrono::steady_clock::now();
+    const auto ready = os::wait(event.get(), POLLIN, start + 50ms, "event");
+    ASSERT_TRUE(ready);
+    EXPECT_FALSE(*ready);
+    EXPECT_GE(std::chrono::steady_clock::now() - start, 50ms);
+}
+
+TEST(Wait, ADeadlineInThePastIsATest)
+{
+    const UniqueFd event(::eventfd(1, EFD_CLOEXEC));
+    const auto ready = os::wait(event.get(), POLLIN, Deadline::min(), "event");
+    ASSERT_TRUE(ready);
+    EXPECT_TRUE(*ready);
+}
+
+TEST(Wait, SeesAnEventFromAnotherThread)
+{
+    const UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+    std::thread other([&event] {
+        std::this_thread::sleep_for(20ms);
+        ::eventfd_write(event.get(), 1);
+    });
+    const auto ready = os::wait(event.get(), POLLIN, in(5s), "event");
+    other.join();
+    ASSERT_TRUE(ready);
+    EXPECT_TRUE(*ready);
+}
+
+TEST(Wait, AClosedDescriptorIsAnErrorAtOnce)
+{
+    const auto ready = os::wait(12345, POLLIN, in(5s), "nothing");
+    ASSERT_FALSE(ready);
+    EXPECT_EQ(ready.error().category, Category::device_lost);
+}
+
+TEST(Mapping, RefusesSizesThatAreNone)
+{
+    EXPECT_FALSE(os::Mapping::create(0, 0, false));
+    EXPECT_FALSE(os::Mapping::create(0, UINT64_MAX, false));
+}
+
+TEST(OpenFailure, SaysWhoWouldBeLetIn)
+{
+    fake::Machine machine;
+    machine.add_heap("system");
+    machine.forbid("/dev/dma_heap/system");
+    const auto fd = os::open("/dev/dma_heap/system");
+    ASSERT_FALSE(fd);
+    EXPECT_EQ(fd.error().category, Category::permission_denied);
+    EXPECT_EQ(fd.error().sys_errno, EACCES);
+    EXPECT_NE(fd.error().message().find("its mode 0600 lets user root alone in"), std::string::npos)
+        << fd.error().message();
+}
+
+} // namespace
+} // namespace commonbuf

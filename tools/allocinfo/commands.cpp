@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "commands.hpp"
+
+#include "render.hpp"
+#include "uses.hpp"
+
+#include <iostream>
+#include <unistd.h>
+
+namespace allocinfo {
+
+using commonbuf::Category;
+using commonbuf::Error;
+
+void print(const Json& document, bool json)
+{
+    if (json)
+        std::cout << document.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    else
+        std::cout << render(document, colour_for(STDOUT_FILENO));
+}
+
+void complain(const Error& error) { std::cerr << "allocinfo: " << error.message() << '\n'; }
+
+Exit status_of(const Error& error)
+{
+    if (is_usage_error(error))
+        return usage;
+    switch (error.category) {
+    case Category::incompatible:
+    case Category::exhausted: return no_heap;
+    case Category::invalid_argument:
+    case Category::unsupported: return error.sys_errno == 0 ? usage : trouble;
+    default: return trouble;
+    }
+}
+
+Exit list_heaps(bool json)
+{
+    print(heaps_document(commonbuf::find_heaps()), json);
+    return done;
+}
+
+Exit list_devices(bool json)
+{
+    print(devices_document(), json);
+    return done;
+}
+
+Exit run_verify(const VerifyWords& words, bool json)
+{
+    const Verified verified = verify(words);
+    if (!verified.error) {
+        if (json)
+            print(verified.document, json);
+        else
+            std::cout << render_verification(verified.document);
+        return verified.wrong ? no_heap : done;
+    }
+    if (json || verified.document.contains("request"))
+        print(verified.document, json);
+    complain(*verified.error);
+    return status_of(*verified.error);
+}
+
+} // namespace allocinfo

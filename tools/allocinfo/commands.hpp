@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "exit.hpp"
+#include "model.hpp"
+#include "verify.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// What each command does, once its words are read. Every one prints its document and
+/// returns the exit status.
+namespace allocinfo {
+
+struct PlanOptions {
+    std::vector<std::string> uses;
+    std::string format;
+    std::string size;
+    std::uint32_t count = 1;
+    std::string html; ///< where the page goes; "-" is standard output, empty for no page
+};
+
+struct ConstraintsOptions {
+    std::string use;
+    std::string format; ///< empty for every format that the device has
+    std::string size = "1280x720";
+};
+
+Exit list_heaps(bool json);
+Exit list_devices(bool json);
+Exit run_plan(const PlanOptions& options, bool json);
+Exit run_constraints(const ConstraintsOptions& options, bool json);
+Exit run_doctor(bool json);
+Exit run_verify(const VerifyWords& words, bool json);
+
+// For the commands themselves.
+
+/// A document on standard output, as data or for people.
+void print(const Json& document, bool json);
+
+/// One line on standard error.
+void complain(const commonbuf::Error& error);
+
+/// The exit status that suits an error.
+Exit status_of(const commonbuf::Error& error);
+
+} // namespace allocinfo

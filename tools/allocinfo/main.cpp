@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+//
+// allocinfo: which memory suits which devices on this machine, and why.
+#include "commands.hpp"
+
+#include <commonbuf/commonbuf.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <exception>
+#include <iostream>
+
+namespace {
+
+using namespace allocinfo;
+
+constexpr const char* footer = R"(Uses:
+  v4l2:TARGET:capture    frames come out of a V4L2 device
+  v4l2:TARGET:output     a V4L2 device reads frames
+  drm:TARGET:scanout     a display shows the image
+  cpu:read|write|rw      this machine's CPU accesses the pixels
+  TARGET is a path (/dev/video0) or @name (@vivid-000-vid-cap, @vkms);
+  allocinfo devices lists both.
+
+Exit status: 0 done; 1 wrong usage; 2 no heap serves every use, or something
+stands in the way; 3 a device cannot be used, or the output cannot be written.)";
+
+int run(int count, char** words)
+{
+    CLI::App app("Which memory suits which devices on this machine, and why.", "allocinfo");
+    app.set_version_flag("--version", "allocinfo " COMMONBUF_VERSION);
+    app.require_subcommand(1);
+    app.footer(footer);
+    bool json = false;
+    const auto add_command = [&](const char* name, const char* purpose) {
+        CLI::App* command = app.add_subcommand(name, purpose);
+        command->add_flag("--json", json, "print data instead of text");
+        return command;
+    };
+
+    const CLI::App* heaps_command = add_command("heaps", "list the heaps, and what stands in the way of each");
+    const CLI::App* devices_command = add_command("devices", "list the V4L2 and DRM devices");
+
+    CLI::App* plan_command = add_command("plan", "choose a heap and a layout that all uses accept");
+    PlanOptions wanted;
+    plan_command->add_option("--use", wanted.uses, "what a device does with the image; once for each use")
+        ->required()
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("USE");
+    plan_command->add_option("--format", wanted.format, "four characters or a name: XR24, NV12, XRGB8888")
+        ->required()
+        ->type_name("FOURCC");
+    plan_command->add_option("--size", wanted.size, "the image in pixels: 1280x720")->required()->type_name("WxH");
+    plan_command->add_option("--count", wanted.count, "how many buffers must fit at once (default 1)")->type_name("N");
+    plan_command->add_option("--html", wanted.html, "also write one page to this file; - is standard output")
+        ->type_name("FILE");
+    plan_command->footer(footer);
+    CLI::App* verify_command =
+        add_command("verify", "plan, let every device really work in that memory, and compare the bytes");
+    VerifyWords verified;
+    verify_command->add_option("--use", verified.uses, "what a device does with the image; once for each use")
+        ->required()
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("USE");
+    verify_command->add_option("--format", verified.format, "four characters or a name")
+        ->required()
+        ->type_name("FOURCC");
+    verify_command->add_option("--size", verified.size, "the image in pixels: 1280x720")->required()->type_name("WxH");
+    verify_command->add_option("--count", verified.count, "how many buffers must fit at once (default 1)")
+        ->type_name("N");
+    verify_command->add_option("--frames", verified.frames, "how many frames to compare (default 30)")->type_name("N");
+    verify_command->footer(footer);
+
+    CLI::App* constraints_command = add_command("constraints", "what one device asks of the layout and the memory");
+    ConstraintsOptions asked;
+    constraints_command->add_option("--use", asked.use, "what the device does with the image")
+        ->required()
+        ->type_name("USE");
+    constraints_command->add_option("--format", asked.format, "one format (default: all that the device takes)")
+        ->type_name("FOURCC");
+    constraints_command->add_option("--size", asked.size, "the image in pixels (default 1280x720)")->type_name("WxH");
+    constraints_command->footer(footer);
+
+    const CLI::App* doctor_command = add_command("doctor", "what is wrong on this machine, and what to do about it");
+
+    try {
+        app.parse(count, words);
+    } catch (const CLI::Success& success) {
+        return app.exit(success); // --help and --version
+    } catch (const CLI::ParseError& error) {
+        std::cerr << "allocinfo: " << error.what() << "; see allocinfo --help\n";
+        return usage;
+    }
+    if (heaps_command->parsed())
+        return list_heaps(json);
+    if (devices_command->parsed())
+        return list_devices(json);
+    if (constraints_command->parsed())
+        return run_constraints(asked, json);
+    if (doctor_command->parsed())
+        return run_doctor(json);
+    if (verify_command->parsed())
+        return run_verify(verified, json);
+    return run_plan(wanted, json);
+}
+
+} // namespace
+
+int main(int count, char** words)
+{
+    try {
+        const int status = run(count, words);
+        std::cout.flush();
+        if (!std::cout) {
+            std::cerr << "allocinfo: the output cannot be written\n";
+            return trouble;
+        }
+        return status;
+    } catch (const std::exception& error) {
+        std::cerr << "allocinfo: " << error.what() << '\n';
+        return trouble;
+    }
+}

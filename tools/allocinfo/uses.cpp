@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "uses.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <optional>
+
+namespace allocinfo {
+namespace {
+
+using commonbuf::Category;
+using commonbuf::Error;
+using commonbuf::fail;
+using commonbuf::Result;
+using commonbuf::Use;
+
+constexpr std::string_view usage_operation = "read the command line";
+
+tl::unexpected<Error> wrong(std::string detail, std::string advice)
+{
+    return fail(Category::invalid_argument, std::string(usage_operation), std::move(detail), std::move(advice));
+}
+
+/// The three parts of "kind:target:role". The target may hold colons, as PCI addresses do.
+struct Parts {
+    std::string_view kind;
+    std::string_view target;
+    std::string_view role;
+};
+
+std::optional<Parts> split(std::string_view word)
+{
+    const auto first = word.find(':');
+    const auto last = word.rfind(':');
+    if (first == std::string_view::npos || last == first)
+        return std::nullopt;
+    Parts parts{word.substr(0, first), word.substr(first + 1, last - first - 1), word.substr(last + 1)};
+    if (parts.target.empty() || parts.target == "@")
+        return std::nullopt;
+    return parts;
+}
+
+[[maybe_unused]] tl::unexpected<Error> left_out(std::string_view backend)
+{
+    return fail(Category::unsupported, std::string(usage_operation),
+                commonbuf::text::format("this build of allocinfo has no {}", backend),
+                "build with the meson option enabled");
+}
+
+Result<Use> v4l2_use(const Parts& parts)
+{
+#if __has_include(<commonbuf/v4l2.hpp>) && defined(ALLOCINFO_V4L2)
+    const auto device = commonbuf::v4l2::Device::open(parts.target);
+    if (!device)
+        return fail(device.error());
+    return parts.role == "capture" ? device->capture() : device->output();
+#else
+    static_cast<void>(parts);
+    return left_out("V4L2");
+#endif
+}
+
+Result<Use> drm_use(const Parts& parts)
+{
+#if __has_include(<commonbuf/drm.hpp>) && defined(ALLOCINFO_DRM)
+    const auto device = commonbuf::drm::Device::open(parts.target);
+    if (!device)
+        return fail(device.error());
+    return device->scanout();
+#else
+    static_cast<void>(parts);
+    return left_out("DRM");
+#endif
+}
+
+/// A whole decimal number; nothing for anything else, signs and blanks included.
+std::optional<std::uint64_t> parse_number(std::string_view text)
+{
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size())
+        return std::nullopt;
+    return value;
+}
+
+} // namespace
+
+bool is_usage_error(const Error& error) { return error.operation == usage_operation; }
+
+Result<Use> parse_use(std::string_view word)
+{
+    using commonbuf::Access;
+    if (word == "cpu:read")
+        return commonbuf::cpu(Access::read);
+    if (word == "cpu:write")
+        return commonbuf::cpu(Access::write);
+    if (word == "cpu:rw")
+        return commonbuf::cpu(Access::read_write);
+    const auto parts = split(word);
+    if (parts && parts->kind == "v4l2" && (parts->role == "capture" || parts->role == "output"))
+        return v4l2_use(*parts);
+    if (parts && parts->kind == "drm" && parts->role == "scanout")
+        return drm_use(*parts);
+    return wrong(commonbuf::text::format("'{}' is no use", word),
+                 "write v4l2:TARGET:capture, v4l2:TARGET:output, drm:TARGET:scanout, cpu:read, cpu:write or "
+                 "cpu:rw, where TARGET is a path or @name");
+}
+
+Result<commonbuf::Format> parse_format_word(std::string_view word)
+{
+    if (const auto known = commonbuf::parse_format(word))
+        return *known;
+    return wrong(commonbuf::text::format("'{}' is no format that commonbuf knows", word),
+                 "write four characters such as XR24 or NV12, or a name such as XRGB8888");
+}
+
+Result<Size> parse_size(std::string_view word)
+{
+    constexpr const char* advice = "write WIDTHxHEIGHT in pixels, such as 1280x720";
+    const auto cross = std::min(word.find('x'), word.size());
+    const auto width = parse_number(word.substr(0, cross));
+    const auto height = parse_number(word.substr(std::min(cross + 1, word.size())));
+    if (width.value_or(0) == 0 || height.value_or(0) == 0)
+        return wrong(commonbuf::text::format("'{}' is no size", word), advice);
+    constexpr std::uint64_t limit = std::numeric_limits<std::uint32_t>::max();
+    if (*width > limit || *height > limit)
+        return wrong(commonbuf::text::format("'{}' is beyond every device", word), advice);
+    return Size{static_cast<std::uint32_t>(*width), static_cast<std::uint32_t>(*height)};
+}
+
+Result<commonbuf::Request> parse_image(std::string_view format, std::string_view size)
+{
+    const auto known = parse_format_word(format);
+    if (!known)
+        return fail(known.error());
+    const auto pixels = parse_size(size);
+    if (!pixels)
+        return fail(pixels.error());
+    return commonbuf::Request{*known, pixels->width, pixels->height, 1};
+}
+
+} // namespace allocinfo

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/commonbuf.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace allocinfo {
+
+/// The use that a word of the command line names: `v4l2:TARGET:capture|output`,
+/// `drm:TARGET:scanout` or `cpu:read|write|rw`; TARGET is a path or `@name`. Opens
+/// the device.
+///
+/// Errors: invalid_argument without errno for a word that names no use; otherwise
+/// what opening the device gives.
+commonbuf::Result<commonbuf::Use> parse_use(std::string_view word);
+
+/// Whether an error is about the words of the command line, not about the machine.
+bool is_usage_error(const commonbuf::Error& error);
+
+/// "XR24" or "XRGB8888". Errors: invalid_argument.
+commonbuf::Result<commonbuf::Format> parse_format_word(std::string_view word);
+
+/// Pixels.
+struct Size {
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+};
+
+/// "1280x720". Errors: invalid_argument.
+commonbuf::Result<Size> parse_size(std::string_view word);
+
+/// Both, for one buffer. Errors: invalid_argument.
+commonbuf::Result<commonbuf::Request> parse_image(std::string_view format, std::string_view size);
+
+} // namespace allocinfo
