@@ -266,7 +266,7 @@ cb::Result<Score> stream(const Options& options)
     if (!device)
         return cb::fail(device.error());
 
-    constexpr std::uint32_t buffer_count = 6;
+    constexpr std::uint32_t buffer_count = 10; // a third of a second of slack at 30 frames a second
     cb::Allocator allocator;
     const auto plan = allocator.plan({DRM_FORMAT_XRGB8888, options.width, options.height, buffer_count},
                                      {camera->capture(), device->scanout()});
