@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -217,7 +218,8 @@ TEST_F(Allocinfo, ThePageIsMadeOfTheData)
     NEED_DISPLAY(display);
     const std::string path = testing::TempDir() + "commonbuf-plan.html";
     const Answer run = allocinfo(plan(camera) + " --html " + path);
-    ASSERT_EQ(run.status, 0) << run.out;
+    // Where no heap serves, the page says so.
+    ASSERT_TRUE(run.status == 0 || run.status == 2) << run.status << run.out;
     const std::string page = content(path);
     ::unlink(path.c_str());
     const Json document = Json::parse(run.out);
@@ -342,9 +344,13 @@ TEST_F(Allocinfo, ConstraintsListsEveryFormatThatTheDeviceHas)
     for (const Json& format : document["formats"])
         listed.insert(format["format"].get<std::string>());
     std::set<std::string> known;
-    for (const std::uint32_t fourcc : camera.info().capture_formats) {
-        if (const auto* info = devices::cb::format_from_v4l2(fourcc))
-            known.insert(devices::cb::to_string(info->format));
+    const auto& codes = camera.info().capture_formats;
+    // One code of V4L2's may stand for several formats: GREY is R8 and Y8.
+    for (const auto& info : devices::cb::all_formats()) {
+        for (const std::uint32_t code : {info.v4l2_single, info.v4l2_multi}) {
+            if (code != 0 && std::find(codes.begin(), codes.end(), code) != codes.end())
+                known.insert(devices::cb::to_string(info.format));
+        }
     }
     EXPECT_EQ(listed, known);
 }
