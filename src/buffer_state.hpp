@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -71,6 +72,19 @@ public:
         return made;
     }
 
+    /// Who is told when a device refuses this memory at a real import. Set before the
+    /// buffer is handed out.
+    void on_import_failure(std::function<void(const std::string& identity)> handler)
+    {
+        import_failed_ = std::move(handler);
+    }
+    /// For backends: the use with this identity refused.
+    void import_failed(const std::string& identity) const
+    {
+        if (import_failed_)
+            import_failed_(identity);
+    }
+
 private:
     Status map(Access access);
     Status sync(std::uint64_t flags);
@@ -79,6 +93,7 @@ private:
     std::vector<Memory> memories_;
     std::string heap_;
     std::string fallback_;
+    std::function<void(const std::string& identity)> import_failed_;
     std::atomic<std::uint64_t> accesses_{0};
 
     // The kernel counts no brackets, and concurrent ones on one udmabuf race inside

@@ -3,6 +3,7 @@
 
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
+#include "negotiate/objection.hpp"
 #include "negotiate/rank.hpp"
 #include "os/os.hpp"
 #include "text/text.hpp"
@@ -12,8 +13,6 @@
 
 namespace commonbuf {
 namespace {
-
-using Scatter = Proof::UseTrial::Scatter;
 
 constexpr std::uint32_t held_in_trials = 4;
 
@@ -65,10 +64,51 @@ Result<std::vector<UniqueFd>> allocate_memories(Heap& heap, const Layout& layout
     return memories;
 }
 
-Proof::Proof(const Layout& layout, std::uint32_t count, std::vector<UseTrial> uses)
+bool is_tryable(const HeapInfo& heap) { return !heap.obstacle && heap.same_as.empty(); }
+
+Proof::Proof(const Layout& layout, std::uint32_t count, VerdictCache& cache)
     : layout_(layout),
+      class_(class_of(layout)),
       count_(count),
-      uses_(std::move(uses))
+      cache_(&cache)
+{}
+
+tl::expected<Proof, Proof::Obstacle> Proof::begin(const Layout& layout, std::uint32_t count, std::span<const Use> uses,
+                                                  const std::vector<std::shared_ptr<Heap>>& heaps, VerdictCache& cache)
+{
+    Proof proof(layout, count, cache);
+    proof.uses_.reserve(uses.size());
+    bool scatter_open = false;
+    for (const Use& use : uses) {
+        TriedUse tried;
+        tried.name = use.name();
+        tried.identity = use.identity();
+        bool all_known = true;
+        for (const auto& heap : heaps) {
+            if (!is_tryable(heap->info()))
+                continue;
+            if (auto verdict = cache.find(tried.identity, heap->info().name, proof.class_))
+                tried.known.emplace(heap->info().name, std::move(*verdict));
+            else
+                all_known = false;
+        }
+        if (const auto scatter = cache.find(tried.identity, VerdictCache::scattered, proof.class_))
+            tried.scatter = passed(*scatter) ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
+        if (!all_known) {
+            auto trial = use.importer().begin_trial(layout);
+            if (!trial)
+                return tl::unexpected(Obstacle{tried.name, trial.error()});
+            tried.trial = std::move(*trial);
+            scatter_open = scatter_open || tried.scatter == TriedUse::Scatter::unknown;
+        }
+        proof.uses_.push_back(std::move(tried));
+    }
+    if (scatter_open)
+        proof.look_for_scatter();
+    return proof;
+}
+
+void Proof::look_for_scatter()
 {
     const auto sizes = layout_.used_memories();
     const auto available = os::available_memory();
@@ -78,22 +118,31 @@ Proof::Proof(const Layout& layout, std::uint32_t count, std::vector<UseTrial> us
     const auto orders = heaps::PageOrders::create(*std::max_element(sizes.begin(), sizes.end()));
     if (!orders)
         return;
-    std::vector<Scatter> found(uses_.size(), Scatter::taken);
+    std::vector<Verdict> found(uses_.size());
     for (const bool backwards : {false, true}) {
         const auto pages = orders->make(backwards);
         if (!pages)
             return;
         const std::vector<int> memories(sizes.size(), pages->get());
         for (std::size_t i = 0; i < uses_.size(); ++i) {
-            if (found[i] == Scatter::taken && !passed(uses_[i].trial->attempt(memories)))
-                found[i] = Scatter::refused;
+            TriedUse& use = uses_[i];
+            if (use.trial != nullptr && use.scatter == TriedUse::Scatter::unknown && (!backwards || passed(found[i])))
+                found[i] = use.trial->attempt(memories);
         }
     }
-    for (std::size_t i = 0; i < uses_.size(); ++i)
-        uses_[i].scatter = found[i];
+    for (std::size_t i = 0; i < uses_.size(); ++i) {
+        TriedUse& use = uses_[i];
+        if (use.trial == nullptr || use.scatter != TriedUse::Scatter::unknown)
+            continue;
+        // A refusal for want of something else says nothing of the pages.
+        if (!is_lasting(found[i]))
+            continue;
+        use.scatter = passed(found[i]) ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
+        cache_->remember(use.identity, VerdictCache::scattered, class_, found[i]);
+    }
 }
 
-HeapVerdict Proof::attempt(Heap& heap)
+HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
 {
     HeapVerdict result{heap.info(), {}, {}};
     if (heap.info().obstacle) {
@@ -104,33 +153,67 @@ HeapVerdict Proof::attempt(Heap& heap)
         result.verdict.reason = "another name of " + heap.info().same_as;
         return result;
     }
+    const auto objection = negotiate::objection(heap.info().memory, constraints);
+    if (objection && objection->certain) {
+        result.verdict = negotiate::to_verdict(*objection);
+        return result;
+    }
     if (auto refusal = too_large(heap)) {
         result.verdict = std::move(*refusal);
         return result;
     }
-    {
-        const auto memories = allocate_memories(heap, layout_);
-        if (!memories) {
-            result.verdict = refused_allocation(memories.error(), layout_);
-            return result;
-        }
-        for (UseTrial& use : uses_)
-            result.uses.push_back({use.name, use.trial->attempt(borrow(*memories))});
-    }
-    for (std::size_t i = 0; i < uses_.size(); ++i) {
-        Verdict& verdict = result.uses[i].verdict;
-        if (passed(verdict) && uses_[i].scatter != Scatter::taken)
-            verdict = rule_out_luck(uses_[i], heap, std::move(verdict));
-        else if (!passed(verdict) && uses_[i].scatter == Scatter::refused)
-            verdict.reason += "; it needs contiguous memory: it refused scattered pages of another origin too";
+    if (const Status filled = fill(result, heap); !filled) {
+        result.verdict = refused_allocation(filled.error(), layout_);
+        return result;
     }
     result.verdict = negotiate::overall(result.uses);
+    if (objection && result.verdict.outcome == Outcome::proved)
+        result.verdict = negotiate::to_verdict(*objection);
     if (passed(result.verdict) && heap.info().scarce && count_ > 1)
         result.verdict = make_room(heap, std::move(result.verdict));
     return result;
 }
 
-Verdict Proof::rule_out_luck(UseTrial& use, Heap& heap, Verdict first) const
+/// The verdict of every use: known, or by trial. Errors: what allocating gives.
+Status Proof::fill(HeapVerdict& result, Heap& heap)
+{
+    std::vector<UniqueFd> memories;
+    for (const TriedUse& use : uses_) {
+        const auto known = use.known.find(heap.info().name);
+        if (known != use.known.end()) {
+            result.uses.push_back({use.name, known->second});
+            continue;
+        }
+        if (memories.empty()) {
+            auto made = allocate_memories(heap, layout_);
+            if (!made) {
+                result.uses.clear();
+                return fail(made.error());
+            }
+            memories = std::move(*made);
+        }
+        result.uses.push_back({use.name, use.trial->attempt(borrow(memories))});
+    }
+    if (memories.empty())
+        return {};
+    memories.clear();
+    for (std::size_t i = 0; i < uses_.size(); ++i) {
+        TriedUse& use = uses_[i];
+        if (use.known.contains(heap.info().name))
+            continue;
+        Finding finding{std::move(result.uses[i].verdict), true};
+        if (passed(finding.verdict) && use.scatter != TriedUse::Scatter::taken)
+            finding = rule_out_luck(use, heap, std::move(finding.verdict));
+        else if (!passed(finding.verdict) && use.scatter == TriedUse::Scatter::refused)
+            finding.verdict.reason += "; it needs contiguous memory: it refused scattered pages of another origin too";
+        if (finding.lasting)
+            cache_->remember(use.identity, heap.info().name, class_, finding.verdict);
+        result.uses[i].verdict = std::move(finding.verdict);
+    }
+    return {};
+}
+
+Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const
 {
     constexpr std::size_t rounds = 3;
     Layout odd = layout_;
@@ -147,21 +230,21 @@ Verdict Proof::rule_out_luck(UseTrial& use, Heap& heap, Verdict first) const
             verdict.reason = text::format("a buffer of {} bytes passed by luck, one of {} did not: the use needs "
                                           "contiguous memory, and this heap does not promise it; {}",
                                           layout_.total_size(), odd.total_size(), verdict.reason);
-            return verdict;
+            return {std::move(verdict)};
         }
         held.push_back(std::move(*memories));
     }
     if (held.empty()) {
         first.outcome = Outcome::accepted;
         first.reason += "; whether by luck is open: the heap has no room for a second look";
-        return first;
+        return {std::move(first), false};
     }
     // It refuses scattered memory when it imports; so its consent means something.
-    if (use.scatter == Scatter::refused && first.outcome == Outcome::accepted) {
+    if (use.scatter == TriedUse::Scatter::refused && first.outcome == Outcome::accepted) {
         first.outcome = Outcome::proved;
         first.reason += "; the device checks memory at import: it refused scattered pages and took these";
     }
-    return first;
+    return {std::move(first)};
 }
 
 Verdict Proof::make_room(Heap& heap, Verdict verdict) const
@@ -181,14 +264,20 @@ Verdict Proof::make_room(Heap& heap, Verdict verdict) const
 
 /// Ordinary memory does not run out with an error: the kernel ends some program
 /// instead. So what cannot be had is not asked for.
-std::optional<Verdict> Proof::too_large(const Heap& heap) const
+std::optional<Verdict> Proof::too_large(const Heap& heap)
 {
+    // Every machine that runs this has as much, and asking takes longer than the rest.
+    constexpr std::uint64_t always_there = 4U << 20U;
     if (heap.info().scarce)
         return std::nullopt;
-    const auto available = os::available_memory();
     // Trials hold up to four buffers at once.
     const checked::Number needed =
         checked::multiply(layout_.total_size(), std::max<std::uint32_t>(count_, held_in_trials));
+    if (needed && *needed <= always_there)
+        return std::nullopt;
+    if (!available_)
+        available_ = os::available_memory();
+    const auto& available = *available_;
     if (!available || (needed && *needed <= *available))
         return std::nullopt;
     Verdict verdict;
@@ -205,8 +294,8 @@ std::optional<Verdict> Proof::too_large(const Heap& heap) const
 std::vector<Origin> Proof::contiguity() const
 {
     std::vector<Origin> origins;
-    for (const UseTrial& use : uses_) {
-        if (use.scatter == Scatter::refused)
+    for (const TriedUse& use : uses_) {
+        if (use.scatter == TriedUse::Scatter::refused)
             origins.push_back({"contiguous", 1, use.name, "import of UDMABUF_CREATE_LIST, pages reversed"});
     }
     return origins;

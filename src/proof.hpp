@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "verdict_cache.hpp"
+
 #include <commonbuf/heap.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/use.hpp>
 #include <commonbuf/verdict.hpp>
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,35 +34,60 @@ namespace commonbuf {
 ///                                     elsewhere; a contiguous region cannot.
 ///
 /// The first is asked once for each use, the second once for each use and heap, and
-/// only where the first does not hold.
+/// only where the first does not hold. What was asked before and lasts is not asked
+/// again: a use whose verdicts are all known is not even opened for a trial.
 class Proof {
 public:
-    struct UseTrial {
-        std::string name;
-        std::unique_ptr<Trial> trial;
-        /// What the page orders say of the use.
-        enum class Scatter : std::uint8_t { unknown, taken, refused } scatter = Scatter::unknown;
+    /// A use that cannot be tried with this layout.
+    struct Obstacle {
+        std::string use;
+        Error error;
     };
 
-    /// Asks every use whether it takes scattered memory. `count` buffers must fit into
-    /// a heap at once.
-    Proof(const Layout& layout, std::uint32_t count, std::vector<UseTrial> uses);
+    /// Begins the trials that are needed for these heaps. `count` buffers must fit into a
+    /// heap at once. `cache` must outlive the proof. Errors: what begin_trial() gives.
+    static tl::expected<Proof, Obstacle> begin(const Layout& layout, std::uint32_t count, std::span<const Use> uses,
+                                               const std::vector<std::shared_ptr<Heap>>& heaps, VerdictCache& cache);
 
-    /// What becomes of the uses with memory of this heap.
-    HeapVerdict attempt(Heap& heap);
+    /// What becomes of the uses with memory of this heap, one of those it began with.
+    /// `constraints` speak for what no device can be asked.
+    HeapVerdict attempt(Heap& heap, const Constraints& constraints);
 
     /// Which uses turned out to need contiguous memory, and how that is known.
     std::vector<Origin> contiguity() const;
 
 private:
-    Verdict rule_out_luck(UseTrial& use, Heap& heap, Verdict first) const;
+    struct TriedUse {
+        std::string name;
+        std::string identity;
+        std::map<std::string, Verdict> known; ///< by heap
+        std::unique_ptr<Trial> trial;         ///< none when all is known
+        /// What the page orders say of the use.
+        enum class Scatter : std::uint8_t { unknown, taken, refused } scatter = Scatter::unknown;
+    };
+    /// A verdict, and whether another trial would give the same.
+    struct Finding {
+        Verdict verdict;
+        bool lasting = true;
+    };
+
+    Proof(const Layout& layout, std::uint32_t count, VerdictCache& cache);
+    void look_for_scatter();
+    Status fill(HeapVerdict& result, Heap& heap);
+    Finding rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
-    std::optional<Verdict> too_large(const Heap& heap) const;
+    std::optional<Verdict> too_large(const Heap& heap);
 
     Layout layout_;
+    std::string class_;
     std::uint32_t count_;
-    std::vector<UseTrial> uses_;
+    VerdictCache* cache_;
+    std::vector<TriedUse> uses_;
+    std::optional<std::optional<std::uint64_t>> available_; ///< memory, asked once
 };
+
+/// Whether nothing but a trial can say what becomes of a heap.
+bool is_tryable(const HeapInfo& heap);
 
 /// A dma-buf for each memory of a layout. Errors: what Heap::allocate() gives;
 /// nothing is kept when one of several fails.

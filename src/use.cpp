@@ -7,6 +7,12 @@ namespace commonbuf {
 Trial::~Trial() = default;
 Importer::~Importer() = default;
 
+const std::string& Importer::identity() const noexcept
+{
+    static const std::string none;
+    return none;
+}
+
 Result<Layout> Importer::fit(const Layout& layout) { return layout; }
 
 Result<Content> Importer::verify(std::span<const Buffer>, std::uint32_t, Deadline)

@@ -6,15 +6,19 @@
 #include <commonbuf/export.hpp>
 #include <commonbuf/heap.hpp>
 #include <commonbuf/plan.hpp>
+#include <commonbuf/preferences.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/use.hpp>
 #include <commonbuf/verdict.hpp>
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace commonbuf {
+
+class VerdictCache; // the library's own
 
 /// How Allocator::verify() goes about it.
 struct VerifyOptions {
@@ -40,26 +44,47 @@ struct Verification {
 class COMMONBUF_API Allocator {
 public:
     /// The heaps of this machine, found at the first plan.
-    Allocator() = default;
+    Allocator();
 
-    /// These heaps and no others.
-    explicit Allocator(std::vector<std::shared_ptr<Heap>> heaps) : heaps_(std::move(heaps)), found_(true) {}
+    /// These heaps and no others. Their names must differ.
+    explicit Allocator(std::vector<std::shared_ptr<Heap>> heaps);
+
+    /// Keeps verdicts in a file too, for other processes under the same boot: the names of
+    /// drivers and heaps with what became of trials, for its owner alone. Without it
+    /// verdicts live as long as the allocator and its copies. A file that cannot be written
+    /// later is told to the log and fails no plan.
+    ///
+    /// Whoever can write the file decides what counts as proved: keep it in a folder of
+    /// this user's own. Errors: invalid_argument (the file holds something else), and what
+    /// reading gives.
+    Status remember_in(std::string path);
 
     /// A plan for one image that all uses accept, or an error whose `report` holds
     /// every heap and every use with its verdict.
     ///
-    /// Costs a few milliseconds for each heap and use: it allocates and imports.
-    /// Devices are left as they were. Buffers of a plan may be made as long as the
-    /// plan lives; the uses need not outlive the call.
+    /// Costs a few milliseconds for each heap and use the first time: it allocates and
+    /// imports. Afterwards the verdicts are known, by the use's identity, the heap and the
+    /// layout, until a device refuses what it took before. Devices are left as they were.
+    /// Buffers of a plan may be made as long as the plan lives; the uses need not outlive
+    /// the call.
     ///
     /// Errors: invalid_argument (sizes, unknown format, no use), busy, device_lost,
     /// not_present or permission_denied (a device cannot be used now), incompatible
-    /// (no layout or no heap serves every use).
-    Result<Plan> plan(const Request& request, std::span<const Use> uses);
-    Result<Plan> plan(const Request& request, std::initializer_list<Use> uses)
+    /// (no layout or no heap serves every use; Report::nearest says where a conversion
+    /// would do).
+    Result<Plan> plan(const Request& request, std::span<const Use> uses, const Preferences& preferences = {});
+    Result<Plan> plan(const Request& request, std::initializer_list<Use> uses, const Preferences& preferences = {})
     {
-        return plan(request, std::span(uses.begin(), uses.size()));
+        return plan(request, std::span(uses.begin(), uses.size()), preferences);
     }
+
+    /// What a plan becomes with one use more: the same layout, and those of its heaps that
+    /// the new use can use too. Ask the new plan whether a buffer still serves
+    /// (Plan::serves()); the old plan stays as it is.
+    ///
+    /// Errors: incompatible (the new use takes neither this layout nor memory of these
+    /// heaps; the report says which and why: plan anew with all uses), and those of plan().
+    Result<Plan> add(const Plan& plan, const Use& use);
 
     /// Proof by content: lets every use of a plan really work in buffers of its first
     /// heap, one use after the other, and compares. A use that fails or cannot be
@@ -84,6 +109,7 @@ public:
 private:
     std::vector<std::shared_ptr<Heap>> heaps_;
     bool found_ = false;
+    std::shared_ptr<VerdictCache> cache_;
 };
 
 } // namespace commonbuf

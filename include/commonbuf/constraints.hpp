@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace commonbuf {
@@ -22,16 +23,34 @@ struct Origin {
     friend auto operator<=>(const Origin&, const Origin&) = default;
 };
 
+/// Which side of a property something accepts: memory with it, without it, or either.
+/// A set of two bits; what two accept is the intersection.
+enum class Choice : std::uint8_t { neither = 0, without = 1, with = 2, either = 3 };
+
+constexpr Choice operator&(Choice a, Choice b) noexcept
+{
+    return static_cast<Choice>(static_cast<std::uint8_t>(a) & static_cast<std::uint8_t>(b));
+}
+
+/// "neither", "without", "with", "either".
+COMMONBUF_API std::string_view to_string(Choice choice) noexcept;
+
 /// What a use asks of the layout and the memory. The defaults ask for nothing.
 ///
-/// Strides are those of the first plane, in bytes.
+/// Strides are those of the first plane, in bytes; sizes are those of each memory.
 struct COMMONBUF_API Constraints {
     std::uint32_t stride_align = 1; ///< strides are multiples of it
     std::uint32_t min_stride = 0;
     std::uint32_t max_stride = std::numeric_limits<std::uint32_t>::max();
     std::uint32_t height_align = 1; ///< rows, padding included, are multiples of it
+    std::uint64_t offset_align = 1; ///< planes begin at multiples of it in their memory
     std::uint64_t size_align = 1;   ///< each memory's bytes are a multiple of it
-    bool contiguous = false;        ///< no scattered memory
+    std::uint64_t min_size = 0;
+    std::uint64_t max_size = std::numeric_limits<std::uint64_t>::max();
+    bool contiguous = false;            ///< no scattered memory
+    std::uint32_t address_bits = 64;    ///< physical addresses below 2 to this power
+    Choice cached = Choice::either;     ///< whether the CPU's mapping goes through its caches
+    Choice protected_ = Choice::either; ///< whether the memory is out of the CPU's reach
 
     /// Sorted, without duplicates; add_origin() keeps it so.
     std::vector<Origin> origins;
@@ -43,13 +62,17 @@ struct COMMONBUF_API Constraints {
 
 /// What satisfies both: never looser than either.
 ///
-/// Pure; commutative, associative and idempotent. Errors: incompatible (no stride
-/// can satisfy both), invalid_argument (an alignment of 0, or a least common
-/// multiple that overflows). Both name the origins.
+/// Pure; commutative, associative and idempotent. Errors: incompatible (no stride, no
+/// size or no memory can satisfy both), invalid_argument (an alignment of 0, or a least
+/// common multiple that overflows). Both name the origins.
 COMMONBUF_API Result<Constraints> merge(const Constraints& a, const Constraints& b);
 
 /// The smallest stride that is at least `wanted` and satisfies the constraints.
 /// Errors: incompatible, with the numbers.
 COMMONBUF_API Result<std::uint32_t> fit_stride(const Constraints& constraints, std::uint64_t wanted);
+
+/// The smallest size of a memory that is at least `wanted` bytes and satisfies the
+/// constraints. Errors: incompatible, with the numbers.
+COMMONBUF_API Result<std::uint64_t> fit_size(const Constraints& constraints, std::uint64_t wanted);
 
 } // namespace commonbuf

@@ -28,6 +28,7 @@ struct NodeInfo {
     bool dumb_buffers = false;
     bool import = false;                 ///< DRM_PRIME_CAP_IMPORT
     bool export_ = false;                ///< DRM_PRIME_CAP_EXPORT
+    bool async_flips = false;            ///< flips at once (DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP, DRM_CAP_ASYNC_PAGE_FLIP)
     bool modifiers = false;              ///< DRM_CAP_ADDFB2_MODIFIERS
     std::vector<std::string> connectors; ///< for example "Virtual-1"
     std::optional<Error> obstacle;       ///< why it could not be asked
@@ -82,6 +83,11 @@ public:
 
     /// A plane of this device's displays shows the image.
     Use scanout() const;
+
+    /// The same, flipped to at once (DRM_MODE_PAGE_FLIP_ASYNC): fewer formats and modifiers
+    /// than with the display's beat, those of IN_FORMATS_ASYNC. A driver that flips at once
+    /// and does not list them may take all that it shows; the first flip tells.
+    Use async_scanout() const;
 
     /// The framebuffer of a buffer, imported at the first call and kept with the
     /// buffer: later calls cost no system call.

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace commonbuf {
 
@@ -61,6 +62,8 @@ struct Request {
     /// sensor puts around its image: rows of the first plane's stride, in its memory.
     std::uint32_t lines_before = 0;
     std::uint32_t lines_after = 0;
+    /// Other formats that will do, best first, behind `format`.
+    std::vector<Format> alternatives{};
 };
 
 /// The least bytes from one row to the next of a plane, for an image of `width` pixels.
@@ -77,12 +80,13 @@ COMMONBUF_API std::uint32_t plane_rows(const FormatInfo& format, std::size_t pla
 /// `rows` is the padded height in image rows, 0 for none. The request's lines_before
 /// move the first plane back by as many strides; its lines_after follow the last plane
 /// that lies in the first plane's memory, behind the padding. They are part of no plane.
+/// Planes begin at multiples of `offset_align` in their memory.
 ///
 /// Errors: unsupported (unknown or opaque format), invalid_argument (nothing to show, a
 /// stride below the least, one that the other planes cannot follow, or sizes that
 /// overflow 63 bits: file offsets are signed).
 COMMONBUF_API Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories,
-                                           std::uint32_t rows = 0);
+                                           std::uint32_t rows = 0, std::uint64_t offset_align = 1);
 
 /// The layout of an opaque format, as a driver says it: one plane in one memory, with
 /// the implicit modifier, since nobody but the driver knows what lies where. `stride` may

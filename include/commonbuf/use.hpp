@@ -20,12 +20,17 @@ namespace commonbuf {
 class Buffer;
 
 /// What a use accepts for one requested image: one entry for each way in which
-/// the image may lie in memory.
+/// the image may lie in memory, in any order.
 struct Support {
     struct Entry {
+        Format format;
         Modifier modifier = linear;
         Memories memories = Memories::single;
         Constraints constraints;
+        /// How the device lays the image out with this modifier. Linear and opaque layouts
+        /// follow from the constraints and need none; without one, every other modifier
+        /// can be used only where some other use says it.
+        std::shared_ptr<const Layout> layout{};
     };
     std::vector<Entry> entries;
 };
@@ -58,9 +63,14 @@ public:
     /// Unique and printable, for example "v4l2:/dev/video0:capture".
     virtual const std::string& name() const noexcept = 0;
 
-    /// The ways in which this use accepts the image. Errors: unsupported (not this
-    /// format or size, naming what is), and what opening and asking may give.
-    virtual Result<Support> support(const Request& request) = 0;
+    /// What stays the same as long as trials would go the same: the driver, its version
+    /// and the device. Verdicts are remembered under it. Empty: never remember them.
+    virtual const std::string& identity() const noexcept;
+
+    /// The ways in which this use accepts the image, in the request's format or one of its
+    /// alternatives; other formats may be left out. Errors: unsupported (none of these
+    /// formats, or not this size, naming what is), and what opening and asking may give.
+    virtual Result<std::shared_ptr<const Support>> support(const Request& request) = 0;
 
     /// What the device makes of a layout: the same with larger memories where it
     /// pads, or why it refuses.
@@ -86,6 +96,7 @@ public:
     explicit Use(std::shared_ptr<Importer> importer) noexcept : importer_(std::move(importer)) {}
 
     const std::string& name() const noexcept { return importer_->name(); }
+    const std::string& identity() const noexcept { return importer_->identity(); }
     Importer& importer() const noexcept { return *importer_; }
 
 private:
@@ -95,7 +106,13 @@ private:
 /// What the CPU does with the pixels.
 enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
 
+/// How much the CPU reads and writes.
+enum class Often : std::uint8_t {
+    rarely, ///< any memory will do
+    often,  ///< only memory behind the CPU's caches: without them, reading is slower by tens of times
+};
+
 /// Access by this process's CPU through a mapping.
-COMMONBUF_API Use cpu(Access access);
+COMMONBUF_API Use cpu(Access access, Often often = Often::rarely);
 
 } // namespace commonbuf

@@ -35,6 +35,7 @@ struct NodeInfo {
     std::string driver; ///< empty when the node cannot be opened, as are the following
     std::string card;
     std::string bus;
+    std::string version;                        ///< of the driver, mostly the kernel's
     bool capture = false;                       ///< has a video capture queue
     bool output = false;                        ///< has a video output queue
     bool memory_to_memory = false;              ///< both queues belong to each file handle

@@ -47,10 +47,22 @@ enum class HeapKind : std::uint8_t {
     dma_heap, ///< /dev/dma_heap/NAME
     udmabuf,  ///< memfd pages through /dev/udmabuf
     drm_dumb, ///< dumb buffers of a DRM device
+    custom,   ///< a caller's own
 };
 
-/// "dma-heap", "udmabuf", "drm-dumb", as in JSON.
+/// "dma-heap", "udmabuf", "drm-dumb", "custom", as in JSON.
 COMMONBUF_API std::string_view to_string(HeapKind kind) noexcept;
+
+/// What memory is like, as far as it is known without asking a device. What is not known
+/// is left to the trials.
+struct MemoryProperties {
+    std::optional<bool> contiguous;
+    std::optional<bool> cached;                ///< whether the CPU's mapping goes through its caches
+    std::optional<bool> protected_;            ///< whether it is out of the CPU's reach
+    std::optional<std::uint32_t> address_bits; ///< physical addresses are below 2 to this power
+
+    friend bool operator==(const MemoryProperties&, const MemoryProperties&) = default;
+};
 
 /// What is known of a heap without allocating from it.
 struct HeapInfo {
@@ -61,6 +73,8 @@ struct HeapInfo {
     /// Small regions set aside for devices that need them. True for every dma-heap
     /// but the kernel's documented `system`: an unknown region counts as scarce.
     bool scarce = false;
+
+    MemoryProperties memory;
 
     /// The other name of the same region, where this name is a legacy duplicate.
     std::string same_as;
@@ -92,6 +106,9 @@ struct COMMONBUF_API Report {
     std::vector<HeapVerdict> heaps;       ///< in the order of the choice, best first
     std::vector<LayoutVerdict> set_aside; ///< layouts that some use refused
     std::vector<UseVerdict> not_served;   ///< uses that no layout at all serves
+    /// Where the uses share no way of lying in memory: the one that the fewest uses lack,
+    /// and which do, so that a caller can convert there. Empty otherwise.
+    std::string nearest;
 
     /// For people: a few lines, the chosen heap first.
     std::string explain() const;

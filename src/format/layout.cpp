@@ -89,7 +89,8 @@ std::uint32_t plane_rows(const FormatInfo& format, std::size_t plane, std::uint3
     return static_cast<std::uint32_t>(divide_up(height, format.planes[plane].vsub));
 }
 
-Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories, std::uint32_t rows)
+Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories, std::uint32_t rows,
+                             std::uint64_t offset_align)
 {
     const FormatInfo* info = format_info(request.format);
     const std::string operation = operation_for(request.format, request.width, request.height);
@@ -118,6 +119,7 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
         const checked::Number size = checked::multiply(plane_stride, plane_rows(*info, i, padded));
         if (memories == Memories::per_plane && i != 0)
             end = 0;
+        end = checked::round_up(end, offset_align);
         const checked::Number next = checked::add(end, size);
         if (!next || *next > most_bytes || plane_stride > std::numeric_limits<std::uint32_t>::max())
             return overflow();

@@ -106,7 +106,11 @@ std::vector<std::shared_ptr<Heap>> find_dma_heaps()
         info.name = name;
         info.kind = HeapKind::dma_heap;
         info.path = folder + name;
-        info.scarce = name != "system";
+        // The kernel documents what is behind this one name (dma-heap.rst, system_heap.c).
+        if (name == "system")
+            info.memory = {.contiguous = false, .cached = true, .protected_ = false, .address_bits = {}};
+        else
+            info.scarce = true;
         if (const auto fd = os::open(info.path); !fd)
             info.obstacle = fd.error();
         infos.push_back(std::move(info));

@@ -2,105 +2,42 @@
 #include "negotiate/candidates.hpp"
 
 #include "format/checked.hpp"
+#include "negotiate/nearest.hpp"
+#include "negotiate/objection.hpp"
 #include "text/text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <limits>
 
 namespace commonbuf::negotiate {
 namespace {
 
 std::string planning(const Request& request)
 {
-    return text::format("plan {} {}x{}", to_string(request.format), request.width, request.height);
+    return text::format("plan {} {}x{}", commonbuf::to_string(request.format), request.width, request.height);
 }
 
-std::string_view to_string(Memories memories)
+/// The request as if it had asked for this format alone.
+Request for_format(const Request& request, Format format)
 {
-    return memories == Memories::single ? "all planes in one memory" : "one memory per plane";
+    return {format, request.width, request.height, request.count, request.lines_before, request.lines_after};
 }
 
-const Support::Entry* find_entry(const Support& support, Memories memories)
+/// Grows every memory to what the constraints ask for. Errors: incompatible.
+Status fit_sizes(Layout& layout, const Constraints& constraints)
 {
-    const auto entry = std::find_if(support.entries.begin(), support.entries.end(), [memories](const auto& each) {
-        return each.modifier == linear && each.memories == memories;
-    });
-    return entry != support.entries.end() ? &*entry : nullptr;
-}
-
-/// What all uses ask for when the image lies in memory like this.
-Result<Constraints> merged(const Request& request, const std::vector<UseSupport>& uses, Memories memories)
-{
-    Constraints all;
-    for (const UseSupport& use : uses) {
-        const Support::Entry* entry = find_entry(use.support, memories);
-        if (entry == nullptr)
-            return fail(Category::incompatible, planning(request),
-                        text::format("{} does not take {} linear with {}", use.use,
-                                     commonbuf::to_string(request.format), to_string(memories)));
-        auto both = merge(all, entry->constraints);
-        if (!both)
-            return fail(both.error());
-        all = std::move(*both);
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        const auto size = fit_size(constraints, layout.memory_sizes[i]);
+        if (!size)
+            return fail(size.error());
+        layout.memory_sizes[i] = *size;
     }
-    return all;
+    return {};
 }
 
-/// Appends the layouts of one arrangement of memories, from tight to padded.
-void append(std::vector<Candidate>& result, const Request& request, const FormatInfo& info, Memories memories,
-            const Constraints& constraints)
-{
-    // What displays and GPUs round strides to but do not say: 64 is the most common
-    // (i915, most ARM display controllers), 256 is AMD's, 128 and 512 stand between
-    // and above for the rest. A device that knows better says so in its support.
-    constexpr auto steps = std::to_array<std::uint32_t>({1, 64, 128, 256, 512, 1024});
-    const checked::Number rows = checked::round_up(request.height, constraints.height_align);
-    if (!rows || *rows > std::numeric_limits<std::uint32_t>::max())
-        return;
-    for (const std::uint32_t step : steps) {
-        Constraints padded = constraints;
-        const checked::Number align = checked::common_multiple(constraints.stride_align, step);
-        if (!align || *align > std::numeric_limits<std::uint32_t>::max())
-            continue;
-        padded.stride_align = static_cast<std::uint32_t>(*align);
-        const auto stride = fit_stride(padded, min_stride(info, 0, request.width));
-        if (!stride)
-            continue;
-        auto layout = linear_layout(request, *stride, memories, static_cast<std::uint32_t>(*rows));
-        if (!layout)
-            continue;
-        bool too_large = false;
-        for (std::uint32_t i = 0; i < layout->memory_count; ++i) {
-            const checked::Number size = checked::round_up(layout->memory_sizes[i], constraints.size_align);
-            too_large = too_large || !size;
-            layout->memory_sizes[i] = size.value_or(0);
-        }
-        const bool known =
-            std::any_of(result.begin(), result.end(), [&](const Candidate& each) { return each.layout == *layout; });
-        if (!too_large && !known)
-            result.push_back({*layout, constraints});
-    }
-}
-
-/// An opaque format has one layout: what the drivers say. Importer::fit() brings the size.
-Result<std::vector<Candidate>> opaque_candidates(const Request& request, const std::vector<UseSupport>& uses)
-{
-    auto constraints = merged(request, uses, Memories::single);
-    if (!constraints)
-        return fail(constraints.error());
-    const auto stride = fit_stride(*constraints, 0);
-    if (!stride)
-        return fail(stride.error());
-    const checked::Number size =
-        checked::round_up(std::max<std::uint64_t>(std::uint64_t{*stride} * request.height, 1), constraints->size_align);
-    if (!size)
-        return fail(Category::invalid_argument, planning(request), "the sizes overflow 64 bits");
-    auto layout = opaque_layout(request, *stride, *size);
-    if (!layout)
-        return fail(layout.error());
-    return std::vector{Candidate{*layout, std::move(*constraints)}};
-}
+/// The best is the greatest: heaps have it on top.
+constexpr auto worse = [](const auto& a, const auto& b) { return b.rank < a.rank; };
 
 } // namespace
 
@@ -109,6 +46,10 @@ Status check_request(const Request& request)
     // More than any device has; and the square of it times 8 bytes is far from 2^63.
     constexpr std::uint32_t most = 65536;
     const std::string operation = planning(request);
+    for (const Format format : request.alternatives) {
+        if (const Status sensible = check_request(for_format(request, format)); !sensible)
+            return sensible;
+    }
     const FormatInfo* info = format_info(request.format);
     if (info == nullptr && !is_opaque(request.format))
         return fail(Category::unsupported, operation, "the library does not know this format");
@@ -131,33 +72,169 @@ Status check_request(const Request& request)
     return {};
 }
 
-Result<std::vector<Candidate>> candidates(const Request& request, const std::vector<UseSupport>& uses)
+Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, const Constraints& extra)
+    : request_(request),
+      uses_(uses),
+      extra_(extra),
+      shared_(uses)
 {
-    if (is_opaque(request.format))
-        return opaque_candidates(request, uses);
-    const FormatInfo* info = format_info(request.format);
-    if (info == nullptr)
-        return fail(Category::unsupported, planning(request), "the library does not know this format");
+    const FormatOrder order(request);
+    ways_.reserve(shared_.ways().size());
+    for (const Way& way : shared_.ways()) {
+        if (order.asked_for(way.format))
+            ways_.push_back({rank_of(way, order.place(way.format)), way});
+    }
+    shares_ = !ways_.empty();
+    std::make_heap(ways_.begin(), ways_.end(), worse);
+}
 
-    std::vector<Candidate> result;
+std::optional<Candidate> Candidates::next()
+{
+    while (layouts_.empty()) {
+        if (ways_.empty())
+            return std::nullopt;
+        std::pop_heap(ways_.begin(), ways_.end(), worse);
+        const Way way = ways_.back().way;
+        ways_.pop_back();
+        expand(way);
+    }
+    Candidate best = std::move(layouts_.back());
+    layouts_.pop_back();
+    return best;
+}
+
+Error Candidates::why_none() const
+{
+    if (why_not_)
+        return *why_not_;
+    Error error;
+    error.category = Category::incompatible;
+    error.operation = planning(request_);
+    error.detail = shares_ ? "no layout was refused before it was tried" : "the uses share no format and modifier";
+    if (const std::string near = nearest(); !near.empty()) {
+        error.detail += "; " + near;
+        error.advice = "convert there, or add a format that all of them have";
+    }
+    return error;
+}
+
+std::string Candidates::nearest() const { return shares_ ? std::string() : nearest_conversion(request_, uses_); }
+
+Result<Constraints> Candidates::merged(const Entries& entries) const
+{
+    Constraints all = extra_;
+    for (const Support::Entry* entry : entries) {
+        auto both = merge(all, entry->constraints);
+        if (!both)
+            return fail(both.error());
+        all = std::move(*both);
+    }
+    return all;
+}
+
+void Candidates::refuse(Error error)
+{
+    if (!why_not_)
+        why_not_ = std::move(error);
+}
+
+void Candidates::expand(const Way& way)
+{
+    const Entries entries = shared_.entries(way);
+    const auto constraints = merged(entries);
+    if (!constraints)
+        return refuse(constraints.error());
+    const bool given = std::any_of(entries.begin(), entries.end(),
+                                   [](const Support::Entry* entry) { return entry->layout != nullptr; });
+    Status expanded;
+    if (given)
+        expanded = expand_given(way, entries, *constraints);
+    else if (is_opaque(way.format))
+        expanded = expand_opaque(way, *constraints);
+    else if (way.modifier == linear)
+        expanded = expand_linear(way, *constraints);
+    else
+        expanded = fail(
+            Category::incompatible, planning(request_),
+            text::format("the uses share {}, and none of them says how an image lies in memory then", to_string(way)));
+    if (!expanded)
+        return refuse(expanded.error());
+    std::reverse(layouts_.begin(), layouts_.end());
+}
+
+/// From tight to padded.
+Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
+{
+    // What displays and GPUs round strides to but do not say: 64 is the most common
+    // (i915, most ARM display controllers), 256 is AMD's, 128 and 512 stand between
+    // and above for the rest. A device that knows better says so in its support.
+    constexpr auto steps = std::to_array<std::uint32_t>({1, 64, 128, 256, 512, 1024});
+    const FormatInfo* info = format_info(way.format);
+    if (info == nullptr)
+        return fail(Category::unsupported, planning(request_), "the library does not know this format");
+    const checked::Number rows = checked::round_up(request_.height, constraints.height_align);
+    if (!rows || *rows > std::numeric_limits<std::uint32_t>::max())
+        return fail(Category::incompatible, planning(request_),
+                    text::format("rows in steps of {} overflow", constraints.height_align));
     std::optional<Error> why_not;
-    for (const Memories memories : {Memories::single, Memories::per_plane}) {
-        if (memories == Memories::per_plane && info->plane_count == 1)
-            continue; // the same as a single memory
-        const auto constraints = merged(request, uses, memories);
-        if (constraints)
-            append(result, request, *info, memories, *constraints);
-        else if (!why_not)
-            why_not = constraints.error();
+    for (const std::uint32_t step : steps) {
+        Constraints padded = constraints;
+        const checked::Number align = checked::common_multiple(constraints.stride_align, step);
+        if (!align || *align > std::numeric_limits<std::uint32_t>::max())
+            continue;
+        padded.stride_align = static_cast<std::uint32_t>(*align);
+        const auto fitted =
+            fit_stride(padded, min_stride(*info, 0, request_.width)).and_then([&](std::uint32_t stride) {
+                return linear_layout(for_format(request_, way.format), stride, way.memories,
+                                     static_cast<std::uint32_t>(*rows), constraints.offset_align);
+            });
+        Layout layout = fitted.value_or(Layout{});
+        const Status sized = fitted ? fit_sizes(layout, constraints) : Status(fail(fitted.error()));
+        if (!sized && !why_not)
+            why_not = sized.error();
+        // Padding grows with the steps: what is there already was the last one.
+        if (sized && (layouts_.empty() || layouts_.back().layout != layout))
+            layouts_.push_back({layout, constraints});
     }
-    if (result.empty()) {
-        if (!why_not)
-            why_not =
-                fail(Category::incompatible, planning(request), "the uses agree on no stride that this format can have")
-                    .value();
-        return fail(std::move(*why_not));
+    return layouts_.empty() && why_not ? Status(fail(std::move(*why_not))) : Status();
+}
+
+/// An opaque format has one layout: what the drivers say. Importer::fit() brings the size.
+Status Candidates::expand_opaque(const Way& way, const Constraints& constraints)
+{
+    const auto stride = fit_stride(constraints, 0);
+    if (!stride)
+        return fail(stride.error());
+    auto layout = opaque_layout(for_format(request_, way.format), *stride,
+                                std::max<std::uint64_t>(std::uint64_t{*stride} * request_.height, 1));
+    if (!layout)
+        return fail(layout.error());
+    if (const Status sized = fit_sizes(*layout, constraints); !sized)
+        return sized;
+    layouts_.push_back({*layout, constraints});
+    return {};
+}
+
+/// A device says how the image lies in memory. The others can only agree.
+Status Candidates::expand_given(const Way& way, const Entries& entries, const Constraints& constraints)
+{
+    std::optional<Objection> against;
+    for (const Support::Entry* entry : entries) {
+        if (entry->layout == nullptr)
+            continue;
+        Layout layout = *entry->layout;
+        if (const Status sound = check(layout); !sound)
+            return sound;
+        if (const Status sized = fit_sizes(layout, constraints); !sized)
+            return sized;
+        against = objection(layout, constraints);
+        if (!against && (layouts_.empty() || layouts_.back().layout != layout))
+            layouts_.push_back({layout, constraints});
     }
-    return result;
+    if (layouts_.empty() && against)
+        return fail(Category::incompatible, planning(request_),
+                    text::format("{}: {}", to_string(way), against->reason));
+    return {};
 }
 
 } // namespace commonbuf::negotiate

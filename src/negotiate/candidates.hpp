@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "negotiate/rank.hpp"
+#include "negotiate/ways.hpp"
+
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
-#include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
 
-#include <string>
+#include <optional>
+#include <span>
 #include <vector>
 
 namespace commonbuf::negotiate {
-
-struct UseSupport {
-    std::string use;
-    Support support;
-};
 
 /// One layout that every use might accept, and what all of them ask for.
 struct Candidate {
@@ -26,10 +23,44 @@ struct Candidate {
 /// numbers, unsupported (a format the library does not know).
 Status check_request(const Request& request);
 
-/// The layouts to try, best first: the fewest memories, then the least padding. Pure.
+/// The layouts to try, best first: ways by their rank, then the least padding. Pure.
 ///
-/// Errors: incompatible, naming the uses that share no way of lying in memory or no
-/// stride.
-Result<std::vector<Candidate>> candidates(const Request& request, const std::vector<UseSupport>& uses);
+/// Lazy, since the first one serves most of the time: constraints are merged for a way
+/// when its turn comes.
+class Candidates {
+public:
+    /// `uses` must outlive this. `extra` is what no device says of itself.
+    Candidates(const Request& request, std::span<const UseSupport> uses, const Constraints& extra = {});
+
+    /// The next best; nothing when all were given.
+    std::optional<Candidate> next();
+
+    /// Why there is none, or none more: the first conflict that was met, or that the uses
+    /// share no way; then `nearest()` says where a conversion would do.
+    Error why_none() const;
+    std::string nearest() const;
+
+private:
+    struct Ranked {
+        Rank rank;
+        Way way;
+    };
+    using Entries = std::vector<const Support::Entry*>;
+    Result<Constraints> merged(const Entries& entries) const;
+    void expand(const Way& way);
+    Status expand_linear(const Way& way, const Constraints& constraints);
+    Status expand_opaque(const Way& way, const Constraints& constraints);
+    Status expand_given(const Way& way, const Entries& entries, const Constraints& constraints);
+    void refuse(Error error);
+
+    Request request_;
+    std::span<const UseSupport> uses_;
+    Constraints extra_;
+    SharedWays shared_;
+    std::vector<Ranked> ways_;       ///< a heap, the best on top
+    std::vector<Candidate> layouts_; ///< of the way whose turn it is, the best at the back
+    bool shares_ = false;
+    std::optional<Error> why_not_;
+};
 
 } // namespace commonbuf::negotiate

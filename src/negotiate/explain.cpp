@@ -28,6 +28,8 @@ std::string Report::explain() const
     else
         text += layout ? "no heap serves every use\n" : "no layout serves every use\n";
 
+    if (!nearest.empty())
+        text += text::format("  {}\n", nearest);
     for (const UseVerdict& entry : not_served)
         text += text::format("  use {}: {}\n", entry.use, describe(entry.verdict));
     for (const LayoutVerdict& entry : set_aside)

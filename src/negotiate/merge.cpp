@@ -22,14 +22,42 @@ std::string who_asked(const std::vector<Origin>& origins, std::string_view const
     return text;
 }
 
-std::string describe(const Constraints& constraints)
+std::string describe_strides(const Constraints& constraints)
 {
     return text::format("strides from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_stride,
                         constraints.max_stride, constraints.stride_align, who_asked(constraints.origins, "min_stride"),
                         who_asked(constraints.origins, "max_stride"), who_asked(constraints.origins, "stride_align"));
 }
 
+std::string describe_sizes(const Constraints& constraints)
+{
+    return text::format("sizes from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_size,
+                        constraints.max_size, constraints.size_align, who_asked(constraints.origins, "min_size"),
+                        who_asked(constraints.origins, "max_size"), who_asked(constraints.origins, "size_align"));
+}
+
+/// Errors: incompatible, where one wants memory with a property and another one without.
+Status check_choice(Choice choice, const char* name, const std::vector<Origin>& origins)
+{
+    if (choice != Choice::neither)
+        return {};
+    return fail(
+        Category::incompatible, "merge constraints",
+        text::format("the uses agree on no memory: some want it {}, some do not ({})", name, who_asked(origins, name)));
+}
+
 } // namespace
+
+std::string_view to_string(Choice choice) noexcept
+{
+    switch (choice) {
+    case Choice::neither: return "neither";
+    case Choice::without: return "without";
+    case Choice::with: return "with";
+    case Choice::either: break;
+    }
+    return "either";
+}
 
 void Constraints::add_origin(Origin origin)
 {
@@ -43,26 +71,39 @@ Result<Constraints> merge(const Constraints& a, const Constraints& b)
     Constraints both;
     both.min_stride = std::max(a.min_stride, b.min_stride);
     both.max_stride = std::min(a.max_stride, b.max_stride);
+    both.min_size = std::max(a.min_size, b.min_size);
+    both.max_size = std::min(a.max_size, b.max_size);
     both.contiguous = a.contiguous || b.contiguous;
+    both.address_bits = std::min(a.address_bits, b.address_bits);
+    both.cached = a.cached & b.cached;
+    both.protected_ = a.protected_ & b.protected_;
     std::set_union(a.origins.begin(), a.origins.end(), b.origins.begin(), b.origins.end(),
                    std::back_inserter(both.origins));
 
     const checked::Number stride = checked::common_multiple(a.stride_align, b.stride_align);
     const checked::Number height = checked::common_multiple(a.height_align, b.height_align);
+    const checked::Number offset = checked::common_multiple(a.offset_align, b.offset_align);
     const checked::Number size = checked::common_multiple(a.size_align, b.size_align);
     constexpr auto limit = std::numeric_limits<std::uint32_t>::max();
-    if (!stride || *stride > limit || !height || *height > limit || !size)
+    if (!stride || *stride > limit || !height || *height > limit || !offset || !size)
         return fail(Category::invalid_argument, "merge constraints",
                     text::format("an alignment is 0, or all of them together overflow (strides: {}; rows: {}; "
-                                 "sizes: {})",
+                                 "offsets: {}; sizes: {})",
                                  who_asked(both.origins, "stride_align"), who_asked(both.origins, "height_align"),
-                                 who_asked(both.origins, "size_align")));
+                                 who_asked(both.origins, "offset_align"), who_asked(both.origins, "size_align")));
     both.stride_align = static_cast<std::uint32_t>(*stride);
     both.height_align = static_cast<std::uint32_t>(*height);
+    both.offset_align = *offset;
     both.size_align = *size;
 
     if (const auto fits = fit_stride(both, both.min_stride); !fits)
         return fail(fits.error());
+    if (const auto fits = fit_size(both, both.min_size); !fits)
+        return fail(fits.error());
+    if (const Status agreed = check_choice(both.cached, "cached", both.origins); !agreed)
+        return fail(agreed.error());
+    if (const Status agreed = check_choice(both.protected_, "protected", both.origins); !agreed)
+        return fail(agreed.error());
     return both;
 }
 
@@ -72,8 +113,18 @@ Result<std::uint32_t> fit_stride(const Constraints& constraints, std::uint64_t w
     const checked::Number stride = checked::round_up(least, constraints.stride_align);
     if (!stride || *stride > constraints.max_stride)
         return fail(Category::incompatible, text::format("find a stride of at least {}", wanted),
-                    "the uses agree on none: " + describe(constraints));
+                    "the uses agree on none: " + describe_strides(constraints));
     return static_cast<std::uint32_t>(*stride);
+}
+
+Result<std::uint64_t> fit_size(const Constraints& constraints, std::uint64_t wanted)
+{
+    const std::uint64_t least = std::max(wanted, constraints.min_size);
+    const checked::Number size = checked::round_up(least, constraints.size_align);
+    if (!size || *size > constraints.max_size)
+        return fail(Category::incompatible, text::format("find a size of at least {} bytes", wanted),
+                    "the uses agree on none: " + describe_sizes(constraints));
+    return *size;
 }
 
 } // namespace commonbuf

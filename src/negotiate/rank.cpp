@@ -23,6 +23,7 @@ std::string_view to_string(HeapKind kind) noexcept
     case HeapKind::dma_heap: return "dma-heap";
     case HeapKind::udmabuf: return "udmabuf";
     case HeapKind::drm_dumb: return "drm-dumb";
+    case HeapKind::custom: return "custom";
     }
     return "unknown";
 }
@@ -48,12 +49,51 @@ Verdict overall(const std::vector<UseVerdict>& uses)
     return worst != uses.end() ? worst->verdict : Verdict{};
 }
 
-bool better(const HeapVerdict& a, const HeapVerdict& b)
+bool names(std::string_view word, const HeapInfo& heap) { return word == heap.name || word == to_string(heap.kind); }
+
+bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences)
 {
-    const auto key = [](const HeapVerdict& entry) {
-        return std::tie(entry.verdict.outcome, entry.heap.scarce, entry.heap.kind, entry.heap.name);
+    const auto preferred = [&preferences](const HeapVerdict& entry) {
+        return std::find_if(preferences.prefer.begin(), preferences.prefer.end(),
+                            [&entry](const std::string& word) { return names(word, entry.heap); }) -
+               preferences.prefer.begin();
+    };
+    const auto key = [&preferred](const HeapVerdict& entry) {
+        return std::tuple(entry.verdict.outcome, preferred(entry), entry.heap.scarce, entry.heap.kind,
+                          std::string_view(entry.heap.name));
     };
     return key(a) < key(b);
+}
+
+Rank rank_of(const Way& way, std::size_t format_place) noexcept
+{
+    const auto arrangement = [](Modifier modifier) -> unsigned {
+        switch (classify(modifier)) {
+        case ModifierClass::compressed: return 0;
+        case ModifierClass::tiled: return 1;
+        case ModifierClass::linear: return 2;
+        case ModifierClass::unknown: return 3;
+        case ModifierClass::implicit: break;
+        }
+        return 4; // NOLINT(readability-magic-numbers)
+    };
+    return {format_place, arrangement(way.modifier), way.memories == Memories::single ? 0U : 1U};
+}
+
+FormatOrder::FormatOrder(const Request& request)
+{
+    places_.reserve(request.alternatives.size() + 1);
+    places_.emplace_back(request.format, 0);
+    for (const Format format : request.alternatives)
+        places_.emplace_back(format, places_.size());
+    std::sort(places_.begin(), places_.end());
+}
+
+std::size_t FormatOrder::place(Format format) const noexcept
+{
+    // Of a format that stands there twice, the better place comes first.
+    const auto found = std::lower_bound(places_.begin(), places_.end(), std::pair(format, std::size_t{0}));
+    return found != places_.end() && found->first == format ? found->second : places_.size();
 }
 
 } // namespace commonbuf::negotiate

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "negotiate/ways.hpp"
+
+#include <commonbuf/layout.hpp>
+#include <commonbuf/preferences.hpp>
 #include <commonbuf/verdict.hpp>
 
+#include <compare>
+#include <cstddef>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace commonbuf::negotiate {
@@ -10,16 +18,48 @@ namespace commonbuf::negotiate {
 /// The verdict on a heap: the worst among its uses.
 Verdict overall(const std::vector<UseVerdict>& uses);
 
-/// Whether heap `a` stands above heap `b` in a plan.
-///
-/// What is known comes first: a proved heap before one that merely accepted. Among
-/// equals, memory that is plenty comes before memory that was set aside for devices
-/// which can use nothing else (scarce memory last). Among those, the kinds follow
-/// from what their memory is like:
-///   1. dma-heap: made for sharing; the system heap has large chunks;
-///   2. udmabuf: ordinary pages of 4 KiB with limits on size and number;
-///   3. dumb buffers: memory of one display driver, meant for it alone.
-/// The name decides at last, so that the order does not depend on chance.
-bool better(const HeapVerdict& a, const HeapVerdict& b);
+/// Whether a word of the caller's names this heap or its kind.
+bool names(std::string_view word, const HeapInfo& heap);
+
+/// Whether heap `a` stands above heap `b` in a plan. The keys, the first decides:
+///   1. what is known: a proved heap before one that merely accepted. Memory that was
+///      never shown to work is no choice, however nice it looks;
+///   2. what the caller prefers, in the caller's order;
+///   3. plenty before scarce: memory that was set aside for devices which can use nothing
+///      else is not spent on those which can (scarce memory last);
+///   4. the kind: dma-heaps are made for sharing, and the system heap has large chunks;
+///      udmabuf has pages of 4 KiB, and limits on size and number; dumb buffers are memory
+///      of one display driver, meant for it alone; of a caller's own heap nothing is known;
+///   5. the name, so that the order does not depend on chance.
+bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences);
+
+/// How good a way of lying in memory is, the least is best. The keys, the first decides:
+///   1. the caller's order of formats;
+///   2. compressed before tiled before linear, where all agree: less memory is read and
+///      written. What is unknown to this library comes behind linear, which the CPU and
+///      strangers understand too, and implicit last, since it says nothing to anybody;
+///   3. the fewest memories: one descriptor, one import.
+/// Padding comes after that, among the layouts of one way (see Candidates).
+struct Rank {
+    std::size_t format = 0;
+    unsigned arrangement = 0;
+    unsigned memories = 0;
+
+    friend constexpr auto operator<=>(const Rank&, const Rank&) noexcept = default;
+};
+Rank rank_of(const Way& way, std::size_t format_place) noexcept;
+
+/// Where formats stand in the caller's order.
+class FormatOrder {
+public:
+    explicit FormatOrder(const Request& request);
+
+    /// 0 for the best; beyond the last for what the caller did not ask for.
+    std::size_t place(Format format) const noexcept;
+    bool asked_for(Format format) const noexcept { return place(format) < places_.size(); }
+
+private:
+    std::vector<std::pair<Format, std::size_t>> places_; ///< sorted by format
+};
 
 } // namespace commonbuf::negotiate

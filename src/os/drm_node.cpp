@@ -77,4 +77,13 @@ std::string drm_driver_name(int fd)
     return {name.data(), std::min<std::size_t>(version.name_len, name.size() - 1)};
 }
 
+std::string drm_driver_version(int fd)
+{
+    drm_version version{};
+    if (ioctl_again(fd, DRM_IOCTL_VERSION, &version) != 0)
+        return {};
+    return std::to_string(version.version_major) + "." + std::to_string(version.version_minor) + "." +
+           std::to_string(version.version_patchlevel);
+}
+
 } // namespace commonbuf::os

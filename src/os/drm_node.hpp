@@ -34,4 +34,7 @@ std::uint64_t drm_capability(int fd, std::uint64_t capability) noexcept;
 /// The driver's name as the driver itself says it; empty when it does not.
 std::string drm_driver_name(int fd);
 
+/// The driver's version as it says it, "1.6.0"; empty when it does not.
+std::string drm_driver_version(int fd);
+
 } // namespace commonbuf::os

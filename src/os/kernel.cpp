@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 
 namespace commonbuf::os {
 
@@ -56,6 +57,33 @@ int Kernel::read_file(const char* path, std::string& content)
     ::close(fd);
     errno = error;
     return got < 0 ? -1 : 0;
+}
+
+int Kernel::replace_file(const char* path, const std::string& content)
+{
+    const std::string beside = std::string(path) + "." + std::to_string(::getpid()) + ".new";
+    constexpr mode_t owner_alone = 0600;
+    const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, owner_alone);
+    if (fd < 0)
+        return -1;
+    std::size_t done = 0;
+    int error = 0;
+    while (done < content.size() && error == 0) {
+        const ssize_t wrote = ::write(fd, content.data() + done, content.size() - done);
+        if (wrote >= 0)
+            done += static_cast<std::size_t>(wrote);
+        else if (errno != EINTR)
+            error = errno;
+    }
+    if (::close(fd) != 0 && error == 0)
+        error = errno;
+    if (error == 0 && ::rename(beside.c_str(), path) != 0)
+        error = errno;
+    if (error == 0)
+        return 0;
+    ::unlink(beside.c_str());
+    errno = error;
+    return -1;
 }
 
 int Kernel::list(const char* path, std::vector<std::string>& names)

@@ -39,6 +39,10 @@ public:
     /// The whole of a small file, as in sysfs.
     virtual int read_file(const char* path, std::string& content);
 
+    /// Puts a small file in the place of what is there, whole or not at all: written beside
+    /// it, for its owner alone, and renamed.
+    virtual int replace_file(const char* path, const std::string& content);
+
     /// The names in a folder without "." and "..", unsorted.
     virtual int list(const char* path, std::vector<std::string>& names);
 };

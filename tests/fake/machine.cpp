@@ -400,6 +400,14 @@ ssize_t Machine::readlink(const char* path, char* buffer, std::size_t size)
     return static_cast<ssize_t>(length);
 }
 
+int Machine::replace_file(const char* path, const std::string& content)
+{
+    if (faulty("write"))
+        return -1;
+    texts_[path] = content;
+    return 0;
+}
+
 int Machine::read_file(const char* path, std::string& content)
 {
     if (faulty("read"))

@@ -170,6 +170,7 @@ public:
     int ftruncate(int fd, off_t length) override;
     ssize_t readlink(const char* path, char* buffer, std::size_t size) override;
     int read_file(const char* path, std::string& content) override;
+    int replace_file(const char* path, const std::string& content) override;
     int list(const char* path, std::vector<std::string>& names) override;
 
 private:

@@ -85,10 +85,12 @@ int dequeue(int fd, v4l2_buffer& buffer)
         return answer;
     const Before& before = queued[buffer.index];
     with_memory(before.fd, [&](std::byte* bytes, std::size_t size) {
-        for (std::size_t i = 0; i < size; ++i) {
+        for (std::size_t i = 0; told->kept && i < size; ++i) {
             if (told->kept(i))
                 bytes[i] = before.content[i];
         }
+        for (std::size_t i = size; told->late_by != 0 && i-- > told->late_from;)
+            bytes[i] = i >= told->late_from + told->late_by ? bytes[i - told->late_by] : before.content[i];
     });
     return answer;
 }
@@ -119,9 +121,10 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept
         return set_format(fd, *static_cast<v4l2_format*>(argument));
     if (request == DRM_IOCTL_MODE_ADDFB2 && told->stride != 0)
         return add_framebuffer(fd, *static_cast<drm_mode_fb_cmd2*>(argument));
-    if (request == VIDIOC_QBUF && told->kept)
+    const bool touches = told->kept || told->late_by != 0;
+    if (request == VIDIOC_QBUF && touches)
         return queue(fd, *static_cast<v4l2_buffer*>(argument));
-    if (request == VIDIOC_DQBUF && told->kept)
+    if (request == VIDIOC_DQBUF && touches)
         return dequeue(fd, *static_cast<v4l2_buffer*>(argument));
     return real_ioctl(fd, request, argument);
 }

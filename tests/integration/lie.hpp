@@ -17,6 +17,11 @@ struct Lies {
     /// before, from this frame on.
     std::function<bool(std::size_t byte)> kept;
     std::uint32_t from_frame = 0;
+
+    /// From this byte of imported memory on, a camera puts everything so many bytes too
+    /// late: a plane that lies elsewhere.
+    std::size_t late_from = 0;
+    std::size_t late_by = 0;
 };
 
 /// Lies as long as it lives. One at a time.

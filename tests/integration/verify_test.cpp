@@ -178,16 +178,26 @@ TEST_F(Verify, APlaneThatLiesElsewhere)
 {
     NEED_CAMERA(camera, devices::scattered_camera());
     const devices::Fast fast(camera);
+    cb::Layout layout = *cb::linear_layout({DRM_FORMAT_NV12, 640, 480}, 640, cb::Memories::single);
+    // As far as the memory goes, which ends with a page.
+    const Lie lie({.late_from = 640 * 480, .late_by = 640 * 3});
+    EXPECT_DIFFERENT(verify_layout(layout, camera.capture()), cb::Cause::offset);
+    EXPECT_EQ(content->first->plane, 1U);
+    // The first three rows were never written; bars are alike, so all others look right.
+    EXPECT_EQ(content->first->row, 0U);
+    EXPECT_EQ(content->first->byte, 0U);
+}
+
+TEST_F(Verify, APlaneThatV4l2CannotPutThereIsRefused)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
     // V4L2 knows no offset inside of one memory: its chroma follows its luma.
     cb::Layout layout = *cb::linear_layout({DRM_FORMAT_NV12, 640, 480}, 640, cb::Memories::single);
     layout.planes[1].offset += 640 * 8;
     layout.memory_sizes[0] += 640 * 8;
-    EXPECT_DIFFERENT(verify_layout(layout, camera.capture()), cb::Cause::offset);
-    EXPECT_EQ(content->first->plane, 1U);
-    // The last eight rows of the reader's chroma were never written: what it takes for
-    // row 0 is row 8, and bars are alike, so these are the first that are wrong.
-    EXPECT_EQ(content->first->row, 240U - 8);
-    EXPECT_EQ(content->first->byte, 0U);
+    const auto queue = camera.open_queue(cb::v4l2::Role::capture, layout, 3);
+    ASSERT_FALSE(queue);
+    EXPECT_EQ(queue.error().category, cb::Category::unsupported);
 }
 
 TEST_F(Verify, MemoryThatIsOutOfReachFromSomePageOn)

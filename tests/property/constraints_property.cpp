@@ -15,12 +15,16 @@ void showValue(const Constraints& constraints, std::ostream& out);
 void showValue(const Constraints& constraints, std::ostream& out)
 {
     out << "{align " << constraints.stride_align << ", " << constraints.min_stride << " to " << constraints.max_stride
-        << ", height " << constraints.height_align << ", size " << constraints.size_align << ", contiguous "
-        << constraints.contiguous << ", " << constraints.origins.size() << " origins}";
+        << ", height " << constraints.height_align << ", size " << constraints.size_align << ", "
+        << constraints.min_size << " to " << constraints.max_size << ", offset " << constraints.offset_align
+        << ", contiguous " << constraints.contiguous << ", bits " << constraints.address_bits << ", cached "
+        << to_string(constraints.cached) << ", protected " << to_string(constraints.protected_) << ", "
+        << constraints.origins.size() << " origins}";
 }
 } // namespace commonbuf
 
 namespace rc {
+using commonbuf::Choice;
 using commonbuf::Constraints;
 
 template <>
@@ -50,7 +54,23 @@ struct Arbitrary<Constraints> {
                 {4, gen::inRange<std::uint32_t>(1000, 100000)},
                 {1, gen::arbitrary<std::uint32_t>()},
             });
+            constraints.offset_align = *align;
+            constraints.min_size = *gen::weightedOneOf<std::uint64_t>({
+                {6, gen::inRange<std::uint64_t>(0, 1U << 24U)},
+                {1, gen::arbitrary<std::uint64_t>()},
+            });
+            constraints.max_size = *gen::weightedOneOf<std::uint64_t>({
+                {6, gen::just<std::uint64_t>(UINT64_MAX)},
+                {3, gen::inRange<std::uint64_t>(1U << 20U, 1U << 26U)},
+                {1, gen::arbitrary<std::uint64_t>()},
+            });
             constraints.contiguous = *gen::arbitrary<bool>();
+            constraints.address_bits = *gen::element<std::uint32_t>(64, 64, 40, 36, 32, 30);
+            // Mostly free: two that want opposite things end every merge.
+            const auto choice = gen::weightedElement<Choice>(
+                {{8, Choice::either}, {2, Choice::with}, {1, Choice::without}, {0, Choice::neither}});
+            constraints.cached = *choice;
+            constraints.protected_ = *choice;
             const auto count = *gen::inRange(0, 4);
             for (int i = 0; i < count; ++i)
                 constraints.add_origin({*gen::element<std::string>("stride_align", "min_stride"),
@@ -91,8 +111,9 @@ TEST(MergeLaws, Idempotent)
 {
     law::holds("idempotent", [](const Constraints& a) {
         const auto twice = merge(a, a);
-        // What no stride satisfies stays so.
-        const bool possible = a.stride_align != 0 && a.height_align != 0 && a.size_align != 0 && fit_stride(a, 0);
+        // What no stride or size satisfies stays so.
+        const bool possible = a.stride_align != 0 && a.height_align != 0 && a.size_align != 0 && a.offset_align != 0 &&
+                              fit_stride(a, 0) && fit_size(a, 0);
         RC_ASSERT(twice.has_value() == possible);
         RC_ASSERT(!twice || *twice == a);
     });
@@ -117,7 +138,15 @@ TEST(MergeLaws, NeverLooserThanEither)
         }
         RC_ASSERT(both->height_align % a.height_align == 0U && both->height_align % b.height_align == 0U);
         RC_ASSERT(both->size_align % a.size_align == 0U && both->size_align % b.size_align == 0U);
+        RC_ASSERT(both->offset_align % a.offset_align == 0U && both->offset_align % b.offset_align == 0U);
+        if (const auto size = fit_size(*both, wanted)) {
+            RC_ASSERT(fit_size(a, *size) == *size);
+            RC_ASSERT(fit_size(b, *size) == *size);
+        }
         RC_ASSERT(both->contiguous == (a.contiguous || b.contiguous));
+        RC_ASSERT(both->address_bits <= a.address_bits && both->address_bits <= b.address_bits);
+        RC_ASSERT((both->cached & a.cached) == both->cached && (both->cached & b.cached) == both->cached);
+        RC_ASSERT((both->protected_ & a.protected_) == both->protected_);
         RC_ASSERT(std::includes(both->origins.begin(), both->origins.end(), a.origins.begin(), a.origins.end()));
     });
 }

@@ -289,7 +289,10 @@ TEST_F(ContentTest, AMemoryThatIsTooShortIsDifferentAndNotRead)
 class Silent final : public Importer {
 public:
     const std::string& name() const noexcept override { return name_; }
-    Result<Support> support(const Request&) override { return Support{}; }
+    Result<std::shared_ptr<const Support>> support(const Request&) override
+    {
+        return std::make_shared<const Support>();
+    }
     Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override { return std::unique_ptr<Trial>(); }
 
 private:

@@ -24,12 +24,25 @@ HeapVerdict heap(const char* name, Outcome outcome, bool scarce = false, HeapKin
 
 TEST(Rank, KnowledgeThenPlentyThenKindThenName)
 {
-    using negotiate::better;
+    const auto better = [](const HeapVerdict& a, const HeapVerdict& b) { return negotiate::better(a, b, {}); };
     EXPECT_TRUE(better(heap("b", Outcome::proved, true), heap("a", Outcome::accepted)));
     EXPECT_TRUE(better(heap("b", Outcome::proved), heap("a", Outcome::proved, true)));
     EXPECT_TRUE(better(heap("b", Outcome::proved), heap("a", Outcome::proved, false, HeapKind::udmabuf)));
     EXPECT_TRUE(better(heap("a", Outcome::proved), heap("b", Outcome::proved)));
     EXPECT_TRUE(better(heap("b", Outcome::not_tried), heap("a", Outcome::refused)));
+}
+
+TEST(Rank, WhatTheCallerPrefersComesBehindWhatIsKnown)
+{
+    Preferences preferences;
+    preferences.prefer = {"udmabuf", "z"};
+    const auto better = [&](const HeapVerdict& a, const HeapVerdict& b) {
+        return negotiate::better(a, b, preferences);
+    };
+    const HeapVerdict kind = heap("by_kind", Outcome::proved, false, HeapKind::udmabuf);
+    EXPECT_TRUE(better(kind, heap("z", Outcome::proved)));
+    EXPECT_TRUE(better(heap("z", Outcome::proved, true), heap("a", Outcome::proved)));
+    EXPECT_TRUE(better(heap("a", Outcome::proved), heap("z", Outcome::accepted)));
 }
 
 TEST(Rank, TheWorstUseDecides)

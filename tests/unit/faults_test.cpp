@@ -40,6 +40,8 @@ Status the_whole_way()
     if (!display)
         return fail(display.error());
     Allocator allocator;
+    if (Status kept = allocator.remember_in("/verdicts"); !kept)
+        return kept;
     const auto plan =
         allocator.plan({DRM_FORMAT_XRGB8888, 64, 32, 2}, {camera->capture(), display->scanout(), cpu(Access::read)});
     if (!plan)

@@ -98,8 +98,8 @@ Json plan()
         heap("region", "dma-heap", true, accepted, {with(camera, verdict("proved")), with(display, accepted)}),
         heap("closed", "dma-heap", true, verdict("not-tried", "open", "EACCES", "ask root"), Json::array()),
         heap("system", "dma-heap", false, refused, {with(camera, refused), with(display, accepted)})};
-    document["layouts_set_aside"] = {
-        with({{"layout", layout()}, {"use", display["use"]}}, verdict("refused", "ADDFB2", "EINVAL", "too narrow"))};
+    document["layouts_set_aside"] = Json::array(
+        {with({{"layout", layout()}, {"use", display["use"]}}, verdict("refused", "ADDFB2", "EINVAL", "too narrow"))});
     document["uses_not_served"] = Json::array();
     document["error"] = nullptr;
     return document;

@@ -22,9 +22,18 @@ Json obstacle_json(const std::optional<Error>& obstacle) { return obstacle ? err
 
 Json heap_json(const HeapInfo& heap)
 {
+    const auto known = [](const auto& property) { return property ? Json(*property) : Json(nullptr); };
     return {
-        {"name", heap.name},     {"kind", to_string(heap.kind)},          {"path", heap.path},
-        {"scarce", heap.scarce}, {"same_as", text_or_null(heap.same_as)},
+        {"name", heap.name},
+        {"kind", to_string(heap.kind)},
+        {"path", heap.path},
+        {"scarce", heap.scarce},
+        {"memory",
+         {{"contiguous", known(heap.memory.contiguous)},
+          {"cached", known(heap.memory.cached)},
+          {"protected", known(heap.memory.protected_)},
+          {"address_bits", known(heap.memory.address_bits)}}},
+        {"same_as", text_or_null(heap.same_as)},
     };
 }
 
@@ -93,8 +102,14 @@ constexpr std::array constraint_fields{
     ConstraintField{"min_stride", [](const Constraints& asked) { return Json(asked.min_stride); }},
     ConstraintField{"max_stride", [](const Constraints& asked) { return limit_or_null(asked.max_stride); }},
     ConstraintField{"height_align", [](const Constraints& asked) { return Json(asked.height_align); }},
+    ConstraintField{"offset_align", [](const Constraints& asked) { return Json(asked.offset_align); }},
     ConstraintField{"size_align", [](const Constraints& asked) { return Json(asked.size_align); }},
+    ConstraintField{"min_size", [](const Constraints& asked) { return Json(asked.min_size); }},
+    ConstraintField{"max_size", [](const Constraints& asked) { return limit_or_null(asked.max_size); }},
     ConstraintField{"contiguous", [](const Constraints& asked) { return Json(asked.contiguous); }},
+    ConstraintField{"address_bits", [](const Constraints& asked) { return Json(asked.address_bits); }},
+    ConstraintField{"cached", [](const Constraints& asked) { return Json(to_string(asked.cached)); }},
+    ConstraintField{"protected", [](const Constraints& asked) { return Json(to_string(asked.protected_)); }},
 };
 
 Json constraints_json(const Constraints& constraints)
@@ -117,6 +132,7 @@ Json support_json(const Support& support)
     Json entries = Json::array();
     for (const Support::Entry& entry : support.entries)
         entries.push_back({
+            {"format", to_string(entry.format)},
             {"modifier", to_string(entry.modifier)},
             {"memories", entry.memories == Memories::single ? "single" : "per-plane"},
             {"constraints", constraints_json(entry.constraints)},
@@ -237,6 +253,7 @@ Json plan_document(const Report& report, const Error* error)
         result["layouts_set_aside"].push_back(std::move(entry));
     }
     result["uses_not_served"] = uses_json(report.not_served);
+    result["nearest"] = text_or_null(report.nearest);
     result["error"] = error != nullptr ? error_json(*error) : Json(nullptr);
     return result;
 }
@@ -266,7 +283,7 @@ Json constraints_document(const Use& use, std::optional<Format> format, std::uin
     for (const Format each : formats) {
         const auto support = use.importer().support({each, width, height, 1});
         if (support)
-            result["formats"].push_back({{"format", to_string(each)}, {"entries", support_json(*support)}});
+            result["formats"].push_back({{"format", to_string(each)}, {"entries", support_json(**support)}});
         // What is wrong with the device says more than that it lacks a format.
         else if (!why_not ||
                  (why_not->category == Category::unsupported && support.error().category != Category::unsupported))

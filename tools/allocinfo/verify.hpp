@@ -20,8 +20,8 @@ struct VerifyWords {
 };
 
 /// What became of a plan and of its verification.
-struct Verified {
-    Json document;                         ///< that of the plan, with the member `verification`
+struct Verified {  // NOLINT(bugprone-exception-escape): Json's move is not marked noexcept in all versions
+    Json document; ///< that of the plan, with the member `verification`
     std::optional<commonbuf::Error> error; ///< why there was none
     bool wrong = false;                    ///< a use failed or gave other content
 };

@@ -7,6 +7,9 @@
 
 #include <linux/dma-buf.h>
 
+#include <memory>
+#include <vector>
+
 namespace commonbuf {
 namespace {
 
@@ -52,21 +55,36 @@ private:
 
 class CpuImporter final : public Importer {
 public:
-    explicit CpuImporter(Access access) : access_(access)
+    CpuImporter(Access access, Often often) : access_(access)
     {
         switch (access) {
         case Access::read: name_ = "cpu:read"; break;
         case Access::write: name_ = "cpu:write"; break;
         case Access::read_write: name_ = "cpu:rw"; break;
         }
+        identity_ = name_;
+        if (often == Often::often) {
+            name_ += ":often";
+            asks_.cached = Choice::with;
+            asks_.add_origin({"cached", 1, name_, "asked for by the caller"});
+        }
     }
 
     const std::string& name() const noexcept override { return name_; }
+    const std::string& identity() const noexcept override { return identity_; }
 
-    Result<Support> support(const Request&) override
+    /// Rows of any stride, wherever they lie.
+    Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
-        Support all;
-        all.entries = {{linear, Memories::single, {}}, {linear, Memories::per_plane, {}}};
+        auto all = std::make_shared<Support>();
+        std::vector<Format> formats = request.alternatives;
+        formats.insert(formats.begin(), request.format);
+        for (const Format format : formats) {
+            all->entries.push_back({format, linear, Memories::single, asks_});
+            const FormatInfo* info = format_info(format);
+            if (info != nullptr && info->plane_count > 1)
+                all->entries.push_back({format, linear, Memories::per_plane, asks_});
+        }
         return all;
     }
 
@@ -140,10 +158,12 @@ private:
 
     Access access_;
     std::string name_;
+    std::string identity_;
+    Constraints asks_;
 };
 
 } // namespace
 
-Use cpu(Access access) { return Use(std::make_shared<CpuImporter>(access)); }
+Use cpu(Access access, Often often) { return Use(std::make_shared<CpuImporter>(access, often)); }
 
 } // namespace commonbuf

@@ -86,6 +86,7 @@ Result<Device> Device::wrap(UniqueFd fd, std::string path)
 
 const NodeInfo& Device::info() const noexcept { return file_->info(); }
 int Device::fd() const noexcept { return file_->fd(); }
-Use Device::scanout() const { return make_scanout(file_); }
+Use Device::scanout() const { return make_scanout(file_, Flip::in_beat); }
+Use Device::async_scanout() const { return make_scanout(file_, Flip::at_once); }
 
 } // namespace commonbuf::drm

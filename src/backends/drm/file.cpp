@@ -62,6 +62,7 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
     info.export_ = (prime & DRM_PRIME_CAP_EXPORT) != 0;
     info.dumb_buffers = os::drm_capability(fd.get(), DRM_CAP_DUMB_BUFFER) != 0;
     info.modifiers = os::drm_capability(fd.get(), DRM_CAP_ADDFB2_MODIFIERS) != 0;
+    info.async_flips = os::drm_capability(fd.get(), DRM_CAP_ASYNC_PAGE_FLIP) != 0;
     drm_mode_card_res resources{};
     info.modesetting = os::ioctl_again(fd.get(), DRM_IOCTL_MODE_GETRESOURCES, &resources) == 0;
     info.path = std::move(path);
@@ -73,6 +74,12 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
     known.files.push_back(file);
     return file;
 }
+
+File::File(UniqueFd fd, NodeInfo info)
+    : fd_(std::move(fd)),
+      info_(std::move(info)),
+      identity_(text::format("drm {} {} {} {}", info_.driver, os::drm_driver_version(fd_.get()), info_.bus, info_.name))
+{}
 
 File::~File() = default;
 
@@ -101,16 +108,27 @@ void File::release(std::uint32_t handle) noexcept
     ioctl(DRM_IOCTL_GEM_CLOSE, &request);
 }
 
-Result<ScanoutSupport> File::scanout_support()
+Result<std::shared_ptr<const ScanoutSupport>> File::scanout_support()
 {
     const std::lock_guard lock(mutex_);
     if (!scanout_) {
         auto support = read_scanout_support(*this);
         if (!support)
             return fail(support.error());
-        scanout_ = std::move(*support);
+        scanout_ = std::make_shared<const ScanoutSupport>(std::move(*support));
     }
-    return *scanout_;
+    return scanout_;
+}
+
+Constraints File::constraints(Format format, std::uint32_t width)
+{
+    const std::lock_guard lock(mutex_);
+    if (const auto known = measured_.find({format, width}); known != measured_.end())
+        return known->second;
+    auto found = measure_framebuffers(*this, format, width);
+    if (!found)
+        return {};
+    return measured_.emplace(std::pair(format, width), std::move(*found)).first->second;
 }
 
 } // namespace commonbuf::drm

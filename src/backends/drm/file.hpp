@@ -4,6 +4,7 @@
 #include "os/os.hpp"
 
 #include <commonbuf/buffer.hpp>
+#include <commonbuf/constraints.hpp>
 #include <commonbuf/drm.hpp>
 #include <commonbuf/layout.hpp>
 
@@ -11,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +33,9 @@ struct FormatModifier {
 /// What the planes of a device can show.
 struct ScanoutSupport {
     std::vector<FormatModifier> formats; ///< sorted; without IN_FORMATS the modifier is implicit
+    /// Those that may be flipped to at once (IN_FORMATS_ASYNC), sorted; empty where the
+    /// driver does not say.
+    std::vector<FormatModifier> async_formats;
     std::uint32_t max_width = 0;
     std::uint32_t max_height = 0;
 };
@@ -52,6 +57,9 @@ public:
     int fd() const noexcept { return fd_.get(); }
     const NodeInfo& info() const noexcept { return info_; }
     std::string where(std::string_view call) const;
+
+    /// What verdicts on its planes are remembered under.
+    const std::string& identity() const noexcept { return identity_; }
     int ioctl(unsigned long request, void* argument) const noexcept
     {
         return os::ioctl_again(fd_.get(), request, argument);
@@ -64,17 +72,27 @@ public:
     void release(std::uint32_t handle) noexcept;
 
     /// What its planes show; asked once. Errors: unsupported (no modesetting).
-    Result<ScanoutSupport> scanout_support();
+    Result<std::shared_ptr<const ScanoutSupport>> scanout_support();
+
+    /// What framebuffers of a linear format and width ask for, measured once.
+    Constraints constraints(Format format, std::uint32_t width);
 
 private:
-    File(UniqueFd fd, NodeInfo info) : fd_(std::move(fd)), info_(std::move(info)) {}
+    File(UniqueFd fd, NodeInfo info);
 
     UniqueFd fd_;
     NodeInfo info_;
+    std::string identity_;
     std::mutex mutex_;
     std::map<std::uint32_t, unsigned> counts_; ///< by GEM handle
-    std::optional<ScanoutSupport> scanout_;
+    std::shared_ptr<const ScanoutSupport> scanout_;
+    std::map<std::pair<Format, std::uint32_t>, Constraints> measured_;
 };
+
+/// Finds out by trial framebuffers over a dumb buffer what the driver asks of strides and
+/// offsets (measure.cpp). Without a word where it has no dumb buffers; nothing where the
+/// driver was in trouble, and another time may tell.
+std::optional<Constraints> measure_framebuffers(const File& file, Format format, std::uint32_t width);
 
 /// Asks the planes for their formats (DRM_IOCTL_MODE_GETPLANE, IN_FORMATS).
 Result<ScanoutSupport> read_scanout_support(const File& file);
@@ -103,7 +121,10 @@ private:
     std::uint32_t id_ = 0;
 };
 
+/// When a plane shows the next framebuffer.
+enum class Flip : std::uint8_t { in_beat, at_once };
+
 /// The use of the device's planes.
-Use make_scanout(std::shared_ptr<File> file);
+Use make_scanout(std::shared_ptr<File> file, Flip flip);
 
 } // namespace commonbuf::drm

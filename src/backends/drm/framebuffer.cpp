@@ -71,8 +71,12 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
             for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
                 memories.push_back(buffer.fd(i));
             auto made = FramebufferObject::create(file_, buffer.layout(), memories);
-            if (!made)
+            if (!made) {
+                const int error = made.error().error.sys_errno;
+                if (error != ENOMEM && error != EMFILE && error != ENODEV)
+                    buffer.state().import_failed(file_->identity());
                 return fail(std::move(made.error().error));
+            }
             return std::move(*made);
         });
     if (!object)

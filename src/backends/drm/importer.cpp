@@ -38,14 +38,16 @@ private:
 
 class ScanoutImporter final : public Importer {
 public:
-    explicit ScanoutImporter(std::shared_ptr<File> file)
+    ScanoutImporter(std::shared_ptr<File> file, Flip flip)
         : file_(std::move(file)),
-          name_(text::format("drm:{}:scanout", file_->info().path))
+          flip_(flip),
+          name_(text::format("drm:{}:{}", file_->info().path, flip == Flip::in_beat ? "scanout" : "async-scanout"))
     {}
 
     const std::string& name() const noexcept override { return name_; }
+    const std::string& identity() const noexcept override { return file_->identity(); }
 
-    Result<Support> support(const Request& request) override
+    Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
         const std::string operation = text::format("use {} for scanout", file_->info().path);
         const auto scanout = file_->scanout_support();
@@ -53,22 +55,23 @@ public:
             return fail(scanout.error());
         if (!file_->info().import)
             return fail(Category::unsupported, operation, "the driver does not import dma-bufs (DRM_CAP_PRIME)");
-        const auto has = [&](Modifier modifier) {
-            return std::binary_search(scanout->formats.begin(), scanout->formats.end(),
-                                      FormatModifier{request.format, modifier});
-        };
-        // A driver without modifiers shows linear images: dumb buffers are.
-        if (!has(linear) && !has(implicit_modifier))
-            return fail(Category::unsupported, operation,
-                        text::format("no plane shows {} linear; they show {}", to_string(request.format),
-                                     format_list(*scanout)));
-        if (request.width > scanout->max_width || request.height > scanout->max_height)
+        const bool at_once = flip_ == Flip::at_once;
+        if (at_once && !file_->info().async_flips)
+            return fail(Category::unsupported, operation, "the driver does not flip at once (DRM_CAP_ASYNC_PAGE_FLIP)");
+        const auto& shown =
+            at_once && !(*scanout)->async_formats.empty() ? (*scanout)->async_formats : (*scanout)->formats;
+        if (request.width > (*scanout)->max_width || request.height > (*scanout)->max_height)
             return fail(Category::unsupported, operation,
                         text::format("{}x{} is larger than the {}x{} that the device shows", request.width,
-                                     request.height, scanout->max_width, scanout->max_height));
-        Support support;
-        support.entries = {{linear, Memories::single, {}}, {linear, Memories::per_plane, {}}};
-        return support;
+                                     request.height, (*scanout)->max_width, (*scanout)->max_height));
+        auto support = std::make_shared<Support>();
+        append(*support, shown, request.format, request.width);
+        for (const Format format : request.alternatives)
+            append(*support, shown, format, request.width);
+        if (!support->entries.empty())
+            return support;
+        return fail(Category::unsupported, operation,
+                    text::format("no plane shows {}; they show {}", to_string(request.format), format_list(shown)));
     }
 
     Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) override
@@ -84,10 +87,32 @@ public:
     }
 
 private:
-    static std::string format_list(const ScanoutSupport& scanout)
+    /// How the planes show one format: linear with what was measured, everything else as
+    /// the caller's GPU lays it out.
+    void append(Support& support, const std::vector<FormatModifier>& shown, Format format, std::uint32_t width)
+    {
+        const FormatInfo* info = format_info(format);
+        auto entry = std::lower_bound(shown.begin(), shown.end(), FormatModifier{format, linear});
+        // A driver without modifiers shows linear images: dumb buffers are.
+        bool is_linear = false;
+        for (; entry != shown.end() && entry->format == format; ++entry) {
+            if (entry->modifier == linear || entry->modifier == implicit_modifier)
+                is_linear = true;
+            else
+                support.entries.push_back({format, entry->modifier, Memories::single, {}});
+        }
+        if (!is_linear || info == nullptr)
+            return;
+        const Constraints asked = file_->constraints(format, width);
+        support.entries.push_back({format, linear, Memories::single, asked});
+        if (info->plane_count > 1)
+            support.entries.push_back({format, linear, Memories::per_plane, asked});
+    }
+
+    static std::string format_list(const std::vector<FormatModifier>& shown)
     {
         std::vector<std::string> names;
-        for (const FormatModifier& entry : scanout.formats) {
+        for (const FormatModifier& entry : shown) {
             // Sorted by format: the modifiers of one stand together.
             if (std::string name = to_string(entry.format); names.empty() || names.back() != name)
                 names.push_back(std::move(name));
@@ -96,11 +121,15 @@ private:
     }
 
     std::shared_ptr<File> file_;
+    Flip flip_;
     std::string name_;
 };
 
 } // namespace
 
-Use make_scanout(std::shared_ptr<File> file) { return Use(std::make_shared<ScanoutImporter>(std::move(file))); }
+Use make_scanout(std::shared_ptr<File> file, Flip flip)
+{
+    return Use(std::make_shared<ScanoutImporter>(std::move(file), flip));
+}
 
 } // namespace commonbuf::drm

@@ -83,13 +83,17 @@ Result<ScanoutSupport> read_scanout_support(const File& file)
         const auto before = support.formats.size();
         append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS").value),
                           support.formats);
+        append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS_ASYNC").value),
+                          support.async_formats);
         if (support.formats.size() != before)
             continue;
         for (const std::uint32_t fourcc : plane_formats(file, plane))
             support.formats.push_back({fourcc, implicit_modifier});
     }
-    std::sort(support.formats.begin(), support.formats.end());
-    support.formats.erase(std::unique(support.formats.begin(), support.formats.end()), support.formats.end());
+    for (auto* list : {&support.formats, &support.async_formats}) {
+        std::sort(list->begin(), list->end());
+        list->erase(std::unique(list->begin(), list->end()), list->end());
+    }
     return support;
 }
 

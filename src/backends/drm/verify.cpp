@@ -175,7 +175,7 @@ public:
                 return fail(shown.error());
             const auto known = [&] { return std::find(expected_.begin(), expected_.end(), *shown) != expected_.end(); };
             for (int tries = 0; crc_ && known() && tries < late_frames; ++tries) {
-                if (const Status again = look_again(*shown); !again)
+                if (Status again = look_again(*shown); !again)
                     return again;
             }
             if (known()) {

@@ -19,12 +19,14 @@ public:
     QueueImporter(std::shared_ptr<Node> node, Role role)
         : node_(std::move(node)),
           role_(role),
-          name_(text::format("v4l2:{}:{}", node_->info().path, to_string(role)))
+          name_(text::format("v4l2:{}:{}", node_->info().path, to_string(role))),
+          identity_(node_->identity(role))
     {}
 
     const std::string& name() const noexcept override { return name_; }
+    const std::string& identity() const noexcept override { return identity_; }
 
-    Result<Support> support(const Request& request) override
+    Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
         const std::string operation = text::format("use {} for {}", node_->info().path, to_string(role_));
         if (!node_->has(role_))
@@ -34,20 +36,13 @@ public:
         if (!node_->info().streaming)
             return fail(Category::not_present, operation, "the node has no buffer queues (read and write only)");
 
-        Support support;
+        auto support = std::make_shared<Support>();
         std::optional<Error> why_not;
-        for (const Memories memories : {Memories::single, Memories::per_plane}) {
-            const std::uint32_t fourcc = pixel_format(request.format, memories);
-            const auto& known = node_->formats(role_);
-            if (fourcc == 0 || std::find(known.begin(), known.end(), fourcc) == known.end())
-                continue;
-            auto constraints = measure(request, memories);
-            if (constraints)
-                support.entries.push_back({linear, memories, std::move(*constraints)});
-            else
-                why_not = constraints.error();
-        }
-        if (!support.entries.empty())
+        std::vector<Format> formats = request.alternatives;
+        formats.insert(formats.begin(), request.format);
+        for (const Format format : formats)
+            measure_format({format, request.width, request.height}, *support, why_not);
+        if (!support->entries.empty())
             return support;
         if (why_not)
             return fail(std::move(*why_not));
@@ -88,6 +83,25 @@ public:
     }
 
 private:
+    /// Appends how the node takes one format, or says why it does not.
+    void measure_format(const Request& request, Support& support, std::optional<Error>& why_not) const
+    {
+        const FormatInfo* info = format_info(request.format);
+        for (const Memories memories : {Memories::single, Memories::per_plane}) {
+            if (memories == Memories::per_plane && (info == nullptr || info->plane_count < 2))
+                continue;
+            const std::uint32_t fourcc = pixel_format(request.format, memories);
+            const auto& known = node_->formats(role_);
+            if (fourcc == 0 || std::find(known.begin(), known.end(), fourcc) == known.end())
+                continue;
+            auto constraints = measure(request, memories);
+            if (constraints)
+                support.entries.push_back({request.format, linear, memories, std::move(*constraints)});
+            else
+                why_not = constraints.error();
+        }
+    }
+
     Result<Answer> ask(const Layout& layout) const
     {
         v4l2_format format = to_v4l2(*node_, role_, layout);
@@ -113,10 +127,19 @@ private:
         const auto own = ask(probe);
         if (!own)
             return fail(own.error());
-        if (const Status same = same_image(probe, *own, node_->where("VIDIOC_TRY_FMT")); !same)
-            return fail(same.error());
+        if (const Status same = same_image(probe, *own, node_->where("VIDIOC_TRY_FMT")); !same) {
+            Error error = same.error();
+            if (own->width != request.width || own->height != request.height)
+                error.advice = sizes_advice(*node_, own->fourcc);
+            return fail(std::move(error));
+        }
 
         Constraints constraints;
+        // What the driver wants beyond the pixels: padding, headers.
+        if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
+            constraints.min_size = own->sizes[0];
+            constraints.add_origin({"min_size", own->sizes[0], name_, "VIDIOC_TRY_FMT"});
+        }
         if (own->strides[0] == 0)
             return constraints; // compressed: without rows
         constraints.min_stride = own->strides[0];
@@ -166,6 +189,7 @@ private:
     std::shared_ptr<Node> node_;
     Role role_;
     std::string name_;
+    std::string identity_;
     StillPicture still_;
 };
 

@@ -8,12 +8,13 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 namespace commonbuf::v4l2 {
 namespace {
 
 /// A field of fixed size that a driver filled, which may lack its NUL.
-std::string text(std::span<const __u8> field)
+std::string field_text(std::span<const __u8> field)
 {
     const auto end = std::find(field.begin(), field.end(), 0);
     return {field.begin(), end};
@@ -63,6 +64,21 @@ std::uint32_t stride_of_memory(const Layout& layout, std::uint32_t memory)
     return 0;
 }
 
+/// The first plane that does not lie where V4L2's formats with a single memory put it;
+/// they have no offsets of their own.
+std::optional<std::uint32_t> misplaced_plane(const Layout& layout)
+{
+    if (layout.memory_count != 1 || layout.plane_count < 2 || layout.planes[1].stride == 0)
+        return std::nullopt;
+    const auto rule =
+        linear_layout({layout.format, layout.width, layout.height}, layout.planes[0].stride, Memories::single);
+    for (std::uint32_t i = 1; rule && i < layout.plane_count; ++i) {
+        if (layout.planes[i].offset != rule->planes[i].offset)
+            return i;
+    }
+    return std::nullopt;
+}
+
 } // namespace
 
 std::string_view to_string(Role role) noexcept { return role == Role::capture ? "capture" : "output"; }
@@ -89,9 +105,12 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     info.name =
         os::read_text("/sys/class/video4linux/" + path.substr(path.find_last_of('/') + 1) + "/name").value_or("");
     info.path = std::move(path);
-    info.driver = text(answer.driver);
-    info.card = text(answer.card);
-    info.bus = text(answer.bus_info);
+    info.driver = field_text(answer.driver);
+    info.card = field_text(answer.card);
+    info.bus = field_text(answer.bus_info);
+    // KERNEL_VERSION packs three numbers.
+    info.version = text::format("{}.{}.{}", answer.version >> 16U, (answer.version >> 8U) & 0xffU, // NOLINT
+                                answer.version & 0xffU);                                           // NOLINT
     info.capture = (caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE | both)) != 0;
     info.output = (caps & (V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE | both)) != 0;
     info.memory_to_memory = (caps & both) != 0;
@@ -105,6 +124,12 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
 }
 
 v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_.multiplanar, role); }
+
+std::string Node::identity(Role role) const
+{
+    return text::format("v4l2 {} {} {} {} {} {}", info_.driver, info_.version, info_.bus, info_.card, info_.name,
+                        to_string(role));
+}
 
 std::string Node::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }
 
@@ -177,6 +202,9 @@ Status same_image(const Layout& layout, const Answer& answer, const std::string&
     if (layout.planes[0].offset != 0)
         return differs(text::format("V4L2 puts the image at the start of its memory, and the layout at {}",
                                     layout.planes[0].offset));
+    if (const auto misplaced = misplaced_plane(layout))
+        return differs(text::format("V4L2 puts plane {} right behind the one before, and the layout at {}", *misplaced,
+                                    layout.planes[*misplaced].offset));
     if (answer.width != layout.width || answer.height != layout.height)
         return differs(
             text::format("the driver makes {}x{} of {}x{}", answer.width, answer.height, layout.width, layout.height));
@@ -194,6 +222,26 @@ Status same_image(const Layout& layout, const Answer& answer, const std::string&
             return differs(text::format("the driver makes a stride of {} of {}", answer.strides[i], stride));
     }
     return {};
+}
+
+std::string sizes_advice(const Node& node, std::uint32_t fourcc)
+{
+    constexpr std::uint32_t most = 16;
+    std::vector<std::string> sizes;
+    for (std::uint32_t i = 0; i < most; ++i) {
+        v4l2_frmsizeenum entry{};
+        entry.index = i;
+        entry.pixel_format = fourcc;
+        if (node.ioctl(VIDIOC_ENUM_FRAMESIZES, &entry) != 0)
+            break;
+        if (entry.type != V4L2_FRMSIZE_TYPE_DISCRETE) {
+            const v4l2_frmsize_stepwise& range = entry.stepwise;
+            return text::format("use a size from {}x{} to {}x{} in steps of {}x{}", range.min_width, range.min_height,
+                                range.max_width, range.max_height, range.step_width, range.step_height);
+        }
+        sizes.push_back(text::format("{}x{}", entry.discrete.width, entry.discrete.height));
+    }
+    return sizes.empty() ? std::string() : "use " + text::join(sizes, ", ");
 }
 
 Error format_failure(const Node& node, int error, std::string_view call)

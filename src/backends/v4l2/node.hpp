@@ -32,6 +32,9 @@ public:
         return role == Role::capture ? info_.capture_formats : info_.output_formats;
     }
 
+    /// What verdicts on a queue are remembered under.
+    std::string identity(Role role) const;
+
     /// "VIDIOC_S_FMT on /dev/video0".
     std::string where(std::string_view call) const;
 
@@ -70,6 +73,10 @@ Answer from_v4l2(const v4l2_format& format) noexcept;
 /// Whether a driver's answer is the layout that it was asked for, its sizes apart.
 /// Errors: unsupported, with both numbers.
 Status same_image(const Layout& layout, const Answer& answer, const std::string& operation);
+
+/// Which sizes a node has in a format, as advice: "use 640x360, 1280x720"; empty where it
+/// does not say (VIDIOC_ENUM_FRAMESIZES).
+std::string sizes_advice(const Node& node, std::uint32_t fourcc);
 
 /// The advice and category for an errno of S_FMT, REQBUFS and their like.
 Error format_failure(const Node& node, int error, std::string_view call);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
+#include "buffer_state.hpp"
 #include "text/text.hpp"
 
 #include <poll.h>
@@ -131,8 +132,12 @@ Status Queue::queue(const Buffer& buffer)
     v4l2_buffer description =
         describe(*state.node, state.role, static_cast<std::uint32_t>(slot - state.slots.data()), state.layout,
                  std::span(fds).first(count), std::span(sizes).first(count), planes);
-    if (const int error = state.node->ioctl(VIDIOC_QBUF, &description); error != 0)
+    if (const int error = state.node->ioctl(VIDIOC_QBUF, &description); error != 0) {
+        // The driver refused the memory itself, whatever a trial said before.
+        if (error == EFAULT || error == EINVAL || error == EIO)
+            buffer.state().import_failed(state.node->identity(state.role));
         return fail(stream_failure(*state.node, error, "VIDIOC_QBUF"));
+    }
     if (slot->buffer != buffer)
         slot->buffer = buffer;
     slot->queued = true;

@@ -90,7 +90,7 @@ public:
         if (still_ && still_->format() == layout_.format && still_->width() == layout_.width &&
             still_->height() == layout_.height) {
             hold_text();
-            const auto content = stream(&*still_);
+            auto content = stream(&*still_);
             if (!content || content->result == Sameness::same)
                 return content;
         }

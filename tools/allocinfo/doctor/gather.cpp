@@ -162,7 +162,9 @@ void find_holders(Facts& facts)
         std::vector<std::string> held;
         for (const std::string& fd : names_in(folder + "/fd")) {
             std::array<char, 4096> target{};
-            const ssize_t size = ::readlink((folder + "/fd/" + fd).c_str(), target.data(), target.size());
+            std::string link = folder;
+            link.append("/fd/").append(fd);
+            const ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
             const std::string path(target.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
             const bool device = std::any_of(facts.devices.begin(), facts.devices.end(),
                                             [&](const Device& each) { return each.path == path; });

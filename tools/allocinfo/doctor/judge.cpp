@@ -15,7 +15,7 @@ using commonbuf::HeapKind;
 using commonbuf::text::format;
 using commonbuf::text::join;
 
-constexpr std::uint64_t mebibyte = 1024 * 1024;
+constexpr std::uint64_t mebibyte = 1U << 20U;
 constexpr const char* rules_file = "/etc/udev/rules.d/70-commonbuf.rules";
 
 /// "6.12.9-amd64" as {6, 12}; zeros for what is no version.
@@ -173,12 +173,12 @@ struct Access {
     const char* subsystem;
     const char* group; ///< the usual one
 };
-constexpr Access accesses[] = {
-    {"permissions-dma-heaps", "/dev/dma_heap/", "SUBSYSTEM==\"dma_heap\"", "dma_heap", "video"},
-    {"permissions-udmabuf", "/dev/udmabuf", "SUBSYSTEM==\"misc\", KERNEL==\"udmabuf\"", "misc", "kvm"},
-    {"permissions-displays", "/dev/dri/card", "SUBSYSTEM==\"drm\", KERNEL==\"card*\"", "drm", "video"},
-    {"permissions-render", "/dev/dri/renderD", "SUBSYSTEM==\"drm\", KERNEL==\"renderD*\"", "drm", "render"},
-    {"permissions-video", "/dev/video", "SUBSYSTEM==\"video4linux\"", "video4linux", "video"},
+constexpr std::array accesses{
+    Access{"permissions-dma-heaps", "/dev/dma_heap/", R"(SUBSYSTEM=="dma_heap")", "dma_heap", "video"},
+    Access{"permissions-udmabuf", "/dev/udmabuf", R"(SUBSYSTEM=="misc", KERNEL=="udmabuf")", "misc", "kvm"},
+    Access{"permissions-displays", "/dev/dri/card", R"(SUBSYSTEM=="drm", KERNEL=="card*")", "drm", "video"},
+    Access{"permissions-render", "/dev/dri/renderD", R"(SUBSYSTEM=="drm", KERNEL=="renderD*")", "drm", "render"},
+    Access{"permissions-video", "/dev/video", R"(SUBSYSTEM=="video4linux")", "video4linux", "video"},
 };
 
 /// One finding for all nodes of a kind: they go to the user by one rule.
@@ -204,7 +204,7 @@ void permissions(const Facts& facts, std::vector<Finding>& findings)
         if (lets_nobody != nullptr) {
             group = access.group;
             finding.commands = {
-                format("echo '{}, GROUP=\"{}\", MODE=\"0660\"' >> {}", access.match, group, rules_file),
+                format(R"(echo '{}, GROUP="{}", MODE="0660"' >> {})", access.match, group, rules_file),
                 "udevadm control --reload",
                 format("udevadm trigger --subsystem-match={} --action=change", access.subsystem),
             };

@@ -174,8 +174,10 @@ Box box_of(const Json& plane, std::size_t index, const Part& part, double across
     box.seen = box.row - std::min(box.row, down_to_hair(static_cast<double>(padding) * across));
     box.height = std::max(static_cast<double>(rows) * down, hair);
     // More than the plane itself would tell nothing.
-    if (stride != 0 && part.room >= stride)
-        box.behind = std::min(down_to_hair(static_cast<double>(part.room / stride) * down), box.height);
+    if (stride != 0 && part.room >= stride) {
+        const std::uint64_t whole_rows = part.room / stride;
+        box.behind = std::min(down_to_hair(static_cast<double>(whole_rows) * down), box.height);
+    }
     box.title = format("plane {}: {} rows", index, grouped(rows));
     box.note = padding == 0
                    ? format("stride {}, no padding", grouped(stride))

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+//
+// What a display asks of strides and offsets, which no call says: trial framebuffers
+// (ADDFB2) over one dumb buffer, one number changed at a time. ADDFB2 looks at the numbers
+// and the size of the memory, and shows nothing.
+#include "backends/drm/file.hpp"
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+namespace commonbuf::drm {
+namespace {
+
+/// A dumb buffer, for as long as framebuffers are tried over it.
+class Dumb {
+public:
+    explicit Dumb(const File& file) : file_(file)
+    {
+        constexpr std::uint32_t side = 1024;
+        constexpr std::uint32_t bits = 32;
+        drm_mode_create_dumb request{};
+        request.width = side;
+        request.height = side;
+        request.bpp = bits;
+        if (file.ioctl(DRM_IOCTL_MODE_CREATE_DUMB, &request) == 0)
+            handle_ = request.handle;
+        size_ = request.size;
+    }
+    ~Dumb()
+    {
+        drm_mode_destroy_dumb request{};
+        request.handle = handle_;
+        if (handle_ != 0)
+            file_.ioctl(DRM_IOCTL_MODE_DESTROY_DUMB, &request);
+    }
+    Dumb(const Dumb&) = delete;
+    Dumb& operator=(const Dumb&) = delete;
+
+    std::uint32_t handle() const noexcept { return handle_; }
+    std::uint64_t size() const noexcept { return size_; }
+
+private:
+    const File& file_;
+    std::uint32_t handle_ = 0;
+    std::uint64_t size_ = 0;
+};
+
+class Prober {
+public:
+    Prober(const File& file, const FormatInfo& info, std::uint32_t width)
+        : file_(file),
+          dumb_(file),
+          info_(info),
+          width_(width)
+    {
+        // Few rows, so that long strides fit into the buffer; displays have a least height.
+        drm_mode_card_res resources{};
+        file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources);
+        constexpr std::uint32_t whole_samples = 4;
+        height_ = (std::max(resources.min_height, 1U) + whole_samples - 1) / whole_samples * whole_samples;
+    }
+
+    bool ready() const noexcept { return dumb_.handle() != 0; }
+    /// Whether a call failed for another reason than the numbers: then nothing was learned.
+    bool troubled() const noexcept { return troubled_; }
+
+    std::optional<Layout> layout(std::uint32_t stride) const
+    {
+        const auto made = linear_layout({info_.format, width_, height_}, stride, Memories::single);
+        return made && made->total_size() + slack <= dumb_.size() ? std::optional(*made) : std::nullopt;
+    }
+
+    /// Whether the driver makes a framebuffer of this.
+    bool takes(const std::optional<Layout>& layout)
+    {
+        if (!layout)
+            return false;
+        drm_mode_fb_cmd2 request{};
+        request.width = width_;
+        request.height = height_;
+        request.pixel_format = info_.format.fourcc;
+        request.flags = file_.info().modifiers ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U;
+        for (std::uint32_t i = 0; i < layout->plane_count; ++i) {
+            request.handles[i] = dumb_.handle();
+            request.pitches[i] = layout->planes[i].stride;
+            request.offsets[i] = static_cast<std::uint32_t>(layout->planes[i].offset);
+        }
+        const int error = file_.ioctl(DRM_IOCTL_MODE_ADDFB2, &request);
+        if (error == 0)
+            file_.ioctl(DRM_IOCTL_MODE_RMFB, &request.fb_id);
+        else if (error != EINVAL && error != ERANGE && error != EOVERFLOW)
+            troubled_ = true;
+        return error == 0;
+    }
+
+private:
+    static constexpr std::uint64_t slack = 8192; ///< for planes that are moved back
+
+    const File& file_;
+    Dumb dumb_;
+    const FormatInfo& info_;
+    std::uint32_t width_;
+    std::uint32_t height_ = 0;
+    bool troubled_ = false;
+};
+
+constexpr auto steps = std::to_array<std::uint32_t>({1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096});
+
+/// The least number from `least` on that is a multiple of `step`, and of nothing rounder.
+template <typename Number>
+Number odd_multiple(Number least, std::uint32_t step)
+{
+    const Number count = (least + step - 1) / step;
+    return (count % 2 != 0 ? count : count + 1) * step;
+}
+
+/// The longest stride that is taken; nothing where no limit shows below a length that no
+/// display needs, or the buffer has no room to look for one.
+std::optional<std::uint32_t> longest(Prober& prober, std::uint32_t least, std::uint32_t step)
+{
+    constexpr std::uint32_t no_limit = 1U << 17U;
+    std::uint32_t refused = no_limit / step * step;
+    while (!prober.layout(refused) && refused > 2 * least)
+        refused = refused / 2 / step * step;
+    if (refused <= 2 * least || prober.takes(prober.layout(refused)))
+        return std::nullopt;
+    std::uint32_t taken = least;
+    while (refused - taken > step) {
+        const std::uint32_t middle = taken + (refused - taken) / 2 / step * step;
+        (prober.takes(prober.layout(middle)) ? taken : refused) = middle;
+    }
+    return taken;
+}
+
+/// What the offset of the last plane must be a multiple of; nothing where none is taken.
+std::optional<std::uint32_t> offset_step(Prober& prober, std::uint32_t stride)
+{
+    const auto natural = prober.layout(stride);
+    if (!natural || natural->plane_count < 2)
+        return std::nullopt;
+    for (const std::uint32_t step : steps) {
+        Layout moved = *natural;
+        Plane& last = moved.planes[moved.plane_count - 1];
+        last.offset = odd_multiple(last.offset, step);
+        if (prober.takes(moved))
+            return step;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::optional<Constraints> measure_framebuffers(const File& file, Format format, std::uint32_t width)
+{
+    const FormatInfo* info = format_info(format);
+    constexpr std::uint32_t most_pixels = 16384;
+    if (info == nullptr || width > most_pixels || !file.info().dumb_buffers)
+        return Constraints{};
+    Prober prober(file, *info, width);
+    if (!prober.ready())
+        return std::nullopt;
+
+    Constraints found;
+    const auto note = [&](const char* constraint, std::uint64_t value) {
+        found.add_origin(
+            {constraint, value, text::format("drm:{}:scanout", file.info().path), "DRM_IOCTL_MODE_ADDFB2"});
+    };
+    const auto least = static_cast<std::uint32_t>(min_stride(*info, 0, width));
+    const auto align = std::find_if(steps.begin(), steps.end(), [&](std::uint32_t step) {
+        return prober.takes(prober.layout(odd_multiple(least, step)));
+    });
+    if (align != steps.end()) {
+        const std::uint32_t stride = odd_multiple(least, *align);
+        if (*align != 1) {
+            found.stride_align = *align;
+            note("stride_align", *align);
+        }
+        if (const auto most = longest(prober, stride, *align)) {
+            found.max_stride = *most;
+            note("max_stride", *most);
+        }
+        if (const auto offset = offset_step(prober, stride); offset.value_or(1) != 1) {
+            found.offset_align = *offset;
+            note("offset_align", *offset);
+        }
+    }
+    // Where not even a plain framebuffer is taken, the trial says why.
+    return prober.troubled() ? std::nullopt : std::optional(std::move(found));
+}
+
+} // namespace commonbuf::drm

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/layout.hpp>
+#include <commonbuf/use.hpp>
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace commonbuf::negotiate {
+
+struct UseSupport {
+    std::string use;
+    std::shared_ptr<const Support> support;
+};
+
+/// One way in which an image may lie in memory.
+struct Way {
+    Format format;
+    Modifier modifier = linear;
+    Memories memories = Memories::single;
+
+    friend constexpr bool operator==(const Way&, const Way&) noexcept = default;
+    friend constexpr auto operator<=>(const Way&, const Way&) noexcept = default;
+};
+
+/// "XR24 LINEAR", "NV12 LINEAR with one memory per plane".
+std::string to_string(const Way& way);
+
+/// The ways that all uses share.
+///
+/// Takes time in proportion to the entries of all uses together when they come sorted, and
+/// to sorting them otherwise. Points into the supports of `uses`, which must outlive it.
+class SharedWays {
+public:
+    explicit SharedWays(std::span<const UseSupport> uses);
+
+    /// By their value.
+    const std::vector<Way>& ways() const noexcept { return ways_; }
+
+    /// Each use's entry for a shared way, in the order of the uses.
+    std::vector<const Support::Entry*> entries(const Way& way) const;
+
+private:
+    std::vector<std::vector<const Support::Entry*>> sorted_; ///< for each use
+    std::vector<Way> ways_;
+};
+
+/// How a use accepts one way; nullptr when it does not.
+const Support::Entry* find_entry(const Support& support, const Way& way) noexcept;
+
+} // namespace commonbuf::negotiate

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+#include "planning.hpp"
+
+#include "negotiate/explain.hpp"
+#include "negotiate/objection.hpp"
+#include "text/text.hpp"
+
+#include <algorithm>
+
+namespace commonbuf {
+namespace {
+
+bool serves(const HeapVerdict& heap) { return heap.verdict.outcome <= Outcome::accepted; }
+
+/// Failures of a device as such: no other layout or heap would mend them.
+bool is_final(const Error& error)
+{
+    switch (error.category) {
+    case Category::busy:
+    case Category::device_lost:
+    case Category::not_present:
+    case Category::permission_denied: return true;
+    default: return false;
+    }
+}
+
+bool is_forbidden(const HeapInfo& heap, const Preferences& preferences)
+{
+    return std::any_of(preferences.forbid.begin(), preferences.forbid.end(),
+                       [&heap](const std::string& word) { return negotiate::names(word, heap); });
+}
+
+HeapVerdict forbidden(const HeapInfo& heap)
+{
+    HeapVerdict result{heap, {}, {}};
+    result.verdict.reason = "forbidden by the caller";
+    return result;
+}
+
+/// Grows memories to what is asked for. True when one grew.
+bool grow(Layout& layout, std::span<const std::uint64_t> sizes)
+{
+    bool grew = false;
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        grew = grew || sizes[i] > layout.memory_sizes[i];
+        layout.memory_sizes[i] = std::max(layout.memory_sizes[i], sizes[i]);
+    }
+    return grew;
+}
+
+negotiate::Way way_of(const Layout& layout)
+{
+    return {layout.format, is_opaque(layout.format) ? linear : layout.modifier,
+            layout.memory_count > 1 ? Memories::per_plane : Memories::single};
+}
+
+} // namespace
+
+Planning::Planning(const Request& request, std::span<const Use> uses, Means means)
+    : uses_(uses),
+      means_(std::move(means))
+{
+    report_.request = request;
+    for (const Use& use : uses)
+        report_.uses.push_back(use.name());
+}
+
+Result<Plan> Planning::run()
+{
+    const auto supports = ask();
+    if (!supports)
+        return give_up(supports.error());
+    negotiate::Candidates candidates(report_.request, *supports, means_.preferences.constraints);
+
+    std::optional<Report> first;
+    bool any = false;
+    while (const auto candidate = candidates.next()) {
+        any = true;
+        const auto served = attempt(*candidate);
+        if (!served)
+            return give_up(served.error());
+        if (*served)
+            return finished();
+        if (!first && !report_.heaps.empty())
+            first = report_;
+    }
+    if (!any) {
+        report_.nearest = candidates.nearest();
+        return give_up(candidates.why_none());
+    }
+    // What is said of the least padded layout says most.
+    if (first) {
+        first->set_aside = report_.set_aside;
+        report_ = std::move(*first);
+    }
+    Error error;
+    error.category = Category::incompatible;
+    error.operation =
+        text::format("plan {} {}x{}", to_string(report_.request.format), report_.request.width, report_.request.height);
+    error.detail = negotiate::summary(report_);
+    return give_up(std::move(error));
+}
+
+Result<std::vector<negotiate::UseSupport>> Planning::ask()
+{
+    std::vector<negotiate::UseSupport> supports;
+    supports.reserve(uses_.size());
+    std::optional<Error> unsupported;
+    for (const Use& use : uses_) {
+        auto support = use.importer().support(report_.request);
+        if (support) {
+            supports.push_back({use.name(), std::move(*support)});
+            continue;
+        }
+        report_.not_served.push_back({use.name(), refused(support.error(), "support")});
+        if (is_final(support.error()))
+            return fail(support.error());
+        if (!unsupported)
+            unsupported = support.error();
+        supports.push_back({use.name(), std::make_shared<const Support>()});
+    }
+    if (unsupported) {
+        // The others may share a way, to which this one could be converted.
+        report_.nearest = negotiate::Candidates(report_.request, supports).nearest();
+        unsupported->category = Category::incompatible;
+        if (uses_.size() > 1 && !report_.nearest.empty())
+            unsupported->detail += "; " + report_.nearest;
+        return fail(std::move(*unsupported));
+    }
+    return supports;
+}
+
+/// What the uses make of a layout; nothing when one refuses it.
+Result<std::optional<Layout>> Planning::fitted(Layout layout, const Constraints& constraints)
+{
+    // A size that one device asks for may be rounded up by the next one, and so on.
+    constexpr int most_rounds = 4;
+    bool grew = true;
+    for (int round = 0; round < most_rounds && grew; ++round) {
+        grew = false;
+        for (const Use& use : uses_) {
+            const auto answer = use.importer().fit(layout);
+            if (!answer) {
+                if (is_final(answer.error()))
+                    return fail(answer.error());
+                report_.set_aside.push_back({layout, use.name(), refused(answer.error(), "fit")});
+                return std::nullopt;
+            }
+            grew = grow(layout, answer->memory_sizes) || grew;
+        }
+        for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+            const auto size = fit_size(constraints, layout.memory_sizes[i]);
+            if (!size) {
+                report_.set_aside.push_back({layout, report_.uses.front(), refused(size.error(), "constraints")});
+                return std::nullopt;
+            }
+            grew = grew || *size > layout.memory_sizes[i];
+            layout.memory_sizes[i] = *size;
+        }
+    }
+    // Where nobody knows what lies where, all of it counts.
+    if (is_opaque(layout.format))
+        layout.planes[0].size = layout.memory_sizes[0];
+    return layout;
+}
+
+/// Whether some heap serves every use with this layout; the report has the rest.
+Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
+{
+    const auto layout = fitted(candidate.layout, candidate.constraints);
+    if (!layout)
+        return fail(layout.error());
+    if (!*layout)
+        return false;
+    std::vector<std::shared_ptr<Heap>> allowed;
+    for (const auto& heap : means_.heaps) {
+        if (!is_forbidden(heap->info(), means_.preferences))
+            allowed.push_back(heap);
+    }
+    auto proof = Proof::begin(**layout, report_.request.count, uses_, allowed, *means_.cache);
+    if (!proof) {
+        if (is_final(proof.error().error))
+            return fail(proof.error().error);
+        report_.set_aside.push_back({**layout, proof.error().use, refused(proof.error().error, "begin a trial")});
+        return false;
+    }
+    report_.layout = **layout;
+    report_.constraints = candidate.constraints;
+    for (Origin& origin : proof->contiguity()) {
+        report_.constraints.contiguous = true;
+        report_.constraints.add_origin(std::move(origin));
+    }
+    report_.heaps.clear();
+    for (const auto& heap : means_.heaps)
+        report_.heaps.push_back(is_forbidden(heap->info(), means_.preferences)
+                                    ? forbidden(heap->info())
+                                    : proof->attempt(*heap, candidate.constraints));
+    std::sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
+        return negotiate::better(a, b, means_.preferences);
+    });
+    if (!report_.heaps.empty() && serves(report_.heaps.front()))
+        return true;
+    set_aside(**layout);
+    return false;
+}
+
+/// Notes which use refused a layout on every heap on which it was tried.
+void Planning::set_aside(const Layout& layout)
+{
+    for (std::size_t i = 0; i < report_.uses.size(); ++i) {
+        const Verdict* last = nullptr;
+        bool always = true;
+        for (const HeapVerdict& heap : report_.heaps) {
+            if (heap.uses.size() <= i)
+                continue;
+            last = &heap.uses[i].verdict;
+            always = always && last->outcome == Outcome::refused;
+        }
+        if (last != nullptr && always) {
+            report_.set_aside.push_back({layout, report_.uses[i], *last});
+            return;
+        }
+    }
+}
+
+Plan Planning::finished()
+{
+    auto state = std::make_shared<PlanState>();
+    const Outcome best = report_.heaps.front().verdict.outcome;
+    for (const HeapVerdict& entry : report_.heaps) {
+        if (entry.verdict.outcome != best)
+            break;
+        state->serving.push_back(*std::find_if(means_.heaps.begin(), means_.heaps.end(), [&entry](const auto& heap) {
+            return heap->info().name == entry.heap.name;
+        }));
+    }
+    state->report = std::make_shared<const Report>(std::move(report_));
+    state->heaps = means_.heaps;
+    state->preferences = means_.preferences;
+    state->cache = means_.cache;
+    return Plan(std::move(state));
+}
+
+tl::unexpected<Error> Planning::give_up(Error error)
+{
+    error.report = std::make_shared<const Report>(std::move(report_));
+    return fail(std::move(error));
+}
+
+/// What the added uses ask of a layout that stands. Errors: incompatible.
+Result<Constraints> Planning::added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const
+{
+    const Layout& layout = plan.layout();
+    const negotiate::Way way = way_of(layout);
+    Constraints added;
+    for (const negotiate::UseSupport& use : supports) {
+        const Support::Entry* entry = negotiate::find_entry(*use.support, way);
+        if (entry == nullptr)
+            return fail(Category::incompatible, "add " + use.use,
+                        text::format("it does not take {}", negotiate::to_string(way)),
+                        "plan anew with all uses together");
+        auto both = merge(added, entry->constraints);
+        if (!both)
+            return fail(both.error());
+        added = std::move(*both);
+    }
+    if (const auto against = negotiate::objection(layout, added))
+        return fail(Category::incompatible, "add " + report_.uses.front(),
+                    text::format("{} does not do: {}", to_string(layout), against->reason),
+                    "plan anew with all uses together");
+    return added;
+}
+
+Result<Plan> Planning::extend(const Plan& plan)
+{
+    const std::string operation = "add " + report_.uses.front();
+    const Report& old = plan.report();
+    const auto supports = ask();
+    if (!supports)
+        return give_up(supports.error());
+    const auto added = added_constraints(plan, *supports);
+    if (!added)
+        return give_up(added.error());
+    const auto all = merge(old.constraints, *added);
+    if (!all)
+        return give_up(all.error());
+    const auto layout = fitted(plan.layout(), *added);
+    if (!layout)
+        return give_up(layout.error());
+    if (!*layout || **layout != plan.layout()) {
+        const std::string why = *layout ? "it needs " + to_string(**layout) : report_.set_aside.back().verdict.reason;
+        return give_up(Error{Category::incompatible, 0, operation,
+                             text::format("the buffers are {}: {}", to_string(plan.layout()), why),
+                             "plan anew with all uses together", nullptr});
+    }
+    auto proof = Proof::begin(plan.layout(), 1, uses_, plan.state().serving, *means_.cache);
+    if (!proof)
+        return give_up(proof.error().error);
+
+    std::vector<std::string> uses = old.uses;
+    uses.insert(uses.end(), report_.uses.begin(), report_.uses.end());
+    report_.request = old.request;
+    report_.uses = std::move(uses);
+    report_.layout = plan.layout();
+    report_.constraints = *all;
+    for (Origin& origin : proof->contiguity()) {
+        report_.constraints.contiguous = true;
+        report_.constraints.add_origin(std::move(origin));
+    }
+    for (const HeapVerdict& before : old.heaps) {
+        HeapVerdict now = before;
+        const auto& serving = plan.state().serving;
+        const auto heap = std::find_if(serving.begin(), serving.end(),
+                                       [&before](const auto& each) { return each->info().name == before.heap.name; });
+        if (heap != serving.end()) {
+            const HeapVerdict more = proof->attempt(**heap, *added);
+            now.uses.insert(now.uses.end(), more.uses.begin(), more.uses.end());
+            now.verdict = std::max(before.verdict, more.verdict,
+                                   [](const Verdict& a, const Verdict& b) { return a.outcome < b.outcome; });
+        }
+        report_.heaps.push_back(std::move(now));
+    }
+    std::stable_sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
+        return negotiate::better(a, b, means_.preferences);
+    });
+    if (serves(report_.heaps.front()))
+        return finished();
+    return give_up(Error{Category::incompatible, 0, operation, negotiate::summary(report_),
+                         "plan anew with all uses together", nullptr});
+}
+
+} // namespace commonbuf

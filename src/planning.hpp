@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "negotiate/candidates.hpp"
+#include "proof.hpp"
+#include "verdict_cache.hpp"
+
+#include <commonbuf/heap.hpp>
+#include <commonbuf/plan.hpp>
+#include <commonbuf/preferences.hpp>
+#include <commonbuf/result.hpp>
+#include <commonbuf/use.hpp>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace commonbuf {
+
+/// What a plan carries besides its report.
+struct PlanState {
+    std::shared_ptr<const Report> report;
+    std::vector<std::shared_ptr<Heap>> serving; ///< in the order of the choice
+    std::vector<std::shared_ptr<Heap>> heaps;   ///< all that were looked at
+    Preferences preferences;
+    std::shared_ptr<VerdictCache> cache;
+};
+
+/// What an allocator plans with.
+struct Means {
+    const std::vector<std::shared_ptr<Heap>>& heaps;
+    const Preferences& preferences;
+    std::shared_ptr<VerdictCache> cache;
+};
+
+/// One call of Allocator::plan() or Allocator::add(): collects what every use supports,
+/// merges it, proves the layouts on the heaps, and ranks what is left.
+class Planning {
+public:
+    Planning(const Request& request, std::span<const Use> uses, Means means);
+
+    Result<Plan> run();
+
+    /// The layout and the heaps of a plan, with these uses besides its own.
+    Result<Plan> extend(const Plan& plan);
+
+private:
+    Result<std::vector<negotiate::UseSupport>> ask();
+    Result<std::optional<Layout>> fitted(Layout layout, const Constraints& constraints);
+    Result<bool> attempt(const negotiate::Candidate& candidate);
+    void set_aside(const Layout& layout);
+    Result<Constraints> added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const;
+    Plan finished();
+    tl::unexpected<Error> give_up(Error error);
+
+    std::span<const Use> uses_;
+    Means means_;
+    Report report_;
+};
+
+} // namespace commonbuf

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "verdict_cache.hpp"
+
+#include "os/os.hpp"
+#include "text/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <vector>
+
+namespace commonbuf {
+namespace {
+
+constexpr std::string_view first_line = "commonbuf verdicts 1";
+
+/// What changes at every boot, and with it the kernel, its modules and their parameters.
+std::string boot_line() { return "boot " + os::read_text("/proc/sys/kernel/random/boot_id").value_or("unknown"); }
+
+/// Without what separates fields and lines.
+std::string field(std::string text)
+{
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+    return text;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator)
+{
+    std::vector<std::string_view> parts;
+    while (true) {
+        const auto end = text.find(separator);
+        parts.push_back(text.substr(0, end));
+        if (end == std::string_view::npos)
+            return parts;
+        text.remove_prefix(end + 1);
+    }
+}
+
+template <typename Number>
+std::optional<Number> number(std::string_view text)
+{
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::optional<Outcome> outcome(std::string_view word)
+{
+    for (const Outcome each : {Outcome::proved, Outcome::accepted, Outcome::refused}) {
+        if (word == to_string(each))
+            return each;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::string class_of(const Layout& layout)
+{
+    std::string text = text::format("{:x}{} {:x} {}x{}", layout.format.fourcc, layout.format.is_v4l2 ? "v" : "",
+                                    layout.modifier.value, layout.width, layout.height);
+    for (const Plane& plane : layout.used_planes())
+        text += text::format(" {}:{}+{}/{}", plane.memory, plane.offset, plane.stride, plane.size);
+    for (const std::uint64_t size : layout.used_memories())
+        text += text::format(" {}", size);
+    return text;
+}
+
+bool is_lasting(const Verdict& verdict)
+{
+    switch (verdict.sys_errno) {
+    case ENOMEM:
+    case ENOSPC:
+    case EMFILE:
+    case ENFILE:
+    case EBUSY:
+    case EAGAIN:
+    case EINTR:
+    case EACCES:
+    case EPERM:
+    case ENODEV:
+    case ENXIO: return false;
+    default: return verdict.outcome != Outcome::not_tried;
+    }
+}
+
+std::optional<Verdict> VerdictCache::find(const std::string& identity, const std::string& heap,
+                                          const std::string& layout) const
+{
+    if (identity.empty())
+        return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    const auto of_layout = verdicts_.find(layout);
+    if (of_layout == verdicts_.end())
+        return std::nullopt;
+    const auto found = of_layout->second.find(std::pair<std::string_view, std::string_view>(identity, heap));
+    return found != of_layout->second.end() ? std::optional(found->second) : std::nullopt;
+}
+
+void VerdictCache::remember(const std::string& identity, const std::string& heap, const std::string& layout,
+                            const Verdict& verdict)
+{
+    if (identity.empty() || !is_lasting(verdict))
+        return;
+    const std::lock_guard lock(mutex_);
+    verdicts_[layout][{identity, heap}] = verdict;
+    changed_ = true;
+}
+
+void VerdictCache::forget(const std::string& identity, const std::string& heap, const std::string& layout)
+{
+    const std::lock_guard lock(mutex_);
+    const auto of_layout = verdicts_.find(layout);
+    if (of_layout == verdicts_.end())
+        return;
+    changed_ = of_layout->second.erase({identity, heap}) != 0 || changed_;
+    changed_ = of_layout->second.erase({identity, scattered}) != 0 || changed_;
+}
+
+Status VerdictCache::keep_in(std::string path)
+{
+    std::string text;
+    if (os::kernel().read_file(path.c_str(), text) == 0) {
+        if (!text.empty() && !text.starts_with(first_line))
+            return fail(Category::invalid_argument, "remember verdicts in " + path,
+                        "the file is there and holds something else", "name another file, or remove this one");
+        const std::lock_guard lock(mutex_);
+        parse(text);
+    } else if (errno != ENOENT) {
+        return fail(os::failure(errno, "read " + path));
+    }
+    const std::lock_guard lock(mutex_);
+    path_ = std::move(path);
+    return {};
+}
+
+Status VerdictCache::save()
+{
+    const std::lock_guard lock(mutex_);
+    if (path_.empty() || !changed_)
+        return {};
+    if (os::kernel().replace_file(path_.c_str(), print()) != 0)
+        return fail(os::failure(errno, "write " + path_));
+    changed_ = false;
+    return {};
+}
+
+void VerdictCache::parse(std::string_view text)
+{
+    constexpr std::size_t fields = 9;
+    const auto lines = split(text, '\n');
+    if (lines.size() < 2 || lines[0] != first_line || lines[1] != boot_line() || lines[1] == "boot unknown")
+        return;
+    for (std::size_t i = 2; i < lines.size(); ++i) {
+        const auto parts = split(lines[i], '\t');
+        if (parts.size() != fields || parts[0].empty())
+            continue;
+        Verdict verdict;
+        const auto known = outcome(parts[3]);
+        const auto error = number<int>(parts[4]);
+        const auto needed = number<std::uint64_t>(parts[5]);
+        const auto offered = number<std::uint64_t>(parts[6]);
+        if (!known || !error || !needed || !offered)
+            continue;
+        verdict = {*known, std::string(parts[7]), *error, std::string(parts[8]), *needed, *offered};
+        if (is_lasting(verdict))
+            verdicts_[std::string(parts[2])][{std::string(parts[0]), std::string(parts[1])}] = std::move(verdict);
+    }
+}
+
+std::string VerdictCache::print() const
+{
+    std::string text = text::format("{}\n{}\n", first_line, boot_line());
+    for (const auto& [layout, verdicts] : verdicts_) {
+        for (const auto& [key, verdict] : verdicts)
+            text += text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", field(key.first), field(key.second),
+                                 field(layout), to_string(verdict.outcome), verdict.sys_errno, verdict.needed,
+                                 verdict.offered, field(verdict.stage), field(verdict.reason));
+    }
+    return text;
+}
+
+} // namespace commonbuf
