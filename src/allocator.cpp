@@ -3,6 +3,7 @@
 #include "planning.hpp"
 
 #include <commonbuf/allocator.hpp>
+#include <commonbuf/resolve.hpp>
 
 namespace commonbuf {
 namespace {
@@ -37,22 +38,40 @@ Status Allocator::remember_in(std::string path) { return cache_->keep_in(std::mo
 
 Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, const Preferences& preferences)
 {
+    return plan(request, uses, preferences, {});
+}
+
+Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
+                             std::vector<ResolvedUsage> usages)
+{
     if (uses.empty())
         return fail(Category::invalid_argument, "plan", "there is no use", "name at least one device");
     if (const Status sensible = negotiate::check_request(request); !sensible)
         return fail(sensible.error());
     if (const auto sensible = merge(preferences.constraints, preferences.constraints); !sensible)
         return fail(sensible.error());
-    auto plan = Planning(request, uses, {heaps(), preferences, cache_}).run();
+    auto plan = Planning(request, uses, {heaps(), preferences, cache_}, std::move(usages)).run();
     save(*cache_);
     return plan;
+}
+
+Result<Plan> Allocator::plan(const Request& request, Usage usage, const Preferences& preferences,
+                             std::span<const Use> gpu)
+{
+    if (const Status sensible = negotiate::check_request(request); !sensible)
+        return fail(sensible.error());
+    auto resolution = resolve(usage, request, gpu);
+    if (!resolution)
+        return fail(resolution.error());
+    return plan(request, resolution->uses, preferences, std::move(resolution->usages));
 }
 
 Result<Plan> Allocator::add(const Plan& plan, const Use& use)
 {
     const PlanState& state = plan.state();
-    auto more =
-        Planning(plan.report().request, std::span(&use, 1), {state.heaps, state.preferences, cache_}).extend(plan);
+    auto more = Planning(plan.report().request, std::span(&use, 1), {state.heaps, state.preferences, cache_},
+                         plan.report().usages)
+                    .extend(plan);
     save(*cache_);
     return more;
 }

@@ -56,10 +56,11 @@ negotiate::Way way_of(const Layout& layout)
 
 } // namespace
 
-Planning::Planning(const Request& request, std::span<const Use> uses, Means means)
+Planning::Planning(const Request& request, std::span<const Use> uses, Means means, std::vector<ResolvedUsage> usages)
     : uses_(uses),
       means_(std::move(means))
 {
+    report_.usages = std::move(usages);
     report_.request = request;
     for (const Use& use : uses)
         report_.uses.push_back(use.name());
@@ -259,7 +260,7 @@ Result<Constraints> Planning::added_constraints(const Plan& plan, std::span<cons
             return fail(Category::incompatible, "add " + use.use,
                         text::format("it does not take {}", negotiate::to_string(way)),
                         "plan anew with all uses together");
-        auto both = merge(added, entry->constraints);
+        auto both = merge(added, *entry->constraints);
         if (!both)
             return fail(both.error());
         added = std::move(*both);

@@ -38,7 +38,7 @@ struct Means {
 /// merges it, proves the layouts on the heaps, and ranks what is left.
 class Planning {
 public:
-    Planning(const Request& request, std::span<const Use> uses, Means means);
+    Planning(const Request& request, std::span<const Use> uses, Means means, std::vector<ResolvedUsage> usages = {});
 
     Result<Plan> run();
 

@@ -8,6 +8,7 @@
 #include <commonbuf/plan.hpp>
 #include <commonbuf/preferences.hpp>
 #include <commonbuf/result.hpp>
+#include <commonbuf/usage.hpp>
 #include <commonbuf/use.hpp>
 #include <commonbuf/verdict.hpp>
 
@@ -78,6 +79,13 @@ public:
         return plan(request, std::span(uses.begin(), uses.size()), preferences);
     }
 
+    /// The short form: a plan for what the image is for, with the devices that resolve()
+    /// finds; Report::usages says which. `gpu` are the uses of the caller's GPU.
+    ///
+    /// Errors: those of resolve() and of plan().
+    Result<Plan> plan(const Request& request, Usage usage, const Preferences& preferences = {},
+                      std::span<const Use> gpu = {});
+
     /// What a plan becomes with one use more: the same layout, and those of its heaps that
     /// the new use can use too. Ask the new plan whether a buffer still serves
     /// (Plan::serves()); the old plan stays as it is.
@@ -107,6 +115,9 @@ public:
     const std::vector<std::shared_ptr<Heap>>& heaps();
 
 private:
+    Result<Plan> plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
+                      std::vector<ResolvedUsage> usages);
+
     std::vector<std::shared_ptr<Heap>> heaps_;
     bool found_ = false;
     std::shared_ptr<VerdictCache> cache_;

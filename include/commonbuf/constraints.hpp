@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace commonbuf {
@@ -58,6 +60,22 @@ struct COMMONBUF_API Constraints {
     void add_origin(Origin origin);
 
     friend bool operator==(const Constraints&, const Constraints&) = default;
+};
+
+/// Constraints that many entries of a support share: a pointer that is never null, and
+/// does not change what it points to.
+class SharedConstraints {
+public:
+    /// Those that ask for nothing.
+    SharedConstraints() = default;
+    // Implicit, so that an entry can be written down with its constraints.
+    SharedConstraints(Constraints constraints) : value_(std::make_shared<const Constraints>(std::move(constraints))) {}
+
+    COMMONBUF_API const Constraints& operator*() const noexcept;
+    const Constraints* operator->() const noexcept { return &**this; }
+
+private:
+    std::shared_ptr<const Constraints> value_;
 };
 
 /// What satisfies both: never looser than either.

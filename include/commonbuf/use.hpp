@@ -20,19 +20,23 @@ namespace commonbuf {
 class Buffer;
 
 /// What a use accepts for one requested image: one entry for each way in which
-/// the image may lie in memory, in any order.
+/// the image may lie in memory, in any order, best sorted.
 struct Support {
     struct Entry {
         Format format;
         Modifier modifier = linear;
         Memories memories = Memories::single;
-        Constraints constraints;
+        SharedConstraints constraints;
         /// How the device lays the image out with this modifier. Linear and opaque layouts
         /// follow from the constraints and need none; without one, every other modifier
         /// can be used only where some other use says it.
         std::shared_ptr<const Layout> layout{};
     };
     std::vector<Entry> entries;
+
+    /// Puts the entries into the order in which plans walk through them; otherwise every
+    /// plan sorts for itself. Of entries for one way, the first stays first.
+    COMMONBUF_API void sort();
 };
 
 /// Trial imports into one device with one layout. The destructor puts the device

@@ -39,6 +39,8 @@ struct NodeInfo {
     bool capture = false;                       ///< has a video capture queue
     bool output = false;                        ///< has a video output queue
     bool memory_to_memory = false;              ///< both queues belong to each file handle
+    bool encodes = false;                       ///< memory to memory, raw images in, compressed ones out
+    bool decodes = false;                       ///< memory to memory, compressed images in, raw ones out
     bool multiplanar = false;                   ///< speaks the multi-planar API
     bool streaming = false;                     ///< has queues of buffers at all
     std::vector<std::uint32_t> capture_formats; ///< V4L2 fourccs

@@ -5,6 +5,7 @@
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
+#include <commonbuf/usage.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -97,10 +98,18 @@ struct LayoutVerdict {
     Verdict verdict;
 };
 
+/// What one flag of a usage stood for (see resolve()).
+struct ResolvedUsage {
+    Usage usage = Usage::none;
+    std::vector<std::string> uses;
+    std::vector<UseVerdict> left_out; ///< devices of the class that do not take the image, and why
+};
+
 /// Everything behind a plan, or behind there being none.
 struct COMMONBUF_API Report {
     Request request;
     std::vector<std::string> uses;
+    std::vector<ResolvedUsage> usages;    ///< where the caller named no devices: how they were found
     std::optional<Layout> layout;         ///< the layout of the heap verdicts
     Constraints constraints;              ///< merged over all uses
     std::vector<HeapVerdict> heaps;       ///< in the order of the choice, best first

@@ -45,27 +45,26 @@ Status check_request(const Request& request)
 {
     // More than any device has; and the square of it times 8 bytes is far from 2^63.
     constexpr std::uint32_t most = 65536;
-    const std::string operation = planning(request);
     for (const Format format : request.alternatives) {
         if (const Status sensible = check_request(for_format(request, format)); !sensible)
             return sensible;
     }
     const FormatInfo* info = format_info(request.format);
     if (info == nullptr && !is_opaque(request.format))
-        return fail(Category::unsupported, operation, "the library does not know this format");
+        return fail(Category::unsupported, planning(request), "the library does not know this format");
     for (const auto& [name, value] : {std::pair("width", request.width), std::pair("height", request.height)}) {
         if (value == 0 || value > most)
-            return fail(Category::invalid_argument, operation,
+            return fail(Category::invalid_argument, planning(request),
                         text::format("a {} of {} is not between 1 and {} pixels", name, value, most));
     }
     constexpr std::uint32_t most_buffers = 1024;
     if (request.count == 0 || request.count > most_buffers)
-        return fail(Category::invalid_argument, operation,
+        return fail(Category::invalid_argument, planning(request),
                     text::format("{} buffers are not between 1 and {}", request.count, most_buffers));
     if (info == nullptr)
         return {};
     if (request.width % info->hsub != 0 || request.height % info->vsub != 0)
-        return fail(Category::invalid_argument, operation,
+        return fail(Category::invalid_argument, planning(request),
                     text::format("{} shares samples among {}x{} pixels", info->name, info->hsub, info->vsub),
                     text::format("use {}x{}", (request.width + info->hsub - 1U) / info->hsub * info->hsub,
                                  (request.height + info->vsub - 1U) / info->vsub * info->vsub));
@@ -76,27 +75,64 @@ Candidates::Candidates(const Request& request, std::span<const UseSupport> uses,
     : request_(request),
       uses_(uses),
       extra_(extra),
-      shared_(uses)
+      shared_(uses),
+      order_(request)
 {
-    const FormatOrder order(request);
-    ways_.reserve(shared_.ways().size());
-    for (const Way& way : shared_.ways()) {
-        if (order.asked_for(way.format))
-            ways_.push_back({rank_of(way, order.place(way.format)), way});
+    for (std::uint32_t i = 0; i < shared_.size() && !shares_; ++i)
+        shares_ = order_.place(shared_[i].format) < order_.size();
+}
+
+Rank Candidates::rank(std::uint32_t way) const { return rank_of(shared_[way], order_.place(shared_[way].format)); }
+
+/// The best way mostly serves: finding it takes one walk and no memory. Only then are the
+/// others put into their order.
+std::optional<Way> Candidates::next_way()
+{
+    if (!began_) {
+        began_ = true;
+        std::optional<Ranked> best;
+        std::optional<Format> format;
+        std::size_t place = 0;
+        for (std::uint32_t i = 0; i < shared_.size(); ++i) {
+            const Way way = shared_[i];
+            if (way.format != format) {
+                format = way.format;
+                place = order_.place(way.format);
+            }
+            if (place == order_.size() || (best && place > best->rank.format))
+                continue;
+            if (const Rank ranked = rank_of(way, place); !best || ranked < best->rank)
+                best = Ranked{ranked, i};
+        }
+        if (!best)
+            return std::nullopt;
+        first_ = best->way;
+        return shared_[best->way];
     }
-    shares_ = !ways_.empty();
-    std::make_heap(ways_.begin(), ways_.end(), worse);
+    if (first_) {
+        for (std::uint32_t i = 0; i < shared_.size(); ++i) {
+            const Rank ranked = rank(i);
+            if (i != first_ && ranked.format < order_.size())
+                ways_.push_back({ranked, i});
+        }
+        first_.reset();
+        std::make_heap(ways_.begin(), ways_.end(), worse);
+    }
+    if (ways_.empty())
+        return std::nullopt;
+    std::pop_heap(ways_.begin(), ways_.end(), worse);
+    const Way way = shared_[ways_.back().way];
+    ways_.pop_back();
+    return way;
 }
 
 std::optional<Candidate> Candidates::next()
 {
     while (layouts_.empty()) {
-        if (ways_.empty())
+        const auto way = next_way();
+        if (!way)
             return std::nullopt;
-        std::pop_heap(ways_.begin(), ways_.end(), worse);
-        const Way way = ways_.back().way;
-        ways_.pop_back();
-        expand(way);
+        expand(*way);
     }
     Candidate best = std::move(layouts_.back());
     layouts_.pop_back();
@@ -124,7 +160,7 @@ Result<Constraints> Candidates::merged(const Entries& entries) const
 {
     Constraints all = extra_;
     for (const Support::Entry* entry : entries) {
-        auto both = merge(all, entry->constraints);
+        auto both = merge(all, *entry->constraints);
         if (!both)
             return fail(both.error());
         all = std::move(*both);

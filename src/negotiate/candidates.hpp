@@ -7,6 +7,7 @@
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -43,8 +44,10 @@ public:
 private:
     struct Ranked {
         Rank rank;
-        Way way;
+        std::uint32_t way; ///< among the shared ones
     };
+    Rank rank(std::uint32_t way) const;
+    std::optional<Way> next_way();
     using Entries = std::vector<const Support::Entry*>;
     Result<Constraints> merged(const Entries& entries) const;
     void expand(const Way& way);
@@ -57,8 +60,11 @@ private:
     std::span<const UseSupport> uses_;
     Constraints extra_;
     SharedWays shared_;
-    std::vector<Ranked> ways_;       ///< a heap, the best on top
-    std::vector<Candidate> layouts_; ///< of the way whose turn it is, the best at the back
+    FormatOrder order_;
+    bool began_ = false;
+    std::optional<std::uint32_t> first_; ///< the best way, until the others are put in order
+    std::vector<Ranked> ways_;           ///< those that come after it: a heap, the best on top
+    std::vector<Candidate> layouts_;     ///< of the way whose turn it is, the best at the back
     bool shares_ = false;
     std::optional<Error> why_not_;
 };

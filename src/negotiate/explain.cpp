@@ -28,6 +28,11 @@ std::string Report::explain() const
     else
         text += layout ? "no heap serves every use\n" : "no layout serves every use\n";
 
+    for (const ResolvedUsage& entry : usages) {
+        text += text::format("  {} is {}\n", to_string(entry.usage), text::join(entry.uses, ", "));
+        for (const UseVerdict& each : entry.left_out)
+            text += text::format("      without {}: {}\n", each.use, each.verdict.reason);
+    }
     if (!nearest.empty())
         text += text::format("  {}\n", nearest);
     for (const UseVerdict& entry : not_served)

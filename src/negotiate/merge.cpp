@@ -59,6 +59,12 @@ std::string_view to_string(Choice choice) noexcept
     return "either";
 }
 
+const Constraints& SharedConstraints::operator*() const noexcept
+{
+    static const Constraints nothing;
+    return value_ != nullptr ? *value_ : nothing;
+}
+
 void Constraints::add_origin(Origin origin)
 {
     const auto place = std::lower_bound(origins.begin(), origins.end(), origin);

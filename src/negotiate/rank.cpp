@@ -67,7 +67,7 @@ bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& prefe
 
 Rank rank_of(const Way& way, std::size_t format_place) noexcept
 {
-    const auto arrangement = [](Modifier modifier) -> unsigned {
+    const auto arrangement = [](Modifier modifier) -> std::uint8_t {
         switch (classify(modifier)) {
         case ModifierClass::compressed: return 0;
         case ModifierClass::tiled: return 1;
@@ -77,7 +77,8 @@ Rank rank_of(const Way& way, std::size_t format_place) noexcept
         }
         return 4; // NOLINT(readability-magic-numbers)
     };
-    return {format_place, arrangement(way.modifier), way.memories == Memories::single ? 0U : 1U};
+    return {static_cast<std::uint32_t>(format_place), arrangement(way.modifier),
+            static_cast<std::uint8_t>(way.memories == Memories::single ? 0 : 1)};
 }
 
 FormatOrder::FormatOrder(const Request& request)

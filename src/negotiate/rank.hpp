@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -41,9 +42,9 @@ bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& prefe
 ///   3. the fewest memories: one descriptor, one import.
 /// Padding comes after that, among the layouts of one way (see Candidates).
 struct Rank {
-    std::size_t format = 0;
-    unsigned arrangement = 0;
-    unsigned memories = 0;
+    std::uint32_t format = 0;
+    std::uint8_t arrangement = 0;
+    std::uint8_t memories = 0;
 
     friend constexpr auto operator<=>(const Rank&, const Rank&) noexcept = default;
 };
@@ -56,7 +57,7 @@ public:
 
     /// 0 for the best; beyond the last for what the caller did not ask for.
     std::size_t place(Format format) const noexcept;
-    bool asked_for(Format format) const noexcept { return place(format) < places_.size(); }
+    std::size_t size() const noexcept { return places_.size(); }
 
 private:
     std::vector<std::pair<Format, std::size_t>> places_; ///< sorted by format

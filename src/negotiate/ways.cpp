@@ -4,29 +4,55 @@
 #include "text/text.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace commonbuf::negotiate {
 namespace {
 
-using Entries = std::vector<const Support::Entry*>;
-
 Way way_of(const Support::Entry& entry) { return {entry.format, entry.modifier, entry.memories}; }
 
-bool before(const Support::Entry* a, const Support::Entry* b) { return way_of(*a) < way_of(*b); }
-
-/// Of entries for one way, the first that the importer gave counts.
-Entries sorted_entries(const Support& support)
+bool before(const Support::Entry& a, const Support::Entry& b) noexcept
 {
-    Entries entries;
-    entries.reserve(support.entries.size());
-    for (const Support::Entry& entry : support.entries)
-        entries.push_back(&entry);
-    if (!std::is_sorted(entries.begin(), entries.end(), before))
-        std::stable_sort(entries.begin(), entries.end(), before);
-    return entries;
+    // Formats and modifiers differ mostly in their codes.
+    if (a.format != b.format)
+        return a.format < b.format;
+    if (a.modifier != b.modifier)
+        return a.modifier < b.modifier;
+    return a.memories < b.memories;
 }
 
+/// The entries of a support in their order, without copying those that come sorted.
+class Sorted {
+public:
+    explicit Sorted(const Support& support) : entries_(support.entries)
+    {
+        if (std::is_sorted(entries_.begin(), entries_.end(), before))
+            return;
+        order_.resize(entries_.size());
+        std::iota(order_.begin(), order_.end(), 0U);
+        std::stable_sort(order_.begin(), order_.end(),
+                         [this](std::uint32_t a, std::uint32_t b) { return before(entries_[a], entries_[b]); });
+    }
+
+    std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(entries_.size()); }
+    std::uint32_t index(std::uint32_t place) const noexcept { return order_.empty() ? place : order_[place]; }
+    const Support::Entry& operator[](std::uint32_t place) const noexcept { return entries_[index(place)]; }
+
+private:
+    const std::vector<Support::Entry>& entries_;
+    std::vector<std::uint32_t> order_;
+};
+
 } // namespace
+} // namespace commonbuf::negotiate
+
+namespace commonbuf {
+
+void Support::sort() { std::stable_sort(entries.begin(), entries.end(), negotiate::before); }
+
+} // namespace commonbuf
+
+namespace commonbuf::negotiate {
 
 std::string to_string(const Way& way)
 {
@@ -34,39 +60,51 @@ std::string to_string(const Way& way)
                         way.memories == Memories::single ? "" : " with one memory per plane");
 }
 
-SharedWays::SharedWays(std::span<const UseSupport> uses)
+SharedWays::SharedWays(std::span<const UseSupport> uses) : uses_(uses)
 {
-    sorted_.reserve(uses.size());
-    for (const UseSupport& use : uses)
-        sorted_.push_back(sorted_entries(*use.support));
-    if (sorted_.empty())
+    if (uses.empty())
         return;
-    ways_.reserve(sorted_.front().size());
-    for (const Support::Entry* entry : sorted_.front()) {
-        if (ways_.empty() || ways_.back() != way_of(*entry))
-            ways_.push_back(way_of(*entry));
+    const auto& first = uses.front().support->entries;
+    {
+        const Sorted sorted(*uses.front().support);
+        shared_.reserve(sorted.size());
+        for (std::uint32_t i = 0; i < sorted.size(); ++i) {
+            // Of entries for one way, the first that the importer gave counts.
+            if (shared_.empty() || before(first[shared_.back()], sorted[i]))
+                shared_.push_back(sorted.index(i));
+        }
     }
-    for (std::size_t i = 1; i < sorted_.size(); ++i) {
-        auto theirs = sorted_[i].begin();
-        const auto end = sorted_[i].end();
-        std::erase_if(ways_, [&](const Way& way) {
-            while (theirs != end && way_of(**theirs) < way)
-                ++theirs;
-            return theirs == end || way_of(**theirs) != way;
-        });
+    for (std::size_t i = 1; i < uses.size(); ++i) {
+        // One device is often asked for two accesses: the same answer takes nothing away.
+        if (uses[i].support == uses[i - 1].support)
+            continue;
+        const Sorted theirs(*uses[i].support);
+        std::uint32_t place = 0;
+        std::size_t kept = 0;
+        for (const std::uint32_t ours : shared_) {
+            while (place < theirs.size() && before(theirs[place], first[ours]))
+                ++place;
+            if (place == theirs.size())
+                break;
+            if (!before(first[ours], theirs[place]))
+                shared_[kept++] = ours;
+        }
+        shared_.resize(kept);
     }
+}
+
+Way SharedWays::operator[](std::size_t index) const noexcept
+{
+    return way_of(uses_.front().support->entries[shared_[index]]);
 }
 
 std::vector<const Support::Entry*> SharedWays::entries(const Way& way) const
 {
     std::vector<const Support::Entry*> result;
-    result.reserve(sorted_.size());
-    for (const Entries& entries : sorted_) {
-        const auto found =
-            std::lower_bound(entries.begin(), entries.end(), way,
-                             [](const Support::Entry* entry, const Way& wanted) { return way_of(*entry) < wanted; });
-        if (found != entries.end())
-            result.push_back(*found);
+    result.reserve(uses_.size());
+    for (const UseSupport& use : uses_) {
+        if (const Support::Entry* entry = find_entry(*use.support, way))
+            result.push_back(entry);
     }
     return result;
 }

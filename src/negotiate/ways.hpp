@@ -34,20 +34,23 @@ std::string to_string(const Way& way);
 /// The ways that all uses share.
 ///
 /// Takes time in proportion to the entries of all uses together when they come sorted, and
-/// to sorting them otherwise. Points into the supports of `uses`, which must outlive it.
+/// to sorting them otherwise; walks through each support once, from its first entry to its
+/// last. Points into the supports of `uses`, which must outlive it.
 class SharedWays {
 public:
     explicit SharedWays(std::span<const UseSupport> uses);
 
-    /// By their value.
-    const std::vector<Way>& ways() const noexcept { return ways_; }
+    std::size_t size() const noexcept { return shared_.size(); }
+
+    /// By their value: the ways of one format stand together.
+    Way operator[](std::size_t index) const noexcept;
 
     /// Each use's entry for a shared way, in the order of the uses.
     std::vector<const Support::Entry*> entries(const Way& way) const;
 
 private:
-    std::vector<std::vector<const Support::Entry*>> sorted_; ///< for each use
-    std::vector<Way> ways_;
+    std::span<const UseSupport> uses_;
+    std::vector<std::uint32_t> shared_; ///< entries of the first use
 };
 
 /// How a use accepts one way; nullptr when it does not.

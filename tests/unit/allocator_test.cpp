@@ -69,6 +69,15 @@ public:
 
     Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override { return std::make_unique<OwnTrial>(*this); }
 
+    /// Changes what the first entry asks for.
+    template <typename Change>
+    void ask(Change change)
+    {
+        Constraints asked = *entries[0].constraints;
+        change(asked);
+        entries[0].constraints = asked;
+    }
+
     std::vector<Support::Entry> entries{{DRM_FORMAT_XRGB8888, linear, Memories::single, {}}};
     Verdict answer{Outcome::proved, "MAP", 0, "mapped", 0, 0};
     std::uint64_t padding = 0;
@@ -314,7 +323,7 @@ TEST_F(AllocatorTest, AUseThatComesLaterAndCannotUseWhatIsThere)
         why_not([](OwnDevice& late) { late.entries[0].format = DRM_FORMAT_NV12; }).find("it does not take XR24 LINEAR"),
         std::string::npos);
     EXPECT_NE(why_not([](OwnDevice& late) {
-                  late.entries[0].constraints.stride_align = 4096;
+                  late.ask([](Constraints& asked) { asked.stride_align = 4096; });
               }).find("a stride of 5120 is no multiple of 4096"),
               std::string::npos);
     EXPECT_NE(why_not([](OwnDevice& late) { late.padding = 4096; }).find("it needs"), std::string::npos);
@@ -325,7 +334,7 @@ TEST_F(AllocatorTest, AUseThatComesLaterMayTakeOtherHeapsOnly)
     const auto made = allocator.plan(request, {Use(camera)});
     ASSERT_TRUE(made);
     const auto buffer = made->allocate();
-    codec->entries[0].constraints.contiguous = true;
+    codec->ask([](Constraints& asked) { asked.contiguous = true; });
     const auto both = allocator.add(*made, Use(codec));
     ASSERT_TRUE(both) << both.error().message();
     EXPECT_EQ(both->chosen().heap.name, "region");
@@ -359,7 +368,7 @@ TEST_F(AllocatorTest, TheCpuThatReadsOftenWantsItsCaches)
     Allocator two({uncached, cached});
     const Preferences preferences{.prefer = {"uncached"}};
     EXPECT_EQ(two.plan(request, {Use(camera)}, preferences)->chosen().heap.name, "uncached");
-    codec->entries[0].constraints.cached = Choice::with;
+    codec->ask([](Constraints& asked) { asked.cached = Choice::with; });
     EXPECT_EQ(two.plan(request, {Use(camera), Use(codec)}, preferences)->chosen().heap.name, "cached");
 }
 

@@ -15,10 +15,14 @@ namespace allocinfo {
 
 struct PlanOptions {
     std::vector<std::string> uses;
-    std::string format;
+    std::vector<std::string> usage; ///< what the image is for, instead of uses or beside them
+    std::vector<std::string> prefer;
+    std::vector<std::string> forbid;
+    std::string format; ///< one, or several from best to worst with commas between
     std::string size;
     std::uint32_t count = 1;
-    std::string html; ///< where the page goes; "-" is standard output, empty for no page
+    std::string html;     ///< where the page goes; "-" is standard output, empty for no page
+    std::string remember; ///< the file of verdicts; empty for none
 };
 
 struct ConstraintsOptions {

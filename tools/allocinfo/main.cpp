@@ -22,6 +22,9 @@ constexpr const char* footer = R"(Uses:
   TARGET is a path (/dev/video0) or @name (@vivid-000-vid-cap, @vkms);
   allocinfo devices lists both.
 
+Usage flags: camera-output, video-encoder, video-decoder, composer,
+  cpu-read-rarely, cpu-read-often, cpu-write-rarely, cpu-write-often
+
 Exit status: 0 done; 1 wrong usage; 2 no heap serves every use, or something
 stands in the way; 3 a device cannot be used, or the output cannot be written.)";
 
@@ -44,13 +47,31 @@ int run(int count, char** words)
     CLI::App* plan_command = add_command("plan", "choose a heap and a layout that all uses accept");
     PlanOptions wanted;
     plan_command->add_option("--use", wanted.uses, "what a device does with the image; once for each use")
-        ->required()
         ->take_all()
         ->allow_extra_args(false)
         ->type_name("USE");
-    plan_command->add_option("--format", wanted.format, "four characters or a name: XR24, NV12, XRGB8888")
+    plan_command
+        ->add_option("--usage", wanted.usage, "what the image is for, instead of devices: camera-output,composer")
+        ->delimiter(',')
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("FLAG");
+    plan_command
+        ->add_option("--format", wanted.format, "four characters or a name: XR24, NV12, XRGB8888; the best first")
         ->required()
-        ->type_name("FOURCC");
+        ->type_name("FOURCC[,FOURCC]");
+    plan_command->add_option("--prefer", wanted.prefer, "a heap or a kind of heap that stands above others")
+        ->delimiter(',')
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("HEAP");
+    plan_command->add_option("--forbid", wanted.forbid, "a heap or a kind of heap that must not serve")
+        ->delimiter(',')
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("HEAP");
+    plan_command->add_option("--remember", wanted.remember, "keep verdicts in this file until the next boot")
+        ->type_name("FILE");
     plan_command->add_option("--size", wanted.size, "the image in pixels: 1280x720")->required()->type_name("WxH");
     plan_command->add_option("--count", wanted.count, "how many buffers must fit at once (default 1)")->type_name("N");
     plan_command->add_option("--html", wanted.html, "also write one page to this file; - is standard output")

@@ -132,10 +132,9 @@ Json support_json(const Support& support)
     Json entries = Json::array();
     for (const Support::Entry& entry : support.entries)
         entries.push_back({
-            {"format", to_string(entry.format)},
             {"modifier", to_string(entry.modifier)},
             {"memories", entry.memories == Memories::single ? "single" : "per-plane"},
-            {"constraints", constraints_json(entry.constraints)},
+            {"constraints", constraints_json(*entry.constraints)},
         });
     return entries;
 }
@@ -228,8 +227,11 @@ Json plan_document(const Report& report, const Error* error)
         {"width", report.request.width},
         {"height", report.request.height},
         {"count", report.request.count},
+        {"alternatives", Json::array()},
         {"uses", report.uses},
     };
+    for (const Format format : report.request.alternatives)
+        result["request"]["alternatives"].push_back(to_string(format));
     result["chosen"] = nullptr;
     if (served) {
         const HeapVerdict& chosen = report.heaps.front();
@@ -256,6 +258,15 @@ Json plan_document(const Report& report, const Error* error)
     result["nearest"] = text_or_null(report.nearest);
     result["error"] = error != nullptr ? error_json(*error) : Json(nullptr);
     return result;
+}
+
+void add_usages(Json& document, const std::vector<ResolvedUsage>& usages)
+{
+    Json array = Json::array();
+    for (const ResolvedUsage& entry : usages)
+        array.push_back(
+            {{"usage", to_string(entry.usage)}, {"uses", entry.uses}, {"left_out", uses_json(entry.left_out)}});
+    document["usages"] = std::move(array);
 }
 
 bool decided_by_use(const Json& heap)

@@ -39,6 +39,9 @@ Json constraints_document(const commonbuf::Use& use, std::optional<commonbuf::Fo
 Json error_json(const commonbuf::Error& error);
 
 /// A failure that has no report.
+/// How the devices of a plan were found, where the user named none.
+void add_usages(Json& document, const std::vector<commonbuf::ResolvedUsage>& usages);
+
 Json error_document(const char* command, const commonbuf::Error& error);
 
 } // namespace allocinfo

@@ -6,12 +6,14 @@
 #include "output.hpp"
 #include "uses.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 namespace allocinfo {
 namespace {
 
 using commonbuf::Error;
+using commonbuf::fail;
 using commonbuf::Result;
 
 /// A document, and what the exit status shall be.
@@ -27,24 +29,58 @@ Answer failure(const Error& error, Exit status)
     return {std::move(document), status, error};
 }
 
+/// The uses that the words name, and those of the devices that the flags stand for.
+Result<std::vector<commonbuf::Use>> gather_uses(const PlanOptions& options, const commonbuf::Request& request,
+                                                std::vector<commonbuf::ResolvedUsage>& usages)
+{
+    std::vector<commonbuf::Use> uses;
+    for (const std::string& word : options.uses) {
+        auto use = parse_use(word);
+        if (!use)
+            return fail(use.error());
+        uses.push_back(std::move(*use));
+    }
+    const auto usage = parse_usage_words(options.usage);
+    if (!usage)
+        return fail(usage.error());
+    if (*usage != commonbuf::Usage::none) {
+        auto resolution = commonbuf::resolve(*usage, request);
+        if (!resolution)
+            return fail(resolution.error());
+        for (commonbuf::Use& use : resolution->uses) {
+            if (std::none_of(uses.begin(), uses.end(), [&use](const auto& each) { return each.name() == use.name(); }))
+                uses.push_back(std::move(use));
+        }
+        usages = std::move(resolution->usages);
+    }
+    if (uses.empty())
+        return no_use();
+    return uses;
+}
+
 Answer answer(const PlanOptions& options)
 {
     auto request = parse_image(options.format, options.size);
     if (!request)
         return failure(request.error(), usage);
     request->count = options.count;
-    std::vector<commonbuf::Use> uses;
-    for (const std::string& word : options.uses) {
-        auto use = parse_use(word);
-        if (!use)
-            return failure(use.error(), is_usage_error(use.error()) ? usage : trouble);
-        uses.push_back(std::move(*use));
-    }
+    std::vector<commonbuf::ResolvedUsage> usages;
+    const auto uses = gather_uses(options, *request, usages);
+    if (!uses)
+        return failure(uses.error(), is_usage_error(uses.error()) ? usage : trouble);
     commonbuf::Allocator allocator;
-    const auto plan = allocator.plan(*request, uses);
-    if (!plan)
-        return failure(plan.error(), status_of(plan.error()));
-    return {plan_document(plan->report(), nullptr), done, std::nullopt};
+    if (!options.remember.empty()) {
+        if (const auto kept = allocator.remember_in(options.remember); !kept)
+            return failure(kept.error(), trouble);
+        // A file that cannot be written is no secret.
+        commonbuf::set_log([](std::string_view message) { std::cerr << "allocinfo: " << message << '\n'; });
+    }
+    const auto plan = allocator.plan(*request, *uses, {options.prefer, options.forbid, true, {}});
+    commonbuf::set_log(nullptr);
+    Answer made = plan ? Answer{plan_document(plan->report(), nullptr), done, std::nullopt}
+                       : failure(plan.error(), status_of(plan.error()));
+    add_usages(made.document, usages);
+    return made;
 }
 
 } // namespace

@@ -13,6 +13,18 @@ void add_uses(Branch& root, const Json& uses)
         branch.add("{}", text(use));
 }
 
+/// What each flag of the command line stood for.
+void add_usages(Branch& root, const Page& page, const Json& usages)
+{
+    for (const Json& entry : usages) {
+        Branch& branch = root.add("{} means", text(entry["usage"]));
+        for (const Json& use : entry["uses"])
+            branch.add("{}", text(use));
+        for (const Json& use : entry["left_out"])
+            branch.add("not {}: {}", text(use["use"]), page.faint(text(use["reason"])));
+    }
+}
+
 void add_choice(Branch& root, const Page& page, const Json& document)
 {
     const Json& chosen = document["chosen"];
@@ -67,7 +79,11 @@ void render_plan(Page& page, const Json& document)
                                         request["count"] == 1 ? "" : "s"),
                 {}};
     add_uses(root, request["uses"]);
+    if (document.contains("usages"))
+        add_usages(root, page, document["usages"]);
     add_choice(root, page, document);
+    if (document.contains("nearest") && document["nearest"].is_string())
+        root.add("{}", text(document["nearest"]));
     if (document["layout"].is_object())
         add_layout(root, document["layout"]);
     if (!document["constraints"]["origins"].empty())

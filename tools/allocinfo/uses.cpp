@@ -132,13 +132,42 @@ Result<Size> parse_size(std::string_view word)
 
 Result<commonbuf::Request> parse_image(std::string_view format, std::string_view size)
 {
-    const auto known = parse_format_word(format);
-    if (!known)
-        return fail(known.error());
+    std::vector<commonbuf::Format> formats;
+    for (;;) {
+        const auto comma = std::min(format.find(','), format.size());
+        const auto known = parse_format_word(format.substr(0, comma));
+        if (!known)
+            return fail(known.error());
+        formats.push_back(*known);
+        if (comma == format.size())
+            break;
+        format.remove_prefix(comma + 1);
+    }
     const auto pixels = parse_size(size);
     if (!pixels)
         return fail(pixels.error());
-    return commonbuf::Request{*known, pixels->width, pixels->height, 1};
+    commonbuf::Request request{formats.front(), pixels->width, pixels->height, 1};
+    request.alternatives.assign(formats.begin() + 1, formats.end());
+    return request;
+}
+
+Result<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words)
+{
+    auto usage = commonbuf::Usage::none;
+    for (const std::string& word : words) {
+        const auto flag = commonbuf::parse_usage(word);
+        if (!flag)
+            return wrong(commonbuf::text::format("'{}' is no usage", word),
+                         "write camera-output, video-encoder, video-decoder, composer, cpu-read-rarely, "
+                         "cpu-read-often, cpu-write-rarely or cpu-write-often");
+        usage |= *flag;
+    }
+    return usage;
+}
+
+tl::unexpected<Error> no_use()
+{
+    return wrong("there is no use", "name devices with --use, or what the image is for with --usage");
 }
 
 } // namespace allocinfo

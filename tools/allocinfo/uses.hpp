@@ -24,6 +24,12 @@ bool is_usage_error(const commonbuf::Error& error);
 /// "XR24" or "XRGB8888". Errors: invalid_argument.
 commonbuf::Result<commonbuf::Format> parse_format_word(std::string_view word);
 
+/// The flags of a usage by their names; none for no words. Errors: invalid_argument.
+commonbuf::Result<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words);
+
+/// That the command line names no use at all.
+tl::unexpected<commonbuf::Error> no_use();
+
 /// Pixels.
 struct Size {
     std::uint32_t width = 0;
@@ -33,7 +39,8 @@ struct Size {
 /// "1280x720". Errors: invalid_argument.
 commonbuf::Result<Size> parse_size(std::string_view word);
 
-/// Both, for one buffer. Errors: invalid_argument.
+/// Both, for one buffer; several formats with commas between are alternatives, the best
+/// first. Errors: invalid_argument.
 commonbuf::Result<commonbuf::Request> parse_image(std::string_view format, std::string_view size);
 
 } // namespace allocinfo

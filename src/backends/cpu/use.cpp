@@ -65,8 +65,10 @@ public:
         identity_ = name_;
         if (often == Often::often) {
             name_ += ":often";
-            asks_.cached = Choice::with;
-            asks_.add_origin({"cached", 1, name_, "asked for by the caller"});
+            Constraints asks;
+            asks.cached = Choice::with;
+            asks.add_origin({"cached", 1, name_, "asked for by the caller"});
+            asks_ = std::move(asks);
         }
     }
 
@@ -85,6 +87,7 @@ public:
             if (info != nullptr && info->plane_count > 1)
                 all->entries.push_back({format, linear, Memories::per_plane, asks_});
         }
+        all->sort();
         return all;
     }
 
@@ -159,7 +162,7 @@ private:
     Access access_;
     std::string name_;
     std::string identity_;
-    Constraints asks_;
+    SharedConstraints asks_;
 };
 
 } // namespace

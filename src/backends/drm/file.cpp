@@ -120,7 +120,7 @@ Result<std::shared_ptr<const ScanoutSupport>> File::scanout_support()
     return scanout_;
 }
 
-Constraints File::constraints(Format format, std::uint32_t width)
+SharedConstraints File::constraints(Format format, std::uint32_t width)
 {
     const std::lock_guard lock(mutex_);
     if (const auto known = measured_.find({format, width}); known != measured_.end())

@@ -75,7 +75,7 @@ public:
     Result<std::shared_ptr<const ScanoutSupport>> scanout_support();
 
     /// What framebuffers of a linear format and width ask for, measured once.
-    Constraints constraints(Format format, std::uint32_t width);
+    SharedConstraints constraints(Format format, std::uint32_t width);
 
 private:
     File(UniqueFd fd, NodeInfo info);
@@ -86,7 +86,7 @@ private:
     std::mutex mutex_;
     std::map<std::uint32_t, unsigned> counts_; ///< by GEM handle
     std::shared_ptr<const ScanoutSupport> scanout_;
-    std::map<std::pair<Format, std::uint32_t>, Constraints> measured_;
+    std::map<std::pair<Format, std::uint32_t>, SharedConstraints> measured_;
 };
 
 /// Finds out by trial framebuffers over a dumb buffer what the driver asks of strides and

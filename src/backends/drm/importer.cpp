@@ -68,6 +68,7 @@ public:
         append(*support, shown, request.format, request.width);
         for (const Format format : request.alternatives)
             append(*support, shown, format, request.width);
+        support->sort();
         if (!support->entries.empty())
             return support;
         return fail(Category::unsupported, operation,
@@ -103,7 +104,7 @@ private:
         }
         if (!is_linear || info == nullptr)
             return;
-        const Constraints asked = file_->constraints(format, width);
+        const SharedConstraints asked = file_->constraints(format, width);
         support.entries.push_back({format, linear, Memories::single, asked});
         if (info->plane_count > 1)
             support.entries.push_back({format, linear, Memories::per_plane, asked});

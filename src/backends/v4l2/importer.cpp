@@ -42,6 +42,7 @@ public:
         formats.insert(formats.begin(), request.format);
         for (const Format format : formats)
             measure_format({format, request.width, request.height}, *support, why_not);
+        support->sort();
         if (!support->entries.empty())
             return support;
         if (why_not)

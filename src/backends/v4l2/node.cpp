@@ -20,18 +20,25 @@ std::string field_text(std::span<const __u8> field)
     return {field.begin(), end};
 }
 
-std::vector<std::uint32_t> enumerate_formats(int fd, v4l2_buf_type type)
+struct Formats {
+    std::vector<std::uint32_t> codes;
+    bool raw = false;        ///< some are pixels
+    bool compressed = false; ///< some are not
+};
+
+Formats enumerate_formats(int fd, v4l2_buf_type type)
 {
     // No driver has as many; one that never says EINVAL must not hold us.
     constexpr std::uint32_t most = 1024;
-    std::vector<std::uint32_t> formats;
+    Formats formats;
     for (std::uint32_t i = 0; i < most; ++i) {
         v4l2_fmtdesc entry{};
         entry.index = i;
         entry.type = type;
         if (os::ioctl(fd, VIDIOC_ENUM_FMT, &entry) != 0)
             break;
-        formats.push_back(entry.pixelformat);
+        formats.codes.push_back(entry.pixelformat);
+        ((entry.flags & V4L2_FMT_FLAG_COMPRESSED) != 0 ? formats.compressed : formats.raw) = true;
     }
     return formats;
 }
@@ -116,10 +123,16 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     info.memory_to_memory = (caps & both) != 0;
     info.multiplanar = (caps & multi) != 0;
     info.streaming = (caps & V4L2_CAP_STREAMING) != 0;
+    Formats captured;
+    Formats put_out;
     if (info.capture)
-        info.capture_formats = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::capture));
+        captured = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::capture));
     if (info.output)
-        info.output_formats = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::output));
+        put_out = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::output));
+    info.encodes = info.memory_to_memory && put_out.raw && captured.compressed;
+    info.decodes = info.memory_to_memory && put_out.compressed && captured.raw;
+    info.capture_formats = std::move(captured.codes);
+    info.output_formats = std::move(put_out.codes);
     return std::shared_ptr<Node>(new Node(std::move(fd), std::move(info)));
 }
 
