@@ -49,6 +49,7 @@ struct Options {
 struct Score {
     std::uint32_t shown = 0;
     std::uint32_t lost = 0;
+    std::uint32_t late = 0; ///< of the lost ones, those for which the camera had a buffer
     std::uint32_t out_of_order = 0;
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
@@ -189,8 +190,13 @@ private:
         const std::uint32_t sequence = (*frame)->sequence;
         if (last_ && sequence <= *last_)
             ++score_.out_of_order;
-        else if (last_)
-            score_.lost += sequence - *last_ - 1;
+        else if (last_) {
+            const std::uint32_t lost = sequence - *last_ - 1;
+            score_.lost += lost;
+            // It had somewhere to write: the camera itself, or its driver, was late.
+            if (with_camera_ > 0)
+                score_.late += lost;
+        }
         last_ = sequence;
         score_.copies += ours_.contains((*frame)->buffer.id()) ? 0U : 1U;
         captured_.emplace_back(new cb::Buffer((*frame)->buffer), [this](const cb::Buffer* buffer) {
@@ -336,6 +342,9 @@ int run(int count, char** words)
     }
     std::cout << score->shown << " frames shown, " << score->lost << " lost, " << score->out_of_order
               << " out of order, " << score->copies << " CPU copies\n";
+    if (score->late > 0)
+        std::cout << score->late
+                  << " of the lost were not for want of a buffer: the camera was late (a busy machine?)\n";
     if (score->compared > 0)
         std::cout << score->compared << " pictures compared with what the display showed, " << score->wrong_pixels
                   << " wrong pixels\n";

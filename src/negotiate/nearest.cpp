@@ -25,7 +25,7 @@ std::string what_it_has(const Support& support, const Way& wanted)
     }
     const std::set<Way>& shown = same_format.empty() ? all : same_format;
     if (shown.empty())
-        return "none of the formats asked for";
+        return "nothing of what is asked for";
     std::vector<std::string> names;
     for (const Way& way : shown) {
         if (names.size() == most) {

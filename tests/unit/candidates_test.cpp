@@ -123,7 +123,7 @@ TEST(Candidates, NameWhereAConversionWouldDo)
 TEST(Candidates, AUseWithNothingAtAllIsNamed)
 {
     const auto found = candidates({nv12, 1024, 720}, {use("one", nv12, {}), use_of("none", {})});
-    EXPECT_NE(found.nearest.find("none lacks it (it has none of the formats asked for)"), std::string::npos)
+    EXPECT_NE(found.nearest.find("none lacks it (it has nothing of what is asked for)"), std::string::npos)
         << found.nearest;
     EXPECT_EQ(candidates({nv12, 1024, 720}, {use_of("none", {})}).nearest, "");
 }
