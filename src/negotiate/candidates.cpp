@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 namespace commonbuf::negotiate {
 namespace {
@@ -46,7 +47,7 @@ Status check_request(const Request& request)
     // More than any device has; and the square of it times 8 bytes is far from 2^63.
     constexpr std::uint32_t most = 65536;
     for (const Format format : request.alternatives) {
-        if (const Status sensible = check_request(for_format(request, format)); !sensible)
+        if (Status sensible = check_request(for_format(request, format)); !sensible)
             return sensible;
     }
     const FormatInfo* info = format_info(request.format);
@@ -71,10 +72,10 @@ Status check_request(const Request& request)
     return {};
 }
 
-Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, const Constraints& extra)
+Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra)
     : request_(request),
       uses_(uses),
-      extra_(extra),
+      extra_(std::move(extra)),
       shared_(uses),
       order_(request)
 {
@@ -245,7 +246,7 @@ Status Candidates::expand_opaque(const Way& way, const Constraints& constraints)
                                 std::max<std::uint64_t>(std::uint64_t{*stride} * request_.height, 1));
     if (!layout)
         return fail(layout.error());
-    if (const Status sized = fit_sizes(*layout, constraints); !sized)
+    if (Status sized = fit_sizes(*layout, constraints); !sized)
         return sized;
     layouts_.push_back({*layout, constraints});
     return {};
@@ -259,9 +260,9 @@ Status Candidates::expand_given(const Way& way, const Entries& entries, const Co
         if (entry->layout == nullptr)
             continue;
         Layout layout = *entry->layout;
-        if (const Status sound = check(layout); !sound)
+        if (Status sound = check(layout); !sound)
             return sound;
-        if (const Status sized = fit_sizes(layout, constraints); !sized)
+        if (Status sized = fit_sizes(layout, constraints); !sized)
             return sized;
         against = objection(layout, constraints);
         if (!against && (layouts_.empty() || layouts_.back().layout != layout))

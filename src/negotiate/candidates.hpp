@@ -31,7 +31,7 @@ Status check_request(const Request& request);
 class Candidates {
 public:
     /// `uses` must outlive this. `extra` is what no device says of itself.
-    Candidates(const Request& request, std::span<const UseSupport> uses, const Constraints& extra = {});
+    Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra = {});
 
     /// The next best; nothing when all were given.
     std::optional<Candidate> next();

@@ -172,7 +172,7 @@ std::optional<Constraints> measure_framebuffers(const File& file, Format format,
             {constraint, value, text::format("drm:{}:scanout", file.info().path), "DRM_IOCTL_MODE_ADDFB2"});
     };
     const auto least = static_cast<std::uint32_t>(min_stride(*info, 0, width));
-    const auto align = std::find_if(steps.begin(), steps.end(), [&](std::uint32_t step) {
+    const auto* const align = std::find_if(steps.begin(), steps.end(), [&](std::uint32_t step) {
         return prober.takes(prober.layout(odd_multiple(least, step)));
     });
     if (align != steps.end()) {
