@@ -173,4 +173,49 @@ TEST_F(Plans, WithoutAnyHeapTheErrorNamesWhatThereIs)
     EXPECT_NE(plan.error().message().find("udmabuf"), std::string::npos);
 }
 
+/// An encoder that pads rows to whole blocks, as most do: 1080 rows are 1088.
+TEST_F(Plans, AnEncodersPicturesArePadded)
+{
+    NEED_CAMERA(encoder, devices::camera("stateful-encoder"));
+    const cb::Request request{DRM_FORMAT_NV12, 1920, 1080};
+    const auto made = cb::Allocator().plan(request, {encoder.output(), cb::cpu(cb::Access::write)});
+    ASSERT_TRUE(made) << made.error().message();
+    const cb::Layout& layout = made->layout();
+    EXPECT_EQ(layout.height, 1080U);
+    EXPECT_EQ(layout.planes[1].offset, std::uint64_t{layout.planes[0].stride} * 1088);
+    const auto& constraints = made->report().constraints;
+    EXPECT_EQ(constraints.height_align % 8, 0U);
+    const auto asks = [&constraints](const char* name) {
+        return std::any_of(constraints.origins.begin(), constraints.origins.end(), [name](const cb::Origin& origin) {
+            return origin.constraint == name && origin.call == "VIDIOC_TRY_FMT";
+        });
+    };
+    EXPECT_TRUE(asks("height_align"));
+    // The queue is set to the padded size, and only the picture is encoded.
+    const auto queue = encoder.open_queue(cb::v4l2::Role::output, layout, 2);
+    ASSERT_TRUE(queue) << queue.error().message();
+    v4l2_selection crop{};
+    crop.type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
+    crop.target = V4L2_SEL_TGT_CROP;
+    ASSERT_EQ(::ioctl(encoder.fd(), VIDIOC_G_SELECTION, &crop), 0);
+    EXPECT_EQ(crop.r.width, 1920U);
+    EXPECT_EQ(crop.r.height, 1080U);
+}
+
+/// What a camera and an encoder agree on, with rows that only one of them pads.
+TEST_F(Plans, ACameraAndAnEncoder)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    NEED_CAMERA(encoder, devices::camera("stateful-encoder"));
+    // One plane: padding behind it is no matter to the camera.
+    const auto packed = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 640, 360}, {camera.capture(), encoder.output()});
+    EXPECT_TRUE(packed) << packed.error().message();
+    // Two planes: the camera puts the second one right behind the first, the encoder wants rows between.
+    const auto planar = cb::Allocator().plan({DRM_FORMAT_NV12, 640, 360}, {camera.capture(), encoder.output()});
+    ASSERT_FALSE(planar);
+    EXPECT_EQ(planar.error().category, cb::Category::incompatible);
+    ASSERT_FALSE(planar.error().report->set_aside.empty());
+    EXPECT_NE(planar.error().report->set_aside[0].verdict.reason.find("plane 1"), std::string::npos);
+}
+
 } // namespace

@@ -57,7 +57,7 @@ public:
         const auto answer = ask(layout);
         if (!answer)
             return fail(answer.error());
-        if (const Status same = same_image(layout, *answer, node_->where("VIDIOC_TRY_FMT")); !same)
+        if (const Status same = same_image(*node_, role_, layout, *answer, "VIDIOC_TRY_FMT"); !same)
             return fail(same.error());
         Layout fitted = layout;
         for (std::uint32_t i = 0; i < layout.memory_count; ++i)
@@ -128,7 +128,7 @@ private:
         const auto own = ask(probe);
         if (!own)
             return fail(own.error());
-        if (const Status same = same_image(probe, *own, node_->where("VIDIOC_TRY_FMT")); !same) {
+        if (const Status same = same_image(*node_, role_, probe, *own, "VIDIOC_TRY_FMT"); !same) {
             Error error = same.error();
             if (own->width != request.width || own->height != request.height)
                 error.advice = sizes_advice(*node_, own->fourcc);
@@ -157,12 +157,27 @@ private:
         const auto note = [&](const char* constraint, std::uint32_t value) {
             constraints.add_origin({constraint, value, name_, "VIDIOC_TRY_FMT"});
         };
+        if (node_->is_coded(role_)) {
+            constraints.height_align = row_step(probe, own->height);
+            if (constraints.height_align != 1)
+                note("height_align", constraints.height_align);
+        }
         note("min_stride", constraints.min_stride);
         if (constraints.stride_align != 1)
             note("stride_align", constraints.stride_align);
         if (constraints.max_stride != Constraints{}.max_stride)
             note("max_stride", constraints.max_stride);
         return constraints;
+    }
+
+    /// In which steps a codec pads the rows of its pictures.
+    std::uint32_t row_step(Layout probe, std::uint32_t rows) const
+    {
+        probe.height = rows + 1;
+        const auto next = ask(probe);
+        if (!next || next->height <= rows)
+            return rows;
+        return std::gcd(rows, next->height);
     }
 
     /// What the driver makes of a stride; nothing when it does not answer.

@@ -73,17 +73,28 @@ std::uint32_t stride_of_memory(const Layout& layout, std::uint32_t memory)
 
 /// The first plane that does not lie where V4L2's formats with a single memory put it;
 /// they have no offsets of their own.
-std::optional<std::uint32_t> misplaced_plane(const Layout& layout)
+std::optional<std::uint32_t> misplaced_plane(const Layout& layout, std::uint32_t rows)
 {
     if (layout.memory_count != 1 || layout.plane_count < 2 || layout.planes[1].stride == 0)
         return std::nullopt;
     const auto rule =
-        linear_layout({layout.format, layout.width, layout.height}, layout.planes[0].stride, Memories::single);
+        linear_layout({layout.format, layout.width, layout.height}, layout.planes[0].stride, Memories::single, rows);
     for (std::uint32_t i = 1; rule && i < layout.plane_count; ++i) {
         if (layout.planes[i].offset != rule->planes[i].offset)
             return i;
     }
     return std::nullopt;
+}
+
+/// Whether the size that a driver answers is that of the layout: the same, or, for a codec,
+/// the layout's with its padding.
+bool same_size(const Layout& layout, const Answer& answer, bool coded)
+{
+    if (!coded)
+        return answer.width == layout.width && answer.height == layout.height;
+    const bool asked = layout.planes[0].stride != 0;
+    return answer.width >= layout.width &&
+           (asked ? answer.height == padded_rows(layout) : answer.height >= layout.height);
 }
 
 } // namespace
@@ -159,15 +170,24 @@ Memories memories_of(const Layout& layout) noexcept
     return layout.memory_count > 1 ? Memories::per_plane : Memories::single;
 }
 
+std::uint32_t padded_rows(const Layout& layout) noexcept
+{
+    const Plane& first = layout.planes[0];
+    if (layout.modifier != linear || first.stride == 0)
+        return layout.height;
+    return std::max(layout.height, narrow(first.size / first.stride));
+}
+
 v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
 {
+    const std::uint32_t rows = node.is_coded(role) ? padded_rows(layout) : layout.height;
     const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
     v4l2_format format{};
     format.type = node.type(role);
     if (is_multiplanar(node.type(role))) {
         v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
         pix.width = layout.width;
-        pix.height = layout.height;
+        pix.height = rows;
         pix.pixelformat = fourcc;
         pix.field = V4L2_FIELD_NONE;
         pix.num_planes = static_cast<__u8>(layout.memory_count);
@@ -178,7 +198,7 @@ v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
     } else {
         v4l2_pix_format& pix = format.fmt.pix;
         pix.width = layout.width;
-        pix.height = layout.height;
+        pix.height = rows;
         pix.pixelformat = fourcc;
         pix.field = V4L2_FIELD_NONE;
         pix.bytesperline = stride_of_memory(layout, 0);
@@ -204,10 +224,11 @@ Answer from_v4l2(const v4l2_format& format) noexcept
     return answer;
 }
 
-Status same_image(const Layout& layout, const Answer& answer, const std::string& operation)
+Status same_image(const Node& node, Role role, const Layout& layout, const Answer& answer, std::string_view call)
 {
-    const auto differs = [&operation](std::string detail) {
-        return fail(Category::unsupported, operation, std::move(detail));
+    const bool coded = node.is_coded(role);
+    const auto differs = [&](std::string detail) {
+        return fail(Category::unsupported, node.where(call), std::move(detail));
     };
     const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
     // V4L2 has no way to say where in a memory the image begins (vb2 itself refuses a
@@ -215,10 +236,10 @@ Status same_image(const Layout& layout, const Answer& answer, const std::string&
     if (layout.planes[0].offset != 0)
         return differs(text::format("V4L2 puts the image at the start of its memory, and the layout at {}",
                                     layout.planes[0].offset));
-    if (const auto misplaced = misplaced_plane(layout))
+    if (const auto misplaced = misplaced_plane(layout, coded ? padded_rows(layout) : layout.height))
         return differs(text::format("V4L2 puts plane {} right behind the one before, and the layout at {}", *misplaced,
                                     layout.planes[*misplaced].offset));
-    if (answer.width != layout.width || answer.height != layout.height)
+    if (!same_size(layout, answer, coded))
         return differs(
             text::format("the driver makes {}x{} of {}x{}", answer.width, answer.height, layout.width, layout.height));
     if (answer.fourcc != fourcc || answer.memory_count != layout.memory_count)
@@ -235,6 +256,30 @@ Status same_image(const Layout& layout, const Answer& answer, const std::string&
             return differs(text::format("the driver makes a stride of {} of {}", answer.strides[i], stride));
     }
     return {};
+}
+
+Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
+{
+    v4l2_format format = to_v4l2(node, role, layout);
+    if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
+        return fail(format_failure(node, error, "VIDIOC_S_FMT"));
+    const Answer answer = from_v4l2(format);
+    if (const Status same = same_image(node, role, layout, answer, "VIDIOC_S_FMT"); !same)
+        return fail(same.error());
+    // What a decoder shows of its pictures, the stream says.
+    if (role == Role::capture || (answer.width == layout.width && answer.height == layout.height))
+        return answer;
+    v4l2_selection selection{};
+    selection.type = V4L2_BUF_TYPE_VIDEO_OUTPUT; // with either API
+    selection.target = V4L2_SEL_TGT_CROP;
+    selection.r = {0, 0, layout.width, layout.height};
+    if (const int error = node.ioctl(VIDIOC_S_SELECTION, &selection); error != 0)
+        return fail(format_failure(node, error, "VIDIOC_S_SELECTION"));
+    if (selection.r.width != layout.width || selection.r.height != layout.height)
+        return fail(Category::unsupported, node.where("VIDIOC_S_SELECTION"),
+                    text::format("of {}x{}, with padding {}x{}, the encoder takes {}x{}", layout.width, layout.height,
+                                 answer.width, answer.height, selection.r.width, selection.r.height));
+    return answer;
 }
 
 std::string sizes_advice(const Node& node, std::uint32_t fourcc)

@@ -32,6 +32,10 @@ public:
         return role == Role::capture ? info_.capture_formats : info_.output_formats;
     }
 
+    /// Whether a queue holds raw pictures of a codec, whose size is the coded one: rows and
+    /// columns are padded to whole blocks, and what is seen of it is a matter apart.
+    bool is_coded(Role role) const noexcept { return role == Role::output ? info_.encodes : info_.decodes; }
+
     /// What verdicts on a queue are remembered under.
     std::string identity(Role role) const;
 
@@ -72,7 +76,14 @@ Answer from_v4l2(const v4l2_format& format) noexcept;
 
 /// Whether a driver's answer is the layout that it was asked for, its sizes apart.
 /// Errors: unsupported, with both numbers.
-Status same_image(const Layout& layout, const Answer& answer, const std::string& operation);
+Status same_image(const Node& node, Role role, const Layout& layout, const Answer& answer, std::string_view call);
+
+/// The rows of the first plane, padding included.
+std::uint32_t padded_rows(const Layout& layout) noexcept;
+
+/// Sets a queue to a layout: the format, and for an encoder which part of it is picture.
+/// Errors: what the driver says, unsupported (it makes something else of it).
+Result<Answer> set_format(const Node& node, Role role, const Layout& layout);
 
 /// Which sizes a node has in a format, as advice: "use 640x360, 1280x720"; empty where it
 /// does not say (VIDIOC_ENUM_FRAMESIZES).

@@ -226,15 +226,12 @@ Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t 
     if (const Status valid = check(layout); !valid)
         return fail(valid.error());
 
-    v4l2_format format = to_v4l2(node, role, layout);
-    if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_S_FMT"));
-    const Answer answer = from_v4l2(format);
-    if (const Status same = same_image(layout, answer, node.where("VIDIOC_S_FMT")); !same)
-        return fail(same.error());
+    const auto answer = set_format(node, role, layout);
+    if (!answer)
+        return fail(answer.error());
     Layout needed = layout;
     for (std::uint32_t i = 0; i < layout.memory_count; ++i)
-        needed.memory_sizes[i] = answer.sizes[i];
+        needed.memory_sizes[i] = answer->sizes[i];
 
     std::uint32_t count = slots;
     if (const int error = request_slots(node, role, count); error != 0)

@@ -93,11 +93,11 @@ private:
 
     Status set_layout()
     {
-        v4l2_format format = to_v4l2(*node_, role_, layout_);
-        if (const int error = node_->ioctl(VIDIOC_S_FMT, &format); error != 0)
-            return fail(format_failure(*node_, error, "VIDIOC_S_FMT"));
-        answer_ = from_v4l2(format);
-        return same_image(layout_, answer_, node_->where("VIDIOC_S_FMT"));
+        const auto answer = set_format(*node_, role_, layout_);
+        if (!answer)
+            return fail(answer.error());
+        answer_ = *answer;
+        return {};
     }
 
     /// Attaches, maps and lets go again, with the format that is set.

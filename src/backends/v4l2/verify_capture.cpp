@@ -50,17 +50,15 @@ Result<Layout> set_own_layout(const Node& node, Role role, const Layout& image)
     for (Plane& plane : own.planes)
         plane.stride = 0;
     own.memory_sizes = {};
-    v4l2_format format = to_v4l2(node, role, own);
-    if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_S_FMT"));
-    const Answer answer = from_v4l2(format);
-    if (const Status same = same_image(own, answer, node.where("VIDIOC_S_FMT")); !same)
-        return fail(same.error());
+    const auto answer = set_format(node, role, own);
+    if (!answer)
+        return fail(answer.error());
     if (role == Role::capture) {
         if (const Status whole = fill_whole_image(node, image); !whole)
             return fail(whole.error());
     }
-    return linear_layout({image.format, image.width, image.height}, answer.strides[0], memories_of(image));
+    return linear_layout({image.format, image.width, image.height}, answer->strides[0], memories_of(image),
+                         node.is_coded(role) ? answer->height : 0);
 }
 
 namespace {
