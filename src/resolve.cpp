@@ -90,7 +90,7 @@ private:
 bool is_meant(const v4l2::NodeInfo& node, Usage flag)
 {
     switch (flag) {
-    case Usage::camera_output: return node.capture && !node.memory_to_memory;
+    case Usage::camera_output: return node.capture && !node.memory_to_memory && !node.metadata;
     case Usage::video_encoder: return node.encodes;
     case Usage::video_decoder: return node.decodes;
     default: return false;

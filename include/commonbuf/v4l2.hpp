@@ -36,8 +36,9 @@ struct NodeInfo {
     std::string card;
     std::string bus;
     std::string version;                        ///< of the driver, mostly the kernel's
-    bool capture = false;                       ///< has a video capture queue
-    bool output = false;                        ///< has a video output queue
+    bool capture = false;                       ///< has a capture queue
+    bool output = false;                        ///< has an output queue
+    bool metadata = false;                      ///< its queue carries metadata, which is opaque
     bool memory_to_memory = false;              ///< both queues belong to each file handle
     bool encodes = false;                       ///< memory to memory, raw images in, compressed ones out
     bool decodes = false;                       ///< memory to memory, compressed images in, raw ones out

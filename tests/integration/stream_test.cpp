@@ -85,6 +85,24 @@ void what_is_proved_streams(Role role)
 TEST_F(Streams, WhatIsProvedStreamsFromCameras) { what_is_proved_streams(Role::capture); }
 TEST_F(Streams, WhatIsProvedStreamsToOutputs) { what_is_proved_streams(Role::output); }
 
+/// What a camera says beside its pictures goes through as the driver's own format.
+TEST_F(Streams, MetadataStreams)
+{
+    NEED_CAMERA(meta, devices::camera("vivid-000-meta-cap"));
+    ASSERT_TRUE(meta.info().metadata);
+    ASSERT_FALSE(meta.info().capture_formats.empty());
+    const auto format = cb::Format::v4l2(meta.info().capture_formats.front());
+    ASSERT_TRUE(cb::is_opaque(format));
+    // It has no pixels: any size is as good.
+    const auto plan = cb::Allocator().plan({format, 1, 1}, {meta.capture(), cb::cpu(cb::Access::read)});
+    if (!plan && devices::usable_heap(false) == nullptr && devices::usable_heap(true) == nullptr)
+        GTEST_SKIP() << "no heap can be used here";
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->chosen().uses[0].verdict.outcome, cb::Outcome::proved);
+    const auto done = stream(meta, Role::capture, *plan, 3);
+    EXPECT_TRUE(done) << done.error().message();
+}
+
 /// Bayer and compressed formats: the stride and size are the driver's.
 TEST_F(Streams, OpaqueFormatsStreamFromCameras)
 {

@@ -186,6 +186,7 @@ Json devices_document()
             {"bus", text_or_null(node.bus)},
             {"capture", known ? Json(node.capture) : Json(nullptr)},
             {"output", known ? Json(node.output) : Json(nullptr)},
+            {"metadata", known ? Json(node.metadata) : Json(nullptr)},
             {"memory_to_memory", known ? Json(node.memory_to_memory) : Json(nullptr)},
             {"multiplanar", known ? Json(node.multiplanar) : Json(nullptr)},
             {"streaming", known ? Json(node.streaming) : Json(nullptr)},

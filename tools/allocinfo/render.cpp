@@ -41,7 +41,7 @@ void render_v4l2(Page& page, const Json& node)
     if (node["output"].get<bool>())
         page.line(1, "output:  {}", list(node["output_formats"]));
     if (!node["capture"].get<bool>() && !node["output"].get<bool>())
-        page.line(1, "no video queues");
+        page.line(1, "no queues for images or metadata");
 }
 
 void render_drm(Page& page, const Json& node)

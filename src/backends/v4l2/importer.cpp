@@ -30,9 +30,9 @@ public:
     {
         const std::string operation = text::format("use {} for {}", node_->info().path, to_string(role_));
         if (!node_->has(role_))
-            return fail(Category::not_present, operation,
-                        text::format("{} ({}) has no video {} queue", node_->info().path, node_->info().name,
-                                     to_string(role_)));
+            return fail(
+                Category::not_present, operation,
+                text::format("{} ({}) has no {} queue", node_->info().path, node_->info().name, to_string(role_)));
         if (!node_->info().streaming)
             return fail(Category::not_present, operation, "the node has no buffer queues (read and write only)");
 
@@ -74,6 +74,11 @@ public:
     {
         if (buffers.empty() || frames == 0)
             return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+        if (node_->info().metadata) {
+            Content content;
+            content.reason = "metadata is another one in each frame: nothing says what it should be";
+            return content;
+        }
         if (node_->info().memory_to_memory)
             return verify_m2m(*node_, role_, buffers, frames, deadline);
         if (role_ == Role::capture)

@@ -48,8 +48,11 @@ bool is_multiplanar(v4l2_buf_type type)
     return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
 }
 
-v4l2_buf_type buffer_type(bool multiplanar, Role role)
+v4l2_buf_type buffer_type(const NodeInfo& node, Role role)
 {
+    if (node.metadata)
+        return role == Role::capture ? V4L2_BUF_TYPE_META_CAPTURE : V4L2_BUF_TYPE_META_OUTPUT;
+    const bool multiplanar = node.multiplanar;
     if (role == Role::capture)
         return multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
     return multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
@@ -129,17 +132,19 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     // KERNEL_VERSION packs three numbers.
     info.version = text::format("{}.{}.{}", answer.version >> 16U, (answer.version >> 8U) & 0xffU, // NOLINT
                                 answer.version & 0xffU);                                           // NOLINT
-    info.capture = (caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE | both)) != 0;
-    info.output = (caps & (V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE | both)) != 0;
+    info.metadata = (caps & (V4L2_CAP_META_CAPTURE | V4L2_CAP_META_OUTPUT)) != 0;
+    info.capture =
+        (caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE | V4L2_CAP_META_CAPTURE | both)) != 0;
+    info.output = (caps & (V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE | V4L2_CAP_META_OUTPUT | both)) != 0;
     info.memory_to_memory = (caps & both) != 0;
     info.multiplanar = (caps & multi) != 0;
     info.streaming = (caps & V4L2_CAP_STREAMING) != 0;
     Formats captured;
     Formats put_out;
     if (info.capture)
-        captured = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::capture));
+        captured = enumerate_formats(fd.get(), buffer_type(info, Role::capture));
     if (info.output)
-        put_out = enumerate_formats(fd.get(), buffer_type(info.multiplanar, Role::output));
+        put_out = enumerate_formats(fd.get(), buffer_type(info, Role::output));
     info.encodes = info.memory_to_memory && put_out.raw && captured.compressed;
     info.decodes = info.memory_to_memory && put_out.compressed && captured.raw;
     info.capture_formats = std::move(captured.codes);
@@ -147,7 +152,7 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     return std::shared_ptr<Node>(new Node(std::move(fd), std::move(info)));
 }
 
-v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_.multiplanar, role); }
+v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_, role); }
 
 std::string Node::identity(Role role) const
 {
@@ -184,7 +189,10 @@ v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
     const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
     v4l2_format format{};
     format.type = node.type(role);
-    if (is_multiplanar(node.type(role))) {
+    if (node.info().metadata) {
+        format.fmt.meta.dataformat = fourcc;
+        format.fmt.meta.buffersize = narrow(layout.memory_sizes[0]);
+    } else if (is_multiplanar(node.type(role))) {
         v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
         pix.width = layout.width;
         pix.height = rows;
@@ -210,7 +218,9 @@ v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
 Answer from_v4l2(const v4l2_format& format) noexcept
 {
     Answer answer;
-    if (is_multiplanar(static_cast<v4l2_buf_type>(format.type))) {
+    if (format.type == V4L2_BUF_TYPE_META_CAPTURE || format.type == V4L2_BUF_TYPE_META_OUTPUT) {
+        answer = {0, 0, format.fmt.meta.dataformat, V4L2_FIELD_NONE, 1, {}, {format.fmt.meta.buffersize}};
+    } else if (is_multiplanar(static_cast<v4l2_buf_type>(format.type))) {
         const v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
         answer = {pix.width, pix.height, pix.pixelformat, pix.field, pix.num_planes, {}, {}};
         for (std::size_t i = 0; i < std::min<std::size_t>(pix.num_planes, max_planes); ++i) {
@@ -239,7 +249,8 @@ Status same_image(const Node& node, Role role, const Layout& layout, const Answe
     if (const auto misplaced = misplaced_plane(layout, coded ? padded_rows(layout) : layout.height))
         return differs(text::format("V4L2 puts plane {} right behind the one before, and the layout at {}", *misplaced,
                                     layout.planes[*misplaced].offset));
-    if (!same_size(layout, answer, coded))
+    // Metadata has no pixels.
+    if (!node.info().metadata && !same_size(layout, answer, coded))
         return differs(
             text::format("the driver makes {}x{} of {}x{}", answer.width, answer.height, layout.width, layout.height));
     if (answer.fourcc != fourcc || answer.memory_count != layout.memory_count)
@@ -267,7 +278,8 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
     if (const Status same = same_image(node, role, layout, answer, "VIDIOC_S_FMT"); !same)
         return fail(same.error());
     // What a decoder shows of its pictures, the stream says.
-    if (role == Role::capture || (answer.width == layout.width && answer.height == layout.height))
+    if (role == Role::capture || node.info().metadata ||
+        (answer.width == layout.width && answer.height == layout.height))
         return answer;
     v4l2_selection selection{};
     selection.type = V4L2_BUF_TYPE_VIDEO_OUTPUT; // with either API

@@ -183,6 +183,13 @@ Result<std::optional<Frame>> Queue::try_dequeue()
     if ((description.flags & V4L2_BUF_FLAG_ERROR) != 0)
         return fail(state.damaged(description));
 
+    // A header in front of the pixels, which the layout does not have.
+    for (const v4l2_plane& plane : planes) {
+        if (state.node->info().multiplanar && plane.data_offset != 0)
+            return fail(Category::unsupported, state.node->where("VIDIOC_DQBUF"),
+                        text::format("the driver put the image at {} of its memory (data_offset)", plane.data_offset));
+    }
+
     Frame frame{*slot.buffer, description.sequence, {}, {}};
     frame.timestamp =
         std::chrono::seconds(description.timestamp.tv_sec) + std::chrono::microseconds(description.timestamp.tv_usec);
@@ -219,7 +226,7 @@ Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t 
     const Node& node = *node_;
     if (!node.has(role))
         return fail(Category::unsupported, node.where("open a queue"),
-                    text::format("it has no video {} queue", to_string(role)));
+                    text::format("it has no {} queue", to_string(role)));
     if (slots == 0 || slots > VIDEO_MAX_FRAME)
         return fail(Category::invalid_argument, node.where("open a queue"),
                     text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
