@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/saved_format.hpp"
 
+#include <cstring>
+#include <vector>
+
 namespace commonbuf::v4l2 {
 
 Status SavedFormat::save()
@@ -19,6 +22,26 @@ Status SavedFormat::save()
     }
     format_ = format;
     return {};
+}
+
+void SavedFormat::outlive(const v4l2_format& next)
+{
+    if (!format_ || guardian_ || node_->info().memory_to_memory)
+        return;
+    // What the driver would make of it tells whether anything changes.
+    v4l2_format made = next;
+    if (node_->ioctl(VIDIOC_TRY_FMT, &made) == 0 &&
+        std::memcmp(made.fmt.raw_data, format_->fmt.raw_data, sizeof made.fmt.raw_data) == 0)
+        return;
+    v4l2_requestbuffers none{};
+    none.type = node_->type(role_);
+    none.memory = V4L2_MEMORY_DMABUF;
+    std::vector<os::Ioctl> calls{{VIDIOC_REQBUFS, &none}, {VIDIOC_S_FMT, &*format_}};
+    for (auto& selection : selections_) {
+        if (selection)
+            calls.push_back({VIDIOC_S_SELECTION, &*selection});
+    }
+    guardian_ = os::Guardian::start(node_->fd(), calls);
 }
 
 SavedFormat::~SavedFormat()

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/v4l2/node.hpp"
+#include "os/guardian.hpp"
 
 #include <array>
 #include <memory>
@@ -22,6 +23,11 @@ public:
 
     Status save();
 
+    /// To be called after save() and before `next` is set: from then on the format is put
+    /// back, and the slots are freed, even when the program is killed. Nothing where `next`
+    /// is what is set already, nor on memory-to-memory nodes, whose formats go with the file.
+    void outlive(const v4l2_format& next);
+
 private:
     static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
 
@@ -35,6 +41,7 @@ private:
     Role role_;
     std::optional<v4l2_format> format_;
     std::array<std::optional<v4l2_selection>, targets.size()> selections_;
+    os::Guardian guardian_;
 };
 
 } // namespace commonbuf::v4l2

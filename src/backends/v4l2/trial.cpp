@@ -36,6 +36,8 @@ public:
             return set;
         if (layout_.memory_count > 1)
             scout_ = find_scout();
+        if (scout_)
+            saved_.outlive(*scout_);
         return slots(1).and_then([this] { return slots(0); });
     }
 
@@ -94,6 +96,7 @@ private:
     Status set_layout()
     {
         v4l2_format format = to_v4l2(*node_, role_, layout_);
+        saved_.outlive(format);
         if (const int error = node_->ioctl(VIDIOC_S_FMT, &format); error != 0)
             return fail(format_failure(*node_, error, "VIDIOC_S_FMT"));
         answer_ = from_v4l2(format);
