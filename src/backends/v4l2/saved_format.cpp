@@ -24,19 +24,21 @@ Status SavedFormat::save()
     return {};
 }
 
-void SavedFormat::outlive(const v4l2_format& next)
+void SavedFormat::outlive(const v4l2_format& next, std::span<const os::Ioctl> first)
 {
     if (!format_ || guardian_ || node_->info().memory_to_memory)
         return;
     // What the driver would make of it tells whether anything changes.
     v4l2_format made = next;
-    if (node_->ioctl(VIDIOC_TRY_FMT, &made) == 0 &&
+    if (first.empty() && node_->ioctl(VIDIOC_TRY_FMT, &made) == 0 &&
         std::memcmp(made.fmt.raw_data, format_->fmt.raw_data, sizeof made.fmt.raw_data) == 0)
         return;
     v4l2_requestbuffers none{};
     none.type = node_->type(role_);
     none.memory = V4L2_MEMORY_DMABUF;
-    std::vector<os::Ioctl> calls{{VIDIOC_REQBUFS, &none}, {VIDIOC_S_FMT, &*format_}};
+    std::vector<os::Ioctl> calls(first.begin(), first.end());
+    calls.push_back({VIDIOC_REQBUFS, &none});
+    calls.push_back({VIDIOC_S_FMT, &*format_});
     for (auto& selection : selections_) {
         if (selection)
             calls.push_back({VIDIOC_S_SELECTION, &*selection});

@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 
 namespace commonbuf::v4l2 {
 
@@ -26,7 +27,10 @@ public:
     /// To be called after save() and before `next` is set: from then on the format is put
     /// back, and the slots are freed, even when the program is killed. Nothing where `next`
     /// is what is set already, nor on memory-to-memory nodes, whose formats go with the file.
-    void outlive(const v4l2_format& next);
+    ///
+    /// `first` is done before that on the same node, if need be: where there is any, there is
+    /// more to put back than the format.
+    void outlive(const v4l2_format& next, std::span<const os::Ioctl> first = {});
 
 private:
     static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
