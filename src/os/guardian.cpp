@@ -16,10 +16,12 @@
 // wait(2) does not see it (without __WALL or __WCLONE); its session is its own, so that
 // what is sent to the program's process group does not reach it.
 //
-// The child is the copy of one thread of several: any lock of the C library or its loader may
-// be held by a thread that does not exist there. It calls syscall(2) and nothing else, not
-// even a template of the standard library. Its memory is a copy, not shared (no CLONE_VM):
-// the kernel ends everyone who shares the memory of a program that ran out of it.
+// The child is the copy of one thread of several: any lock of the C library or its loader
+// may be held by a thread that does not exist there. It calls syscall(2) and nothing else,
+// not even a template of the standard library. Its memory is a copy, not shared (no
+// CLONE_VM): the kernel ends everyone who shares the memory of a program that ran out of it.
+// So it costs what fork(2) costs: 0.2 ms on a PC, and 3 ms more for each 100 MB that the
+// program has in small pages.
 #include "os/guardian.hpp"
 
 #include <poll.h>

@@ -79,8 +79,6 @@ protected:
 
     UniqueFd guarded_;
     UniqueFd other_;
-
-private:
     int off_ = 0;
     int on_ = 1;
     winsize size_{};
@@ -144,8 +142,11 @@ TEST_F(GuardianTest, WhoEndsTheProcessGroupDoesNotEndIt)
     run_and_kill([this] {
         ::setpgid(0, 0);
         ::signal(SIGTERM, SIG_IGN);
-        const os::Guardian guardian = start();
-        std::this_thread::sleep_for(50ms); // it leaves the group by itself
+        pid_t child = -1;
+        static_cast<void>(os::kernel().guard(guarded_.get(), calls_, child));
+        // It leaves the group by itself, in its first moments.
+        while (::getsid(child) != child)
+            std::this_thread::sleep_for(1ms);
         ::kill(0, SIGTERM);
         ::kill(0, SIGKILL);
     });
