@@ -103,8 +103,17 @@ public:
         case VIDIOC_G_FMT: return get_format(*static_cast<v4l2_format*>(argument));
         case VIDIOC_TRY_FMT: return adjust(*static_cast<v4l2_format*>(argument));
         case VIDIOC_S_FMT: return set_format(*static_cast<v4l2_format*>(argument));
-        case VIDIOC_G_SELECTION:
-        case VIDIOC_S_SELECTION: return 0;
+        case VIDIOC_G_SELECTION: {
+            auto& selection = *static_cast<v4l2_selection*>(argument);
+            selection.r.width = selection.target == V4L2_SEL_TGT_CROP ? model_.crop : 0;
+            return 0;
+        }
+        case VIDIOC_S_SELECTION: {
+            const auto& selection = *static_cast<const v4l2_selection*>(argument);
+            if (selection.target == V4L2_SEL_TGT_CROP)
+                model_.crop = selection.r.width;
+            return 0;
+        }
         case VIDIOC_REQBUFS: return request_buffers(*static_cast<v4l2_requestbuffers*>(argument));
         case VIDIOC_PREPARE_BUF:
             return model_.has_prepare ? map(machine, *static_cast<v4l2_buffer*>(argument)) : failed(ENOTTY);
@@ -199,6 +208,7 @@ private:
         model_.fourcc = format.fmt.pix.pixelformat;
         model_.stride = format.fmt.pix.bytesperline;
         model_.size = format.fmt.pix.sizeimage;
+        model_.crop = 0;
         return 0;
     }
 

@@ -99,6 +99,7 @@ struct CameraModel {
     std::uint32_t fourcc = 0;
     std::uint32_t stride = 0;
     std::uint32_t size = 0; ///< of a frame
+    std::uint32_t crop = 0; ///< a width; 0 for the whole picture, as each S_FMT sets it
     unsigned slots = 0;
     unsigned streaming = 0;
     unsigned maps = 0; ///< how often memory was mapped

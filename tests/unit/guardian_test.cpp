@@ -253,7 +253,7 @@ TEST_F(GuardedTrialTest, IsGuardedBeforeAnythingIsSet)
 
 TEST_F(GuardedTrialTest, WhatChangesNothingIsNotGuarded)
 {
-    add_camera();
+    fake::CameraModel& model = add_camera();
     const Use use = camera();
     v4l2_format format{};
     format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
@@ -265,6 +265,18 @@ TEST_F(GuardedTrialTest, WhatChangesNothingIsNotGuarded)
     ASSERT_EQ(os::ioctl(node->fd(), VIDIOC_S_FMT, &format), 0);
     ASSERT_TRUE(use.importer().begin_trial(image));
     EXPECT_EQ(machine.count("clone"), 0U);
+
+    // The same format, but what was cropped is not any more.
+    model.crop = 100;
+    {
+        const auto trial = use.importer().begin_trial(image);
+        ASSERT_TRUE(trial);
+        EXPECT_EQ(model.crop, 0U);
+        EXPECT_EQ(machine.guardians(), 1U);
+        machine.act_as_guardians();
+        EXPECT_EQ(model.crop, 100U);
+    }
+    EXPECT_EQ(model.crop, 100U);
 }
 
 TEST_F(GuardedTrialTest, AFormatThatGoesWithItsFileIsNotGuarded)

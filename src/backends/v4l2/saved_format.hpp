@@ -41,6 +41,10 @@ private:
         return role_ == Role::capture ? V4L2_BUF_TYPE_VIDEO_CAPTURE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
     }
 
+    /// Whether something is cropped or composed in another way than by default: to set even
+    /// the same format may reset that.
+    bool selects_a_part() const;
+
     std::shared_ptr<Node> node_;
     Role role_;
     std::optional<v4l2_format> format_;
