@@ -65,7 +65,12 @@ public:
     ///
     /// Costs a few milliseconds for each heap and use the first time: it allocates and
     /// imports. Afterwards the verdicts are known, by the use's identity, the heap and the
-    /// layout, until a device refuses what it took before. Devices are left as they were.
+    /// layout, until a device refuses what it took before. Devices are left as they were,
+    /// even when the program is killed meanwhile: while a trial has another format set on
+    /// a camera or a video output, a child process stands by that puts it back. It raises
+    /// no SIGCHLD, wait(2) does not see it, and it is gone when this returns. It costs what
+    /// fork(2) costs; where the system allows none, the trial goes on without.
+    ///
     /// Buffers of a plan may be made as long as the plan lives; the uses need not outlive
     /// the call.
     ///

@@ -6,10 +6,17 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace commonbuf::os {
+
+/// An ioctl that is prepared for later.
+struct Ioctl {
+    unsigned long request;
+    void* argument;
+};
 
 /// The system calls that the library makes: its only door to the kernel, and the
 /// seam where tests put a kernel of their own. Every function answers as the call
@@ -45,6 +52,14 @@ public:
 
     /// The names in a folder without "." and "..", unsorted.
     virtual int list(const char* path, std::vector<std::string>& names);
+
+    /// Makes a child that does `calls` on `fd`, as they stand now, should this process end
+    /// before it is dismissed. Answers with the line to it: a descriptor, close-on-exec.
+    /// guardian.cpp says how.
+    virtual int guard(int fd, std::span<const Ioctl> calls, pid_t& child);
+
+    /// Sends the child away and waits until it is gone. The line is closed afterwards.
+    virtual void dismiss(int line, pid_t child);
 };
 
 /// The kernel that the library talks to.

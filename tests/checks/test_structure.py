@@ -26,7 +26,8 @@ COMMON = {"buffer_state.hpp"}
 
 INCLUDE = re.compile(r'^\s*#include\s+(["<])([^">]+)[">]', re.MULTILINE)
 SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|read|write|poll|ppoll|"
-                         r"lseek|fstat|stat|fcntl|dup|memfd_create|ftruncate|readlink|opendir)\(")
+                         r"lseek|fstat|stat|fcntl|dup|memfd_create|ftruncate|readlink|opendir|"
+                         r"syscall|socketpair|fork|clone|waitpid|kill)\(")
 
 
 def sources(*folders):

@@ -103,8 +103,17 @@ public:
         case VIDIOC_G_FMT: return get_format(*static_cast<v4l2_format*>(argument));
         case VIDIOC_TRY_FMT: return adjust(*static_cast<v4l2_format*>(argument));
         case VIDIOC_S_FMT: return set_format(*static_cast<v4l2_format*>(argument));
-        case VIDIOC_G_SELECTION:
-        case VIDIOC_S_SELECTION: return 0;
+        case VIDIOC_G_SELECTION: {
+            auto& selection = *static_cast<v4l2_selection*>(argument);
+            selection.r.width = selection.target == V4L2_SEL_TGT_CROP ? model_.crop : 0;
+            return 0;
+        }
+        case VIDIOC_S_SELECTION: {
+            const auto& selection = *static_cast<const v4l2_selection*>(argument);
+            if (selection.target == V4L2_SEL_TGT_CROP)
+                model_.crop = selection.r.width;
+            return 0;
+        }
         case VIDIOC_REQBUFS: return request_buffers(*static_cast<v4l2_requestbuffers*>(argument));
         case VIDIOC_PREPARE_BUF:
             return model_.has_prepare ? map(machine, *static_cast<v4l2_buffer*>(argument)) : failed(ENOTTY);
@@ -140,7 +149,10 @@ private:
         std::strcpy(reinterpret_cast<char*>(answer.driver), "fake");
         answer.capabilities = V4L2_CAP_DEVICE_CAPS;
         answer.device_caps = V4L2_CAP_STREAMING;
-        answer.device_caps |= model_.output ? V4L2_CAP_VIDEO_OUTPUT : V4L2_CAP_VIDEO_CAPTURE;
+        if (model_.memory_to_memory)
+            answer.device_caps |= V4L2_CAP_VIDEO_M2M;
+        else
+            answer.device_caps |= model_.output ? V4L2_CAP_VIDEO_OUTPUT : V4L2_CAP_VIDEO_CAPTURE;
         return 0;
     }
 
@@ -159,6 +171,8 @@ private:
         format.fmt.pix.height = model_.height;
         format.fmt.pix.pixelformat = model_.fourcc;
         format.fmt.pix.bytesperline = model_.stride;
+        format.fmt.pix.sizeimage = model_.size;
+        format.fmt.pix.field = V4L2_FIELD_NONE;
         return 0;
     }
 
@@ -193,7 +207,8 @@ private:
         model_.height = format.fmt.pix.height;
         model_.fourcc = format.fmt.pix.pixelformat;
         model_.stride = format.fmt.pix.bytesperline;
-        size_ = format.fmt.pix.sizeimage;
+        model_.size = format.fmt.pix.sizeimage;
+        model_.crop = 0;
         return 0;
     }
 
@@ -215,7 +230,8 @@ private:
             return failed(EINVAL);
         const auto file = machine.file(buffer.m.fd);
         const auto* memory = dynamic_cast<const DmaBuf*>(file.get());
-        if (memory == nullptr || buffer.length > static_cast<std::uint64_t>(memory->size()) || buffer.length < size_)
+        if (memory == nullptr || buffer.length > static_cast<std::uint64_t>(memory->size()) ||
+            buffer.length < model_.size)
             return failed(EINVAL);
         if (inodes_[buffer.index] == memory->inode)
             return 0;
@@ -245,13 +261,12 @@ private:
         buffer.index = model_.queue.front();
         model_.queue.erase(model_.queue.begin());
         buffer.sequence = model_.sequence++;
-        buffer.bytesused = size_;
+        buffer.bytesused = model_.size;
         buffer.flags = model_.damages_frames ? V4L2_BUF_FLAG_ERROR : 0;
         return 0;
     }
 
     CameraModel& model_;
-    std::uint32_t size_ = 0;
     std::vector<std::uint64_t> inodes_;
 };
 

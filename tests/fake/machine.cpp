@@ -203,6 +203,8 @@ std::string Machine::leaks() const
         text += std::to_string(mappings_.size()) + " mappings\n";
     if (handles_ != 0)
         text += std::to_string(handles_) + " GEM handles\n";
+    if (!guardians_.empty())
+        text += std::to_string(guardians_.size()) + " guardians\n";
     for (const auto& card : cards_) {
         if (card->framebuffers != 0)
             text += std::to_string(card->framebuffers) + " framebuffers\n";
@@ -251,6 +253,10 @@ int Machine::close(int fd)
     if (found == descriptors_.end()) {
         complain("closed descriptor " + std::to_string(fd) + ", which is not open");
         return failed(EBADF);
+    }
+    for (const auto& [child, guardian] : guardians_) {
+        if (guardian.line == fd)
+            complain("closed the line to a guardian, which takes that for the program's end");
     }
     const std::shared_ptr<File> file = found->second;
     descriptors_.erase(found);
@@ -431,6 +437,39 @@ int Machine::list(const char* path, std::vector<std::string>& names)
         return failed(ENOENT);
     names.assign(found->second.begin(), found->second.end());
     return 0;
+}
+
+int Machine::guard(int fd, std::span<const commonbuf::os::Ioctl> calls, pid_t& child)
+{
+    if (faulty("clone"))
+        return -1;
+    GuardianModel guardian{file(fd), {}, new_descriptor(std::make_shared<File>())};
+    if (guardian.file == nullptr)
+        complain("a guardian of descriptor " + std::to_string(fd) + ", which is not open");
+    for (const auto& call : calls) {
+        const auto* argument = static_cast<const std::byte*>(call.argument);
+        guardian.calls.push_back({call.request, {argument, argument + _IOC_SIZE(call.request)}});
+    }
+    child = next_child_++;
+    const int line = guardian.line;
+    guardians_.emplace(child, std::move(guardian));
+    return line;
+}
+
+void Machine::dismiss(int line, pid_t child)
+{
+    const auto found = guardians_.find(child);
+    if (found == guardians_.end() || found->second.line != line)
+        return complain("dismissed no guardian of ours");
+    guardians_.erase(found);
+}
+
+void Machine::act_as_guardians()
+{
+    for (auto& [child, guardian] : guardians_) {
+        for (Prepared& call : guardian.calls)
+            guardian.file->ioctl(*this, call.request, call.argument.data());
+    }
 }
 
 } // namespace fake

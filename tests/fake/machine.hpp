@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,7 @@ struct HeapModel {
 struct CameraModel {
     std::string name = "fake-cam";
     bool output = false;
+    bool memory_to_memory = false;
     bool needs_contiguous = false;
     bool has_prepare = true;
     bool owned_elsewhere = false;
@@ -96,6 +98,8 @@ struct CameraModel {
     std::uint32_t height = 480;
     std::uint32_t fourcc = 0;
     std::uint32_t stride = 0;
+    std::uint32_t size = 0; ///< of a frame
+    std::uint32_t crop = 0; ///< a width; 0 for the whole picture, as each S_FMT sets it
     unsigned slots = 0;
     unsigned streaming = 0;
     unsigned maps = 0; ///< how often memory was mapped
@@ -145,6 +149,10 @@ public:
     void fail_all(const std::string& name, int error) { all_faults_[name] = error; }
     bool fault_hit() const { return fault_hit_; }
 
+    /// Does what the guardians would do if the program were killed now.
+    void act_as_guardians();
+    std::size_t guardians() const { return guardians_.size(); }
+
     /// What was not given back, or used wrongly; empty when all is well.
     std::string leaks() const;
 
@@ -172,8 +180,21 @@ public:
     int read_file(const char* path, std::string& content) override;
     int replace_file(const char* path, const std::string& content) override;
     int list(const char* path, std::vector<std::string>& names) override;
+    int guard(int fd, std::span<const commonbuf::os::Ioctl> calls, pid_t& child) override;
+    void dismiss(int line, pid_t child) override;
 
 private:
+    /// What a guardian took with it: the arguments as they stood then.
+    struct Prepared {
+        unsigned long request;
+        std::vector<std::byte> argument;
+    };
+    struct GuardianModel {
+        std::shared_ptr<File> file;
+        std::vector<Prepared> calls;
+        int line;
+    };
+
     using Opener = std::function<std::shared_ptr<File>()>;
 
     bool faulty(const std::string& name);
@@ -186,6 +207,7 @@ private:
     std::map<std::string, std::set<std::string>> folders_;
     std::set<std::string> forbidden_;
     std::map<int, std::shared_ptr<File>> descriptors_;
+    std::map<pid_t, GuardianModel> guardians_;
     std::map<void*, std::size_t> mappings_;
     std::vector<std::unique_ptr<HeapModel>> heaps_;
     std::vector<std::unique_ptr<CameraModel>> cameras_;
@@ -197,6 +219,7 @@ private:
     std::string complaints_;
     std::uint64_t next_inode_ = 1;
     int next_descriptor_;
+    pid_t next_child_ = 1;
     int handles_ = 0;
 };
 

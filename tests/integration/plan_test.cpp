@@ -7,9 +7,13 @@
 #include <gtest/gtest.h>
 #include <linux/videodev2.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstring>
 
 namespace {
@@ -121,6 +125,66 @@ TEST_F(Plans, LeaveEveryNodeAsItWas)
     }
     if (!any)
         GTEST_SKIP() << "no V4L2 node can be opened here";
+}
+
+/// A program of its own that is killed in the middle of a trial. 0 when it was.
+int die_in_a_trial(const std::string& path, cb::v4l2::Role role, const cb::Layout& layout)
+{
+    const pid_t program = ::fork();
+    if (program == 0) {
+        const auto device = cb::v4l2::Device::open(path);
+        if (!device)
+            ::_exit(1);
+        const v4l2_format before = format_of(*device, role);
+        const cb::Use use = role == cb::v4l2::Role::capture ? device->capture() : device->output();
+        const auto trial = use.importer().begin_trial(layout);
+        if (!trial)
+            ::_exit(2);
+        const v4l2_format during = format_of(*device, role);
+        if (std::memcmp(&before, &during, sizeof before) == 0)
+            ::_exit(3);
+        v4l2_requestbuffers request{};
+        request.count = 1;
+        request.type = before.type;
+        request.memory = V4L2_MEMORY_DMABUF;
+        if (::ioctl(device->fd(), VIDIOC_REQBUFS, &request) != 0)
+            ::_exit(4);
+        ::raise(SIGKILL);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(program, &status, 0), program);
+    return WIFSIGNALED(status) ? 0 : WEXITSTATUS(status);
+}
+
+TEST_F(Plans, LeaveEveryNodeAsItWasEvenWhenKilled)
+{
+    bool any = false;
+    for (const auto role : {cb::v4l2::Role::capture, cb::v4l2::Role::output}) {
+        for (const auto& device : devices::all(role)) {
+            const auto format = devices::any_format(device.info(), role);
+            if (!format)
+                continue;
+            const v4l2_format before = format_of(device, role);
+            const cb::Use use = role == cb::v4l2::Role::capture ? device.capture() : device.output();
+            for (const cb::Request& request : {cb::Request{*format, 640, 480}, cb::Request{*format, 1920, 1080}}) {
+                const auto plan = cb::Allocator().plan(request, {use});
+                const bool changes = request.width != before.fmt.pix.width; // with either API
+                if (!plan || !changes)
+                    continue;
+                ASSERT_EQ(die_in_a_trial(device.info().path, role, plan->layout()), 0) << device.info().path;
+                any = true;
+                const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+                v4l2_format after = format_of(device, role);
+                while (std::memcmp(&before, &after, sizeof before) != 0 && std::chrono::steady_clock::now() < deadline)
+                    after = format_of(device, role);
+                EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << device.info().path;
+                const auto again = cb::Allocator().plan(request, {use});
+                EXPECT_TRUE(again) << again.error().message();
+            }
+        }
+    }
+    if (!any)
+        GTEST_SKIP() << "no V4L2 node here takes another format and a heap";
 }
 
 TEST_F(Plans, AQueueThatSomebodyOwnsIsBusy)

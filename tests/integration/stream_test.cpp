@@ -103,6 +103,31 @@ TEST_F(Streams, MetadataStreams)
     EXPECT_TRUE(done) << done.error().message();
 }
 
+TEST_F(Streams, APlanForABusyCameraDisturbsNothing)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 1280, 720}, {camera.capture()});
+    if (!plan)
+        GTEST_SKIP() << plan.error().message();
+    auto queue = camera.open_queue(Role::capture, plan->layout(), 2);
+    ASSERT_TRUE(queue) << queue.error().message();
+    for (int i = 0; i < 2; ++i)
+        ASSERT_TRUE(queue->queue(*plan->allocate()));
+    ASSERT_TRUE(queue->start());
+    const auto other = cb::v4l2::Device::open(camera.info().path);
+    ASSERT_TRUE(other);
+    for (int i = 0; i < 4; ++i) {
+        const auto refused = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 640, 360}, {other->capture()});
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().category, cb::Category::busy);
+        const auto frame = queue->dequeue(cb::in(5s));
+        ASSERT_TRUE(frame) << frame.error().message();
+        EXPECT_EQ(frame->bytes_used[0], plan->layout().memory_sizes[0]);
+        ASSERT_TRUE(queue->queue(frame->buffer));
+    }
+    EXPECT_TRUE(queue->stop());
+}
+
 /// Bayer and compressed formats: the stride and size are the driver's.
 TEST_F(Streams, OpaqueFormatsStreamFromCameras)
 {

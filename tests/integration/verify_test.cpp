@@ -9,10 +9,16 @@
 #include <gtest/gtest.h>
 #include <linux/videodev2.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <xf86drm.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstring>
+#include <string>
+#include <thread>
 
 namespace {
 
@@ -314,6 +320,42 @@ TEST_F(Verify, ControlsAndFormatsAreAsTheyWere)
     after.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
     ASSERT_EQ(::ioctl(camera.fd(), VIDIOC_G_FMT, &after), 0);
     EXPECT_EQ(before.fmt.pix.pixelformat, after.fmt.pix.pixelformat);
+}
+
+/// As above, when the program is killed with the camera streaming.
+TEST_F(Verify, ControlsAndFormatsAreAsTheyWereEvenWhenKilled)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    const auto format = [&camera] {
+        v4l2_format now{};
+        now.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+        EXPECT_EQ(::ioctl(camera.fd(), VIDIOC_G_FMT, &now), 0);
+        return std::string(reinterpret_cast<const char*>(now.fmt.raw_data), sizeof now.fmt.pix);
+    };
+    const auto text = [&camera] { return control(camera.fd(), "OSD Text Mode"); };
+    const auto soon = [](const auto& condition) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!condition() && std::chrono::steady_clock::now() < deadline)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return condition();
+    };
+    const std::string format_before = format();
+    const auto text_before = text();
+    const pid_t program = ::fork();
+    if (program == 0) {
+        const auto device = cb::v4l2::Device::open(camera.info().path);
+        constexpr std::uint32_t no_end = 1000000;
+        static_cast<void>(verify({DRM_FORMAT_YUYV, 320, 180}, device->capture(), nullptr, no_end));
+        ::_exit(1);
+    }
+    // The text goes last, when frames were streamed already.
+    const bool begun = soon([&] { return text() != text_before; });
+    ::kill(program, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(program, &status, 0), program);
+    ASSERT_TRUE(begun && WIFSIGNALED(status));
+    EXPECT_TRUE(soon([&] { return text() == text_before && format() == format_before; }));
+    EXPECT_TRUE(cb::Allocator().plan({DRM_FORMAT_YUYV, 320, 180}, {camera.capture()}));
 }
 
 } // namespace

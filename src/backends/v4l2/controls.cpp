@@ -43,13 +43,19 @@ std::optional<std::int32_t> find_menu_item(const Node& node, const v4l2_queryctr
     return std::nullopt;
 }
 
-bool HeldControl::set(std::int32_t value)
+std::optional<v4l2_control> HeldControl::value() const
 {
     v4l2_control control{id_, 0};
-    if (node_->ioctl(VIDIOC_G_CTRL, &control) != 0 || control.value == value)
+    return node_->ioctl(VIDIOC_G_CTRL, &control) == 0 ? std::optional(control) : std::nullopt;
+}
+
+bool HeldControl::set(std::int32_t wanted)
+{
+    const auto now = value();
+    if (!now || now->value == wanted)
         return false;
-    const std::int32_t before = control.value;
-    control.value = value;
+    const std::int32_t before = now->value;
+    v4l2_control control{id_, wanted};
     if (node_->ioctl(VIDIOC_S_CTRL, &control) != 0)
         return false;
     if (!before_)

@@ -26,8 +26,11 @@ public:
     HeldControl& operator=(HeldControl&&) = delete;
     ~HeldControl();
 
-    /// Whether the control has the value now and did not before.
-    bool set(std::int32_t value);
+    /// The control as it is set; nothing where the node has none.
+    std::optional<v4l2_control> value() const;
+
+    /// Whether the control has the wanted value now and did not before.
+    bool set(std::int32_t wanted);
 
 private:
     std::shared_ptr<Node> node_;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "backends/v4l2/node.hpp"
+#include "os/guardian.hpp"
 
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 
 namespace commonbuf::v4l2 {
 
@@ -22,6 +24,14 @@ public:
 
     Status save();
 
+    /// To be called after save() and before `next` is set: from then on the format is put
+    /// back, and the slots are freed, even when the program is killed. Nothing where `next`
+    /// is what is set already, nor on memory-to-memory nodes, whose formats go with the file.
+    ///
+    /// `first` is done before that on the same node, if need be: where there is any, there is
+    /// more to put back than the format.
+    void outlive(const v4l2_format& next, std::span<const os::Ioctl> first = {});
+
 private:
     static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
 
@@ -31,10 +41,15 @@ private:
         return role_ == Role::capture ? V4L2_BUF_TYPE_VIDEO_CAPTURE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
     }
 
+    /// Whether something is cropped or composed in another way than by default: to set even
+    /// the same format may reset that.
+    bool selects_a_part() const;
+
     std::shared_ptr<Node> node_;
     Role role_;
     std::optional<v4l2_format> format_;
     std::array<std::optional<v4l2_selection>, targets.size()> selections_;
+    os::Guardian guardian_;
 };
 
 } // namespace commonbuf::v4l2

@@ -36,6 +36,8 @@ public:
             return set;
         if (layout_.memory_count > 1)
             scout_ = find_scout();
+        if (scout_)
+            saved_.outlive(*scout_);
         return slots(1).and_then([this] { return slots(0); });
     }
 
@@ -93,6 +95,7 @@ private:
 
     Status set_layout()
     {
+        saved_.outlive(to_v4l2(*node_, role_, layout_));
         const auto answer = set_format(*node_, role_, layout_);
         if (!answer)
             return fail(answer.error());

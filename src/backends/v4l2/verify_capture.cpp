@@ -85,6 +85,7 @@ public:
     {
         if (const Status saved = saved_.save(); !saved)
             return fail(saved.error());
+        outlive();
         if (still_ && still_->format() == layout_.format && still_->width() == layout_.width &&
             still_->height() == layout_.height) {
             hold_text();
@@ -106,6 +107,22 @@ public:
     }
 
 private:
+    /// Even when the program is killed, the camera stops, and formats and controls are as they
+    /// were. A stream of somebody else does not suffer: its queue refuses to be stopped and
+    /// set, and the controls are set to what they are.
+    void outlive()
+    {
+        int type = node_->type(Role::capture);
+        auto text = text_.value();
+        auto pattern = pattern_.value();
+        std::vector<os::Ioctl> first{{VIDIOC_STREAMOFF, &type}};
+        if (text)
+            first.push_back({VIDIOC_S_CTRL, &*text});
+        if (pattern)
+            first.push_back({VIDIOC_S_CTRL, &*pattern});
+        saved_.outlive(to_v4l2(*node_, Role::capture, layout_), first);
+    }
+
     static Result<Content> without_picture(const Error& error)
     {
         switch (error.category) {
