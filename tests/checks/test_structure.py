@@ -85,7 +85,7 @@ class Boundary(unittest.TestCase):
                 self.assertEqual(kind, "<", f"{path.name} includes {target}")
 
     def test_users_see_the_public_headers_alone(self):
-        for path in sources("tools", "examples", "tests/integration"):
+        for path in sources("tools", "examples", "tests/integration", "tests/replay"):
             for kind, target in includes(path):
                 if kind == '"' and target != "text.hpp":  # fmt, compiled once
                     here = (path.parent / target).exists()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The tool as a person would use it: words in, text, JSON and an exit status out.
+#include "../replay/machine.hpp"
 #include "devices.hpp"
 
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <fstream>
 #include <linux/videodev2.h>
+#include <map>
 #include <set>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -123,6 +125,7 @@ TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
     const std::vector<std::pair<const char*, int>> words{
         {"heaps", 0},
         {"devices", 0},
+        {"devices --json --size 64", 1},
         {"--help", 0},
         {"", 1},
         {"nonsense", 1},
@@ -353,6 +356,109 @@ TEST_F(Allocinfo, ConstraintsListsEveryFormatThatTheDeviceHas)
         }
     }
     EXPECT_EQ(listed, known);
+}
+
+/// A use of a dump by its name; null where it is not there.
+Json* find_use(Json& dump, const std::string& name)
+{
+    for (const char* kind : {"v4l2", "drm"}) {
+        for (Json& node : dump[kind]) {
+            for (Json& use : node["uses"]) {
+                if (use["use"] == name)
+                    return &use;
+            }
+        }
+    }
+    return nullptr;
+}
+
+/// The groups of a dump taken apart: one entry for each format, modifier and arrangement.
+std::map<std::string, Json> entries_of(const Json& use)
+{
+    std::map<std::string, Json> entries;
+    for (const Json& group : use["support"]) {
+        for (const Json& format : group["formats"]) {
+            for (const Json& modifier : group["modifiers"])
+                entries[format.get<std::string>() + " " + modifier["name"].get<std::string>() + " " +
+                        group["memories"].get<std::string>()] = group["constraints"];
+        }
+    }
+    return entries;
+}
+
+TEST_F(Allocinfo, ADumpHoldsWhatTheDevicesAnswer)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    NEED_DISPLAY(display);
+    const auto format_now = [&camera] {
+        v4l2_format format{};
+        format.type = camera.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+        EXPECT_EQ(::ioctl(camera.fd(), VIDIOC_G_FMT, &format), 0);
+        return std::string(reinterpret_cast<const char*>(&format), sizeof(format));
+    };
+    const std::string before = format_now();
+    const Answer run = allocinfo("devices --json --size 640x480");
+    ASSERT_EQ(run.status, 0);
+    EXPECT_EQ(format_now(), before);
+    Json dump = Json::parse(run.out);
+    EXPECT_EQ(dump["schema"], 1);
+    EXPECT_EQ(dump["width"], 640);
+    EXPECT_EQ(dump["heaps"], Json::parse(allocinfo("heaps --json").out)["heaps"]);
+
+    for (const std::string& name :
+         {"v4l2:" + camera.info().path + ":capture", "drm:" + display.info().path + ":scanout"}) {
+        const Json* use = find_use(dump, name);
+        ASSERT_NE(use, nullptr) << name;
+        EXPECT_TRUE((*use)["error"].is_null()) << *use;
+        EXPECT_TRUE((*use)["memory"]["contiguous"].is_null()); // nothing was tried
+        EXPECT_FALSE((*use)["identity"].get<std::string>().empty());
+        std::map<std::string, Json> entries = entries_of(*use);
+        const Json asked = Json::parse(allocinfo("constraints --json --size 640x480 --use " + name).out);
+        EXPECT_GT(asked["formats"].size(), 3U);
+        for (const Json& format : asked["formats"]) {
+            for (const Json& entry : format["entries"]) {
+                const std::string way = format["format"].get<std::string>() + " " +
+                                        entry["modifier"].get<std::string>() + " " +
+                                        entry["memories"].get<std::string>();
+                EXPECT_EQ(entries[way], entry["constraints"]) << name << ": " << way;
+                entries.erase(way);
+            }
+        }
+        // What is left over are formats that V4L2 alone has: constraints does not list them.
+        for (const auto& [way, constraints] : entries)
+            EXPECT_TRUE(way.starts_with("v4l2:")) << name << ": " << way;
+    }
+}
+
+TEST_F(Allocinfo, ADumpOfThisMachineReplaysIt)
+{
+    namespace cb = devices::cb;
+    NEED_CAMERA(camera, devices::contiguous_camera());
+    NEED_DISPLAY(display);
+    NEED_HEAP(true, "region");
+    Json dump = Json::parse(allocinfo("devices --json").out);
+    const std::string camera_use = "v4l2:" + camera.info().path + ":capture";
+    const std::string display_use = "drm:" + display.info().path + ":scanout";
+    // What only trials tell, somebody writes into a dump by hand.
+    ASSERT_NE(find_use(dump, camera_use), nullptr);
+    ASSERT_NE(find_use(dump, display_use), nullptr);
+    (*find_use(dump, camera_use))["memory"]["contiguous"] = true;
+    (*find_use(dump, display_use))["memory"]["contiguous"] = false;
+    for (Json& heap : dump["heaps"])
+        heap["truth"]["contiguous"] = heap["scarce"];
+    const auto machine = replay::Machine::parse(dump.dump());
+    ASSERT_TRUE(machine) << machine.error().message();
+
+    for (const auto& [width, height] : {std::pair(1280U, 720U), std::pair(640U, 360U)}) {
+        const cb::Request request{cb::parse_format("XR24").value(), width, height};
+        const auto here = cb::Allocator().plan(request, {camera.capture(), display.scanout()});
+        const auto there = machine->allocator().plan(request, {*machine->use(camera_use), *machine->use(display_use)});
+        ASSERT_TRUE(here) << here.error().message();
+        ASSERT_TRUE(there) << there.error().message();
+        EXPECT_EQ(here->layout(), there->layout()) << to_string(here->layout()) << to_string(there->layout());
+        EXPECT_EQ(here->chosen().heap.name, there->chosen().heap.name) << there->explain();
+        EXPECT_EQ(here->report().heaps.size(), there->report().heaps.size());
+    }
 }
 
 TEST_F(Allocinfo, ListsAreData)

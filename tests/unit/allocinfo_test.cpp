@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "dump.hpp"
 #include "model.hpp"
 #include "output.hpp"
 #include "render.hpp"
@@ -121,6 +122,67 @@ TEST_F(Machine, AFailedPlanKeepsItsVerdicts)
     EXPECT_EQ(document["error"]["category"], "incompatible");
     EXPECT_EQ(document["uses_not_served"][0]["use"], "drm:/dev/dri/card0:scanout");
     EXPECT_NE(render(document, Colour::no).find("uses that cannot be served"), std::string::npos);
+}
+
+/// Of the uses of a node, the one with this name.
+Json use_of(const Json& node, const std::string& name)
+{
+    for (const Json& use : node["uses"]) {
+        if (use["use"] == name)
+            return use;
+    }
+    return nullptr;
+}
+
+TEST_F(Machine, ADumpHoldsHeapsAndWhatEachUseAnswers)
+{
+    machine.add_camera("video1", {.formats = {V4L2_PIX_FMT_NV12, V4L2_PIX_FMT_SRGGB10}});
+    machine.add_camera("video2", {});
+    machine.forbid("/dev/video2");
+    Json dump = devices_document();
+    const Json plain = dump;
+    add_support(dump, 640, 480);
+    EXPECT_EQ(dump["schema"], schema);
+    EXPECT_EQ(dump["width"], 640);
+    EXPECT_EQ(dump["height"], 480);
+    EXPECT_EQ(dump["heaps"], heaps_document(find_heaps())["heaps"]);
+    // What was there before means what it did.
+    for (const auto& [name, value] : plain["v4l2"][0].items())
+        EXPECT_EQ(dump["v4l2"][0][name], value) << name;
+
+    const Json camera = use_of(dump["v4l2"][0], "v4l2:/dev/video0:capture");
+    ASSERT_TRUE(camera.is_object()) << dump["v4l2"][0];
+    EXPECT_EQ(camera["identity"], parse_use("v4l2:/dev/video0:capture")->identity());
+    EXPECT_TRUE(camera["memory"]["contiguous"].is_null()); // a trial would settle it
+    EXPECT_TRUE(camera["error"].is_null());
+    ASSERT_EQ(camera["support"].size(), 1U);
+    const Json& ways = camera["support"][0];
+    EXPECT_EQ(ways["formats"], Json::array({"XR24"}));
+    EXPECT_EQ(ways["modifiers"][0]["name"], "LINEAR");
+    EXPECT_EQ(ways["modifiers"][0]["value"], "0x0");
+    EXPECT_EQ(ways["memories"], "single");
+    std::optional<Error> error;
+    const Json asked =
+        constraints_document(*parse_use("v4l2:/dev/video0:capture"), Format(DRM_FORMAT_XRGB8888), 640, 480, error);
+    EXPECT_EQ(ways["constraints"], asked["formats"][0]["entries"][0]["constraints"]);
+
+    // Formats that only V4L2 has are asked about too.
+    EXPECT_NE(use_of(dump["v4l2"][1], "v4l2:/dev/video1:capture")["support"].dump().find("v4l2:RG10"),
+              std::string::npos);
+    EXPECT_TRUE(dump["v4l2"][2]["uses"].is_null());
+    EXPECT_EQ(dump["v4l2"][2]["obstacle"]["errno"], "EACCES");
+    EXPECT_FALSE(use_of(dump["drm"][0], "drm:/dev/dri/card0:scanout")["support"].empty());
+}
+
+TEST_F(Machine, ADumpSaysWhatCouldNotBeAsked)
+{
+    machine.fail_all("VIDIOC_TRY_FMT", EIO);
+    Json dump = devices_document();
+    add_support(dump, 640, 480);
+    const Json camera = use_of(dump["v4l2"][0], "v4l2:/dev/video0:capture");
+    EXPECT_TRUE(camera["support"].is_null());
+    EXPECT_EQ(camera["error"]["errno"], "EIO");
+    EXPECT_FALSE(use_of(dump["drm"][0], "drm:/dev/dri/card0:scanout")["support"].empty());
 }
 
 TEST_F(Machine, HeapsAndDevicesAsData)

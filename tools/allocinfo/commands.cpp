@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
 
+#include "dump.hpp"
 #include "render.hpp"
 #include "uses.hpp"
 
@@ -41,9 +42,20 @@ Exit list_heaps(bool json)
     return done;
 }
 
-Exit list_devices(bool json)
+Exit list_devices(const std::string& size, bool json)
 {
-    print(devices_document(), json);
+    const auto pixels = parse_size(size);
+    if (!pixels) {
+        if (json)
+            print(error_document("devices", pixels.error()), json);
+        complain(pixels.error());
+        return usage;
+    }
+    Json document = devices_document();
+    // What people read is the list alone.
+    if (json)
+        add_support(document, pixels->width, pixels->height);
+    print(document, json);
     return done;
 }
 

@@ -32,7 +32,7 @@ struct ConstraintsOptions {
 };
 
 Exit list_heaps(bool json);
-Exit list_devices(bool json);
+Exit list_devices(const std::string& size, bool json);
 Exit run_plan(const PlanOptions& options, bool json);
 Exit run_constraints(const ConstraintsOptions& options, bool json);
 Exit run_doctor(bool json);

@@ -42,7 +42,11 @@ int run(int count, char** words)
     };
 
     const CLI::App* heaps_command = add_command("heaps", "list the heaps, and what stands in the way of each");
-    const CLI::App* devices_command = add_command("devices", "list the V4L2 and DRM devices");
+    CLI::App* devices_command = add_command("devices", "list the V4L2 and DRM devices");
+    std::string measured_size = "1280x720";
+    devices_command
+        ->add_option("--size", measured_size, "with --json: the image that devices are asked about (default 1280x720)")
+        ->type_name("WxH");
 
     CLI::App* plan_command = add_command("plan", "choose a heap and a layout that all uses accept");
     PlanOptions wanted;
@@ -117,7 +121,7 @@ int run(int count, char** words)
     if (heaps_command->parsed())
         return list_heaps(json);
     if (devices_command->parsed())
-        return list_devices(json);
+        return list_devices(measured_size, json);
     if (constraints_command->parsed())
         return run_constraints(asked, json);
     if (doctor_command->parsed())

@@ -112,6 +112,20 @@ constexpr std::array constraint_fields{
     ConstraintField{"protected", [](const Constraints& asked) { return Json(to_string(asked.protected_)); }},
 };
 
+Json support_json(const Support& support)
+{
+    Json entries = Json::array();
+    for (const Support::Entry& entry : support.entries)
+        entries.push_back({
+            {"modifier", to_string(entry.modifier)},
+            {"memories", memories_name(entry.memories)},
+            {"constraints", constraints_json(*entry.constraints)},
+        });
+    return entries;
+}
+
+} // namespace
+
 Json constraints_json(const Constraints& constraints)
 {
     Json origins = Json::array();
@@ -127,19 +141,7 @@ Json constraints_json(const Constraints& constraints)
     return result;
 }
 
-Json support_json(const Support& support)
-{
-    Json entries = Json::array();
-    for (const Support::Entry& entry : support.entries)
-        entries.push_back({
-            {"modifier", to_string(entry.modifier)},
-            {"memories", entry.memories == Memories::single ? "single" : "per-plane"},
-            {"constraints", constraints_json(*entry.constraints)},
-        });
-    return entries;
-}
-
-} // namespace
+const char* memories_name(Memories memories) noexcept { return memories == Memories::single ? "single" : "per-plane"; }
 
 Json error_json(const Error& error)
 {

@@ -35,6 +35,12 @@ bool decided_by_use(const Json& heap);
 Json constraints_document(const commonbuf::Use& use, std::optional<commonbuf::Format> format, std::uint32_t width,
                           std::uint32_t height, std::optional<commonbuf::Error>& error);
 
+/// What a use asks for, with who asked for it.
+Json constraints_json(const commonbuf::Constraints& constraints);
+
+/// "single", "per-plane".
+const char* memories_name(commonbuf::Memories memories) noexcept;
+
 /// An error as it stands in documents.
 Json error_json(const commonbuf::Error& error);
 
