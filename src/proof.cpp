@@ -268,7 +268,8 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
 {
     // Every machine that runs this has as much, and asking takes longer than the rest.
     constexpr std::uint64_t always_there = 4U << 20U;
-    if (heap.info().scarce)
+    // Regions fail with ENOMEM, and are asked; dumb buffers may be of ordinary memory.
+    if (heap.info().scarce && heap.info().kind != HeapKind::drm_dumb)
         return std::nullopt;
     // Trials hold up to four buffers at once.
     const checked::Number needed =

@@ -72,7 +72,8 @@ struct HeapInfo {
     std::string path; ///< the device node
 
     /// Small regions set aside for devices that need them. True for every dma-heap
-    /// but the kernel's documented `system`: an unknown region counts as scarce.
+    /// but the kernel's documented `system`, and for dumb buffers: memory of unknown
+    /// origin counts as scarce.
     bool scarce = false;
 
     MemoryProperties memory;

@@ -78,6 +78,9 @@ std::vector<std::shared_ptr<Heap>> find_drm_dumb()
         HeapInfo info;
         info.name = "dumb-" + drm.path.substr(drm.path.find_last_of('/') + 1);
         info.kind = HeapKind::drm_dumb;
+        // On displays that need contiguous memory they are of the same region as the
+        // dma-heap; nobody says whether they are.
+        info.scarce = true;
         info.path = drm.path;
         auto node = os::open_drm(drm.path);
         if (!node)
