@@ -138,7 +138,7 @@ TEST_F(PlanTest, ADisplayThatChecksAtImportProvesByConsent)
     machine.add_udmabuf();
     const auto made = plan({display()});
     ASSERT_TRUE(made) << made.error().message();
-    // Its own dumb buffers are contiguous too, and less scarce than a region.
+    // Its own dumb buffers are contiguous too, and meant for it alone.
     EXPECT_EQ(order(made->report())[0], "region");
     EXPECT_EQ(verdict(made->report(), "region").verdict.outcome, Outcome::proved);
     const Verdict& system = verdict(made->report(), "system").verdict;
