@@ -343,7 +343,7 @@ private:
     int version(drm_version& answer) const
     {
         const std::size_t length = std::min<std::size_t>(answer.name_len, model_.driver.size());
-        std::memcpy(answer.name, model_.driver.data(), length);
+        std::copy_n(model_.driver.data(), length, answer.name);
         answer.name_len = model_.driver.size();
         return 0;
     }
