@@ -24,12 +24,6 @@ bool is_final(const Error& error)
     }
 }
 
-bool is_forbidden(const HeapInfo& heap, const Preferences& preferences)
-{
-    return std::any_of(preferences.forbid.begin(), preferences.forbid.end(),
-                       [&heap](const std::string& word) { return negotiate::names(word, heap); });
-}
-
 HeapVerdict forbidden(const HeapInfo& heap)
 {
     HeapVerdict result{heap, {}, {}};
@@ -165,6 +159,26 @@ Result<std::optional<Layout>> Planning::fitted(Layout layout, const Constraints&
     return layout;
 }
 
+/// By its own name or kind, or by another name of the same region.
+bool Planning::is_forbidden(const Heap& heap) const
+{
+    const auto& words = means_.preferences.forbid;
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+        return negotiate::names(word, heap.info()) ||
+               std::any_of(means_.heaps.begin(), means_.heaps.end(), [&](const auto& other) {
+                   return other->info().same_as == heap.info().name && other->info().name == word;
+               });
+    });
+}
+
+void Planning::note_contiguity(const Proof& proof)
+{
+    for (Origin& origin : proof.contiguity()) {
+        report_.constraints.contiguous = true;
+        report_.constraints.add_origin(std::move(origin));
+    }
+}
+
 /// Whether some heap serves every use with this layout; the report has the rest.
 Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
 {
@@ -175,7 +189,7 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
         return false;
     std::vector<std::shared_ptr<Heap>> allowed;
     for (const auto& heap : means_.heaps) {
-        if (!is_forbidden(heap->info(), means_.preferences))
+        if (!is_forbidden(*heap))
             allowed.push_back(heap);
     }
     auto proof = Proof::begin(**layout, report_.request.count, uses_, allowed, *means_.cache);
@@ -187,15 +201,11 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
     }
     report_.layout = **layout;
     report_.constraints = candidate.constraints;
-    for (Origin& origin : proof->contiguity()) {
-        report_.constraints.contiguous = true;
-        report_.constraints.add_origin(std::move(origin));
-    }
     report_.heaps.clear();
     for (const auto& heap : means_.heaps)
-        report_.heaps.push_back(is_forbidden(heap->info(), means_.preferences)
-                                    ? forbidden(heap->info())
-                                    : proof->attempt(*heap, candidate.constraints));
+        report_.heaps.push_back(is_forbidden(*heap) ? forbidden(heap->info())
+                                                    : proof->attempt(*heap, candidate.constraints));
+    note_contiguity(*proof);
     std::sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
         return negotiate::better(a, b, means_.preferences);
     });
@@ -304,10 +314,6 @@ Result<Plan> Planning::extend(const Plan& plan)
     report_.uses = std::move(uses);
     report_.layout = plan.layout();
     report_.constraints = *all;
-    for (Origin& origin : proof->contiguity()) {
-        report_.constraints.contiguous = true;
-        report_.constraints.add_origin(std::move(origin));
-    }
     for (const HeapVerdict& before : old.heaps) {
         HeapVerdict now = before;
         const auto& serving = plan.state().serving;
@@ -318,9 +324,13 @@ Result<Plan> Planning::extend(const Plan& plan)
             now.uses.insert(now.uses.end(), more.uses.begin(), more.uses.end());
             now.verdict = std::max(before.verdict, more.verdict,
                                    [](const Verdict& a, const Verdict& b) { return a.outcome < b.outcome; });
+        } else if (serves(now)) {
+            now.verdict = {};
+            now.verdict.reason = "it stood below the heaps of the plan: the added use was not tried with it";
         }
         report_.heaps.push_back(std::move(now));
     }
+    note_contiguity(*proof);
     std::stable_sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
         return negotiate::better(a, b, means_.preferences);
     });

@@ -49,6 +49,8 @@ private:
     Result<std::vector<negotiate::UseSupport>> ask();
     Result<std::optional<Layout>> fitted(Layout layout, const Constraints& constraints);
     Result<bool> attempt(const negotiate::Candidate& candidate);
+    bool is_forbidden(const Heap& heap) const;
+    void note_contiguity(const Proof& proof);
     void set_aside(const Layout& layout);
     Result<Constraints> added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const;
     Plan finished();

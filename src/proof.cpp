@@ -73,6 +73,13 @@ Proof::Proof(const Layout& layout, std::uint32_t count, VerdictCache& cache)
       cache_(&cache)
 {}
 
+// One device may be there twice: what was begun last is put back first.
+Proof::~Proof()
+{
+    while (!uses_.empty())
+        uses_.pop_back();
+}
+
 tl::expected<Proof, Proof::Obstacle> Proof::begin(const Layout& layout, std::uint32_t count, std::span<const Use> uses,
                                                   const std::vector<std::shared_ptr<Heap>>& heaps, VerdictCache& cache)
 {
@@ -162,7 +169,7 @@ HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
         result.verdict = std::move(*refusal);
         return result;
     }
-    if (const Status filled = fill(result, heap); !filled) {
+    if (const Status filled = fill(result, heap, constraints); !filled) {
         result.verdict = refused_allocation(filled.error(), layout_);
         return result;
     }
@@ -175,12 +182,13 @@ HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
 }
 
 /// The verdict of every use: known, or by trial. Errors: what allocating gives.
-Status Proof::fill(HeapVerdict& result, Heap& heap)
+Status Proof::fill(HeapVerdict& result, Heap& heap, const Constraints& constraints)
 {
     std::vector<UniqueFd> memories;
-    for (const TriedUse& use : uses_) {
+    for (TriedUse& use : uses_) {
         const auto known = use.known.find(heap.info().name);
         if (known != use.known.end()) {
+            use.takes_something = use.takes_something || passed(known->second);
             result.uses.push_back({use.name, known->second});
             continue;
         }
@@ -203,9 +211,10 @@ Status Proof::fill(HeapVerdict& result, Heap& heap)
             continue;
         Finding finding{std::move(result.uses[i].verdict), true};
         if (passed(finding.verdict) && use.scatter != TriedUse::Scatter::taken)
-            finding = rule_out_luck(use, heap, std::move(finding.verdict));
+            finding = rule_out_luck(use, heap, constraints, std::move(finding.verdict));
         else if (!passed(finding.verdict) && use.scatter == TriedUse::Scatter::refused)
-            finding.verdict.reason += "; it needs contiguous memory: it refused scattered pages of another origin too";
+            finding.verdict.reason += "; it refused scattered pages of another origin too";
+        use.takes_something = use.takes_something || passed(finding.verdict);
         if (finding.lasting)
             cache_->remember(use.identity, heap.info().name, class_, finding.verdict);
         result.uses[i].verdict = std::move(finding.verdict);
@@ -213,12 +222,23 @@ Status Proof::fill(HeapVerdict& result, Heap& heap)
     return {};
 }
 
-Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const
+Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints& constraints, Verdict first) const
 {
     constexpr std::size_t rounds = 3;
     Layout odd = layout_;
     for (std::uint64_t& size : odd.memory_sizes)
         size = size != 0 ? with_odd_tail(size) : 0;
+    // A device that wants whole blocks would refuse the size, not the pages.
+    constexpr std::uint64_t small_page = 4096;
+    if (constraints.size_align > small_page || negotiate::objection(odd, constraints)) {
+        for (std::uint64_t& size : odd.memory_sizes)
+            size = size != 0 ? fit_size(constraints, size).value_or(0) : 0;
+        if (negotiate::objection(odd, constraints)) {
+            first.outcome = Outcome::accepted;
+            first.reason += "; whether by luck is open: the device takes no larger memory";
+            return {std::move(first), false};
+        }
+    }
 
     std::vector<std::vector<UniqueFd>> held;
     for (std::size_t round = 0; round < rounds; ++round) {
@@ -226,6 +246,9 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) co
         if (!memories)
             break; // a small region is full after one or two
         Verdict verdict = use.trial->attempt(borrow(*memories));
+        // What fails for another reason than the pages says nothing of luck.
+        if (!passed(verdict) && !is_lasting(verdict))
+            break;
         if (!passed(verdict)) {
             verdict.reason = text::format("a buffer of {} bytes passed by luck, one of {} did not: the use needs "
                                           "contiguous memory, and this heap does not promise it; {}",
@@ -296,7 +319,7 @@ std::vector<Origin> Proof::contiguity() const
 {
     std::vector<Origin> origins;
     for (const TriedUse& use : uses_) {
-        if (use.scatter == TriedUse::Scatter::refused)
+        if (use.scatter == TriedUse::Scatter::refused && use.takes_something)
             origins.push_back({"contiguous", 1, use.name, "import of UDMABUF_CREATE_LIST, pages reversed"});
     }
     return origins;

@@ -49,11 +49,18 @@ public:
     static tl::expected<Proof, Obstacle> begin(const Layout& layout, std::uint32_t count, std::span<const Use> uses,
                                                const std::vector<std::shared_ptr<Heap>>& heaps, VerdictCache& cache);
 
+    Proof(Proof&&) noexcept = default;
+    Proof& operator=(Proof&&) = delete;
+    Proof(const Proof&) = delete;
+    Proof& operator=(const Proof&) = delete;
+    ~Proof();
+
     /// What becomes of the uses with memory of this heap, one of those it began with.
     /// `constraints` speak for what no device can be asked.
     HeapVerdict attempt(Heap& heap, const Constraints& constraints);
 
-    /// Which uses turned out to need contiguous memory, and how that is known.
+    /// Which uses turned out to need contiguous memory, and how that is known: they refused
+    /// scattered pages, and took memory of a heap. To be asked when the heaps were tried.
     std::vector<Origin> contiguity() const;
 
 private:
@@ -64,6 +71,7 @@ private:
         std::unique_ptr<Trial> trial;         ///< none when all is known
         /// What the page orders say of the use.
         enum class Scatter : std::uint8_t { unknown, taken, refused } scatter = Scatter::unknown;
+        bool takes_something = false; ///< memory of some heap, in this layout
     };
     /// A verdict, and whether another trial would give the same.
     struct Finding {
@@ -73,8 +81,8 @@ private:
 
     Proof(const Layout& layout, std::uint32_t count, VerdictCache& cache);
     void look_for_scatter();
-    Status fill(HeapVerdict& result, Heap& heap);
-    Finding rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
+    Status fill(HeapVerdict& result, Heap& heap, const Constraints& constraints);
+    Finding rule_out_luck(TriedUse& use, Heap& heap, const Constraints& constraints, Verdict first) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
     std::optional<Verdict> too_large(const Heap& heap);
 

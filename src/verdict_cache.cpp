@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view first_line = "commonbuf verdicts 1";
 
-/// What changes at every boot, and with it the kernel, its modules and their parameters.
+/// What changes at every boot. What changes between two boots, a driver that is loaded again,
+/// is in the identity of its devices.
 std::string boot_line() { return "boot " + os::read_text("/proc/sys/kernel/random/boot_id").value_or("unknown"); }
 
 /// Without what separates fields and lines.
@@ -102,21 +103,27 @@ std::optional<Verdict> VerdictCache::find(const std::string& identity, const std
 void VerdictCache::remember(const std::string& identity, const std::string& heap, const std::string& layout,
                             const Verdict& verdict)
 {
+    // A program that plans for ever new sizes starts anew some day.
+    constexpr std::size_t most_layouts = 1024;
     if (identity.empty() || !is_lasting(verdict))
         return;
     const std::lock_guard lock(mutex_);
+    if (verdicts_.size() >= most_layouts)
+        verdicts_.clear();
     verdicts_[layout][{identity, heap}] = verdict;
-    changed_ = true;
+    if (!path_.empty())
+        changes_[layout][{identity, heap}] = verdict;
 }
 
 void VerdictCache::forget(const std::string& identity, const std::string& heap, const std::string& layout)
 {
     const std::lock_guard lock(mutex_);
-    const auto of_layout = verdicts_.find(layout);
-    if (of_layout == verdicts_.end())
-        return;
-    changed_ = of_layout->second.erase({identity, heap}) != 0 || changed_;
-    changed_ = of_layout->second.erase({identity, scattered}) != 0 || changed_;
+    for (const std::string& origin : {heap, std::string(scattered)}) {
+        if (const auto of_layout = verdicts_.find(layout); of_layout != verdicts_.end())
+            of_layout->second.erase({identity, origin});
+        if (!path_.empty())
+            changes_[layout][{identity, origin}] = std::nullopt;
+    }
 }
 
 Status VerdictCache::keep_in(std::string path)
@@ -126,12 +133,13 @@ Status VerdictCache::keep_in(std::string path)
         if (!text.empty() && !text.starts_with(first_line))
             return fail(Category::invalid_argument, "remember verdicts in " + path,
                         "the file is there and holds something else", "name another file, or remove this one");
-        const std::lock_guard lock(mutex_);
-        parse(text);
     } else if (errno != ENOENT) {
         return fail(os::failure(errno, "read " + path));
     }
     const std::lock_guard lock(mutex_);
+    // What this process saw itself counts more.
+    for (auto& [layout, verdicts] : parse(text))
+        verdicts_[layout].merge(verdicts);
     path_ = std::move(path);
     return {};
 }
@@ -139,41 +147,55 @@ Status VerdictCache::keep_in(std::string path)
 Status VerdictCache::save()
 {
     const std::lock_guard lock(mutex_);
-    if (path_.empty() || !changed_)
+    if (path_.empty() || changes_.empty())
         return {};
-    if (os::kernel().replace_file(path_.c_str(), print()) != 0)
+    std::string text;
+    if (os::kernel().read_file(path_.c_str(), text) != 0)
+        text.clear();
+    ByLayout<Verdict> all = parse(text);
+    for (const auto& [layout, changes] : changes_) {
+        for (const auto& [key, verdict] : changes) {
+            if (verdict)
+                all[layout][key] = *verdict;
+            else
+                all[layout].erase(key);
+        }
+    }
+    if (os::kernel().replace_file(path_.c_str(), print(all)) != 0)
         return fail(os::failure(errno, "write " + path_));
-    changed_ = false;
+    changes_.clear();
     return {};
 }
 
-void VerdictCache::parse(std::string_view text)
+VerdictCache::ByLayout<Verdict> VerdictCache::parse(std::string_view text)
 {
     constexpr std::size_t fields = 9;
+    constexpr std::size_t most_lines = 65536;
+    ByLayout<Verdict> verdicts;
     const auto lines = split(text, '\n');
     if (lines.size() < 2 || lines[0] != first_line || lines[1] != boot_line() || lines[1] == "boot unknown")
-        return;
-    for (std::size_t i = 2; i < lines.size(); ++i) {
+        return verdicts;
+    for (std::size_t i = 2; i < std::min(lines.size(), most_lines); ++i) {
         const auto parts = split(lines[i], '\t');
         if (parts.size() != fields || parts[0].empty())
             continue;
-        Verdict verdict;
         const auto known = outcome(parts[3]);
         const auto error = number<int>(parts[4]);
         const auto needed = number<std::uint64_t>(parts[5]);
         const auto offered = number<std::uint64_t>(parts[6]);
         if (!known || !error || !needed || !offered)
             continue;
-        verdict = {*known, std::string(parts[7]), *error, std::string(parts[8]), *needed, *offered};
+        Verdict verdict{*known, std::string(parts[7]), *error, std::string(parts[8]), *needed, *offered};
         if (is_lasting(verdict))
-            verdicts_[std::string(parts[2])][{std::string(parts[0]), std::string(parts[1])}] = std::move(verdict);
+            verdicts[std::string(parts[2])][{std::string(parts[0]), std::string(parts[1])}] = std::move(verdict);
     }
+    return verdicts;
 }
 
-std::string VerdictCache::print() const
+std::string VerdictCache::print(const ByLayout<Verdict>& all)
 {
     std::string text = text::format("{}\n{}\n", first_line, boot_line());
-    for (const auto& [layout, verdicts] : verdicts_) {
+    for (const auto& [layout, verdicts] : all) {
         for (const auto& [key, verdict] : verdicts)
             text += text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", field(key.first), field(key.second),
                                  field(layout), to_string(verdict.outcome), verdict.sys_errno, verdict.needed,

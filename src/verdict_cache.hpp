@@ -47,7 +47,8 @@ public:
     /// read nor made), invalid_argument (the path names a file that is not ours).
     Status keep_in(std::string path);
 
-    /// Writes the file when something changed. Errors: as the kernel says.
+    /// Brings what was learned and thrown out since the last time into the file, and leaves
+    /// there what other processes wrote meanwhile. Errors: as the kernel says.
     Status save();
 
 private:
@@ -61,13 +62,16 @@ private:
             return order != 0 ? order < 0 : std::string_view(a.second) < std::string_view(b.second);
         }
     };
-    void parse(std::string_view text);
-    std::string print() const;
+    template <typename Value>
+    using ByLayout = std::unordered_map<std::string, std::map<Key, Value, Less>>;
+    static ByLayout<Verdict> parse(std::string_view text);
+    static std::string print(const ByLayout<Verdict>& verdicts);
 
     mutable std::mutex mutex_;
-    std::unordered_map<std::string, std::map<Key, Verdict, Less>> verdicts_; ///< by class of layout
+    ByLayout<Verdict> verdicts_; ///< by class of layout
     std::string path_;
-    bool changed_ = false;
+    /// What was learned and not saved yet; nothing where a verdict was thrown out.
+    ByLayout<std::optional<Verdict>> changes_;
 };
 
 } // namespace commonbuf

@@ -39,9 +39,7 @@ Status fit_sizes(Layout& layout, const Constraints& constraints)
 
 /// The best is the greatest: heaps have it on top. Equals go by their value, so that the
 /// order does not depend on chance.
-constexpr auto worse = [](const auto& a, const auto& b) {
-    return b.rank != a.rank ? b.rank < a.rank : b.way < a.way;
-};
+constexpr auto worse = [](const auto& a, const auto& b) { return b.rank != a.rank ? b.rank < a.rank : b.way < a.way; };
 
 } // namespace
 

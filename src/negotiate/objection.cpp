@@ -31,8 +31,12 @@ std::optional<Objection> objection(const Layout& layout, const Constraints& cons
     const auto against = [&constraints](const char* constraint, std::string what) {
         return Objection{constraint, text::format("{}, asked by {}", what, asked_by(constraints, constraint)), true};
     };
-    const bool rows = layout.modifier == linear && layout.plane_count > 0 && layout.planes[0].stride != 0;
+    const bool opaque = is_opaque(layout.format);
+    const bool rows = (layout.modifier == linear || opaque) && layout.plane_count > 0 && layout.planes[0].stride != 0;
     const std::uint32_t stride = layout.planes[0].stride;
+    if (const std::uint64_t padded = rows && !opaque ? (layout.planes[0].size + stride - 1) / stride : 0;
+        padded % constraints.height_align != 0)
+        return against("height_align", text::format("{} rows are no multiple of {}", padded, constraints.height_align));
     if (rows && stride % constraints.stride_align != 0)
         return against("stride_align",
                        text::format("a stride of {} is no multiple of {}", stride, constraints.stride_align));

@@ -62,7 +62,8 @@ bool program_ends(int line, pid_t program) noexcept
         // Nothing for a while. What the program forked meanwhile holds the line open too, and
         // is no reason to wait. A parent in another PID namespace is 0.
         const long parent = ::syscall(SYS_getppid);
-        if (errno != EAGAIN || (parent != program && parent != 0))
+        // Interrupted is who was stopped and goes on, or was frozen.
+        if ((errno != EAGAIN && errno != EINTR) || (parent != program && parent != 0))
             return true;
     }
 }

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 namespace commonbuf::os {
 
@@ -42,16 +43,23 @@ ssize_t Kernel::readlink(const char* path, char* buffer, std::size_t size) { ret
 
 int Kernel::read_file(const char* path, std::string& content)
 {
-    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    // What is no file, a pipe for example, must not hold us.
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return -1;
     content.clear();
+    constexpr std::size_t most = 16U << 20U;
     std::array<char, 4096> chunk{};
     ssize_t got = 0;
     do {
         got = ::read(fd, chunk.data(), chunk.size());
         if (got > 0)
             content.append(chunk.data(), static_cast<std::size_t>(got));
+        if (content.size() > most) {
+            ::close(fd);
+            errno = EFBIG;
+            return -1;
+        }
     } while (got > 0 || (got < 0 && errno == EINTR));
     const int error = errno;
     ::close(fd);
@@ -61,9 +69,9 @@ int Kernel::read_file(const char* path, std::string& content)
 
 int Kernel::replace_file(const char* path, const std::string& content)
 {
-    const std::string beside = std::string(path) + "." + std::to_string(::getpid()) + ".new";
-    constexpr mode_t owner_alone = 0600;
-    const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, owner_alone);
+    // For its owner alone, under a name that nobody else has.
+    std::string beside = std::string(path) + ".XXXXXX";
+    const int fd = ::mkostemp(beside.data(), O_CLOEXEC);
     if (fd < 0)
         return -1;
     std::size_t done = 0;

@@ -203,6 +203,41 @@ TEST_F(Plans, AQueueThatSomebodyOwnsIsBusy)
     EXPECT_EQ(plan.error().sys_errno, EBUSY);
 }
 
+/// A queue of this very file that does not stream: the kernel would let a trial free it.
+TEST_F(Plans, AQueueThatIsOursIsBusyToo)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    const auto first = cb::Allocator().plan(image, {camera.capture()});
+    if (!first)
+        GTEST_SKIP() << first.error().message();
+    auto queue = camera.open_queue(cb::v4l2::Role::capture, first->layout(), 2);
+    ASSERT_TRUE(queue) << queue.error().message();
+    const auto buffer = first->allocate();
+    ASSERT_TRUE(buffer);
+    const auto second = cb::Allocator().plan(image, {camera.capture()});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().category, cb::Category::busy);
+    EXPECT_TRUE(queue->queue(*buffer)) << "its slots are gone";
+}
+
+/// Two trials of one node put back what was before the first.
+TEST_F(Plans, OneQueueTwiceIsLeftAsItWas)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    const auto set = [&camera] {
+        v4l2_format format{};
+        format.type = camera.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+        EXPECT_EQ(::ioctl(camera.fd(), VIDIOC_G_FMT, &format), 0);
+        return format;
+    };
+    const v4l2_format before = set();
+    const cb::Request other{DRM_FORMAT_YUYV, 640, 360};
+    const auto made = cb::Allocator().plan(other, {camera.capture(), camera.capture()});
+    EXPECT_TRUE(made || !made.error().report->heaps.empty()) << made.error().message();
+    const v4l2_format after = set();
+    EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0);
+}
+
 TEST_F(Plans, MultiPlanarNodesWithOneMemoryOrOnePerPlane)
 {
     NEED_CAMERA(camera, devices::camera("vivid-002-vid-cap"));

@@ -38,6 +38,8 @@ public:
         return UniqueFd(machine_.add_dma_buf(bytes));
     }
 
+    void rename_of(const std::string& name) { info_.same_as = name; }
+
     unsigned room = 1000;
     unsigned allocations = 0;
 
@@ -158,6 +160,16 @@ TEST_F(AllocatorTest, TheCallerPrefersAndForbids)
     EXPECT_EQ(none.error().report->heaps.size(), 3U);
 }
 
+TEST_F(AllocatorTest, ARegionIsForbiddenByEachOfItsNames)
+{
+    auto alias = std::make_shared<OwnHeap>(machine, "old_name", MemoryProperties{});
+    alias->rename_of("region");
+    Allocator named({region, alias});
+    ASSERT_TRUE(named.plan(request, {Use(camera)}));
+    EXPECT_FALSE(named.plan(request, {Use(camera)}, {.forbid = {"old_name"}}));
+    EXPECT_FALSE(named.plan(request, {Use(camera)}, {.forbid = {"region"}}));
+}
+
 TEST_F(AllocatorTest, WhatTheCallerKnowsOfHardwareDecidesWithoutATrial)
 {
     Preferences preferences;
@@ -245,6 +257,27 @@ TEST_F(AllocatorTest, VerdictsOutliveTheProcessUnderOneBoot)
     EXPECT_GT(camera->trials, trials);
 }
 
+TEST_F(AllocatorTest, WhatOneProcessThrewOutAnotherDoesNotBringBack)
+{
+    machine.add_text("/proc/sys/kernel/random/boot_id", "one\n");
+    ASSERT_TRUE(allocator.remember_in("/v"));
+    const auto made = allocator.plan(request, {Use(camera)});
+    ASSERT_TRUE(made);
+    Allocator other({plenty, region, secret});
+    ASSERT_TRUE(other.remember_in("/v"));
+    made->allocate()->state().import_failed(camera->identity());
+    // The other one still has it in mind, and learns something else.
+    ASSERT_TRUE(other.plan(request, {Use(codec)}));
+
+    Allocator third({plenty, region, secret});
+    ASSERT_TRUE(third.remember_in("/v"));
+    const unsigned of_camera = camera->trials;
+    const unsigned of_codec = codec->trials;
+    ASSERT_TRUE(third.plan(request, {Use(camera), Use(codec)}));
+    EXPECT_GT(camera->trials, of_camera);
+    EXPECT_EQ(codec->trials, of_codec);
+}
+
 TEST_F(AllocatorTest, AFileOfVerdictsIsNotBelievedBlindly)
 {
     machine.add_text("/proc/sys/kernel/random/boot_id", "one\n");
@@ -327,6 +360,19 @@ TEST_F(AllocatorTest, AUseThatComesLaterAndCannotUseWhatIsThere)
               }).find("a stride of 5120 is no multiple of 4096"),
               std::string::npos);
     EXPECT_NE(why_not([](OwnDevice& late) { late.padding = 4096; }).find("it needs"), std::string::npos);
+}
+
+TEST_F(AllocatorTest, AUseThatComesLaterIsNotSaidToTakeWhatItNeverSaw)
+{
+    // Of `secret` less is known: it stands below, and serves nobody.
+    camera->ask([](Constraints& asked) { asked.contiguous = true; });
+    const auto made = allocator.plan(request, {Use(camera)});
+    ASSERT_TRUE(made);
+    ASSERT_EQ(verdict(made->report(), "secret").outcome, Outcome::accepted);
+    codec->answer = {Outcome::refused, "MAP", EFAULT, "no", 0, 0};
+    const auto both = allocator.add(*made, Use(codec));
+    ASSERT_FALSE(both);
+    EXPECT_EQ(verdict(*both.error().report, "secret").outcome, Outcome::not_tried);
 }
 
 TEST_F(AllocatorTest, AUseThatComesLaterMayTakeOtherHeapsOnly)

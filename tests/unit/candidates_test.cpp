@@ -273,6 +273,7 @@ TEST(Objections, ToALayoutNameTheNumber)
     };
     EXPECT_EQ(against([](Constraints&) {}), "fine");
     EXPECT_EQ(against([](Constraints& asked) { asked.stride_align = 64; }), "stride_align");
+    EXPECT_EQ(against([](Constraints& asked) { asked.height_align = 16; }), "height_align");
     EXPECT_EQ(against([](Constraints& asked) { asked.min_stride = 721; }), "min_stride");
     EXPECT_EQ(against([](Constraints& asked) { asked.max_stride = 719; }), "max_stride");
     EXPECT_EQ(against([](Constraints& asked) { asked.offset_align = 4096; }), "offset_align");

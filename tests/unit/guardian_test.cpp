@@ -184,6 +184,22 @@ TEST_F(GuardianTest, IsSentAwayEvenWhenItIsStopped)
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG | __WALL), -1);
 }
 
+TEST_F(GuardianTest, BeingStoppedAndGoingOnIsNotTheEnd)
+{
+    pid_t child = -1;
+    const UniqueFd line(os::kernel().guard(guarded_.get(), calls_, child));
+    ASSERT_TRUE(line);
+    std::this_thread::sleep_for(50ms); // until it waits
+    siginfo_t info{};
+    ASSERT_EQ(::kill(child, SIGSTOP), 0);
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &info, WSTOPPED | __WALL), 0);
+    ASSERT_EQ(::kill(child, SIGCONT), 0);
+    std::this_thread::sleep_for(50ms);
+    EXPECT_FALSE(acted());
+    os::kernel().dismiss(line.get(), child);
+    EXPECT_FALSE(acted());
+}
+
 TEST_F(GuardianTest, ThreadsComeAndGo)
 {
     std::vector<std::thread> threads;

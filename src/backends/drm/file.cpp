@@ -29,6 +29,17 @@ Registry& registry()
 /// only the same number counts.
 bool same_file(int a, int b) { return a == b || os::kernel().kcmp_file(a, b) == 0; }
 
+/// The node in /dev is another one for each card, by whatever path it was opened, and a new
+/// one whenever the driver is loaded.
+std::string identity_of(const NodeInfo& info, int fd)
+{
+    const auto id = os::id_of(fd);
+    if (!id)
+        return {};
+    return text::format("drm {} {} {} {} {}:{}", info.driver, os::drm_driver_version(fd), info.bus, info.name,
+                        id->device, id->inode);
+}
+
 } // namespace
 
 std::shared_ptr<File> File::find(int fd)
@@ -78,7 +89,7 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
 File::File(UniqueFd fd, NodeInfo info)
     : fd_(std::move(fd)),
       info_(std::move(info)),
-      identity_(text::format("drm {} {} {} {}", info_.driver, os::drm_driver_version(fd_.get()), info_.bus, info_.name))
+      identity_(identity_of(info_, fd_.get()))
 {}
 
 File::~File() = default;

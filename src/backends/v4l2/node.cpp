@@ -156,8 +156,12 @@ v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_, r
 
 std::string Node::identity(Role role) const
 {
-    return text::format("v4l2 {} {} {} {} {} {}", info_.driver, info_.version, info_.bus, info_.card, info_.name,
-                        to_string(role));
+    // The node in /dev is a new one whenever the driver is loaded, with other parameters maybe.
+    const auto id = os::id_of(fd_.get());
+    if (!id)
+        return {};
+    return text::format("v4l2 {} {} {} {} {} {}:{} {}", info_.driver, info_.version, info_.bus, info_.card, info_.name,
+                        id->device, id->inode, to_string(role));
 }
 
 std::string Node::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }

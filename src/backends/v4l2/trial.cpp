@@ -24,12 +24,18 @@ public:
           saved_(node, role)
     {}
     // The format can only be put back when no slot is left.
-    ~QueueTrial() override { static_cast<void>(slots(0)); }
+    ~QueueTrial() override
+    {
+        if (owns_slots_)
+            static_cast<void>(slots(0));
+    }
     QueueTrial(const QueueTrial&) = delete;
     QueueTrial& operator=(const QueueTrial&) = delete;
 
     Status begin()
     {
+        if (has_slots())
+            return fail(format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF"));
         if (Status saved = saved_.save(); !saved)
             return saved;
         if (Status set = set_layout(); !set)
@@ -38,6 +44,7 @@ public:
             scout_ = find_scout();
         if (scout_)
             saved_.outlive(*scout_);
+        owns_slots_ = true;
         return slots(1).and_then([this] { return slots(0); });
     }
 
@@ -91,6 +98,20 @@ private:
                                           verdict.offered, verdict.needed);
         }
         return verdict;
+    }
+
+    /// Whether somebody has slots of this very file, perhaps a queue that does not stream:
+    /// the kernel would let us free them.
+    bool has_slots() const
+    {
+        Planes planes{};
+        v4l2_buffer first{};
+        first.type = node_->type(role_);
+        if (node_->info().multiplanar && !node_->info().metadata) {
+            first.m.planes = planes.data();
+            first.length = static_cast<std::uint32_t>(planes.size());
+        }
+        return node_->ioctl(VIDIOC_QUERYBUF, &first) == 0;
     }
 
     Status set_layout()
@@ -191,6 +212,7 @@ private:
     Answer answer_;
     std::optional<v4l2_format> scout_;
     SavedFormat saved_;
+    bool owns_slots_ = false;
 };
 
 } // namespace
