@@ -158,14 +158,14 @@ Status find_gpus(Usage flag, std::span<const Use> gpu, Resolving& resolving)
 
 std::string_view to_string(Usage flag) noexcept
 {
-    const auto found =
+    const auto* const found =
         std::find_if(names.begin(), names.end(), [flag](const auto& each) { return each.first == flag; });
     return found != names.end() ? found->second : "unknown";
 }
 
 std::optional<Usage> parse_usage(std::string_view name) noexcept
 {
-    const auto found =
+    const auto* const found =
         std::find_if(names.begin(), names.end(), [name](const auto& each) { return each.second == name; });
     return found != names.end() ? std::optional(found->first) : std::nullopt;
 }

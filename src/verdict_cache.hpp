@@ -65,7 +65,7 @@ private:
     template <typename Value>
     using ByLayout = std::unordered_map<std::string, std::map<Key, Value, Less>>;
     static ByLayout<Verdict> parse(std::string_view text);
-    static std::string print(const ByLayout<Verdict>& verdicts);
+    static std::string print(const ByLayout<Verdict>& all);
 
     mutable std::mutex mutex_;
     ByLayout<Verdict> verdicts_; ///< by class of layout
