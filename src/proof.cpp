@@ -42,6 +42,15 @@ Verdict refused_allocation(const Error& error, const Layout& layout)
     return verdict;
 }
 
+/// Whether there is nothing to be lucky with: one page is contiguous, whichever it is.
+bool are_single_pages(const std::vector<UniqueFd>& memories)
+{
+    constexpr std::uint64_t smallest_page = 4096;
+    return std::all_of(memories.begin(), memories.end(), [](const UniqueFd& memory) {
+        return os::size_of(memory.get()).value_or(UINT64_MAX) <= smallest_page;
+    });
+}
+
 /// A size whose last page a heap of chunks serves from its smallest ones.
 std::uint64_t with_odd_tail(std::uint64_t bytes)
 {
@@ -204,13 +213,14 @@ Status Proof::fill(HeapVerdict& result, Heap& heap, const Constraints& constrain
     }
     if (memories.empty())
         return {};
+    const bool contiguous = are_single_pages(memories);
     memories.clear();
     for (std::size_t i = 0; i < uses_.size(); ++i) {
         TriedUse& use = uses_[i];
         if (use.known.contains(heap.info().name))
             continue;
         Finding finding{std::move(result.uses[i].verdict), true};
-        if (passed(finding.verdict) && use.scatter != TriedUse::Scatter::taken)
+        if (passed(finding.verdict) && use.scatter != TriedUse::Scatter::taken && !contiguous)
             finding = rule_out_luck(use, heap, constraints, std::move(finding.verdict));
         else if (!passed(finding.verdict) && use.scatter == TriedUse::Scatter::refused)
             finding.verdict.reason += "; it refused scattered pages of another origin too";

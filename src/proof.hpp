@@ -33,6 +33,8 @@ namespace commonbuf {
 ///                                     A heap of chunks takes that page from
 ///                                     elsewhere; a contiguous region cannot.
 ///
+/// Memory of a single page is contiguous without luck.
+///
 /// The first is asked once for each use, the second once for each use and heap, and
 /// only where the first does not hold. What was asked before and lasts is not asked
 /// again: a use whose verdicts are all known is not even opened for a trial.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "truth.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -73,10 +74,17 @@ Truth Truths::find(const NamedUse& use, cb::Heap& heap, const cb::Layout& layout
     if (!first)
         return {Answer::fails, first.error().message()};
     Truth truth = stream(use, *first, frames_);
-    if (truth.answer != Answer::works || heap.info().scarce)
-        return truth;
-    constexpr int rounds = 2;
     constexpr std::uint64_t odd_page = 4096;
+    // Dumb buffers may be of ordinary memory. A single page is contiguous, whichever it is.
+    const bool region = heap.info().scarce && heap.info().kind != cb::HeapKind::drm_dumb;
+    const auto sizes = layout.used_memories();
+    const bool pages = std::all_of(sizes.begin(), sizes.end(), [](std::uint64_t size) { return size <= odd_page; }) &&
+                       first->front().size() <= odd_page;
+    if (truth.answer != Answer::works || region || pages)
+        return truth;
+    // A few pages in a row are no rare luck.
+    constexpr std::uint64_t small = 65536;
+    const int rounds = layout.total_size() <= small ? 8 : 2;
     constexpr std::uint32_t few = 3;
     std::vector<std::vector<cb::Buffer>> held;
     for (int i = 0; i < rounds; ++i) {
