@@ -84,7 +84,9 @@ Truth Truths::find(const NamedUse& use, cb::Heap& heap, const cb::Layout& layout
         return truth;
     // A few pages in a row are no rare luck.
     constexpr std::uint64_t small = 65536;
-    const int rounds = layout.total_size() <= small ? 8 : 2;
+    // All are held at once, and no board has endless memory; large ones are never lucky.
+    constexpr std::uint64_t most_held = 128U << 20U;
+    const int rounds = layout.total_size() <= small ? 8 : layout.total_size() * buffers_ * 3 <= most_held ? 2 : 0;
     constexpr std::uint32_t few = 3;
     std::vector<std::vector<cb::Buffer>> held;
     for (int i = 0; i < rounds; ++i) {
