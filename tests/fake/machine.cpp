@@ -243,7 +243,14 @@ int Machine::open(const char* path, int)
     if (forbidden_.contains(path))
         return failed(EACCES);
     const auto node = nodes_.find(path);
-    return node != nodes_.end() ? new_descriptor(node->second()) : failed(ENOENT);
+    if (node == nodes_.end())
+        return failed(ENOENT);
+    // A node is the same however often it is opened.
+    std::shared_ptr<File> file = node->second();
+    file->inode = inodes_.try_emplace(path, next_inode_).first->second;
+    if (file->inode == next_inode_)
+        ++next_inode_;
+    return new_descriptor(std::move(file));
 }
 
 int Machine::close(int fd)

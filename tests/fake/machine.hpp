@@ -217,6 +217,7 @@ private:
     std::map<std::string, int> all_faults_;
     bool fault_hit_ = false;
     std::string complaints_;
+    std::map<std::string, std::uint64_t> inodes_; ///< of the nodes
     std::uint64_t next_inode_ = 1;
     int next_descriptor_;
     pid_t next_child_ = 1;

@@ -258,7 +258,8 @@ TEST(Html, AFailedPlanIsAPage)
     // Without a layout there are no heaps to compare, and without a device nothing but the error.
     document["layout"] = nullptr;
     document["heaps"] = Json::array();
-    document["uses_not_served"] = {with({{"use", "cpu:read"}}, verdict("refused", "support", nullptr, "never"))};
+    document["uses_not_served"] =
+        Json::array({with({{"use", "cpu:read"}}, verdict("refused", "support", nullptr, "never"))});
     page = html_page(document);
     EXPECT_EQ(malformed(page), "");
     EXPECT_TRUE(has(page, "No layout serves every use.") && has(page, "Uses that no layout serves") &&
