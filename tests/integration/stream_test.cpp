@@ -23,14 +23,15 @@ using cb::v4l2::Role;
 
 class Streams : public devices::Test {};
 
+constexpr std::uint32_t buffers_at_once = 4;
+
 /// Streams some frames through buffers of one heap; the first failure.
 cb::Status stream(const cb::v4l2::Device& device, Role role, const cb::Plan& plan, std::uint32_t frames)
 {
-    constexpr std::uint32_t buffers = 4;
-    auto queue = device.open_queue(role, plan.layout(), buffers);
+    auto queue = device.open_queue(role, plan.layout(), buffers_at_once);
     if (!queue)
         return cb::fail(queue.error());
-    for (std::uint32_t i = 0; i < buffers; ++i) {
+    for (std::uint32_t i = 0; i < buffers_at_once; ++i) {
         const auto buffer = plan.allocate();
         if (!buffer)
             return cb::fail(buffer.error());
@@ -60,7 +61,8 @@ void what_is_proved_streams(Role role)
         const auto format = devices::any_format(device.info(), role);
         if (!format)
             continue;
-        const cb::Request request = devices::current_size(device, role, *format);
+        cb::Request request = devices::current_size(device, role, *format);
+        request.count = buffers_at_once;
         for (const auto& heap : cb::find_heaps()) {
             if (heap->info().obstacle || !heap->info().same_as.empty())
                 continue;
