@@ -31,17 +31,6 @@ HeapVerdict forbidden(const HeapInfo& heap)
     return result;
 }
 
-/// Grows memories to what is asked for. True when one grew.
-bool grow(Layout& layout, std::span<const std::uint64_t> sizes)
-{
-    bool grew = false;
-    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-        grew = grew || sizes[i] > layout.memory_sizes[i];
-        layout.memory_sizes[i] = std::max(layout.memory_sizes[i], sizes[i]);
-    }
-    return grew;
-}
-
 negotiate::Way way_of(const Layout& layout)
 {
     return {layout.format, is_opaque(layout.format) ? linear : layout.modifier,
@@ -130,9 +119,8 @@ Result<std::optional<Layout>> Planning::fitted(Layout layout, const Constraints&
 {
     // A size that one device asks for may be rounded up by the next one, and so on.
     constexpr int most_rounds = 4;
-    bool grew = true;
-    for (int round = 0; round < most_rounds && grew; ++round) {
-        grew = false;
+    for (int round = 0; round < most_rounds; ++round) {
+        const auto before = layout.memory_sizes;
         for (const Use& use : uses_) {
             const auto answer = use.importer().fit(layout);
             if (!answer) {
@@ -141,17 +129,15 @@ Result<std::optional<Layout>> Planning::fitted(Layout layout, const Constraints&
                 report_.set_aside.push_back({layout, use.name(), refused(answer.error(), "fit")});
                 return std::nullopt;
             }
-            grew = grow(layout, answer->memory_sizes) || grew;
+            for (std::uint32_t i = 0; i < layout.memory_count; ++i)
+                layout.memory_sizes[i] = std::max(layout.memory_sizes[i], answer->memory_sizes[i]);
         }
-        for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-            const auto size = fit_size(constraints, layout.memory_sizes[i]);
-            if (!size) {
-                report_.set_aside.push_back({layout, report_.uses.front(), refused(size.error(), "constraints")});
-                return std::nullopt;
-            }
-            grew = grew || *size > layout.memory_sizes[i];
-            layout.memory_sizes[i] = *size;
+        if (const Status sized = negotiate::fit_sizes(layout, constraints); !sized) {
+            report_.set_aside.push_back({layout, report_.uses.front(), refused(sized.error(), "constraints")});
+            return std::nullopt;
         }
+        if (layout.memory_sizes == before)
+            break;
     }
     // Where nobody knows what lies where, all of it counts.
     if (is_opaque(layout.format))
@@ -187,11 +173,11 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
         return fail(layout.error());
     if (!*layout)
         return false;
-    std::vector<std::shared_ptr<Heap>> allowed;
-    for (const auto& heap : means_.heaps) {
-        if (!is_forbidden(*heap))
-            allowed.push_back(heap);
-    }
+    auto allowed = means_.heaps;
+    const auto first_forbidden = std::stable_partition(allowed.begin(), allowed.end(),
+                                                       [this](const auto& heap) { return !is_forbidden(*heap); });
+    const std::vector<std::shared_ptr<Heap>> banned(first_forbidden, allowed.end());
+    allowed.erase(first_forbidden, allowed.end());
     auto proof = Proof::begin(**layout, report_.request.count, uses_, allowed, *means_.cache);
     if (!proof) {
         if (is_final(proof.error().error))
@@ -202,9 +188,10 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
     report_.layout = **layout;
     report_.constraints = candidate.constraints;
     report_.heaps.clear();
-    for (const auto& heap : means_.heaps)
-        report_.heaps.push_back(is_forbidden(*heap) ? forbidden(heap->info())
-                                                    : proof->attempt(*heap, candidate.constraints));
+    for (const auto& heap : allowed)
+        report_.heaps.push_back(proof->attempt(*heap, candidate.constraints));
+    for (const auto& heap : banned)
+        report_.heaps.push_back(forbidden(heap->info()));
     note_contiguity(*proof);
     std::sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
         return negotiate::better(a, b, means_.preferences);

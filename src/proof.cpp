@@ -3,6 +3,7 @@
 
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
+#include "negotiate/candidates.hpp"
 #include "negotiate/objection.hpp"
 #include "negotiate/rank.hpp"
 #include "os/os.hpp"
@@ -241,9 +242,7 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints
     // A device that wants whole blocks would refuse the size, not the pages.
     constexpr std::uint64_t small_page = 4096;
     if (constraints.size_align > small_page || negotiate::objection(odd, constraints)) {
-        for (std::uint64_t& size : odd.memory_sizes)
-            size = size != 0 ? fit_size(constraints, size).value_or(0) : 0;
-        if (negotiate::objection(odd, constraints)) {
+        if (!negotiate::fit_sizes(odd, constraints) || negotiate::objection(odd, constraints)) {
             first.outcome = Outcome::accepted;
             first.reason += "; whether by luck is open: the device takes no larger memory";
             return {std::move(first), false};

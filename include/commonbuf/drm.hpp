@@ -28,7 +28,7 @@ struct NodeInfo {
     bool dumb_buffers = false;
     bool import = false;                 ///< DRM_PRIME_CAP_IMPORT
     bool export_ = false;                ///< DRM_PRIME_CAP_EXPORT
-    bool async_flips = false;            ///< flips at once (DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP, DRM_CAP_ASYNC_PAGE_FLIP)
+    bool async_flips = false;            ///< flips at once (DRM_CAP_ASYNC_PAGE_FLIP)
     bool modifiers = false;              ///< DRM_CAP_ADDFB2_MODIFIERS
     std::vector<std::string> connectors; ///< for example "Virtual-1"
     std::optional<Error> obstacle;       ///< why it could not be asked

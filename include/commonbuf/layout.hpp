@@ -64,6 +64,9 @@ struct Request {
     std::uint32_t lines_after = 0;
     /// Other formats that will do, best first, behind `format`.
     std::vector<Format> alternatives{};
+
+    /// `format` and its alternatives, best first.
+    COMMONBUF_API std::vector<Format> formats() const;
 };
 
 /// The least bytes from one row to the next of a plane, for an image of `width` pixels.

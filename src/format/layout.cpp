@@ -58,6 +58,13 @@ constexpr std::uint64_t most_bytes = std::numeric_limits<std::int64_t>::max();
 
 } // namespace
 
+std::vector<Format> Request::formats() const
+{
+    std::vector<Format> all{format};
+    all.insert(all.end(), alternatives.begin(), alternatives.end());
+    return all;
+}
+
 std::uint64_t Layout::total_size() const noexcept
 {
     std::uint64_t total = 0;

@@ -25,7 +25,12 @@ Request for_format(const Request& request, Format format)
     return {format, request.width, request.height, request.count, request.lines_before, request.lines_after};
 }
 
-/// Grows every memory to what the constraints ask for. Errors: incompatible.
+/// The best is the greatest: heaps have it on top. Equals go by their value, so that the
+/// order does not depend on chance.
+constexpr auto worse = [](const auto& a, const auto& b) { return b.rank != a.rank ? b.rank < a.rank : b.way < a.way; };
+
+} // namespace
+
 Status fit_sizes(Layout& layout, const Constraints& constraints)
 {
     for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
@@ -36,12 +41,6 @@ Status fit_sizes(Layout& layout, const Constraints& constraints)
     }
     return {};
 }
-
-/// The best is the greatest: heaps have it on top. Equals go by their value, so that the
-/// order does not depend on chance.
-constexpr auto worse = [](const auto& a, const auto& b) { return b.rank != a.rank ? b.rank < a.rank : b.way < a.way; };
-
-} // namespace
 
 Status check_request(const Request& request)
 {

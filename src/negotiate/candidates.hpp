@@ -24,6 +24,9 @@ struct Candidate {
 /// numbers, unsupported (a format the library does not know).
 Status check_request(const Request& request);
 
+/// Grows every memory of a layout to what the constraints ask for. Errors: incompatible.
+Status fit_sizes(Layout& layout, const Constraints& constraints);
+
 /// The layouts to try, best first: ways by their rank, then the least padding. Pure.
 ///
 /// Lazy, since the first one serves most of the time: constraints are merged for a way

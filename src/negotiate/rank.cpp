@@ -84,8 +84,7 @@ Rank rank_of(const Way& way, std::size_t format_place) noexcept
 FormatOrder::FormatOrder(const Request& request)
 {
     places_.reserve(request.alternatives.size() + 1);
-    places_.emplace_back(request.format, 0);
-    for (const Format format : request.alternatives)
+    for (const Format format : request.formats())
         places_.emplace_back(format, places_.size());
     std::sort(places_.begin(), places_.end());
 }

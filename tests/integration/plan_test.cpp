@@ -96,34 +96,48 @@ v4l2_format format_of(const cb::v4l2::Device& device, cb::v4l2::Role role)
     return format;
 }
 
-TEST_F(Plans, LeaveEveryNodeAsItWas)
+/// One side of a node, and a format that it has and the library knows.
+struct KnownQueue {
+    cb::v4l2::Device device;
+    cb::v4l2::Role role;
+    cb::Format format;
+    cb::Use use;
+};
+
+std::vector<KnownQueue> known_queues()
 {
-    bool any = false;
+    std::vector<KnownQueue> queues;
     for (const auto role : {cb::v4l2::Role::capture, cb::v4l2::Role::output}) {
         for (const auto& device : devices::all(role)) {
-            const auto format = devices::any_format(device.info(), role);
-            if (!format)
-                continue;
-            any = true;
-            const v4l2_format before = format_of(device, role);
-            const cb::Use use = role == cb::v4l2::Role::capture ? device.capture() : device.output();
-            // Another size than the present one, where the node has it.
-            for (const cb::Request& request :
-                 {cb::Request{*format, 640, 480}, cb::Request{*format, 320, 180}, cb::Request{*format, 1920, 1080}})
-                static_cast<void>(cb::Allocator().plan(request, {use}));
-            const v4l2_format after = format_of(device, role);
-            EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << device.info().path;
-            // Nobody owns the queue: another file handle can have it.
-            const auto other = cb::v4l2::Device::open(device.info().path);
-            ASSERT_TRUE(other);
-            v4l2_requestbuffers request{};
-            request.count = 1;
-            request.type = before.type;
-            request.memory = V4L2_MEMORY_MMAP;
-            EXPECT_EQ(::ioctl(other->fd(), VIDIOC_REQBUFS, &request), 0) << device.info().path;
+            if (const auto format = devices::any_format(device.info(), role))
+                queues.push_back(
+                    {device, role, *format, role == cb::v4l2::Role::capture ? device.capture() : device.output()});
         }
     }
-    if (!any)
+    return queues;
+}
+
+TEST_F(Plans, LeaveEveryNodeAsItWas)
+{
+    const auto queues = known_queues();
+    for (const auto& [device, role, format, use] : queues) {
+        const v4l2_format before = format_of(device, role);
+        // Another size than the present one, where the node has it.
+        for (const cb::Request& request :
+             {cb::Request{format, 640, 480}, cb::Request{format, 320, 180}, cb::Request{format, 1920, 1080}})
+            static_cast<void>(cb::Allocator().plan(request, {use}));
+        const v4l2_format after = format_of(device, role);
+        EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << device.info().path;
+        // Nobody owns the queue: another file handle can have it.
+        const auto other = cb::v4l2::Device::open(device.info().path);
+        ASSERT_TRUE(other);
+        v4l2_requestbuffers request{};
+        request.count = 1;
+        request.type = before.type;
+        request.memory = V4L2_MEMORY_MMAP;
+        EXPECT_EQ(::ioctl(other->fd(), VIDIOC_REQBUFS, &request), 0) << device.info().path;
+    }
+    if (queues.empty())
         GTEST_SKIP() << "no V4L2 node can be opened here";
 }
 
@@ -159,28 +173,22 @@ int die_in_a_trial(const std::string& path, cb::v4l2::Role role, const cb::Layou
 TEST_F(Plans, LeaveEveryNodeAsItWasEvenWhenKilled)
 {
     bool any = false;
-    for (const auto role : {cb::v4l2::Role::capture, cb::v4l2::Role::output}) {
-        for (const auto& device : devices::all(role)) {
-            const auto format = devices::any_format(device.info(), role);
-            if (!format)
+    for (const auto& [device, role, format, use] : known_queues()) {
+        const v4l2_format before = format_of(device, role);
+        for (const cb::Request& request : {cb::Request{format, 640, 480}, cb::Request{format, 1920, 1080}}) {
+            const auto plan = cb::Allocator().plan(request, {use});
+            const bool changes = request.width != before.fmt.pix.width; // with either API
+            if (!plan || !changes)
                 continue;
-            const v4l2_format before = format_of(device, role);
-            const cb::Use use = role == cb::v4l2::Role::capture ? device.capture() : device.output();
-            for (const cb::Request& request : {cb::Request{*format, 640, 480}, cb::Request{*format, 1920, 1080}}) {
-                const auto plan = cb::Allocator().plan(request, {use});
-                const bool changes = request.width != before.fmt.pix.width; // with either API
-                if (!plan || !changes)
-                    continue;
-                ASSERT_EQ(die_in_a_trial(device.info().path, role, plan->layout()), 0) << device.info().path;
-                any = true;
-                const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-                v4l2_format after = format_of(device, role);
-                while (std::memcmp(&before, &after, sizeof before) != 0 && std::chrono::steady_clock::now() < deadline)
-                    after = format_of(device, role);
-                EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << device.info().path;
-                const auto again = cb::Allocator().plan(request, {use});
-                EXPECT_TRUE(again) << again.error().message();
-            }
+            ASSERT_EQ(die_in_a_trial(device.info().path, role, plan->layout()), 0) << device.info().path;
+            any = true;
+            const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+            v4l2_format after = format_of(device, role);
+            while (std::memcmp(&before, &after, sizeof before) != 0 && std::chrono::steady_clock::now() < deadline)
+                after = format_of(device, role);
+            EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << device.info().path;
+            const auto again = cb::Allocator().plan(request, {use});
+            EXPECT_TRUE(again) << again.error().message();
         }
     }
     if (!any)
@@ -224,17 +232,11 @@ TEST_F(Plans, AQueueThatIsOursIsBusyToo)
 TEST_F(Plans, OneQueueTwiceIsLeftAsItWas)
 {
     NEED_CAMERA(camera, devices::scattered_camera());
-    const auto set = [&camera] {
-        v4l2_format format{};
-        format.type = camera.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
-        EXPECT_EQ(::ioctl(camera.fd(), VIDIOC_G_FMT, &format), 0);
-        return format;
-    };
-    const v4l2_format before = set();
+    const v4l2_format before = format_of(camera, cb::v4l2::Role::capture);
     const cb::Request other{DRM_FORMAT_YUYV, 640, 360};
     const auto made = cb::Allocator().plan(other, {camera.capture(), camera.capture()});
     EXPECT_TRUE(made || !made.error().report->heaps.empty()) << made.error().message();
-    const v4l2_format after = set();
+    const v4l2_format after = format_of(camera, cb::v4l2::Role::capture);
     EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0);
 }
 

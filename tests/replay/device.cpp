@@ -114,8 +114,7 @@ public:
         if (record_.error)
             return cb::fail(*record_.error);
         auto all = std::make_shared<cb::Support>();
-        std::vector<cb::Format> formats = request.alternatives;
-        formats.insert(formats.begin(), request.format);
+        const std::vector<cb::Format> formats = request.formats();
         for (const cb::Format format : formats) {
             cb::Request one = request;
             one.format = format;

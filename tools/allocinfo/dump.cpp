@@ -5,7 +5,6 @@
 #include "uses.hpp"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <string>
 

@@ -44,10 +44,10 @@ const char* memories_name(commonbuf::Memories memories) noexcept;
 /// An error as it stands in documents.
 Json error_json(const commonbuf::Error& error);
 
-/// A failure that has no report.
 /// How the devices of a plan were found, where the user named none.
 void add_usages(Json& document, const std::vector<commonbuf::ResolvedUsage>& usages);
 
+/// A failure that has no report.
 Json error_document(const char* command, const commonbuf::Error& error);
 
 } // namespace allocinfo

@@ -79,9 +79,7 @@ public:
     Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
         auto all = std::make_shared<Support>();
-        std::vector<Format> formats = request.alternatives;
-        formats.insert(formats.begin(), request.format);
-        for (const Format format : formats) {
+        for (const Format format : request.formats()) {
             all->entries.push_back({format, linear, Memories::single, asks_});
             const FormatInfo* info = format_info(format);
             if (info != nullptr && info->plane_count > 1)

@@ -65,8 +65,7 @@ public:
                         text::format("{}x{} is larger than the {}x{} that the device shows", request.width,
                                      request.height, (*scanout)->max_width, (*scanout)->max_height));
         auto support = std::make_shared<Support>();
-        append(*support, shown, request.format, request.width);
-        for (const Format format : request.alternatives)
+        for (const Format format : request.formats())
             append(*support, shown, format, request.width);
         support->sort();
         if (!support->entries.empty())

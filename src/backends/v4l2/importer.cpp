@@ -38,9 +38,7 @@ public:
 
         auto support = std::make_shared<Support>();
         std::optional<Error> why_not;
-        std::vector<Format> formats = request.alternatives;
-        formats.insert(formats.begin(), request.format);
-        for (const Format format : formats)
+        for (const Format format : request.formats())
             measure_format({format, request.width, request.height}, *support, why_not);
         support->sort();
         if (!support->entries.empty())

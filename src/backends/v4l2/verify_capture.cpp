@@ -86,6 +86,10 @@ public:
         if (const Status saved = saved_.save(); !saved)
             return fail(saved.error());
         outlive();
+        // A camera that refuses the buffers is not asked for a picture: one that needs
+        // contiguous memory may be unable to get its own.
+        if (auto filled = fill_queue(); !filled)
+            return fail(filled.error());
         if (still_ && still_->format() == layout_.format && still_->width() == layout_.width &&
             still_->height() == layout_.height) {
             hold_text();
@@ -262,44 +266,58 @@ private:
         }
     }
 
-    /// Streams into the buffers and compares; `expected` is nothing for a moving picture.
-    ///
+    /// A queue that is ready to start, and the buffers that it did not get.
+    struct Filled {
+        Queue queue;
+        std::deque<Buffer> waiting;
+        std::uint32_t sent;
+    };
+
     /// One buffer is always out of the queue, and comes in where another one goes out:
     /// then the driver lets go of that one, and the CPU may write into it. An access for
     /// writing is wrong for memory that a device has mapped for writing alone.
-    Result<Content> stream(const Picture* expected)
+    Result<Filled> fill_queue()
     {
         const auto count = static_cast<std::uint32_t>(buffers_.size());
+        auto queue = Device(node_).open_queue(Role::capture, layout_, std::max(count, 2U) - 1);
+        if (!queue)
+            return fail(queue.error());
+        Filled filled{std::move(*queue), {buffers_.begin(), buffers_.end()}, 0};
+        while (filled.sent < std::min(filled.queue.slots(), std::max(count, 2U) - 1)) {
+            if (const Status given = send(filled.queue, filled.waiting.front(), filled.sent); !given)
+                return fail(given.error());
+            filled.waiting.pop_front();
+            ++filled.sent;
+        }
+        return filled;
+    }
+
+    /// Streams into the buffers and compares; `expected` is nothing for a moving picture.
+    Result<Content> stream(const Picture* expected)
+    {
         // Before there are slots; the same format afterwards leaves it as it is.
         v4l2_format format = to_v4l2(*node_, Role::capture, layout_);
         if (node_->ioctl(VIDIOC_S_FMT, &format) == 0) {
             if (const Status whole = fill_whole_image(*node_, layout_); !whole)
                 return not_checked(whole.error().message());
         }
-        auto queue = Device(node_).open_queue(Role::capture, layout_, std::max(count, 2U) - 1);
-        if (!queue)
-            return fail(queue.error());
+        auto filled = fill_queue();
+        if (!filled)
+            return fail(filled.error());
+        auto& [queue, waiting, sent] = *filled;
         Content content;
         content.stage = expected != nullptr ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)"
                                             : "what stood in the buffers before";
-        std::deque<Buffer> waiting(buffers_.begin(), buffers_.end());
-        std::uint32_t sent = 0;
-        while (sent < std::min(queue->slots(), std::max(count, 2U) - 1)) {
-            if (const Status given = send(*queue, waiting.front(), sent); !given)
-                return fail(given.error());
-            waiting.pop_front();
-            ++sent;
-        }
-        if (const Status started = queue->start(); !started)
+        if (const Status started = queue.start(); !started)
             return fail(started.error());
         for (std::uint32_t i = 0; i < frames_; ++i) {
-            const auto frame = queue->dequeue(deadline_);
+            const auto frame = queue.dequeue(deadline_);
             if (!frame)
                 return fail(frame.error());
             if (const Status looked = look(frame->buffer, expected, i, content); !looked)
                 return fail(looked.error());
             waiting.push_back(frame->buffer);
-            if (const Status given = send(*queue, waiting.front(), sent); !given)
+            if (const Status given = send(queue, waiting.front(), sent); !given)
                 return fail(given.error());
             waiting.pop_front();
             ++sent;
