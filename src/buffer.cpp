@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "buffer_state.hpp"
+#include "sync/implicit.hpp"
 
 #include <commonbuf/buffer.hpp>
 
@@ -65,6 +66,25 @@ Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories
     return make_buffer(layout, std::move(memories), {}, {});
 }
 
+Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
+{
+    const std::array<std::uint64_t, 1> size{memory.size()};
+    if (const Status valid = check(layout, size); !valid)
+        return fail(valid.error());
+    std::vector<BufferState::Memory> memories;
+    memories.push_back({{}, {}, memory.size(), memory});
+    return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::string(), std::string()));
+}
+
+Status shareable(const Buffer& buffer, const std::string& operation)
+{
+    if (!buffer.state().is_private())
+        return {};
+    return fail(Category::unsupported, operation,
+                "the buffer is in memory of the program's own, which cannot be shared",
+                "allocate it from a plan that has this use");
+}
+
 const Layout& Buffer::layout() const noexcept { return state_->layout(); }
 
 int Buffer::fd(std::size_t memory) const noexcept
@@ -75,6 +95,8 @@ int Buffer::fd(std::size_t memory) const noexcept
 
 Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
 {
+    if (const Status can = shareable(*this, "export a buffer"); !can)
+        return fail(can.error());
     if (memory >= state_->memories().size())
         return fail(Category::invalid_argument, "export a buffer", "it has no memory " + std::to_string(memory));
     return duplicate(fd(memory));
@@ -96,19 +118,65 @@ const std::string& Buffer::heap() const noexcept { return state_->heap(); }
 const std::string& Buffer::fallback() const noexcept { return state_->fallback(); }
 std::uint64_t Buffer::cpu_accesses() const noexcept { return state_->accesses(); }
 
+Result<Fence> Buffer::export_fence(Access access) const
+{
+    if (const Status can = shareable(*this, "export a fence"); !can)
+        return fail(can.error());
+    std::vector<Fence> fences{state_->fences().before(access)};
+    for (const auto& memory : state_->memories()) {
+        auto fence = implicit::export_fence(memory.fd.get(), access);
+        if (!fence)
+            return fail(fence.error());
+        fences.push_back(std::move(*fence));
+    }
+    return Fence::merge(fences);
+}
+
+Status Buffer::import_fence(const Fence& fence, Access access) const
+{
+    if (Status can = shareable(*this, "import a fence"); !can)
+        return can;
+    // Kept first: what the kernel does not take still counts in here.
+    state_->fences().publish(fence, access);
+    // What has failed is over: the kernel would not keep it.
+    const auto descriptor = fence.fd();
+    if (!descriptor)
+        return fence.known() == FenceState::failed ? Status() : fail(descriptor.error());
+    if (*descriptor < 0)
+        return {};
+    for (const auto& memory : state_->memories()) {
+        if (Status imported = implicit::import_fence(memory.fd.get(), *descriptor, access); !imported)
+            return imported;
+    }
+    return {};
+}
+
+bool Buffer::bridges_fences() const noexcept { return !state_->is_private() && implicit::bridged(fd()); }
+
+void Buffer::forget_failure() const { state_->fences().forget_failure(); }
+
 namespace {
 
-Result<CpuAccess> begin(const std::shared_ptr<BufferState>& state, Access access, Deadline deadline)
+Result<CpuAccess> begin(const std::shared_ptr<BufferState>& state, Access access, Deadline deadline, Place where)
 {
     if (const Status begun = state->begin(access, deadline); !begun)
         return fail(begun.error());
-    return CpuAccess(state, access);
+    return CpuAccess(state, access, where);
 }
 
 } // namespace
 
-Result<CpuAccess> Buffer::read(Deadline deadline) const { return begin(state_, Access::read, deadline); }
-Result<CpuAccess> Buffer::write(Deadline deadline) const { return begin(state_, Access::write, deadline); }
-Result<CpuAccess> Buffer::read_write(Deadline deadline) const { return begin(state_, Access::read_write, deadline); }
+Result<CpuAccess> Buffer::read(Deadline deadline, Place where) const
+{
+    return begin(state_, Access::read, deadline, where);
+}
+Result<CpuAccess> Buffer::write(Deadline deadline, Place where) const
+{
+    return begin(state_, Access::write, deadline, where);
+}
+Result<CpuAccess> Buffer::read_write(Deadline deadline, Place where) const
+{
+    return begin(state_, Access::read_write, deadline, where);
+}
 
 } // namespace commonbuf

@@ -28,6 +28,8 @@ bool writes(Access access) { return access != Access::read; }
 
 Status BufferState::map(Access access)
 {
+    if (is_private())
+        return {};
     if (!mappings_.empty()) {
         if (writes(access) && !writable_)
             return fail(Category::permission_denied, "mmap", "the dma-buf was shared for reading only");
@@ -52,7 +54,7 @@ Status BufferState::map(Access access)
 
 Status BufferState::sync(std::uint64_t flags)
 {
-    if ((flags & DMA_BUF_SYNC_RW) == 0)
+    if ((flags & DMA_BUF_SYNC_RW) == 0 || is_private())
         return {};
     for (std::size_t i = 0; i < memories_.size(); ++i) {
         dma_buf_sync request{flags};
@@ -74,10 +76,15 @@ Status BufferState::sync(std::uint64_t flags)
 
 Status BufferState::begin(Access access, Deadline deadline)
 {
+    // Those that jobs published are asked first: the dma-buf has them too, without their errors.
+    if (Status done = fences_.before(access).wait(deadline); !done)
+        return done;
     // START waits for fences without bound, and only after the cache maintenance that
     // should follow them: so wait here first. A dma-buf polls readable when its
     // writers are done and writable when all its users are.
     for (const Memory& memory : memories_) {
+        if (!memory.fd)
+            continue;
         const auto done = os::wait(memory.fd.get(), writes(access) ? POLLOUT : POLLIN, deadline, "dma-buf");
         if (!done)
             return fail(done.error());
@@ -115,19 +122,25 @@ Status BufferState::end(Access access)
     return sync(flags);
 }
 
+std::span<std::byte> BufferState::memory(std::size_t index) const noexcept
+{
+    return index < mappings_.size() ? mappings_[index].bytes() : memories_[index].own;
+}
+
 std::span<std::byte> BufferState::plane(std::size_t index) const noexcept
 {
-    if (index >= layout_.plane_count || mappings_.empty())
+    if (index >= layout_.plane_count)
         return {};
     const Plane& plane = layout_.planes[index];
-    return mappings_[plane.memory].bytes().subspan(plane.offset, plane.size);
+    const auto all = memory(plane.memory);
+    return all.empty() ? all : all.subspan(plane.offset, plane.size);
 }
 
 std::array<std::span<std::byte>, max_planes> BufferState::bytes() const noexcept
 {
     std::array<std::span<std::byte>, max_planes> all{};
-    for (std::size_t i = 0; i < std::min(all.size(), mappings_.size()); ++i)
-        all[i] = mappings_[i].bytes();
+    for (std::size_t i = 0; i < std::min(all.size(), memories_.size()); ++i)
+        all[i] = memory(i);
     return all;
 }
 

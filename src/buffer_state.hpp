@@ -2,6 +2,7 @@
 #pragma once
 
 #include "os/os.hpp"
+#include "sync/kept_fences.hpp"
 
 #include <commonbuf/buffer.hpp>
 #include <commonbuf/deadline.hpp>
@@ -16,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,9 +27,10 @@ namespace commonbuf {
 class BufferState {
 public:
     struct Memory {
-        UniqueFd fd;
+        UniqueFd fd; ///< none for memory of the program's own
         BufferId id;
         std::uint64_t size = 0;
+        std::span<std::byte> own{};
     };
 
     BufferState(const Layout& layout, std::vector<Memory> memories, std::string heap, std::string fallback)
@@ -41,10 +44,16 @@ public:
     const std::vector<Memory>& memories() const noexcept { return memories_; }
     const std::string& heap() const noexcept { return heap_; }
     const std::string& fallback() const noexcept { return fallback_; }
+    /// Whether it is memory of the program's own, which no other device can have.
+    bool is_private() const noexcept { return !memories_.front().fd; }
+
+    /// The fences of the jobs that work on it.
+    KeptFences& fences() noexcept { return fences_; }
+
     std::uint64_t accesses() const noexcept { return accesses_.load(std::memory_order_relaxed); }
 
-    /// Waits for the buffer's implicit fences, maps it if it never was, and starts
-    /// the brackets that are not open yet.
+    /// Waits for the buffer's fences, explicit and implicit, maps it if it never was, and
+    /// starts the brackets that are not open yet.
     Status begin(Access access, Deadline deadline);
 
     /// Ends the brackets that nobody else has open.
@@ -88,18 +97,20 @@ public:
 private:
     Status map(Access access);
     Status sync(std::uint64_t flags);
+    std::span<std::byte> memory(std::size_t index) const noexcept;
 
     Layout layout_;
     std::vector<Memory> memories_;
     std::string heap_;
     std::string fallback_;
     std::function<void(const std::string& identity)> import_failed_;
+    KeptFences fences_;
     std::atomic<std::uint64_t> accesses_{0};
 
     // The kernel counts no brackets, and concurrent ones on one udmabuf race inside
     // it: so they are counted here and issued under a lock.
     std::mutex access_mutex_;
-    std::vector<os::Mapping> mappings_;
+    std::vector<os::Mapping> mappings_; ///< none for memory of the program's own
     bool writable_ = false;
     unsigned readers_ = 0;
     unsigned writers_ = 0;
@@ -107,6 +118,9 @@ private:
     std::mutex imports_mutex_;
     std::map<const void*, std::shared_ptr<void>> imports_;
 };
+
+/// Why a buffer of the program's own memory cannot be given to anybody; success for others.
+Status shareable(const Buffer& buffer, const std::string& operation);
 
 /// A buffer over fresh dma-bufs; checks that they are as large as the layout asks.
 Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback);

@@ -5,9 +5,10 @@
 
 namespace commonbuf {
 
-CpuAccess::CpuAccess(std::shared_ptr<BufferState> state, Access access) noexcept
+CpuAccess::CpuAccess(std::shared_ptr<BufferState> state, Access access, Place where) noexcept
     : state_(std::move(state)),
-      access_(access)
+      access_(access),
+      where_(where)
 {}
 
 CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
@@ -16,6 +17,7 @@ CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept
 {
     std::swap(state_, other.state_);
     std::swap(access_, other.access_);
+    std::swap(where_, other.where_);
     return *this;
 }
 

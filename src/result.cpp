@@ -18,6 +18,7 @@ std::string_view to_string(Category category) noexcept
     case Category::exhausted: return "exhausted";
     case Category::incompatible: return "incompatible";
     case Category::timed_out: return "timed-out";
+    case Category::cancelled: return "cancelled";
     case Category::device_lost: return "device-lost";
     case Category::kernel_failure: return "kernel-failure";
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <commonbuf/export.hpp>
+#include <commonbuf/place.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/use.hpp>
 
@@ -37,11 +38,12 @@ public:
     Status end();
 
     /// For the library's own use.
-    CpuAccess(std::shared_ptr<BufferState> state, Access access) noexcept;
+    CpuAccess(std::shared_ptr<BufferState> state, Access access, Place where) noexcept;
 
 private:
     std::shared_ptr<BufferState> state_;
     Access access_;
+    Place where_;
 };
 
 } // namespace commonbuf

@@ -25,6 +25,7 @@ enum class Category : std::uint8_t {
     exhausted,         ///< no memory, no descriptors, no room in a region
     incompatible,      ///< every part works, but no memory or layout serves all of them
     timed_out,         ///< the deadline passed
+    cancelled,         ///< the caller ended the wait
     device_lost,       ///< the device vanished or failed during its work
     kernel_failure,    ///< the kernel answered something that has no better name
 };

@@ -83,14 +83,19 @@ int ioctl_fd(int fd, unsigned long request, void* argument) noexcept
 
 Result<bool> wait(int fd, short events, Deadline deadline, const std::string& what)
 {
-    using namespace std::chrono;
     pollfd entry{fd, events, 0};
+    return wait_any({&entry, 1}, deadline, what);
+}
+
+Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& what)
+{
+    using namespace std::chrono;
     for (;;) {
         const auto now = steady_clock::now();
         const nanoseconds left = deadline > now ? deadline - now : nanoseconds(0);
         const auto whole = duration_cast<seconds>(left);
         const timespec timeout{whole.count(), (left - whole).count()};
-        const int ready = kernel().ppoll(&entry, 1, &timeout);
+        const int ready = kernel().ppoll(entries.data(), entries.size(), &timeout);
         if (ready < 0) {
             if (errno == EINTR)
                 continue;
@@ -98,11 +103,13 @@ Result<bool> wait(int fd, short events, Deadline deadline, const std::string& wh
         }
         if (ready == 0)
             return false;
-        if ((entry.revents & events) != 0)
+        if (std::any_of(entries.begin(), entries.end(),
+                        [](const pollfd& entry) { return (entry.revents & entry.events) != 0; }))
             return true;
+        const bool closed = std::any_of(entries.begin(), entries.end(),
+                                        [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; });
         return fail(Category::device_lost, "poll " + what,
-                    (entry.revents & POLLNVAL) != 0 ? "the descriptor is not open"
-                                                    : "the device reports an error or is gone");
+                    closed ? "the descriptor is not open" : "the device reports an error or is gone");
     }
 }
 

@@ -37,6 +37,10 @@ int ioctl_fd(int fd, unsigned long request, void* argument) noexcept;
 /// deadline passed. Errors: device_lost (POLLERR, POLLHUP, POLLNVAL).
 Result<bool> wait(int fd, short events, Deadline deadline, const std::string& what);
 
+/// The same for several, as poll(2) takes them: true when one or more show what they are
+/// waited for.
+Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& what);
+
 /// The size of a dma-buf or file in bytes.
 Result<std::uint64_t> size_of(int fd);
 

@@ -14,6 +14,7 @@ ROOMS = {
     "format": {"format", "text"},
     "negotiate": {"negotiate", "format", "text"},
     "content": {"content", "format", "text"},
+    "sync": {"sync", "os", "text"},
     "heaps": {"heaps", "os", "format", "text"},
     "backends/cpu": {"os", "content", "text"},
     "backends/drm": {"backends/drm", "os", "content", "format", "text"},

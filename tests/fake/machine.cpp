@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/sync_file.h>
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
 #include <sys/mman.h>
@@ -39,6 +40,10 @@ std::string request_name(unsigned long request)
         NAME(DMA_HEAP_IOCTL_ALLOC),
         NAME(DMA_BUF_IOCTL_SYNC),
         NAME(DMA_BUF_SET_NAME_B),
+        NAME(DMA_BUF_IOCTL_EXPORT_SYNC_FILE),
+        NAME(DMA_BUF_IOCTL_IMPORT_SYNC_FILE),
+        NAME(SYNC_IOC_MERGE),
+        NAME(SYNC_IOC_FILE_INFO),
         NAME(UDMABUF_CREATE),
         NAME(UDMABUF_CREATE_LIST),
         NAME(VIDIOC_QUERYCAP),
@@ -83,6 +88,10 @@ int DmaBuf::ioctl(Machine& machine, unsigned long request, void* argument)
 {
     if (request == DMA_BUF_SET_NAME_B)
         return 0;
+    if (request == DMA_BUF_IOCTL_EXPORT_SYNC_FILE && bridged)
+        return export_fence(machine, argument);
+    if (request == DMA_BUF_IOCTL_IMPORT_SYNC_FILE && bridged)
+        return import_fence(machine, argument);
     if (request != DMA_BUF_IOCTL_SYNC)
         return failed(ENOTTY);
     const std::uint64_t flags = static_cast<dma_buf_sync*>(argument)->flags;
@@ -339,6 +348,9 @@ int Machine::ppoll(pollfd* fds, nfds_t count, const timespec*)
     // Time never passes here: what is not ready now has run into its deadline.
     int ready = 0;
     for (nfds_t i = 0; i < count; ++i) {
+        fds[i].revents = 0;
+        if (fds[i].fd < 0)
+            continue; // poll(2) leaves those out
         const auto target = file(fds[i].fd);
         fds[i].revents = target != nullptr ? target->ready(fds[i].events) : short{POLLNVAL};
         ready += fds[i].revents != 0 ? 1 : 0;

@@ -12,6 +12,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// A kernel for tests: a machine with heaps and devices that behave as told, whose
@@ -40,13 +41,32 @@ public:
     unsigned descriptors = 0;
 };
 
+/// Work of a device: 0 while it is pending, 1, or a negative errno value.
+struct FenceModel {
+    std::string driver;
+    std::string timeline;
+    int status = 0;
+    std::uint64_t timestamp = 0;
+};
+
+class SyncFile final : public File {
+public:
+    explicit SyncFile(std::vector<std::shared_ptr<FenceModel>> fences) : fences_(std::move(fences)) {}
+    int ioctl(Machine& machine, unsigned long request, void* argument) override;
+    short ready(short events) override;
+    const std::vector<std::shared_ptr<FenceModel>>& fences() const { return fences_; }
+
+private:
+    std::vector<std::shared_ptr<FenceModel>> fences_;
+};
+
 /// Memory behind a descriptor.
 class DmaBuf final : public File {
 public:
     DmaBuf(std::uint64_t bytes, bool in_one_piece) : contiguous(in_one_piece), bytes_(bytes) {}
     int ioctl(Machine& machine, unsigned long request, void* argument) override;
     std::int64_t size() const override { return static_cast<std::int64_t>(bytes_); }
-    short ready(short events) override { return busy ? 0 : events; }
+    short ready(short events) override;
     void closed(Machine& machine) override;
 
     bool contiguous;
@@ -56,9 +76,14 @@ public:
     int writers = 0;
     std::vector<std::uint64_t> brackets; ///< the flags of every DMA_BUF_IOCTL_SYNC
     std::vector<std::byte> content;
-    std::function<void()> released; ///< gives its room back to a heap
+    std::function<void()> released;                                   ///< gives its room back to a heap
+    bool bridged = true;                                              ///< as since Linux 6.0
+    std::vector<std::pair<std::shared_ptr<FenceModel>, bool>> fences; ///< implicit ones; true for writers
 
 private:
+    int export_fence(Machine& machine, void* argument) const;
+    int import_fence(Machine& machine, void* argument);
+
     std::uint64_t bytes_;
 };
 
@@ -138,6 +163,9 @@ public:
     void add_text(const std::string& path, const std::string& content);
     int add_dma_buf(std::uint64_t size, bool contiguous = false);
     DmaBuf* dma_buf(int fd);
+    /// Work that ends when the test sets its status.
+    static std::shared_ptr<FenceModel> add_fence(const std::string& timeline);
+    int sync_file(const std::shared_ptr<FenceModel>& fence);
 
     /// The names of all calls so far, in order; ioctls go by the name of their request.
     const std::vector<std::string>& calls() const { return calls_; }

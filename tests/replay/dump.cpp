@@ -111,7 +111,8 @@ constexpr std::array categories{cb::Category::invalid_argument,  cb::Category::n
                                 cb::Category::permission_denied, cb::Category::busy,
                                 cb::Category::unsupported,       cb::Category::exhausted,
                                 cb::Category::incompatible,      cb::Category::timed_out,
-                                cb::Category::device_lost,       cb::Category::kernel_failure};
+                                cb::Category::cancelled,         cb::Category::device_lost,
+                                cb::Category::kernel_failure};
 
 int errno_of(const Value& value)
 {

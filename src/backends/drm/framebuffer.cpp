@@ -65,6 +65,8 @@ std::uint32_t Framebuffer::id() const noexcept { return object_->id(); }
 
 Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
 {
+    if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
+        return fail(can.error());
     auto object =
         buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
             std::vector<int> memories;

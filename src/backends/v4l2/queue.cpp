@@ -103,6 +103,8 @@ Status Queue::queue(const Buffer& buffer)
 {
     State& state = *state_;
     const std::string operation = state.node->where("VIDIOC_QBUF");
+    if (Status can = shareable(buffer, operation); !can)
+        return can;
     // The memories may be larger than this queue asks for; the image must be the same.
     Layout same = buffer.layout();
     same.memory_sizes = state.layout.memory_sizes;

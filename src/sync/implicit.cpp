@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "sync/implicit.hpp"
+
+#include "os/os.hpp"
+#include "sync/fence_point.hpp"
+
+#include <linux/dma-buf.h>
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+namespace commonbuf::implicit {
+namespace {
+
+#ifndef DMA_BUF_IOCTL_EXPORT_SYNC_FILE
+// Of Linux 6.0 (linux/dma-buf.h), for older headers.
+struct dma_buf_export_sync_file {
+    __u32 flags;
+    __s32 fd;
+};
+struct dma_buf_import_sync_file {
+    __u32 flags;
+    __s32 fd;
+};
+#define DMA_BUF_IOCTL_EXPORT_SYNC_FILE _IOWR(DMA_BUF_BASE, 2, struct dma_buf_export_sync_file)
+#define DMA_BUF_IOCTL_IMPORT_SYNC_FILE _IOW(DMA_BUF_BASE, 3, struct dma_buf_import_sync_file)
+#endif
+
+/// A reader waits for the writers, a writer for everybody.
+std::uint32_t flags_of(Access access) { return access == Access::read ? DMA_BUF_SYNC_READ : DMA_BUF_SYNC_WRITE; }
+
+Result<Fence> by_poll(int dma_buf, Access access)
+{
+    auto own = duplicate(dma_buf);
+    if (!own)
+        return fail(own.error());
+    const auto events = static_cast<short>(access == Access::read ? POLLIN : POLLOUT);
+    return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_dma_buf(std::move(*own), events)}));
+}
+
+} // namespace
+
+bool bridged(int dma_buf) noexcept
+{
+    // No flags make no sense: a kernel that knows the call says so.
+    dma_buf_export_sync_file nothing{0, -1};
+    return os::ioctl(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &nothing) == EINVAL;
+}
+
+Result<Fence> export_fence(int dma_buf, Access access)
+{
+    dma_buf_export_sync_file request{flags_of(access), -1};
+    const int error = os::ioctl_again(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request);
+    if (error == ENOTTY)
+        return by_poll(dma_buf, access);
+    if (error != 0)
+        return fail(os::failure(error, "DMA_BUF_IOCTL_EXPORT_SYNC_FILE"));
+    return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(UniqueFd(request.fd))}));
+}
+
+Status import_fence(int dma_buf, int sync_file, Access access)
+{
+    dma_buf_import_sync_file request{flags_of(access), sync_file};
+    const int error = os::ioctl_again(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &request);
+    if (error == ENOTTY)
+        return fail(os::failure(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE",
+                                "this kernel takes no fences into dma-bufs (Linux before 6.0)",
+                                "wait for the fence before you pass the buffer on"));
+    if (error != 0)
+        return fail(os::failure(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"));
+    return {};
+}
+
+} // namespace commonbuf::implicit

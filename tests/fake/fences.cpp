@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+
+#include <linux/dma-buf.h>
+#include <linux/sync_file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace fake {
+namespace {
+
+using Fences = std::vector<std::shared_ptr<FenceModel>>;
+
+int failed(int error)
+{
+    errno = error;
+    return -1;
+}
+
+bool pending(const std::shared_ptr<FenceModel>& fence) { return fence->status == 0; }
+
+/// What is left when the kernel merges: signalled ones go, failed or not, and equal ones
+/// count once. Where nothing is left, something that has signalled.
+std::shared_ptr<SyncFile> merged(const Fences& all)
+{
+    Fences left;
+    for (const auto& fence : all) {
+        if (pending(fence) && std::find(left.begin(), left.end(), fence) == left.end())
+            left.push_back(fence);
+    }
+    if (left.empty())
+        left.push_back(std::make_shared<FenceModel>(FenceModel{"stub", "stub", 1, 1}));
+    return std::make_shared<SyncFile>(std::move(left));
+}
+
+void write_info(const FenceModel& fence, sync_fence_info& info)
+{
+    info = {};
+    fence.timeline.copy(info.obj_name, sizeof info.obj_name - 1);
+    fence.driver.copy(info.driver_name, sizeof info.driver_name - 1);
+    info.status = fence.status;
+    info.timestamp_ns = fence.timestamp;
+}
+
+} // namespace
+
+short SyncFile::ready(short events) { return std::any_of(fences_.begin(), fences_.end(), pending) ? short{0} : events; }
+
+int SyncFile::ioctl(Machine& machine, unsigned long request, void* argument)
+{
+    if (request == SYNC_IOC_FILE_INFO) {
+        auto& info = *static_cast<sync_file_info*>(argument);
+        const auto count = static_cast<std::uint32_t>(fences_.size());
+        if (info.num_fences != 0 && info.num_fences < count)
+            return failed(EINVAL);
+        auto* parts = reinterpret_cast<sync_fence_info*>(static_cast<std::uintptr_t>(info.sync_fence_info));
+        for (std::uint32_t i = 0; info.num_fences != 0 && i < count; ++i)
+            write_info(*fences_[i], parts[i]);
+        info.num_fences = count;
+        return 0;
+    }
+    if (request == SYNC_IOC_MERGE) {
+        auto& merge = *static_cast<sync_merge_data*>(argument);
+        const auto other = std::dynamic_pointer_cast<SyncFile>(machine.file(merge.fd2));
+        if (other == nullptr)
+            return failed(ENOENT);
+        Fences all = fences_;
+        all.insert(all.end(), other->fences_.begin(), other->fences_.end());
+        merge.fence = machine.new_descriptor(merged(all));
+        return 0;
+    }
+    return failed(ENOTTY);
+}
+
+std::shared_ptr<FenceModel> Machine::add_fence(const std::string& timeline)
+{
+    return std::make_shared<FenceModel>(FenceModel{"fake", timeline, 0, 0});
+}
+
+int Machine::sync_file(const std::shared_ptr<FenceModel>& fence)
+{
+    return new_descriptor(std::make_shared<SyncFile>(Fences{fence}));
+}
+
+int DmaBuf::export_fence(Machine& machine, void* argument) const
+{
+    auto& request = *static_cast<dma_buf_export_sync_file*>(argument);
+    if ((request.flags & DMA_BUF_SYNC_RW) == 0)
+        return failed(EINVAL);
+    Fences all;
+    for (const auto& [fence, writes] : fences) {
+        if (writes || (request.flags & DMA_BUF_SYNC_WRITE) != 0)
+            all.push_back(fence);
+    }
+    request.fd = machine.new_descriptor(merged(all));
+    return 0;
+}
+
+int DmaBuf::import_fence(Machine& machine, void* argument)
+{
+    const auto& request = *static_cast<dma_buf_import_sync_file*>(argument);
+    const auto file = std::dynamic_pointer_cast<SyncFile>(machine.file(request.fd));
+    if ((request.flags & DMA_BUF_SYNC_RW) == 0 || file == nullptr)
+        return failed(EINVAL);
+    for (const auto& fence : file->fences())
+        fences.emplace_back(fence, (request.flags & DMA_BUF_SYNC_WRITE) != 0);
+    return 0;
+}
+
+short DmaBuf::ready(short events)
+{
+    if (busy)
+        return 0;
+    for (const auto& [fence, writes] : fences) {
+        if (pending(fence) && (writes || (events & POLLOUT) != 0))
+            return 0;
+    }
+    return events;
+}
+
+} // namespace fake

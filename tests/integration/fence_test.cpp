@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+//
+// Fences of the real kernel. sw_sync makes those that fail on demand.
+#include "devices.hpp"
+#include "sw_sync.hpp"
+
+#include <drm_fourcc.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <thread>
+
+namespace {
+
+namespace cb = commonbuf;
+using namespace std::chrono_literals;
+
+// How late a wait may come back, on a machine that does other things too.
+constexpr auto grace = 50ms;
+
+class Fences : public devices::Test {
+protected:
+    /// A buffer of ordinary memory, if the machine has any.
+    static std::optional<cb::Buffer> any_buffer()
+    {
+        const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 64, 64}, {cb::cpu(cb::Access::read_write)});
+        if (!plan)
+            return std::nullopt;
+        auto buffer = plan->allocate();
+        return buffer ? std::optional(*buffer) : std::nullopt;
+    }
+
+    /// What a function says, which must come by its deadline.
+    template <typename Call>
+    static auto by(std::chrono::milliseconds limit, Call call)
+    {
+        const auto deadline = cb::in(limit);
+        auto result = call(deadline);
+        const auto late = std::chrono::steady_clock::now() - deadline;
+        EXPECT_LT(late, grace) << "late by " << std::chrono::duration_cast<std::chrono::milliseconds>(late).count()
+                               << " ms";
+        return result;
+    }
+};
+
+TEST_F(Fences, SignalInTheirOrder)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Fence first = timeline.fence(1);
+    const cb::Fence second = timeline.fence(2);
+    timeline.advance(1);
+    EXPECT_TRUE(first.wait(cb::Deadline{}));
+    EXPECT_FALSE(second.signalled().value());
+    timeline.advance(1);
+    EXPECT_TRUE(second.signalled().value());
+    const auto parts = timeline.fence(3).parts();
+    ASSERT_TRUE(parts);
+    ASSERT_EQ(parts->size(), 1U);
+    EXPECT_EQ(parts->front().driver, "sw_sync");
+    EXPECT_EQ(parts->front().state, cb::FenceState::pending);
+}
+
+TEST_F(Fences, TellWhenTheySignalled)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Fence fence = timeline.fence(1);
+    const auto before = std::chrono::steady_clock::now().time_since_epoch();
+    timeline.advance(1);
+    const auto after = std::chrono::steady_clock::now().time_since_epoch();
+    const auto parts = fence.parts();
+    ASSERT_TRUE(parts);
+    EXPECT_GE(parts->front().signalled_at, before);
+    EXPECT_LE(parts->front().signalled_at, after);
+}
+
+TEST_F(Fences, AWaitEndsWhenTheWorkDoes)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Fence fence = timeline.fence(1);
+    std::thread worker([&timeline] {
+        std::this_thread::sleep_for(30ms);
+        timeline.advance(1);
+    });
+    const auto begun = std::chrono::steady_clock::now();
+    EXPECT_TRUE(fence.wait(cb::in(5s)));
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, 30ms);
+    worker.join();
+}
+
+TEST_F(Fences, AWaitCanBeCancelled)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Fence fence = timeline.fence(1);
+    const cb::UniqueFd cancel(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    std::thread other([&cancel] {
+        std::this_thread::sleep_for(20ms);
+        ::eventfd_write(cancel.get(), 1);
+    });
+    EXPECT_EQ(fence.wait(cb::in(5s), cancel.get()).error().category, cb::Category::cancelled);
+    other.join();
+    timeline.advance(1);
+    EXPECT_TRUE(fence.wait(cb::Deadline{}, cancel.get())) << "what is done is done, cancelled or not";
+}
+
+TEST_F(Fences, TheirDescriptorsCanBePolled)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Fence both = cb::Fence::merge(std::array{timeline.fence(1), timeline.fence(2)});
+    pollfd entry{both.fd().value(), POLLIN, 0};
+    timeline.advance(1);
+    EXPECT_EQ(::poll(&entry, 1, 0), 0);
+    timeline.advance(1);
+    EXPECT_EQ(::poll(&entry, 1, 1000), 1);
+    EXPECT_TRUE(both.signalled().value());
+}
+
+TEST_F(Fences, ADriverIsToldTheDeadline)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Status told = timeline.fence(1).hint(cb::in(10ms));
+    EXPECT_TRUE(told || told.error().category == cb::Category::unsupported) << told.error().message();
+}
+
+/// One way that a fence may take until somebody hears of it. `fail` ends the timeline.
+struct Route {
+    const char* name;
+    std::function<cb::Status(const cb::Fence& bad, const std::function<void()>& fail, const cb::Fence& good,
+                             const cb::Buffer& buffer)>
+        take;
+};
+
+cb::Status status_of(const cb::Result<bool>& signalled)
+{
+    return signalled ? cb::Status() : cb::fail(signalled.error());
+}
+
+cb::Status waited(const cb::Result<cb::Fence>& fence)
+{
+    return fence ? fence->wait(cb::in(1s)) : cb::Status(cb::fail(fence.error()));
+}
+
+// What happens before the fence fails and what after it, in every order.
+const std::vector<Route>& routes()
+{
+    using cb::Buffer;
+    using cb::Fence;
+    using Fail = std::function<void()>;
+    static const std::vector<Route> all{
+        {"fail, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
+             fail();
+             return bad.wait(cb::in(1s));
+         }},
+        {"fail, look",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
+             fail();
+             return status_of(bad.signalled());
+         }},
+        {"fail, merge, wait",
+         [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
+             fail();
+             return Fence::merge(std::array{bad, good}).wait(cb::in(1s));
+         }},
+        {"merge, fail, wait",
+         [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
+             const Fence both = Fence::merge(std::array{good, bad});
+             fail();
+             return both.wait(cb::in(1s));
+         }},
+        {"fail, merge, take the descriptor",
+         [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
+             fail();
+             const auto fd = Fence::merge(std::array{bad, good}).fd();
+             return fd ? cb::Status() : cb::fail(fd.error());
+         }},
+        {"merge, descriptor, fail, wait",
+         [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
+             const Fence both = Fence::merge(std::array{bad, good});
+             EXPECT_TRUE(both.fd());
+             fail();
+             return both.wait(cb::in(1s));
+         }},
+        {"merge, descriptor, fail, merge again, descriptor",
+         [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
+             const Fence both = Fence::merge(std::array{bad, good});
+             EXPECT_TRUE(both.fd());
+             fail();
+             const auto fd = Fence::merge(std::array{both, good}).fd();
+             return fd ? cb::Status() : cb::fail(fd.error());
+         }},
+        {"merge, descriptor to a stranger, fail, the stranger waits",
+         [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
+             auto theirs = Fence::from_fd(Fence::merge(std::array{bad, good}).export_fd().value());
+             fail();
+             return waited(theirs);
+         }},
+        {"fail, descriptor to a stranger",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
+             fail();
+             const auto fd = bad.export_fd();
+             return fd ? cb::Status() : cb::fail(fd.error());
+         }},
+        {"import, fail, export, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
+             fail();
+             return waited(buffer.export_fence(cb::Access::read));
+         }},
+        {"import, export, fail, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
+             const auto fence = buffer.export_fence(cb::Access::read);
+             fail();
+             return waited(fence);
+         }},
+        {"fail, import, export, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             fail();
+             EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
+             return waited(buffer.export_fence(cb::Access::read));
+         }},
+        {"import by a stranger, export, fail, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             std::vector<cb::UniqueFd> memory;
+             memory.push_back(buffer.export_fd().value());
+             const auto theirs = Buffer::wrap(buffer.layout(), std::move(memory));
+             EXPECT_TRUE(theirs->import_fence(bad, cb::Access::write));
+             const auto fence = buffer.export_fence(cb::Access::read);
+             fail();
+             return waited(fence);
+         }},
+        {"publish, fail, gather, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
+             fail();
+             return waited(cb::Job("r").reads(buffer).gather());
+         }},
+        {"publish, gather, fail, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
+             const auto fence = cb::Job("r").reads(buffer).gather();
+             fail();
+             return waited(fence);
+         }},
+        {"fail, publish, gather, wait",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             fail();
+             EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
+             return waited(cb::Job("r").reads(buffer).gather());
+         }},
+        {"publish a reader, fail, a writer gathers",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(cb::Job("r").reads(buffer).publish(bad));
+             fail();
+             return waited(cb::Job("w").writes(buffer).gather());
+         }},
+        {"publish, fail, CPU read",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
+             fail();
+             const auto access = buffer.read(cb::in(1s));
+             return access ? cb::Status() : cb::fail(access.error());
+         }},
+        {"publish, CPU read waits, fail",
+         [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
+             EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
+             std::thread later([&fail] {
+                 std::this_thread::sleep_for(20ms);
+                 fail();
+             });
+             const auto access = buffer.read(cb::in(1s));
+             later.join();
+             return access ? cb::Status() : cb::fail(access.error());
+         }},
+    };
+    return all;
+}
+
+TEST_F(Fences, AnErrorReachesTheCallerInEveryOrder)
+{
+    std::cout << "a fence fails with ENOENT                                     what the caller gets\n";
+    for (const Route& route : routes()) {
+        NEED_SW_SYNC(timeline);
+        NEED_SW_SYNC(other);
+        const auto buffer = any_buffer();
+        if (!buffer)
+            GTEST_SKIP() << "no heap can be used here";
+        const cb::Fence bad = timeline.fence(1);
+        const cb::Fence good = other.fence(1);
+        const auto fail = [&timeline, &other] {
+            timeline.fail();
+            other.advance(1);
+        };
+        const cb::Status result = route.take(bad, fail, good, *buffer);
+        std::cout << "  " << std::left << std::setw(60) << route.name
+                  << (result ? "nothing" : result.error().message().substr(0, 60)) << '\n';
+        ASSERT_FALSE(result) << route.name;
+        EXPECT_EQ(result.error().sys_errno, ENOENT) << route.name << ": " << result.error().message();
+        EXPECT_EQ(result.error().category, cb::Category::device_lost) << route.name;
+    }
+}
+
+TEST_F(Fences, WhatNeverSignalsHoldsNobodyPastTheDeadline)
+{
+    NEED_SW_SYNC(timeline);
+    const auto buffer = any_buffer();
+    if (!buffer)
+        GTEST_SKIP() << "no heap can be used here";
+    const cb::Fence never = timeline.fence(1);
+    ASSERT_TRUE(cb::Job("stuck").writes(*buffer).publish(never));
+    EXPECT_EQ(by(60ms, [&](cb::Deadline d) { return never.wait(d); }).error().category, cb::Category::timed_out);
+    const cb::Fence both = cb::Fence::merge(std::array{never, timeline.fence(2)});
+    EXPECT_EQ(by(60ms, [&](cb::Deadline d) { return both.wait(d); }).error().category, cb::Category::timed_out);
+    for (const auto access : {&cb::Buffer::read, &cb::Buffer::write, &cb::Buffer::read_write}) {
+        const auto begun = by(60ms, [&](cb::Deadline d) { return ((*buffer).*access)(d, cb::Place::here()); });
+        ASSERT_FALSE(begun);
+        EXPECT_EQ(begun.error().category, cb::Category::timed_out);
+    }
+    EXPECT_EQ(buffer->cpu_accesses(), 0U);
+    // A stranger without this library's knowledge is held by the dma-buf itself.
+    std::vector<cb::UniqueFd> memory;
+    memory.push_back(buffer->export_fd().value());
+    const auto theirs = cb::Buffer::wrap(buffer->layout(), std::move(memory));
+    if (buffer->bridges_fences()) {
+        EXPECT_EQ(by(60ms, [&](cb::Deadline d) { return theirs->read(d); }).error().category, cb::Category::timed_out);
+    }
+    timeline.advance(2);
+    EXPECT_TRUE(buffer->read(cb::in(1s))) << "and afterwards all is well";
+    EXPECT_TRUE(theirs->read_write(cb::in(1s)));
+}
+
+} // namespace
