@@ -4,6 +4,10 @@
 // copy: the camera writes where the display reads. With a writeback connector, each
 // picture that the display showed is compared with the frame that was captured.
 //
+// Nothing waits but poll(): the display waits for the previous writeback (IN_FENCE_FD), the
+// camera gets a buffer back when the display's fence says that the next frame is on the
+// screen (OUT_FENCE_PTR), and pictures are compared when their writeback fence signals.
+//
 //   camera-to-display --camera /dev/video0 --display /dev/dri/card0 --connector HDMI-A-1
 #include "support/kms.hpp"
 #include "support/png.hpp"
@@ -19,6 +23,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <deque>
 #include <iostream>
 #include <map>
@@ -53,7 +58,8 @@ struct Score {
     std::uint32_t out_of_order = 0;
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
-    std::uint64_t copies = 0; ///< CPU accesses between capture and display
+    std::uint64_t copies = 0;    ///< CPU accesses between capture and display
+    std::uint32_t in_fences = 0; ///< commits that the kernel held until a fence had signalled
 };
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -93,11 +99,11 @@ cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffe
     return wrong;
 }
 
-/// One event loop: frames come from the camera, wait for the display to be ready, are
-/// shown, and go back to the camera when nothing looks at them any more.
+/// One event loop: frames come from the camera, are shown in their order, and go back to the
+/// camera when nothing looks at them any more.
 class Pipeline {
 public:
-    Pipeline(const Options& options, const cb::drm::Device& device, kms::Display& display, cb::v4l2::Queue& queue)
+    Pipeline(const Options& options, const cb::drm::Device& device, kms::Display& display, cb::v4l2::FencedQueue& queue)
         : options_(options),
           device_(device),
           display_(display),
@@ -108,18 +114,17 @@ public:
     cb::Status add(const cb::Buffer& buffer)
     {
         ours_.insert(buffer.id());
-        ++with_camera_;
-        return queue_.queue(buffer);
+        return queue_.queue(buffer, {});
     }
 
-    /// Lets the display write what it shows into this buffer.
-    cb::Status set_writeback(const cb::Buffer& buffer)
+    /// Lets the display write what it shows into this buffer too.
+    cb::Status add_writeback(const cb::Buffer& buffer)
     {
         const auto framebuffer = device_.framebuffer(buffer);
         if (!framebuffer)
             return cb::fail(framebuffer.error());
-        writeback_ = buffer;
-        writeback_id_ = framebuffer->id();
+        free_writebacks_.push_back(buffer);
+        writes_back_ = true;
         return {};
     }
 
@@ -127,7 +132,7 @@ public:
     {
         if (const auto started = queue_.start(); !started)
             return cb::fail(started.error());
-        while ((score_.shown < options_.frames || written_) && interrupted == 0) {
+        while ((score_.shown < options_.frames || !written_.empty()) && interrupted == 0) {
             if (const auto turned = turn(); !turned)
                 return cb::fail(turned.error());
         }
@@ -138,31 +143,38 @@ private:
     /// A captured buffer; the last holder gives it back to the camera.
     using Lease = std::shared_ptr<const cb::Buffer>;
 
-    struct Commit {
+    /// A frame that the display has, until the next one has taken its place.
+    struct OnScreen {
         Lease frame;
-        cb::UniqueFd shown;
+        cb::Job scanout;
+        cb::Fence shown;
     };
     struct Writeback {
         Lease frame;
-        cb::UniqueFd written;
+        cb::Buffer picture;
+        cb::Fence written;
     };
 
     cb::Status turn()
     {
+        // Those that the display still reads wait in the queue for its fence.
         for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
-            if (auto queued = queue_.queue(buffer); !queued)
+            if (auto queued = queue_.queue(buffer, {}); !queued)
                 return queued;
-            ++with_camera_;
         }
-        // One writeback at a time: drivers such as vkms lose one that overlaps another.
-        if (!pending_ && !written_ && !captured_.empty() && score_.shown < options_.frames) {
+        if (may_show()) {
             if (auto shown = show(); !shown)
                 return shown;
         }
-        std::array<pollfd, 3> events{{
-            {with_camera_ > 0 ? queue_.fd() : -1, POLLIN, 0}, // without buffers it polls as an error
-            {pending_ ? pending_->shown.get() : -1, POLLIN, 0},
-            {written_ ? written_->written.get() : -1, POLLIN, 0},
+        const auto shown = waits_ ? on_screen_->shown.fd() : -1;
+        const auto written = written_.empty() ? -1 : written_.front().written.fd();
+        if (!shown || !written)
+            return cb::fail((shown ? written : shown).error());
+        std::array<pollfd, 4> events{{
+            {queue_.with_device() > 0 ? queue_.frame_fd() : -1, POLLIN, 0}, // without buffers it polls as an error
+            {queue_.fd(), POLLIN, 0},
+            {*shown, POLLIN, 0},
+            {*written, POLLIN, 0},
         }};
         constexpr int patience = 2000; // milliseconds
         const int ready = ::poll(events.data(), events.size(), patience);
@@ -170,23 +182,48 @@ private:
             return cb::fail(cb::Category::timed_out, "wait for the camera and the display", "nothing came for 2 s");
         if (ready < 0)
             return {}; // a signal: look whether it was SIGINT
-        if (events[1].revents != 0)
-            shown();
-        if (events[2].revents != 0) {
+        return look();
+    }
+
+    /// What came meanwhile. A fence that failed is an error here.
+    cb::Status look()
+    {
+        if (waits_) {
+            const auto done = on_screen_->shown.signalled();
+            if (!done)
+                return cb::fail(done.error());
+            score_.shown += *done ? 1U : 0U;
+            waits_ = !*done;
+        }
+        while (!written_.empty()) {
+            const auto done = written_.front().written.signalled();
+            if (!done)
+                return cb::fail(done.error());
+            if (!*done)
+                break;
             if (auto compared = compare(); !compared)
                 return compared;
         }
-        return events[0].revents != 0 ? capture() : cb::Status{};
+        if (const auto given = queue_.advance(); !given)
+            return cb::fail(given.error());
+        return queue_.with_device() > 0 ? capture() : cb::Status{};
+    }
+
+    /// One commit at a time, and room for the picture of it.
+    bool may_show() const
+    {
+        return !waits_ && !captured_.empty() && score_.shown < options_.frames &&
+               (!writes_back_ || !free_writebacks_.empty());
     }
 
     cb::Status capture()
     {
+        const bool had_room = queue_.with_device() > 1;
         auto frame = queue_.try_dequeue();
         if (!frame)
             return cb::fail(frame.error());
         if (!*frame)
             return {};
-        --with_camera_;
         const std::uint32_t sequence = (*frame)->sequence;
         if (last_ && sequence <= *last_)
             ++score_.out_of_order;
@@ -194,7 +231,7 @@ private:
             const std::uint32_t lost = sequence - *last_ - 1;
             score_.lost += lost;
             // It had somewhere to write: the camera itself, or its driver, was late.
-            if (with_camera_ > 0)
+            if (had_room)
                 score_.late += lost;
         }
         last_ = sequence;
@@ -211,33 +248,61 @@ private:
     {
         Lease frame = std::move(captured_.front());
         captured_.pop_front();
+        score_.copies += frame->cpu_accesses() - accesses_[frame->id()];
+
+        // The display reads the frame until the next one is on the screen.
+        cb::Job scanout("display");
+        cb::Job writeback("writeback");
+        scanout.reads(*frame);
+        std::optional<cb::Buffer> picture;
+        if (writes_back_) {
+            picture = std::move(free_writebacks_.front());
+            free_writebacks_.pop_front();
+            writeback.writes(*picture);
+        }
+        const auto before_scanout = scanout.gather();
+        const auto before_writeback = writeback.gather();
+        if (!before_scanout || !before_writeback)
+            return cb::fail((before_scanout ? before_writeback : before_scanout).error());
+        // Drivers such as vkms lose a writeback that overlaps another: so the kernel waits for
+        // that too before it shows the frame.
+        const cb::Fence overlapping = written_.empty() ? cb::Fence() : written_.back().written;
+        const cb::Fence ready = cb::Fence::merge(std::array{*before_scanout, *before_writeback, overlapping});
+
         const auto framebuffer = device_.framebuffer(*frame);
         if (!framebuffer)
             return cb::fail(framebuffer.error());
-        score_.copies += frame->cpu_accesses() - accesses_[frame->id()];
-        auto fences = display_.show(framebuffer->id(), writeback_id_);
+        const auto target = picture ? device_.framebuffer(*picture).map([](const auto& made) { return made.id(); })
+                                    : cb::Result<std::uint32_t>(0U);
+        if (!target)
+            return cb::fail(target.error());
+        score_.in_fences += ready.known() == cb::FenceState::pending ? 1U : 0U;
+        auto fences = display_.show(framebuffer->id(), *target, ready);
         if (!fences)
             return cb::fail(fences.error());
-        if (writeback_id_ != 0)
-            written_ = Writeback{frame, std::move(fences->written)};
-        pending_ = Commit{std::move(frame), std::move(fences->shown)};
-        return {};
-    }
 
-    void shown()
-    {
-        ++score_.shown;
-        on_screen_ = std::move(pending_->frame); // what was there before is free
-        pending_.reset();
+        if (on_screen_) {
+            if (auto published = on_screen_->scanout.publish(fences->shown); !published)
+                return published;
+        }
+        if (picture) {
+            if (auto published = writeback.publish(fences->written); !published)
+                return published;
+            written_.push_back({frame, std::move(*picture), std::move(fences->written)});
+        }
+        on_screen_ = OnScreen{std::move(frame), std::move(scanout), std::move(fences->shown)};
+        waits_ = true;
+        return {};
     }
 
     cb::Status compare()
     {
-        const Lease frame = std::move(written_->frame);
-        written_.reset();
+        const Writeback done = std::move(written_.front());
+        written_.pop_front();
+        free_writebacks_.push_back(done.picture);
         if (!options_.compare)
             return {};
-        const auto wrong = difference(*frame, *writeback_, cb::in(1s));
+        const auto wrong = difference(*done.frame, done.picture, cb::in(1s));
         if (!wrong)
             return cb::fail(wrong.error());
         ++score_.compared;
@@ -248,19 +313,18 @@ private:
     const Options& options_;
     const cb::drm::Device& device_;
     kms::Display& display_;
-    cb::v4l2::Queue& queue_;
+    cb::v4l2::FencedQueue& queue_;
     Score score_;
     std::set<cb::BufferId> ours_;
     std::map<cb::BufferId, std::uint64_t> accesses_; ///< as they were at capture
     std::optional<std::uint32_t> last_;
-    std::uint32_t with_camera_ = 0;
     std::vector<cb::Buffer> returned_;
-    std::optional<cb::Buffer> writeback_;
-    std::uint32_t writeback_id_ = 0;
+    std::deque<cb::Buffer> free_writebacks_;
+    bool writes_back_ = false;
     std::deque<Lease> captured_;
-    std::optional<Commit> pending_;
-    Lease on_screen_;
-    std::optional<Writeback> written_;
+    std::optional<OnScreen> on_screen_;
+    bool waits_ = false; ///< for what is on the screen next
+    std::deque<Writeback> written_;
 };
 
 cb::Result<Score> stream(const Options& options)
@@ -288,7 +352,11 @@ cb::Result<Score> stream(const Options& options)
         return cb::fail(queue.error());
     set_rate(*camera, options.rate);
 
-    Pipeline pipeline(options, *device, *display, *queue);
+    auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
+    if (!fenced)
+        return cb::fail(fenced.error());
+
+    Pipeline pipeline(options, *device, *display, *fenced);
     for (std::uint32_t i = 0; i < buffer_count; ++i) {
         const auto buffer = plan->allocate();
         if (!buffer)
@@ -302,12 +370,15 @@ cb::Result<Score> stream(const Options& options)
                                              {device->scanout(), cb::cpu(cb::Access::read)});
         if (!pictures)
             return cb::fail(pictures.error());
-        const auto buffer = pictures->allocate();
-        if (!buffer)
-            return cb::fail(buffer.error());
-        if (const auto set = pipeline.set_writeback(*buffer); !set)
-            return cb::fail(set.error());
-        picture = *buffer;
+        constexpr int in_flight = 2;
+        for (int i = 0; i < in_flight; ++i) {
+            const auto buffer = pictures->allocate();
+            if (!buffer)
+                return cb::fail(buffer.error());
+            if (const auto added = pipeline.add_writeback(*buffer); !added)
+                return cb::fail(added.error());
+            picture = *buffer;
+        }
     }
     auto score = pipeline.run();
     if (score && !options.picture.empty() && picture) {
@@ -350,7 +421,11 @@ int run(int count, char** words)
                   << " wrong pixels\n";
     else
         std::cout << "nothing compared: " << (options.compare ? "the card has no writeback" : "as asked") << '\n';
-    const bool good = score->lost == 0 && score->out_of_order == 0 && score->copies == 0 && score->wrong_pixels == 0;
+    std::cout << score->in_fences << " commits waited in the kernel for a fence (IN_FENCE_FD)\n";
+    if (const char* checked = std::getenv("COMMONBUF_CHECK"); checked != nullptr)
+        std::cout << "access checker: " << cb::check_findings() << " reports\n";
+    const bool good = cb::check_findings() == 0 && score->lost == 0 && score->out_of_order == 0 && score->copies == 0 &&
+                      score->wrong_pixels == 0;
     return good ? 0 : 1;
 }
 

@@ -11,6 +11,9 @@
 // what a writer wrote is flushed when the last writer ends, not when some reader does.
 #include "buffer_state.hpp"
 
+#include "os/page_guard.hpp"
+#include "sync/watch.hpp"
+
 #include <linux/dma-buf.h>
 
 #include <poll.h>
@@ -25,6 +28,15 @@ bool reads(Access access) { return access != Access::write; }
 bool writes(Access access) { return access != Access::read; }
 
 } // namespace
+
+BufferState::~BufferState()
+{
+    for (const os::Mapping& mapping : mappings_) {
+        if (os::page_guard::installed())
+            os::page_guard::unguard(mapping.bytes());
+    }
+    watch::tell([this](watch::Watcher& watcher) { watcher.gone(*this); });
+}
 
 Status BufferState::map(Access access)
 {
@@ -49,7 +61,21 @@ Status BufferState::map(Access access)
     }
     mappings_ = std::move(mappings);
     writable_ = writable;
+    for (const os::Mapping& mapping : mappings_) {
+        if (os::page_guard::installed())
+            os::page_guard::guard(mapping.bytes(), this);
+    }
     return {};
+}
+
+void BufferState::guard_pages() const
+{
+    if (!os::page_guard::installed())
+        return;
+    using os::page_guard::Touch;
+    const Touch touch = writers_ > 0 ? Touch::reads_and_writes : readers_ > 0 ? Touch::reads : Touch::none;
+    for (const os::Mapping& mapping : mappings_)
+        os::page_guard::allow(mapping.bytes(), touch);
 }
 
 Status BufferState::sync(std::uint64_t flags)
@@ -105,6 +131,7 @@ Status BufferState::begin(Access access, Deadline deadline)
         return started;
     readers_ += reads(access) ? 1U : 0U;
     writers_ += writes(access) ? 1U : 0U;
+    guard_pages();
     accesses_.fetch_add(1, std::memory_order_relaxed);
     return {};
 }
@@ -114,6 +141,7 @@ Status BufferState::end(Access access)
     const std::lock_guard lock(access_mutex_);
     readers_ -= reads(access) ? 1U : 0U;
     writers_ -= writes(access) ? 1U : 0U;
+    guard_pages();
     std::uint64_t flags = DMA_BUF_SYNC_END;
     if (reads(access) && readers_ == 0)
         flags |= DMA_BUF_SYNC_READ;

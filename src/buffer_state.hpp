@@ -39,6 +39,9 @@ public:
           heap_(std::move(heap)),
           fallback_(std::move(fallback))
     {}
+    BufferState(const BufferState&) = delete;
+    BufferState& operator=(const BufferState&) = delete;
+    ~BufferState();
 
     const Layout& layout() const noexcept { return layout_; }
     const std::vector<Memory>& memories() const noexcept { return memories_; }
@@ -98,6 +101,7 @@ private:
     Status map(Access access);
     Status sync(std::uint64_t flags);
     std::span<std::byte> memory(std::size_t index) const noexcept;
+    void guard_pages() const;
 
     Layout layout_;
     std::vector<Memory> memories_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "buffer_state.hpp"
+#include "sync/watch.hpp"
 
 #include <commonbuf/cpu_access.hpp>
 
@@ -9,7 +10,12 @@ CpuAccess::CpuAccess(std::shared_ptr<BufferState> state, Access access, Place wh
     : state_(std::move(state)),
       access_(access),
       where_(where)
-{}
+{
+    if (!watch::anybody())
+        return;
+    number_ = watch::next_number();
+    watch::tell([&](watch::Watcher& watcher) { watcher.cpu_began(*state_, number_, {"CPU", access, where}); });
+}
 
 CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
 
@@ -18,25 +24,31 @@ CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept
     std::swap(state_, other.state_);
     std::swap(access_, other.access_);
     std::swap(where_, other.where_);
+    std::swap(number_, other.number_);
     return *this;
 }
 
 CpuAccess::~CpuAccess()
 {
     if (state_ != nullptr)
-        static_cast<void>(state_->end(access_));
+        static_cast<void>(end());
 }
 
-std::span<std::byte> CpuAccess::plane(std::size_t index) const noexcept
+std::span<std::byte> CpuAccess::plane(std::size_t index, Place where) const noexcept
 {
-    return state_ != nullptr ? state_->plane(index) : std::span<std::byte>{};
+    if (state_ != nullptr)
+        return state_->plane(index);
+    watch::tell([&](watch::Watcher& watcher) { watcher.cpu_touched_late(where_, where); });
+    return {};
 }
 
 Status CpuAccess::end()
 {
     if (state_ == nullptr)
         return fail(Category::invalid_argument, "end a CPU access", "it was ended before");
-    return std::exchange(state_, nullptr)->end(access_);
+    const auto state = std::exchange(state_, nullptr);
+    watch::tell([&](watch::Watcher& watcher) { watcher.cpu_ended(*state, number_); });
+    return state->end(access_);
 }
 
 } // namespace commonbuf

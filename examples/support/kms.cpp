@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kms.hpp"
 
-#include <poll.h>
 #include <xf86drm.h>
 
 #include <cerrno>
@@ -209,8 +208,12 @@ void Display::choose_writeback()
     }
 }
 
-cb::Result<Display::Fences> Display::show(std::uint32_t framebuffer, std::uint32_t writeback)
+cb::Result<Display::Fences> Display::show(std::uint32_t framebuffer, std::uint32_t writeback, const cb::Fence& ready)
 {
+    // Nothing to wait for is -1, and means the same to the kernel.
+    const auto in_fence = ready.fd();
+    if (!in_fence)
+        return fail(in_fence.error());
     const Request request(drmModeAtomicAlloc());
     const auto set = [&](std::uint32_t object, Properties& properties, const char* name, std::uint64_t value) {
         drmModeAtomicAddProperty(request.get(), object, properties[name], value);
@@ -237,6 +240,7 @@ cb::Result<Display::Fences> Display::show(std::uint32_t framebuffer, std::uint32
     int shown = -1;
     int written = -1;
     set(plane_, plane_properties_, "FB_ID", framebuffer);
+    set(plane_, plane_properties_, "IN_FENCE_FD", static_cast<std::uint64_t>(std::int64_t{*in_fence}));
     set(crtc_, crtc_properties_, "OUT_FENCE_PTR", reinterpret_cast<std::uintptr_t>(&shown));
     if (writeback != 0) {
         set(writeback_, writeback_properties_, "WRITEBACK_FB_ID", writeback);
@@ -245,24 +249,11 @@ cb::Result<Display::Fences> Display::show(std::uint32_t framebuffer, std::uint32
     if (drmModeAtomicCommit(fd_, request.get(), flags, nullptr) != 0)
         return failed(errno, "DRM_IOCTL_MODE_ATOMIC", "the card does not show the frame");
     active_ = true;
-    return Fences{cb::UniqueFd(shown), cb::UniqueFd(written)};
-}
-
-cb::Status wait(const cb::UniqueFd& fence, cb::Deadline deadline, const char* what)
-{
-    using namespace std::chrono;
-    for (;;) {
-        const auto now = steady_clock::now();
-        const auto left = deadline > now ? ceil<milliseconds>(deadline - now).count() : 0;
-        pollfd entry{fence.get(), POLLIN, 0};
-        const int ready = ::poll(&entry, 1, static_cast<int>(left));
-        if (ready > 0)
-            return {};
-        if (ready == 0)
-            return fail(Category::timed_out, std::string("wait for ") + what, "its fence did not signal in time");
-        if (errno != EINTR)
-            return failed(errno, std::string("wait for ") + what);
-    }
+    auto on_screen = cb::Fence::from_fd(cb::UniqueFd(shown));
+    auto complete = cb::Fence::from_fd(cb::UniqueFd(written));
+    if (!on_screen || !complete)
+        return fail((on_screen ? complete : on_screen).error());
+    return Fences{std::move(*on_screen), std::move(*complete)};
 }
 
 } // namespace kms

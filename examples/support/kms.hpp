@@ -37,13 +37,15 @@ public:
     bool has_writeback() const noexcept { return writeback_ != 0; }
 
     struct Fences {
-        cb::UniqueFd shown;   ///< signals when the frame is on the screen
-        cb::UniqueFd written; ///< signals when the writeback is complete; none without one
+        cb::Fence shown;   ///< signals when the frame is on the screen
+        cb::Fence written; ///< signals when the writeback is complete; nothing without one
     };
 
-    /// Shows a framebuffer from the next refresh on, and with `writeback` (0 for none)
-    /// has the picture written there. Does not wait.
-    cb::Result<Fences> show(std::uint32_t framebuffer, std::uint32_t writeback);
+    /// Shows a framebuffer from the first refresh on after `ready` has signalled, and with
+    /// `writeback` (0 for none) has the picture written there. Does not wait: the kernel does
+    /// (IN_FENCE_FD). A commit whose fence never signals cannot be taken back, so give it
+    /// fences of work that is on its way.
+    cb::Result<Fences> show(std::uint32_t framebuffer, std::uint32_t writeback, const cb::Fence& ready);
 
 private:
     explicit Display(int fd) : fd_(fd) {}
@@ -66,8 +68,5 @@ private:
     Properties plane_properties_;
     Properties writeback_properties_;
 };
-
-/// Waits for a sync_file. Errors: timed_out, device_lost.
-cb::Status wait(const cb::UniqueFd& fence, cb::Deadline deadline, const char* what);
 
 } // namespace kms

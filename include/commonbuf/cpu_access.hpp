@@ -7,6 +7,7 @@
 #include <commonbuf/use.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -29,9 +30,9 @@ public:
     ~CpuAccess();
 
     /// The bytes of a plane, from its first to the end of its last row; empty for a
-    /// plane that does not exist and after end(). Rows are layout().planes[i].stride
+    /// plane that does not exist and after end(). Not to be touched after end(). Rows are layout().planes[i].stride
     /// apart. Writing through the span of a read access is undefined.
-    std::span<std::byte> plane(std::size_t index) const noexcept;
+    std::span<std::byte> plane(std::size_t index, Place where = Place::here()) const noexcept;
 
     /// Ends the access. Errors: device_lost, kernel_failure; invalid_argument when it
     /// was ended before.
@@ -44,6 +45,7 @@ private:
     std::shared_ptr<BufferState> state_;
     Access access_;
     Place where_;
+    std::uint64_t number_ = 0; ///< for the access checker
 };
 
 } // namespace commonbuf

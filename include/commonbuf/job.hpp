@@ -48,13 +48,21 @@ public:
     /// The device does both.
     Job& reads_and_writes(const Buffer& buffer) { return add(buffer, Access::read_write); }
 
+    /// It is meant to run at the same time as other devices' work on these buffers, for
+    /// example drawing into what is being shown: it waits for nobody. Others still wait for it.
+    Job& concurrently() noexcept
+    {
+        concurrent_ = true;
+        return *this;
+    }
+
     /// What must be done before the work may begin: for buffers that it reads, the last
     /// write; for buffers that it writes, all that uses them.
     ///
     /// A failed one is part of the answer: Fence::wait() and fd() say so, and the buffer
     /// stays failed until a write to it is published, or Buffer::forget_failure().
     /// Errors: exhausted, kernel_failure.
-    Result<Fence> gather() const;
+    Result<Fence> gather();
 
     /// Whoever accesses the buffers from now on waits for `done`: readers for the writes,
     /// writers for all. Call it also when the work could not be submitted, with
@@ -63,7 +71,7 @@ public:
     /// Errors: unsupported (Linux before 6.0 takes no fences into dma-bufs: inside this
     /// library the fence counts all the same, and for others wait for it before you pass the
     /// buffer on), exhausted, kernel_failure.
-    Status publish(const Fence& done) const;
+    Status publish(const Fence& done);
 
     const std::string& name() const noexcept { return name_; }
 
@@ -75,10 +83,14 @@ private:
 
     Job& add(const Buffer& buffer, Access access);
     bool bridges(const Buffer& buffer) const noexcept;
+    template <typename Tell>
+    void tell(Tell tell_one) const;
 
     std::string name_;
     Fencing fencing_;
     Place where_;
+    bool concurrent_ = false;
+    std::uint64_t run_ = 0; ///< of the last gather(), for the checker; 0 once it is published
     std::vector<Part> parts_;
 };
 

@@ -4,7 +4,9 @@
 #include <commonbuf/buffer.hpp>
 #include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
+#include <commonbuf/fence.hpp>
 #include <commonbuf/layout.hpp>
+#include <commonbuf/place.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
 #include <commonbuf/use.hpp>
@@ -116,17 +118,27 @@ public:
 
     std::uint32_t slots() const noexcept;
 
+    /// How many buffers are with the device.
+    std::uint32_t queued() const noexcept;
+
+    Role role() const noexcept;
+
     /// Pollable: readable (capture) or writable (output) when dequeue() has a frame.
     int fd() const noexcept;
 
     /// Gives a buffer to the device. V4L2 knows no fences: all work on the buffer
-    /// must be done. For output queues, `bytes_used` of each memory is what the
+    /// must be done (FencedQueue waits for it). For output queues, `bytes_used` of each memory is what the
     /// layout asks for.
     ///
     /// Errors: invalid_argument (it is queued already, or smaller than the layout
     /// asks for), exhausted (every slot is with the device), device_lost, and the
     /// kernel's refusal to import it.
-    Status queue(const Buffer& buffer);
+    Status queue(const Buffer& buffer, Place where = Place::here());
+
+    /// Whether the CPU looks at frames of this queue (it does, until told otherwise). Where it
+    /// does not, drivers may leave caches alone: V4L2_BUF_FLAG_NO_CACHE_INVALIDATE and
+    /// NO_CACHE_CLEAN. Today's videobuf2 does so for every imported dma-buf anyway.
+    void set_cpu_looks(bool looks) noexcept;
 
     /// VIDIOC_STREAMON. Errors: device_lost, kernel_failure (too few buffers queued).
     Status start();
@@ -134,7 +146,7 @@ public:
     /// The next buffer that the device is done with.
     ///
     /// Errors: timed_out; device_lost (unplugged, or the frame carries
-    /// V4L2_BUF_FLAG_ERROR: then the buffer is back and can be queued again).
+    /// V4L2_BUF_FLAG_ERROR: a failed access; the buffer is back and can be queued again).
     Result<Frame> dequeue(Deadline deadline);
 
     /// The same without waiting; nothing when no frame is ready.
@@ -147,6 +159,76 @@ private:
     friend class Device;
     struct State;
     explicit Queue(std::unique_ptr<State> state) noexcept;
+    std::unique_ptr<State> state_;
+};
+
+/// A buffer that was not given to the device, because the work on it failed.
+struct Withheld {
+    Buffer buffer;
+    Error error;
+};
+
+/// A queue that takes buffers together with the fence of the work on them, and gives them to
+/// the device when that has signalled, in the order in which they came.
+///
+/// Driven by the caller: poll fd() for reading and call advance(). Or by a thread of the
+/// library, where create() was told so. Thread-safe.
+class COMMONBUF_API FencedQueue {
+public:
+    enum class Driver : std::uint8_t { caller, thread };
+
+    /// Takes the queue. Errors: exhausted (no thread, no descriptor).
+    static Result<FencedQueue> create(Queue queue, Driver driver = Driver::caller);
+
+    FencedQueue(FencedQueue&&) noexcept;
+    FencedQueue& operator=(FencedQueue&&) noexcept;
+    /// Ends the thread, and the queue. Buffers that wait are not queued any more.
+    ~FencedQueue();
+
+    /// Gives a buffer to the device when `ready` has signalled; at once, where it has and
+    /// nobody waits in front. The jobs that work on the buffer count too; those that failed
+    /// keep it from a device that reads it, and not from one that writes it anew.
+    ///
+    /// Errors: those of Queue::queue() where it is given at once. Later ones come from
+    /// advance() or dequeue().
+    Status queue(const Buffer& buffer, const Fence& ready, Place where = Place::here());
+
+    /// A descriptor to poll for reading: advance() has something to do then. -1 while nothing
+    /// waits. Another one after each queue() and advance(). With Driver::thread always -1.
+    int fd() const noexcept;
+
+    /// Gives the device every buffer whose turn has come; how many those were. A buffer whose
+    /// fence failed is withheld, see take_withheld().
+    ///
+    /// Errors: those of Queue::queue(); the buffer then stays in front.
+    Result<std::size_t> advance();
+
+    /// How many buffers wait for their fence.
+    std::size_t waiting() const noexcept;
+
+    /// How many the device has.
+    std::size_t with_device() const noexcept;
+
+    /// Takes back all that wait, in their order: they are not queued any more.
+    std::vector<Buffer> take_back();
+
+    /// Those whose fence failed, since the last call, with the error.
+    std::vector<Withheld> take_withheld();
+
+    /// As Queue::dequeue(). Errors: also what queueing gave in the library's thread.
+    Result<Frame> dequeue(Deadline deadline);
+    Result<std::optional<Frame>> try_dequeue();
+
+    /// As Queue::start() and stop(). What waits goes on waiting.
+    Status start();
+    Status stop();
+
+    /// Pollable for frames, as Queue::fd().
+    int frame_fd() const noexcept;
+
+private:
+    struct State;
+    explicit FencedQueue(std::unique_ptr<State> state) noexcept;
     std::unique_ptr<State> state_;
 };
 

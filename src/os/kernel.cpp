@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -28,6 +29,11 @@ void* Kernel::mmap(std::size_t length, int protection, int fd)
     return ::mmap(nullptr, length, protection, MAP_SHARED, fd, 0);
 }
 int Kernel::munmap(void* address, std::size_t length) { return ::munmap(address, length); }
+int Kernel::mprotect(void* address, std::size_t length, int protection)
+{
+    return ::mprotect(address, length, protection);
+}
+int Kernel::eventfd(int flags) { return ::eventfd(0, flags); }
 int Kernel::ppoll(pollfd* fds, nfds_t count, const timespec* timeout) { return ::ppoll(fds, count, timeout, nullptr); }
 off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offset, whence); }
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }

@@ -33,6 +33,8 @@ public:
     virtual int fcntl(int fd, int command, long argument);
     virtual void* mmap(std::size_t length, int protection, int fd);
     virtual int munmap(void* address, std::size_t length);
+    virtual int mprotect(void* address, std::size_t length, int protection);
+    virtual int eventfd(int flags);
     virtual int ppoll(pollfd* fds, nfds_t count, const timespec* timeout);
     virtual off_t lseek(int fd, off_t offset, int whence);
     virtual int fstat(int fd, struct stat* result);

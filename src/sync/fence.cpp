@@ -11,6 +11,7 @@
 #include "sync/fence_point.hpp"
 
 #include "os/os.hpp"
+#include "sync/watch.hpp"
 
 #include <commonbuf/fence.hpp>
 
@@ -200,25 +201,44 @@ Result<bool> Fence::signalled() const
     return true;
 }
 
+namespace {
+
+/// Waits until a point is over.
+Status wait_for(FencePoint& point, Deadline deadline, int cancel)
+{
+    for (;;) {
+        std::array<pollfd, 2> entries{{{point.fd(), point.events(), 0}, {cancel, POLLIN, 0}}};
+        const auto ready = os::wait_any(entries, deadline, "a fence");
+        if (!ready)
+            return fail(ready.error());
+        if (!*ready)
+            return fail(Category::timed_out, "wait for a fence", "it did not signal before the deadline");
+        if ((entries[0].revents & point.events()) == 0)
+            return fail(Category::cancelled, "wait for a fence", "the caller ended the wait");
+        const auto state = point.ask();
+        if (!state)
+            return fail(state.error());
+        if (*state != FenceState::pending)
+            return {};
+    }
+}
+
+} // namespace
+
 Status Fence::wait(Deadline deadline, int cancel) const
 {
     // A fence that fails does not end the wait: others still work on the buffers.
     for (const auto& point : points_of(*this)) {
-        for (;;) {
-            const auto state = point->ask();
-            if (!state)
-                return fail(state.error());
-            if (*state != FenceState::pending)
-                break;
-            std::array<pollfd, 2> entries{{{point->fd(), point->events(), 0}, {cancel, POLLIN, 0}}};
-            const auto ready = os::wait_any(entries, deadline, "a fence");
-            if (!ready)
-                return fail(ready.error());
-            if (!*ready)
-                return fail(Category::timed_out, "wait for a fence", "it did not signal before the deadline");
-            if ((entries[0].revents & point->events()) == 0)
-                return fail(Category::cancelled, "wait for a fence", "the caller ended the wait");
-        }
+        const auto state = point->ask();
+        if (!state)
+            return fail(state.error());
+        if (*state != FenceState::pending)
+            continue;
+        const auto begun = std::chrono::steady_clock::now();
+        Status waited = wait_for(*point, deadline, cancel);
+        watch::tell([&](watch::Watcher& watcher) { watcher.waited(*this, begun, waited.has_value()); });
+        if (!waited)
+            return waited;
     }
     return result_of(points_of(*this));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "buffer_state.hpp"
+#include "sync/watch.hpp"
 
 #include <commonbuf/job.hpp>
 
@@ -25,10 +26,22 @@ Job& Job::add(const Buffer& buffer, Access access)
     return *this;
 }
 
-Result<Fence> Job::gather() const
+template <typename Tell>
+void Job::tell(Tell tell_one) const
+{
+    std::vector<watch::JobRun::Part> parts;
+    for (const auto& [buffer, access] : parts_)
+        parts.push_back({&buffer.state(), access});
+    const watch::JobRun run{run_, name_, where_, concurrent_, parts};
+    watch::tell([&](watch::Watcher& watcher) { tell_one(watcher, run); });
+}
+
+Result<Fence> Job::gather()
 {
     std::vector<Fence> fences;
     for (const auto& [buffer, access] : parts_) {
+        if (concurrent_)
+            break;
         if (bridges(buffer)) {
             auto fence = buffer.export_fence(access);
             if (!fence)
@@ -38,16 +51,27 @@ Result<Fence> Job::gather() const
             fences.push_back(buffer.state().fences().before(access));
         }
     }
-    return Fence::merge(fences);
+    Fence before = Fence::merge(fences);
+    if (watch::anybody()) {
+        run_ = watch::next_number();
+        tell([&](watch::Watcher& watcher, const watch::JobRun& run) { watcher.job_gathered(run, before); });
+    }
+    return before;
 }
 
-Status Job::publish(const Fence& done) const
+Status Job::publish(const Fence& done)
 {
+    if (watch::anybody()) {
+        tell([&](watch::Watcher& watcher, const watch::JobRun& run) { watcher.job_published(run, done); });
+        run_ = 0;
+    }
     Status all;
     for (const auto& [buffer, access] : parts_) {
+        // Others work on it meanwhile: what they published still counts.
+        const Access as = concurrent_ ? Access::read : access;
         if (!bridges(buffer))
-            buffer.state().fences().publish(done, access);
-        else if (Status imported = buffer.import_fence(done, access); !imported && all)
+            buffer.state().fences().publish(done, as);
+        else if (Status imported = buffer.import_fence(done, as); !imported && all)
             all = std::move(imported); // the other buffers get it all the same
     }
     return all;

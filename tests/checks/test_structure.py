@@ -15,18 +15,19 @@ ROOMS = {
     "negotiate": {"negotiate", "format", "text"},
     "content": {"content", "format", "text"},
     "sync": {"sync", "os", "text"},
+    "pool": {"pool", "os", "sync", "text"},
     "heaps": {"heaps", "os", "format", "text"},
     "backends/cpu": {"os", "content", "text"},
     "backends/drm": {"backends/drm", "os", "content", "format", "text"},
     "backends/gbm": {"os", "text"},
-    "backends/v4l2": {"backends/v4l2", "os", "content", "format", "text"},
+    "backends/v4l2": {"backends/v4l2", "os", "sync", "content", "format", "text"},
     "backends/vulkan": {"backends/vulkan", "format"},
 }
 # What belongs to no room and is there for all of them.
-COMMON = {"buffer_state.hpp"}
+COMMON = {"buffer_state.hpp", "log.hpp"}
 
 INCLUDE = re.compile(r'^\s*#include\s+(["<])([^">]+)[">]', re.MULTILINE)
-SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|read|write|poll|ppoll|"
+SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|mprotect|read|write|poll|ppoll|eventfd|sigaction|"
                          r"lseek|fstat|stat|fcntl|dup|memfd_create|ftruncate|readlink|opendir|"
                          r"syscall|socketpair|fork|clone|waitpid|kill)\(")
 

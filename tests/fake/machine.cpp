@@ -358,6 +358,36 @@ int Machine::ppoll(pollfd* fds, nfds_t count, const timespec*)
     return ready;
 }
 
+int Machine::eventfd(int)
+{
+    if (faulty("eventfd"))
+        return -1;
+    return new_descriptor(std::make_shared<EventFile>());
+}
+
+ssize_t Machine::read(int fd, void* buffer, std::size_t size)
+{
+    auto* event = dynamic_cast<EventFile*>(file(fd).get());
+    if (event == nullptr || size != sizeof event->count)
+        return failed(EBADF);
+    if (event->count == 0)
+        return failed(EAGAIN);
+    std::memcpy(buffer, &event->count, size);
+    event->count = 0;
+    return static_cast<ssize_t>(size);
+}
+
+ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
+{
+    auto* event = dynamic_cast<EventFile*>(file(fd).get());
+    if (event == nullptr || size != sizeof event->count)
+        return failed(EBADF);
+    std::uint64_t more = 0;
+    std::memcpy(&more, buffer, size);
+    event->count += more;
+    return static_cast<ssize_t>(size);
+}
+
 off_t Machine::lseek(int fd, off_t, int)
 {
     if (faulty("lseek"))

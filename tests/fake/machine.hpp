@@ -95,6 +95,13 @@ public:
     int seals = 0;
 };
 
+/// An eventfd(2).
+class EventFile final : public File {
+public:
+    short ready(short events) override { return count != 0 ? static_cast<short>(events & POLLIN) : short{0}; }
+    std::uint64_t count = 0;
+};
+
 struct HeapModel {
     /// Scattered heaps give contiguous memory by luck: whenever a buffer has no odd tail.
     bool contiguous = false;
@@ -197,6 +204,10 @@ public:
     int fcntl(int fd, int command, long argument) override;
     void* mmap(std::size_t length, int protection, int fd) override;
     int munmap(void* address, std::size_t length) override;
+    int mprotect(void*, std::size_t, int) override { return 0; }
+    int eventfd(int flags) override;
+    ssize_t read(int fd, void* buffer, std::size_t size) override;
+    ssize_t write(int fd, const void* buffer, std::size_t size) override;
     int ppoll(pollfd* fds, nfds_t count, const timespec* timeout) override;
     off_t lseek(int fd, off_t offset, int whence) override;
     int fstat(int fd, struct stat* result) override;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
 #include "buffer_state.hpp"
+#include "sync/watch.hpp"
 #include "text/text.hpp"
 
 #include <poll.h>
@@ -35,6 +36,7 @@ struct Queue::State {
     std::vector<Slot> slots;
     std::uint64_t uses = 0;
     bool streaming = false;
+    bool cpu_looks = true;
 
     State(std::shared_ptr<Node> queue_node, Role queue_role, const Layout& queue_layout, std::uint32_t count)
         : node(std::move(queue_node)),
@@ -57,8 +59,10 @@ struct Queue::State {
         int type = node->type(role);
         const int error = streaming ? node->ioctl(VIDIOC_STREAMOFF, &type) : 0;
         streaming = false;
-        for (Slot& slot : slots)
-            slot.queued = false;
+        for (Slot& slot : slots) {
+            if (std::exchange(slot.queued, false))
+                tell_back(*slot.buffer, false);
+        }
         if (error != 0)
             return fail(stream_failure(*node, error, "VIDIOC_STREAMOFF"));
         return {};
@@ -80,6 +84,19 @@ struct Queue::State {
         return best;
     }
 
+    /// A device's writes end with the frame: what it left is good, or is not.
+    void came_back(const Buffer& buffer, const Fence& done)
+    {
+        if (role == Role::capture)
+            buffer.state().fences().publish(done, Access::write);
+        tell_back(buffer, done.known() == FenceState::failed);
+    }
+
+    void tell_back(const Buffer& buffer, bool failed) const
+    {
+        watch::tell([&](watch::Watcher& watcher) { watcher.dequeued(buffer.state(), this, failed); });
+    }
+
     Error damaged(const v4l2_buffer& buffer) const
     {
         Error error;
@@ -97,9 +114,16 @@ Queue& Queue::operator=(Queue&&) noexcept = default;
 Queue::~Queue() = default;
 
 std::uint32_t Queue::slots() const noexcept { return static_cast<std::uint32_t>(state_->slots.size()); }
+std::uint32_t Queue::queued() const noexcept
+{
+    return static_cast<std::uint32_t>(std::ranges::count_if(state_->slots, &Slot::queued));
+}
+Role Queue::role() const noexcept { return state_->role; }
 int Queue::fd() const noexcept { return state_->node->fd(); }
 
-Status Queue::queue(const Buffer& buffer)
+void Queue::set_cpu_looks(bool looks) noexcept { state_->cpu_looks = looks; }
+
+Status Queue::queue(const Buffer& buffer, Place where)
 {
     State& state = *state_;
     const std::string operation = state.node->where("VIDIOC_QBUF");
@@ -134,8 +158,16 @@ Status Queue::queue(const Buffer& buffer)
     v4l2_buffer description =
         describe(*state.node, state.role, static_cast<std::uint32_t>(slot - state.slots.data()), state.layout,
                  std::span(fds).first(count), std::span(sizes).first(count), planes);
+    if (!state.cpu_looks)
+        description.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
+    // Told before: afterwards another thread may have it back already.
+    watch::tell([&](watch::Watcher& watcher) {
+        const Access access = state.role == Role::capture ? Access::write : Access::read;
+        watcher.queued(buffer.state(), &state, {state.node->info().name, access, where});
+    });
     if (const int error = state.node->ioctl(VIDIOC_QBUF, &description); error != 0) {
         // The driver refused the memory itself, whatever a trial said before.
+        state.tell_back(buffer, true);
         if (error == EFAULT || error == EINVAL || error == EIO)
             buffer.state().import_failed(state.node->identity(state.role));
         return fail(stream_failure(*state.node, error, "VIDIOC_QBUF"));
@@ -182,8 +214,12 @@ Result<std::optional<Frame>> Queue::try_dequeue()
                     text::format("the driver gave back slot {}, which holds no buffer", description.index));
     Slot& slot = state.slots[description.index];
     slot.queued = false;
-    if ((description.flags & V4L2_BUF_FLAG_ERROR) != 0)
-        return fail(state.damaged(description));
+    if ((description.flags & V4L2_BUF_FLAG_ERROR) != 0) {
+        Error damage = state.damaged(description);
+        state.came_back(*slot.buffer, Fence::failed(damage));
+        return fail(std::move(damage));
+    }
+    state.came_back(*slot.buffer, {});
 
     // A header in front of the pixels, which the layout does not have.
     for (const v4l2_plane& plane : planes) {

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+//
+//   queue(buffer, fence) ──► waiting: [ b1 f1 | b2 f2 | b3 f3 ] ──► V4L2
+//                                       ▲
+//                      advance(): the first whose fence has signalled goes on, and so
+//                      forth; nobody overtakes
+#include "backends/v4l2/node.hpp"
+#include "buffer_state.hpp"
+#include "os/event.hpp"
+#include "os/os.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/v4l2.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace commonbuf::v4l2 {
+
+struct FencedQueue::State {
+    struct Waiting {
+        Buffer buffer;
+        Fence ready;
+        Fence own; ///< of the buffer: the jobs that work on it
+        Place where;
+
+        Fence all() const { return Fence::merge(std::array{ready, own}); }
+    };
+
+    Queue queue;
+    os::Event changed; ///< wakes the thread
+    mutable std::mutex mutex;
+    std::deque<Waiting> waiting;
+    std::vector<Withheld> withheld;
+    std::optional<Error> trouble; ///< of the thread, for dequeue()
+    bool no_slot = false;         ///< until a frame comes back
+    std::atomic<bool> ending{false};
+    std::thread thread;
+
+    State(Queue inner, os::Event event) : queue(std::move(inner)), changed(std::move(event)) {}
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    ~State()
+    {
+        ending = true;
+        changed.set();
+        if (thread.joinable())
+            thread.join();
+    }
+
+    /// Whether nobody works on the buffer any more. A camera writes all of it anew: who
+    /// failed on it before is of no interest to it, but `ready` is what the caller asked for.
+    Result<bool> is_over(const Waiting& first) const
+    {
+        auto own = first.own.signalled();
+        if (!own && own.error().category == Category::device_lost && queue.role() == Role::capture) {
+            first.buffer.forget_failure();
+            own = true;
+        }
+        return own && *own ? first.ready.signalled() : own;
+    }
+
+    /// With the lock held.
+    Result<std::size_t> advance()
+    {
+        std::size_t given = 0;
+        no_slot = false;
+        while (!waiting.empty()) {
+            const Waiting& first = waiting.front();
+            const auto over = is_over(first);
+            if (!over && over.error().category == Category::device_lost) {
+                withheld.push_back({first.buffer, over.error()});
+                waiting.pop_front();
+                continue;
+            }
+            if (!over)
+                return fail(over.error());
+            if (!*over)
+                break;
+            if (const Status queued = queue.queue(first.buffer, first.where); !queued) {
+                no_slot = queued.error().category == Category::exhausted && queued.error().sys_errno == 0;
+                if (no_slot)
+                    break;
+                return fail(queued.error());
+            }
+            waiting.pop_front();
+            ++given;
+        }
+        return given;
+    }
+
+    /// What to poll until advance() has something to do; with the lock held.
+    int fence_fd() const
+    {
+        if (waiting.empty() || no_slot)
+            return -1;
+        const auto fd = waiting.front().all().fd();
+        if (fd && *fd >= 0)
+            return *fd;
+        // It has signalled or failed meanwhile: a descriptor that says so at once.
+        return fd || fd.error().category == Category::device_lost ? changed.fd() : -1;
+    }
+
+    void work()
+    {
+        using std::chrono::seconds;
+        while (!ending) {
+            std::array<pollfd, 2> entries{{{-1, POLLIN, 0}, {changed.fd(), POLLIN, 0}}};
+            {
+                const std::lock_guard lock(mutex);
+                changed.clear();
+                if (const auto given = advance(); !given) {
+                    trouble = given.error();
+                    withheld.push_back({waiting.front().buffer, given.error()});
+                    waiting.pop_front();
+                    continue;
+                }
+                entries[0].fd = fence_fd();
+            }
+            static_cast<void>(os::wait_any(entries, in(seconds(1)), "a fence"));
+        }
+    }
+
+    bool driven() const noexcept { return thread.joinable(); }
+
+    Result<std::optional<Frame>> try_dequeue()
+    {
+        const std::lock_guard lock(mutex);
+        if (trouble)
+            return fail(*std::exchange(trouble, std::nullopt));
+        const auto before = queue.queued();
+        auto frame = queue.try_dequeue();
+        if (no_slot && queue.queued() < before) {
+            // There is a slot again.
+            if (driven())
+                changed.set();
+            else
+                static_cast<void>(advance());
+        }
+        return frame;
+    }
+};
+
+FencedQueue::FencedQueue(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+FencedQueue::FencedQueue(FencedQueue&&) noexcept = default;
+FencedQueue& FencedQueue::operator=(FencedQueue&&) noexcept = default;
+FencedQueue::~FencedQueue() = default;
+
+Result<FencedQueue> FencedQueue::create(Queue queue, Driver driver)
+{
+    auto event = os::Event::create();
+    if (!event)
+        return fail(event.error());
+    auto state = std::make_unique<State>(std::move(queue), std::move(*event));
+    if (driver == Driver::thread) {
+        try {
+            state->thread = std::thread([inner = state.get()] { inner->work(); });
+        } catch (const std::system_error& error) {
+            return fail(Category::exhausted, "start a thread for a queue", error.what());
+        }
+    }
+    return FencedQueue(std::move(state));
+}
+
+Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, Place where)
+{
+    State& state = *state_;
+    const Access access = state.queue.role() == Role::capture ? Access::write : Access::read;
+    auto own = buffer.export_fence(access);
+    if (!own)
+        return fail(own.error());
+    const std::lock_guard lock(state.mutex);
+    if (std::ranges::find(state.waiting, buffer, &State::Waiting::buffer) != state.waiting.end())
+        return fail(Category::invalid_argument, "queue a buffer with its fence", "it waits in this queue already");
+    const bool first = state.waiting.empty();
+    state.waiting.push_back({buffer, ready, std::move(*own), where});
+    if (state.driven()) {
+        state.changed.set();
+        return {};
+    }
+    if (!first)
+        return {};
+    const auto given = state.advance();
+    if (!given) {
+        state.waiting.pop_back();
+        return fail(given.error());
+    }
+    return {};
+}
+
+int FencedQueue::fd() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    if (state_->driven())
+        return -1;
+    const int fd = state_->fence_fd();
+    if (fd == state_->changed.fd())
+        state_->changed.set();
+    return fd;
+}
+
+Result<std::size_t> FencedQueue::advance()
+{
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->driven())
+        state_->changed.clear();
+    return state_->advance();
+}
+
+std::size_t FencedQueue::waiting() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->waiting.size();
+}
+
+std::size_t FencedQueue::with_device() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.queued();
+}
+
+std::vector<Buffer> FencedQueue::take_back()
+{
+    const std::lock_guard lock(state_->mutex);
+    std::vector<Buffer> buffers;
+    for (const auto& waiting : std::exchange(state_->waiting, {}))
+        buffers.push_back(waiting.buffer);
+    return buffers;
+}
+
+std::vector<Withheld> FencedQueue::take_withheld()
+{
+    const std::lock_guard lock(state_->mutex);
+    return std::exchange(state_->withheld, {});
+}
+
+Result<std::optional<Frame>> FencedQueue::try_dequeue() { return state_->try_dequeue(); }
+
+Result<Frame> FencedQueue::dequeue(Deadline deadline)
+{
+    State& state = *state_;
+    const short events = state.queue.role() == Role::capture ? POLLIN : POLLOUT;
+    // The library's thread may queue a buffer while this polls a queue without any.
+    constexpr std::chrono::milliseconds look_again{10};
+    for (;;) {
+        auto frame = state.try_dequeue();
+        const bool idle = !frame && frame.error().category == Category::invalid_argument;
+        if (!frame && !idle)
+            return fail(frame.error());
+        if (frame && *frame)
+            return std::move(**frame);
+        std::array<pollfd, 2> entries{{{-1, events, 0}, {-1, POLLIN, 0}}};
+        {
+            const std::lock_guard lock(state.mutex);
+            if (!state.driven()) {
+                if (const auto given = state.advance(); !given)
+                    return fail(given.error());
+                entries[1].fd = state.fence_fd() != state.changed.fd() ? state.fence_fd() : -1;
+            }
+            // Without buffers the node polls as an error.
+            if (state.queue.queued() > 0)
+                entries[0].fd = state.queue.fd();
+            if (state.queue.queued() == 0 && state.waiting.empty())
+                return fail(Category::invalid_argument, "dequeue a frame",
+                            "no buffer is with the device, and none waits", "queue one first");
+        }
+        const auto step = state.driven() ? std::min(deadline, in(look_again)) : deadline;
+        static_cast<void>(os::wait_any(entries, step, "a queue"));
+        if (std::chrono::steady_clock::now() >= deadline) {
+            if (auto last = state.try_dequeue(); last && *last)
+                return std::move(**last);
+            return fail(Category::timed_out, "dequeue a frame",
+                        text::format("nothing came before the deadline; {} buffers are with the device, and {} wait "
+                                     "for their fence",
+                                     state.queue.queued(), waiting()));
+        }
+    }
+}
+
+Status FencedQueue::start()
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.start();
+}
+
+Status FencedQueue::stop()
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.stop();
+}
+
+int FencedQueue::frame_fd() const noexcept { return state_->queue.fd(); }
+
+} // namespace commonbuf::v4l2

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/result.hpp>
+#include <commonbuf/unique_fd.hpp>
+
+namespace commonbuf::os {
+
+/// Wakes whoever polls its descriptor for reading (eventfd(2)). Thread-safe.
+class Event {
+public:
+    /// Errors: exhausted.
+    static Result<Event> create();
+
+    int fd() const noexcept { return fd_.get(); }
+    void set() const noexcept;
+    void clear() const noexcept;
+
+private:
+    explicit Event(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+    UniqueFd fd_;
+};
+
+} // namespace commonbuf::os

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+
+#include <commonbuf/job.hpp>
+#include <commonbuf/v4l2.hpp>
+
+#include <drm_fourcc.h>
+#include <gtest/gtest.h>
+#include <linux/videodev2.h>
+
+#include <cerrno>
+#include <stdexcept>
+#include <thread>
+
+namespace commonbuf::v4l2 {
+namespace {
+
+class FencedQueueTest : public testing::Test {
+protected:
+    fake::Machine machine;
+    fake::CameraModel& camera = machine.add_camera("video0", {.formats = {V4L2_PIX_FMT_XBGR32}});
+    Layout layout = *linear_layout({DRM_FORMAT_XRGB8888, 64, 32}, 256, Memories::single);
+
+    Buffer make()
+    {
+        std::vector<UniqueFd> memories;
+        memories.emplace_back(machine.add_dma_buf(layout.memory_sizes[0]));
+        return Buffer::wrap(layout, std::move(memories)).value();
+    }
+
+    FencedQueue open(std::uint32_t slots)
+    {
+        auto queue = Device::open("/dev/video0")->open_queue(Role::capture, layout, slots);
+        if (!queue)
+            throw std::runtime_error(queue.error().message());
+        return std::move(*FencedQueue::create(std::move(*queue)));
+    }
+
+    Fence fence(const std::shared_ptr<fake::FenceModel>& work)
+    {
+        return Fence::from_fd(UniqueFd(machine.sync_file(work))).value();
+    }
+
+    void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
+};
+
+TEST_F(FencedQueueTest, WhatIsReadyIsQueuedAtOnce)
+{
+    FencedQueue queue = open(2);
+    ASSERT_TRUE(queue.queue(make(), {}));
+    EXPECT_EQ(camera.queue.size(), 1U);
+    EXPECT_EQ(queue.waiting(), 0U);
+    EXPECT_EQ(queue.fd(), -1);
+}
+
+TEST_F(FencedQueueTest, NobodyOvertakes)
+{
+    FencedQueue queue = open(3);
+    const auto slow = machine.add_fence("slow");
+    const auto fast = machine.add_fence("fast");
+    ASSERT_TRUE(queue.queue(make(), fence(slow)));
+    ASSERT_TRUE(queue.queue(make(), fence(fast)));
+    ASSERT_TRUE(queue.queue(make(), {}));
+    fast->status = 1;
+    EXPECT_EQ(queue.advance().value(), 0U);
+    EXPECT_EQ(queue.waiting(), 3U);
+    EXPECT_GE(queue.fd(), 0);
+    slow->status = 1;
+    EXPECT_EQ(queue.advance().value(), 3U);
+    EXPECT_EQ(camera.queue, (std::vector<std::uint32_t>{0, 1, 2}));
+}
+
+TEST_F(FencedQueueTest, TheBuffersOwnFencesCount)
+{
+    FencedQueue queue = open(1);
+    const Buffer buffer = make();
+    const auto shown = machine.add_fence("show");
+    ASSERT_TRUE(Job("display").reads(buffer).publish(fence(shown)));
+    ASSERT_TRUE(queue.queue(buffer, {}));
+    EXPECT_EQ(queue.waiting(), 1U);
+    shown->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+}
+
+TEST_F(FencedQueueTest, AFailedBufferIsWithheldAndTheNextGoesOn)
+{
+    FencedQueue queue = open(2);
+    const auto bad = machine.add_fence("render");
+    const Buffer worthless = make();
+    ASSERT_TRUE(queue.queue(worthless, fence(bad)));
+    ASSERT_TRUE(queue.queue(make(), {}));
+    bad->status = -EIO;
+    EXPECT_GE(queue.fd(), 0);
+    EXPECT_EQ(queue.advance().value(), 1U);
+    const auto withheld = queue.take_withheld();
+    ASSERT_EQ(withheld.size(), 1U);
+    EXPECT_EQ(withheld[0].buffer, worthless);
+    EXPECT_EQ(withheld[0].error.sys_errno, EIO);
+    EXPECT_TRUE(queue.take_withheld().empty());
+}
+
+TEST_F(FencedQueueTest, WhatWaitsCanBeTakenBack)
+{
+    FencedQueue queue = open(2);
+    const auto never = machine.add_fence("never");
+    const Buffer first = make();
+    const Buffer second = make();
+    ASSERT_TRUE(queue.queue(first, fence(never)));
+    ASSERT_TRUE(queue.queue(second, {}));
+    EXPECT_FALSE(queue.queue(second, {})) << "it waits already";
+    EXPECT_EQ(queue.take_back(), (std::vector{first, second}));
+    EXPECT_TRUE(camera.queue.empty());
+    EXPECT_TRUE(queue.queue(second, {})) << "and the rest goes on";
+    EXPECT_EQ(camera.queue.size(), 1U);
+}
+
+TEST_F(FencedQueueTest, WithoutAFreeSlotABufferWaitsForAFrame)
+{
+    FencedQueue queue = open(1);
+    ASSERT_TRUE(queue.queue(make(), {}));
+    ASSERT_TRUE(queue.queue(make(), {}));
+    EXPECT_EQ(queue.waiting(), 1U);
+    EXPECT_EQ(queue.fd(), -1) << "no fence is in the way: polling one would spin";
+    ASSERT_TRUE(queue.start());
+    ASSERT_TRUE(queue.dequeue(Deadline{}));
+    EXPECT_EQ(queue.waiting(), 0U);
+    EXPECT_EQ(camera.queue.size(), 1U);
+    ASSERT_TRUE(queue.stop());
+}
+
+TEST_F(FencedQueueTest, AWaitForAFrameEndsAtItsDeadline)
+{
+    FencedQueue queue = open(1);
+    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::invalid_argument);
+    const auto never = machine.add_fence("never");
+    ASSERT_TRUE(queue.queue(make(), fence(never)));
+    ASSERT_TRUE(queue.start());
+    const auto frame = queue.dequeue(Deadline{});
+    ASSERT_FALSE(frame);
+    EXPECT_EQ(frame.error().category, Category::timed_out);
+    EXPECT_NE(frame.error().detail.find("1 wait for their fence"), std::string::npos) << frame.error().detail;
+}
+
+TEST_F(FencedQueueTest, ARefusalAtOnceLeavesNothingBehind)
+{
+    FencedQueue queue = open(1);
+    machine.fail_all("VIDIOC_QBUF", EIO);
+    EXPECT_EQ(queue.queue(make(), {}).error().sys_errno, EIO);
+    EXPECT_EQ(queue.waiting(), 0U);
+}
+
+TEST_F(FencedQueueTest, MemoryOfTheProgramsOwnIsRefused)
+{
+    std::vector<std::byte> memory(layout.memory_sizes[0]);
+    FencedQueue queue = open(1);
+    EXPECT_EQ(queue.queue(Buffer::from_memory(layout, memory).value(), {}).error().category, Category::unsupported);
+}
+
+TEST_F(FencedQueueTest, ADamagedFrameIsAFailedAccess)
+{
+    camera.damages_frames = true;
+    FencedQueue queue = open(1);
+    const Buffer buffer = make();
+    ASSERT_TRUE(queue.queue(buffer, {}));
+    ASSERT_TRUE(queue.start());
+    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::device_lost);
+    const auto access = buffer.read(Deadline{});
+    ASSERT_FALSE(access) << "what is in it is not a frame";
+    EXPECT_NE(access.error().detail.find("V4L2_BUF_FLAG_ERROR"), std::string::npos);
+    // It can be filled again.
+    camera.damages_frames = false;
+    ASSERT_TRUE(queue.queue(buffer, {}));
+    ASSERT_TRUE(queue.dequeue(Deadline{}));
+    EXPECT_TRUE(buffer.read(Deadline{}));
+}
+
+} // namespace
+} // namespace commonbuf::v4l2

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "fake/machine.hpp"
+
+#include <commonbuf/commonbuf.hpp>
+
+#include <drm_fourcc.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <optional>
+
+namespace commonbuf {
+namespace {
+
+class PoolTest : public testing::Test {
+protected:
+    fake::Machine machine;
+
+    void SetUp() override
+    {
+        machine.add_heap("system");
+        plan = Allocator().plan({DRM_FORMAT_XRGB8888, 64, 64, 2}, {cpu(Access::read_write)}).value();
+    }
+
+    Fence fence(const std::shared_ptr<fake::FenceModel>& work)
+    {
+        return Fence::from_fd(UniqueFd(machine.sync_file(work))).value();
+    }
+
+    void TearDown() override
+    {
+        plan.reset();
+        EXPECT_EQ(machine.leaks(), "");
+    }
+
+    std::optional<Plan> plan;
+};
+
+TEST_F(PoolTest, GivesEachBufferOnce)
+{
+    auto pool = Pool::create(*plan, 2);
+    ASSERT_TRUE(pool);
+    const auto a = pool->acquire(Deadline{});
+    const auto b = pool->acquire(Deadline{});
+    ASSERT_TRUE(a && b);
+    EXPECT_NE(*a, *b);
+    EXPECT_EQ(pool->free(), 0U);
+    const auto none = pool->acquire(Deadline{});
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().category, Category::timed_out);
+    EXPECT_NE(none.error().detail.find("2 are in use"), std::string::npos) << none.error().detail;
+    ASSERT_TRUE(pool->release(*a));
+    EXPECT_EQ(pool->acquire(Deadline{}).value(), *a);
+}
+
+TEST_F(PoolTest, ABufferWaitsForItsFenceAndAnotherOneServes)
+{
+    auto pool = Pool::create(*plan, 2);
+    const auto a = pool->acquire(Deadline{}).value();
+    const auto b = pool->acquire(Deadline{}).value();
+    const auto stuck = machine.add_fence("stuck");
+    ASSERT_TRUE(pool->release(a, fence(stuck)));
+    EXPECT_EQ(pool->acquire(Deadline{}).error().category, Category::timed_out);
+    ASSERT_TRUE(pool->release(b));
+    EXPECT_EQ(pool->acquire(Deadline{}).value(), b);
+    stuck->status = 1;
+    EXPECT_EQ(pool->acquire(Deadline{}).value(), a);
+}
+
+TEST_F(PoolTest, JobsOnTheBufferCountToo)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto shown = machine.add_fence("show");
+    ASSERT_TRUE(Job("show").reads(buffer).publish(fence(shown)));
+    ASSERT_TRUE(pool->release(buffer));
+    EXPECT_FALSE(pool->acquire(Deadline{}));
+    shown->status = 1;
+    EXPECT_TRUE(pool->acquire(Deadline{}));
+}
+
+TEST_F(PoolTest, AFailedBufferIsToBeWrittenAnew)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto work = machine.add_fence("render");
+    ASSERT_TRUE(Job("render").writes(buffer).publish(fence(work)));
+    work->status = -EIO;
+    ASSERT_TRUE(pool->release(buffer));
+    const auto again = pool->acquire(Deadline{});
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->write(Deadline{}));
+}
+
+TEST_F(PoolTest, TakesBackItsOwnBuffersOnce)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto stranger = plan->allocate().value();
+    EXPECT_EQ(pool->release(stranger).error().category, Category::invalid_argument);
+    ASSERT_TRUE(pool->release(buffer));
+    EXPECT_EQ(pool->release(buffer).error().category, Category::invalid_argument);
+    EXPECT_EQ(Pool::create(*plan, 0).error().category, Category::invalid_argument);
+}
+
+TEST_F(PoolTest, AHeapThatRunsDryLeavesNothingBehind)
+{
+    machine.fail_all("DMA_HEAP_IOCTL_ALLOC", ENOMEM);
+    EXPECT_EQ(Pool::create(*plan, 2).error().category, Category::exhausted);
+}
+
+} // namespace
+} // namespace commonbuf
