@@ -10,16 +10,6 @@
 namespace commonbuf {
 namespace {
 
-Fence without_failed(const Fence& fence)
-{
-    if (fence.known() != FenceState::failed)
-        return fence;
-    std::vector<std::shared_ptr<FencePoint>> good;
-    std::ranges::copy_if(fence.set()->points(), std::back_inserter(good),
-                         [](const auto& point) { return point->known() != FenceState::failed; });
-    return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
-}
-
 /// Readers that nobody waits for would pile up, each with a descriptor.
 void ask_if_many(const Fence& fence)
 {
@@ -31,6 +21,16 @@ void ask_if_many(const Fence& fence)
 }
 
 } // namespace
+
+Fence without_failed(const Fence& fence)
+{
+    if (fence.known() != FenceState::failed)
+        return fence;
+    std::vector<std::shared_ptr<FencePoint>> good;
+    std::ranges::copy_if(fence.set()->points(), std::back_inserter(good),
+                         [](const auto& point) { return point->known() != FenceState::failed; });
+    return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
+}
 
 Fence KeptFences::before(Access access)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
+#include "fake/syncobj.hpp"
 
 #include <drm.h>
 #include <drm_fourcc.h>
@@ -272,7 +273,7 @@ private:
 
 class CardFile final : public File {
 public:
-    explicit CardFile(CardModel& model) : model_(model) {}
+    explicit CardFile(CardModel& model) : model_(model), syncobjs_(model) {}
 
     int ioctl(Machine& machine, unsigned long request, void* argument) override
     {
@@ -318,12 +319,13 @@ public:
             --framebuffers_;
             --model_.framebuffers;
             return 0;
-        default: return failed(ENOTTY);
+        default: return syncobjs_.ioctl(machine, request, argument);
         }
     }
 
     void closed(Machine& machine) override
     {
+        syncobjs_.closed(machine);
         for ([[maybe_unused]] const auto& handle : handles_)
             machine.handle_closed();
         model_.framebuffers -= framebuffers_;
@@ -354,6 +356,7 @@ private:
         case DRM_CAP_DUMB_BUFFER: request.value = model_.dumb ? 1 : 0; return 0;
         case DRM_CAP_PRIME: request.value = DRM_PRIME_CAP_EXPORT | (model_.import ? DRM_PRIME_CAP_IMPORT : 0); return 0;
         case DRM_CAP_ADDFB2_MODIFIERS: request.value = model_.modifiers ? 1 : 0; return 0;
+        case DRM_CAP_SYNCOBJ_TIMELINE: request.value = model_.timelines ? 1 : 0; return 0;
         default: return failed(EINVAL);
         }
     }
@@ -463,6 +466,7 @@ private:
     }
 
     CardModel& model_;
+    Syncobjs syncobjs_;
     std::map<std::uint32_t, std::shared_ptr<File>> handles_;
     std::uint32_t next_handle_ = 1;
     unsigned framebuffers_ = 0;

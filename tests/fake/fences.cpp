@@ -46,18 +46,38 @@ void write_info(const FenceModel& fence, sync_fence_info& info)
 
 } // namespace
 
-short SyncFile::ready(short events) { return std::any_of(fences_.begin(), fences_.end(), pending) ? short{0} : events; }
+Fences SyncFile::fences() const
+{
+    Fences all = fences_;
+    std::copy_if(before_.begin(), before_.end(), std::back_inserter(all), pending);
+    return all;
+}
+
+short SyncFile::ready(short events)
+{
+    const Fences all = fences();
+    return std::any_of(all.begin(), all.end(), pending) ? short{0} : events;
+}
+
+short EventFd::ready(short events)
+{
+    const bool any = std::any_of(signalled.begin(), signalled.end(), [](const auto& has) { return has(); });
+    return any ? events : short{0};
+}
+
+int Machine::add_eventfd() { return new_descriptor(std::make_shared<EventFd>()); }
 
 int SyncFile::ioctl(Machine& machine, unsigned long request, void* argument)
 {
     if (request == SYNC_IOC_FILE_INFO) {
         auto& info = *static_cast<sync_file_info*>(argument);
-        const auto count = static_cast<std::uint32_t>(fences_.size());
+        const Fences all = fences();
+        const auto count = static_cast<std::uint32_t>(all.size());
         if (info.num_fences != 0 && info.num_fences < count)
             return failed(EINVAL);
         auto* parts = reinterpret_cast<sync_fence_info*>(static_cast<std::uintptr_t>(info.sync_fence_info));
         for (std::uint32_t i = 0; info.num_fences != 0 && i < count; ++i)
-            write_info(*fences_[i], parts[i]);
+            write_info(*all[i], parts[i]);
         info.num_fences = count;
         return 0;
     }
@@ -66,8 +86,9 @@ int SyncFile::ioctl(Machine& machine, unsigned long request, void* argument)
         const auto other = std::dynamic_pointer_cast<SyncFile>(machine.file(merge.fd2));
         if (other == nullptr)
             return failed(ENOENT);
-        Fences all = fences_;
-        all.insert(all.end(), other->fences_.begin(), other->fences_.end());
+        Fences all = fences();
+        const Fences more = other->fences();
+        all.insert(all.end(), more.begin(), more.end());
         merge.fence = machine.new_descriptor(merged(all));
         return 0;
     }

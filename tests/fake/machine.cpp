@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
+#include "fake/syncobj.hpp"
 
 #include <drm.h>
 #include <fcntl.h>
@@ -76,6 +77,15 @@ std::string request_name(unsigned long request)
         NAME(DRM_IOCTL_MODE_RMFB),
         NAME(DRM_IOCTL_MODE_CREATE_DUMB),
         NAME(DRM_IOCTL_MODE_DESTROY_DUMB),
+        NAME(DRM_IOCTL_SYNCOBJ_CREATE),
+        NAME(DRM_IOCTL_SYNCOBJ_DESTROY),
+        NAME(DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD),
+        NAME(DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE),
+        NAME(DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT),
+        NAME(DRM_IOCTL_SYNCOBJ_QUERY),
+        NAME(DRM_IOCTL_SYNCOBJ_TRANSFER),
+        NAME(DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL),
+        NAME(DRM_IOCTL_SYNCOBJ_EVENTFD),
 #undef NAME
     };
     const auto known = names.find(request);

@@ -51,13 +51,27 @@ struct FenceModel {
 
 class SyncFile final : public File {
 public:
-    explicit SyncFile(std::vector<std::shared_ptr<FenceModel>> fences) : fences_(std::move(fences)) {}
+    /// `before` is what comes before it on a timeline: forgotten when it is over, failed or not.
+    explicit SyncFile(std::vector<std::shared_ptr<FenceModel>> fences,
+                      std::vector<std::shared_ptr<FenceModel>> before = {})
+        : fences_(std::move(fences)),
+          before_(std::move(before))
+    {}
     int ioctl(Machine& machine, unsigned long request, void* argument) override;
     short ready(short events) override;
-    const std::vector<std::shared_ptr<FenceModel>>& fences() const { return fences_; }
+    /// All that is left.
+    std::vector<std::shared_ptr<FenceModel>> fences() const;
 
 private:
     std::vector<std::shared_ptr<FenceModel>> fences_;
+    std::vector<std::shared_ptr<FenceModel>> before_;
+};
+
+/// An eventfd that others signal: readable when one of them has.
+class EventFd final : public File {
+public:
+    short ready(short events) override;
+    std::vector<std::function<bool()>> signalled;
 };
 
 /// Memory behind a descriptor.
@@ -146,6 +160,9 @@ struct CardModel {
     bool import = true;
     bool modifiers = true;
     bool checks_at_import = false; ///< takes contiguous memory alone
+    bool timelines = false;
+    bool tells_eventfds = true;          ///< as since Linux 6.6
+    std::function<void()> while_waiting; ///< happens once, where a wait would take time
     std::uint32_t pitch_align = 1;
     std::vector<std::uint32_t> formats;
     std::vector<std::byte> in_formats; ///< the blob as it stands, instead of one made of `formats`
@@ -173,6 +190,8 @@ public:
     /// Work that ends when the test sets its status.
     static std::shared_ptr<FenceModel> add_fence(const std::string& timeline);
     int sync_file(const std::shared_ptr<FenceModel>& fence);
+    int add_eventfd();
+    std::size_t open_descriptors() const { return descriptors_.size(); }
 
     /// The names of all calls so far, in order; ioctls go by the name of their request.
     const std::vector<std::string>& calls() const { return calls_; }

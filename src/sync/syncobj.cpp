@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "sync/syncobj.hpp"
+
+#include "os/os.hpp"
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace commonbuf {
+namespace {
+
+#ifndef DRM_IOCTL_SYNCOBJ_EVENTFD
+// Of Linux 6.6; Debian 12 has older headers (libdrm/drm.h).
+struct drm_syncobj_eventfd {
+    __u32 handle;
+    __u32 flags;
+    __u64 point;
+    __s32 fd;
+    __u32 pad;
+};
+#define DRM_IOCTL_SYNCOBJ_EVENTFD DRM_IOWR(0xCF, struct drm_syncobj_eventfd)
+#endif
+
+// How late a cancel may be noticed: the kernel's wait has no second way out.
+constexpr std::chrono::milliseconds slice{20};
+
+/// As the kernel takes it: absolute, and 0 for a test.
+std::int64_t timeout_of(Deadline deadline)
+{
+    const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count();
+    return std::max<std::int64_t>(time, 0);
+}
+
+template <typename T>
+std::uint64_t address(const T* values)
+{
+    return reinterpret_cast<std::uintptr_t>(values);
+}
+
+} // namespace
+
+Status has_timelines(int drm_fd)
+{
+    constexpr const char* what = "make a timeline";
+    drm_get_cap request{};
+    request.capability = DRM_CAP_SYNCOBJ_TIMELINE;
+    const int error = os::ioctl_again(drm_fd, DRM_IOCTL_GET_CAP, &request);
+    if (error == ENOTTY)
+        return fail(Category::invalid_argument, what, text::format("descriptor {} is no DRM device", drm_fd));
+    if (error != 0 && error != EINVAL) // a kernel that does not know the question
+        return fail(os::failure(error, "DRM_IOCTL_GET_CAP"));
+    if (error != 0 || request.value == 0)
+        return fail(Category::unsupported, what,
+                    "the driver of this DRM device has no timelines (DRM_CAP_SYNCOBJ_TIMELINE is 0)",
+                    "another device's timelines serve too, or use a Fence for each piece of work");
+    return {};
+}
+
+Result<Syncobj> Syncobj::create(int drm_fd)
+{
+    drm_syncobj_create request{};
+    if (const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_CREATE, &request); error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_CREATE"));
+    return Syncobj(drm_fd, request.handle);
+}
+
+Result<Syncobj> Syncobj::import(int drm_fd, int syncobj)
+{
+    drm_syncobj_handle request{};
+    request.fd = syncobj;
+    const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request);
+    if (error == EINVAL)
+        return fail(
+            os::failure(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE", text::format("descriptor {} is no syncobj", syncobj)));
+    if (error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE"));
+    return Syncobj(drm_fd, request.handle);
+}
+
+Syncobj::~Syncobj()
+{
+    if (handle_ == 0)
+        return;
+    drm_syncobj_destroy request{};
+    request.handle = handle_;
+    os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_DESTROY, &request);
+}
+
+Result<UniqueFd> Syncobj::export_fd() const
+{
+    drm_syncobj_handle request{};
+    request.handle = handle_;
+    request.fd = -1;
+    if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD"));
+    return UniqueFd(request.fd);
+}
+
+Result<std::uint64_t> Syncobj::query(std::uint32_t flags) const
+{
+    std::uint64_t point = 0;
+    drm_syncobj_timeline_array request{};
+    request.handles = address(&handle_);
+    request.points = address(&point);
+    request.count_handles = 1;
+    request.flags = flags;
+    if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_QUERY, &request); error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_QUERY"));
+    return point;
+}
+
+Result<std::uint64_t> Syncobj::last_signalled() const { return query(0); }
+Result<std::uint64_t> Syncobj::last_submitted() const { return query(DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED); }
+
+Status Syncobj::signal(std::uint64_t point) const
+{
+    drm_syncobj_timeline_array request{};
+    request.handles = address(&handle_);
+    request.points = address(&point);
+    request.count_handles = 1;
+    if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &request); error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL"));
+    return {};
+}
+
+int Syncobj::transfer(const Syncobj& source, std::uint64_t point, std::uint64_t to_point) const
+{
+    // Without WAIT_FOR_SUBMIT, which waits for 5 seconds, whatever the caller's deadline.
+    drm_syncobj_transfer request{};
+    request.src_handle = source.handle_;
+    request.src_point = point;
+    request.dst_handle = handle_;
+    request.dst_point = to_point;
+    return os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_TRANSFER, &request);
+}
+
+Status Syncobj::take_sync_file(int sync_file) const
+{
+    drm_syncobj_handle request{};
+    request.handle = handle_;
+    request.flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE;
+    request.fd = sync_file;
+    if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request); error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
+                                text::format("the fence of sync_file {} was not taken", sync_file)));
+    return {};
+}
+
+Result<UniqueFd> Syncobj::sync_file() const
+{
+    drm_syncobj_handle request{};
+    request.handle = handle_;
+    request.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE;
+    request.fd = -1;
+    if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD", "no sync_file was made"));
+    return UniqueFd(request.fd);
+}
+
+Status Syncobj::notify(std::uint64_t point, int eventfd, bool submitted) const
+{
+    drm_syncobj_eventfd request{};
+    request.handle = handle_;
+    request.point = point;
+    request.fd = eventfd;
+    request.flags = submitted ? DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE : 0;
+    const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_EVENTFD, &request);
+    if (error == 0)
+        return {};
+    if (error != EINVAL && error != EBADF)
+        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_EVENTFD"));
+    // Older kernels answer EINVAL to any call that they do not know. One that knows it
+    // looks for the handle first, and there is none with the number 0.
+    drm_syncobj_eventfd nothing{};
+    nothing.fd = -1;
+    if (os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_EVENTFD, &nothing) == ENOENT)
+        return fail(
+            os::failure(EINVAL, "DRM_IOCTL_SYNCOBJ_EVENTFD", text::format("descriptor {} is no eventfd", eventfd)));
+    Error missing =
+        os::failure(error, "DRM_IOCTL_SYNCOBJ_EVENTFD", "this kernel tells no eventfd of a timeline (Linux before 6.6)",
+                    "wait in a thread of its own");
+    missing.category = Category::unsupported;
+    return fail(std::move(missing));
+}
+
+Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handles,
+                               std::span<const std::uint64_t> points, Until until, Deadline deadline, int cancel)
+{
+    constexpr const char* what = "DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT";
+    for (;;) {
+        const Deadline now_until = cancel < 0 ? deadline : std::min(deadline, in(slice));
+        drm_syncobj_timeline_wait request{};
+        request.handles = address(handles.data());
+        request.points = address(points.data());
+        request.count_handles = static_cast<std::uint32_t>(handles.size());
+        request.timeout_nsec = timeout_of(now_until);
+        request.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
+        if (until == Until::submitted)
+            request.flags |= DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE;
+        const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &request);
+        if (error == 0)
+            return request.first_signaled;
+        if (error != ETIME)
+            return fail(os::failure(error, what));
+        if (cancel >= 0) {
+            const auto cancelled = os::wait(cancel, POLLIN, Deadline{}, "the descriptor that cancels");
+            if (!cancelled)
+                return fail(cancelled.error());
+            if (*cancelled)
+                return fail(Category::cancelled, what, "the caller ended the wait");
+        }
+        if (now_until == deadline)
+            return fail(os::failure(error, what));
+    }
+}
+
+} // namespace commonbuf
