@@ -110,7 +110,7 @@ public:
     /// none. It is noticed at once while work is pending, and within 20 ms while nothing is
     /// submitted.
     /// Errors: timed_out (says whether it was submitted); cancelled; device_lost (this work
-    /// or work before it failed, with the errno that the driver gave).
+    /// or work before it failed: says at which point, with the errno that the driver gave).
     Status wait(std::uint64_t point, Deadline deadline, int cancel = -1) const;
 
     /// Waits until a point is submitted; its work may go on.

@@ -81,6 +81,9 @@ public:
 
     Error not_submitted(std::uint64_t point) const;
 
+    /// The first point that is known to have failed, of those that count at `point`.
+    std::optional<std::uint64_t> failed_at(std::uint64_t point);
+
     /// Looks at what is kept up to a point that is over: lets good fences go, and of failed
     /// ones the descriptors.
     void settle(std::uint64_t point);
@@ -229,6 +232,17 @@ Error TimelineState::not_submitted(std::uint64_t point) const
         detail = text::format("nothing was submitted there (the last point is {})", *last);
     return os::failure(EINVAL, text::format("use point {} of a timeline", point), std::move(detail),
                        "wait_submitted() waits for that");
+}
+
+std::optional<std::uint64_t> TimelineState::failed_at(std::uint64_t point)
+{
+    const std::lock_guard lock(mutex_);
+    std::optional<std::uint64_t> first;
+    for (const Kept& kept : kept_) {
+        if (kept.after < point && kept.fence.known() == FenceState::failed)
+            first = std::min(first.value_or(kept.point), kept.point);
+    }
+    return first;
 }
 
 void TimelineState::settle(std::uint64_t point)
@@ -395,8 +409,11 @@ Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadli
         if (!over && over.error().category != Category::device_lost)
             return told(std::move(over), point);
         timeline.state_->settle(point);
-        if (!over && all)
-            all = std::move(over);
+        if (over || !all)
+            continue;
+        all = std::move(over);
+        if (const auto where = timeline.state_->failed_at(point))
+            all.error().detail = text::format("at point {}, {}", *where, all.error().detail);
     }
     return all;
 }
@@ -432,7 +449,7 @@ Result<std::size_t> Timeline::wait_any(std::span<const TimelinePoint> points, De
     const auto& [timeline, point] = points[*first];
     Status over = timeline.wait(point, deadline, cancel);
     if (!over && over.error().category == Category::device_lost)
-        over.error().detail = text::format("point {} at place {}: {}", point, *first, over.error().detail);
+        over.error().detail = text::format("place {} of those waited for: {}", *first, over.error().detail);
     if (!over)
         return fail(over.error());
     return *first;

@@ -1,0 +1,729 @@
+// SPDX-License-Identifier: MIT
+//
+// Timelines of the real kernel, on any DRM device that has them. sw_sync makes the work,
+// and the work that fails.
+#include "devices.hpp"
+#include "sw_sync.hpp"
+
+#include <drm.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <thread>
+
+namespace {
+
+namespace cb = commonbuf;
+using namespace std::chrono_literals;
+using cb::Timeline;
+using cb::TimelinePoint;
+
+// How late a wait may come back, on a machine that does other things too.
+constexpr auto grace = 50ms;
+
+cb::UniqueFd open_node(const std::string& path) { return cb::UniqueFd(::open(path.c_str(), O_RDWR | O_CLOEXEC)); }
+
+/// A device with timelines: its node, to be opened as often as one likes.
+std::string find_node(std::string& why_not)
+{
+    why_not = "this machine has no DRM device";
+    auto nodes = cb::drm::nodes();
+    // Whoever opens a card node first becomes its master.
+    std::ranges::stable_partition(nodes, &cb::drm::NodeInfo::render);
+    for (const auto& node : nodes) {
+        const cb::UniqueFd drm = open_node(node.path);
+        const auto timeline = Timeline::create(drm.get());
+        if (timeline)
+            return node.path;
+        why_not = node.path + ": " + timeline.error().message();
+    }
+    return {};
+}
+
+#define NEED_TIMELINES(drm)                                                                                            \
+    std::string drm##_why_not;                                                                                         \
+    const std::string drm##_path = find_node(drm##_why_not);                                                           \
+    if (drm##_path.empty())                                                                                            \
+        GTEST_SKIP() << drm##_why_not;                                                                                 \
+    [[maybe_unused]] const cb::UniqueFd drm = open_node(drm##_path)
+
+class Timelines : public devices::Test {
+protected:
+    /// What a function says, which must come by its deadline.
+    template <typename Call>
+    static auto by(std::chrono::milliseconds limit, Call call)
+    {
+        const auto deadline = cb::in(limit);
+        auto result = call(deadline);
+        const auto late = std::chrono::steady_clock::now() - deadline;
+        EXPECT_LT(late, grace) << "late by " << std::chrono::duration_cast<std::chrono::milliseconds>(late).count()
+                               << " ms";
+        EXPECT_GE(late, 0ms);
+        return result;
+    }
+};
+
+cb::Category category(const cb::Status& status)
+{
+    return status ? cb::Category::kernel_failure : status.error().category;
+}
+
+cb::Status waited(const cb::Result<cb::Fence>& fence)
+{
+    return fence ? fence->wait(cb::in(1s)) : cb::Status(cb::fail(fence.error()));
+}
+
+TEST_F(Timelines, ADriverWithoutThemIsSaid)
+{
+    bool any = false;
+    for (const auto& node : cb::drm::nodes()) {
+        const cb::UniqueFd drm = open_node(node.path);
+        drm_get_cap request{DRM_CAP_SYNCOBJ_TIMELINE, 0};
+        if (!drm || ::ioctl(drm.get(), DRM_IOCTL_GET_CAP, &request) != 0 || request.value != 0)
+            continue;
+        any = true;
+        const auto none = Timeline::create(drm.get());
+        ASSERT_FALSE(none) << node.path;
+        EXPECT_EQ(none.error().category, cb::Category::unsupported) << none.error().message();
+    }
+    if (!any)
+        GTEST_SKIP() << "every DRM device here has timelines, or there is none";
+}
+
+TEST_F(Timelines, WhatIsNoDrmDeviceOrNoSyncobjIsRefused)
+{
+    NEED_TIMELINES(drm);
+    const cb::UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+    const auto no_device = Timeline::create(event.get());
+    ASSERT_FALSE(no_device);
+    EXPECT_EQ(no_device.error().category, cb::Category::invalid_argument) << no_device.error().message();
+    const auto no_syncobj = Timeline::import(drm.get(), event.dup().value());
+    ASSERT_FALSE(no_syncobj);
+    EXPECT_EQ(no_syncobj.error().category, cb::Category::invalid_argument) << no_syncobj.error().message();
+}
+
+TEST_F(Timelines, SayHowFarTheyAre)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    EXPECT_EQ(timeline.last_signalled().value(), 0U);
+    EXPECT_EQ(timeline.last_submitted().value(), 0U);
+    ASSERT_TRUE(timeline.signal(2));
+    ASSERT_TRUE(timeline.attach(5, work.fence(1)));
+    ASSERT_TRUE(timeline.signal(6));
+    EXPECT_EQ(timeline.last_signalled().value(), 2U);
+    EXPECT_EQ(timeline.last_submitted().value(), 6U);
+    EXPECT_TRUE(timeline.wait(1, cb::Deadline{}));
+    EXPECT_TRUE(timeline.wait(2, cb::Deadline{}));
+    for (const std::uint64_t point : {3U, 5U, 6U})
+        EXPECT_EQ(category(timeline.wait(point, cb::Deadline{})), cb::Category::timed_out) << point;
+    work.advance(1);
+    EXPECT_TRUE(timeline.wait(3, cb::Deadline{}));
+    EXPECT_TRUE(timeline.wait(6, cb::Deadline{}));
+    EXPECT_EQ(timeline.last_signalled().value(), 6U);
+}
+
+TEST_F(Timelines, RefuseWhatTheKernelWouldTakeOutOfOrder)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    ASSERT_TRUE(timeline.signal(4));
+    ASSERT_TRUE(timeline.attach(5, work.fence(1)));
+    for (const std::uint64_t point : {3U, 5U}) {
+        EXPECT_EQ(category(timeline.signal(point)), cb::Category::invalid_argument);
+        EXPECT_EQ(category(timeline.attach(point, work.fence(2))), cb::Category::invalid_argument);
+        EXPECT_EQ(category(timeline.transfer(4, timeline, point)), cb::Category::invalid_argument);
+    }
+    EXPECT_NE(timeline.signal(3).error().message().find("last submitted one, 5"), std::string::npos)
+        << timeline.signal(3).error().message();
+    EXPECT_EQ(timeline.last_signalled().value(), 4U);
+    EXPECT_TRUE(timeline.signal(6));
+
+    // The kernel takes it, and forgets what has signalled.
+    const std::uint32_t handle = timeline.handle();
+    std::uint64_t point = 3;
+    drm_syncobj_timeline_array request{};
+    request.handles = reinterpret_cast<std::uintptr_t>(&handle);
+    request.points = reinterpret_cast<std::uintptr_t>(&point);
+    request.count_handles = 1;
+    ASSERT_EQ(::ioctl(drm.get(), DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &request), 0);
+    EXPECT_EQ(timeline.last_submitted().value(), 6U);
+    EXPECT_EQ(timeline.last_signalled().value(), 0U) << "point 4 had signalled";
+    work.advance(1);
+    EXPECT_TRUE(timeline.wait(6, cb::in(1s)));
+}
+
+TEST_F(Timelines, AWaitEndsWhenTheWorkDoes)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    ASSERT_TRUE(timeline.attach(1, work.fence(1)));
+    std::thread worker([&work] {
+        std::this_thread::sleep_for(30ms);
+        work.advance(1);
+    });
+    const auto begun = std::chrono::steady_clock::now();
+    EXPECT_TRUE(timeline.wait(1, cb::in(5s)));
+    const auto took = std::chrono::steady_clock::now() - begun;
+    EXPECT_GE(took, 30ms);
+    EXPECT_LT(took, 1s);
+    worker.join();
+}
+
+TEST_F(Timelines, AWaitBeginsBeforeThePointIsSubmitted)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    std::atomic<bool> attached = false;
+    std::thread worker([&] {
+        std::this_thread::sleep_for(30ms);
+        attached = true;
+        EXPECT_TRUE(timeline.attach(1, work.fence(1)));
+    });
+    EXPECT_TRUE(timeline.wait_submitted(1, cb::in(5s)));
+    EXPECT_TRUE(attached);
+    EXPECT_EQ(timeline.last_signalled().value(), 0U) << "its work goes on";
+    worker.join();
+    std::thread second([&] {
+        std::this_thread::sleep_for(20ms);
+        EXPECT_TRUE(timeline.attach(2, work.fence(2)));
+        std::this_thread::sleep_for(20ms);
+        work.advance(2);
+    });
+    const auto begun = std::chrono::steady_clock::now();
+    EXPECT_TRUE(timeline.wait(2, cb::in(5s)));
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, 40ms);
+    second.join();
+}
+
+TEST_F(Timelines, WhatNeverSignalsHoldsNobodyPastTheDeadline)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const cb::UniqueFd never(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    ASSERT_TRUE(timeline.attach(3, work.fence(1)));
+    const auto timed_out = [&](auto call) {
+        for (const int cancel : {-1, never.get()}) {
+            const auto result = by(60ms, [&](cb::Deadline deadline) { return call(deadline, cancel); });
+            ASSERT_FALSE(result);
+            EXPECT_EQ(result.error().category, cb::Category::timed_out) << result.error().message();
+        }
+    };
+    const std::array both{TimelinePoint{timeline, 3}, TimelinePoint{timeline, 9}};
+    timed_out([&](cb::Deadline d, int c) { return timeline.wait(3, d, c); });
+    timed_out([&](cb::Deadline d, int c) { return timeline.wait(9, d, c); });
+    timed_out([&](cb::Deadline d, int c) { return timeline.wait_submitted(9, d, c); });
+    timed_out([&](cb::Deadline d, int c) { return Timeline::wait_all(both, d, c); });
+    timed_out([&](cb::Deadline d, int c) { return Timeline::wait_any(both, d, c); });
+    const cb::Status there = timeline.wait(3, cb::Deadline{});
+    EXPECT_NE(there.error().message().find("it is submitted"), std::string::npos) << there.error().message();
+    const cb::Status missing = timeline.wait(9, cb::Deadline{});
+    EXPECT_NE(missing.error().message().find("the last point is 3"), std::string::npos) << missing.error().message();
+    EXPECT_EQ(timeline.fence(9).error().category, cb::Category::invalid_argument);
+    work.advance(1);
+    EXPECT_TRUE(timeline.wait(3, cb::in(1s))) << "and afterwards all is well";
+}
+
+TEST_F(Timelines, AWaitCanBeCancelled)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    ASSERT_TRUE(timeline.attach(1, work.fence(1)));
+    const std::array points{TimelinePoint{timeline, 1}, TimelinePoint{timeline, 2}};
+    const std::vector<std::function<cb::Status(cb::Deadline, int)>> waits{
+        [&](cb::Deadline d, int c) { return timeline.wait(1, d, c); },
+        [&](cb::Deadline d, int c) { return timeline.wait(2, d, c); },
+        [&](cb::Deadline d, int c) { return timeline.wait_submitted(2, d, c); },
+        [&](cb::Deadline d, int c) -> cb::Status {
+            const auto any = Timeline::wait_any(points, d, c);
+            return any ? cb::Status() : cb::fail(any.error());
+        },
+    };
+    for (const auto& wait : waits) {
+        const cb::UniqueFd cancel(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        std::chrono::steady_clock::time_point said;
+        std::thread other([&] {
+            std::this_thread::sleep_for(20ms);
+            said = std::chrono::steady_clock::now();
+            ::eventfd_write(cancel.get(), 1);
+        });
+        EXPECT_EQ(category(wait(cb::in(5s), cancel.get())), cb::Category::cancelled);
+        const auto ended = std::chrono::steady_clock::now();
+        other.join();
+        EXPECT_LT(ended - said, 20ms + grace);
+    }
+    work.advance(1);
+    const cb::UniqueFd cancel(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    EXPECT_TRUE(timeline.wait(1, cb::in(1s), cancel.get())) << "what is done is done, cancelled or not";
+}
+
+TEST_F(Timelines, WaitForAllAndForAny)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    NEED_SW_SYNC(other);
+    const Timeline a = Timeline::create(drm.get()).value();
+    const Timeline b = Timeline::create(drm.get()).value();
+    const std::array both{TimelinePoint{a, 1}, TimelinePoint{b, 1}};
+    ASSERT_TRUE(a.attach(1, work.fence(1)));
+    std::thread worker([&] {
+        std::this_thread::sleep_for(20ms);
+        EXPECT_TRUE(b.attach(1, other.fence(1)));
+        other.advance(1);
+        std::this_thread::sleep_for(20ms);
+        work.advance(1);
+    });
+    const auto first = Timeline::wait_any(both, cb::in(5s));
+    ASSERT_TRUE(first) << first.error().message();
+    EXPECT_EQ(*first, 1U);
+    EXPECT_TRUE(Timeline::wait_all(both, cb::in(5s)));
+    EXPECT_EQ(a.last_signalled().value(), 1U);
+    worker.join();
+}
+
+TEST_F(Timelines, GoWhereverThereAreTimelines)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const cb::UniqueFd second = open_node(drm_path);
+    const Timeline a = Timeline::create(drm.get()).value();
+    const Timeline same = Timeline::import(second.get(), a.export_fd().value()).value();
+    const Timeline b = Timeline::create(second.get()).value();
+    ASSERT_TRUE(a.attach(1, work.fence(1)));
+    EXPECT_EQ(same.last_submitted().value(), 1U);
+    EXPECT_EQ(category(same.signal(1)), cb::Category::invalid_argument) << "the order holds on both sides";
+    ASSERT_TRUE(same.attach(2, work.fence(2)));
+    EXPECT_EQ(a.last_submitted().value(), 2U);
+    ASSERT_TRUE(a.transfer(1, b, 8)) << "to a timeline of another file";
+    const std::array both{TimelinePoint{a, 2}, TimelinePoint{b, 8}};
+    EXPECT_EQ(Timeline::wait_any(both, cb::Deadline{}).error().category, cb::Category::timed_out);
+    work.advance(1);
+    EXPECT_EQ(Timeline::wait_any(both, cb::in(1s)).value(), 1U);
+    EXPECT_TRUE(same.wait(1, cb::in(1s)));
+    work.advance(1);
+    EXPECT_TRUE(Timeline::wait_all(both, cb::in(1s)));
+}
+
+TEST_F(Timelines, TheirFencesGoWhereFencesGo)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    ASSERT_TRUE(timeline.attach(1, work.fence(1)));
+    ASSERT_TRUE(timeline.attach(2, work.fence(2)));
+    const auto fence = timeline.fence(2);
+    ASSERT_TRUE(fence);
+    pollfd entry{fence->fd().value(), POLLIN, 0};
+    work.advance(1);
+    EXPECT_EQ(::poll(&entry, 1, 0), 0);
+    EXPECT_TRUE(timeline.fence(1)->signalled().value());
+    // What came out of a timeline goes into another one, as a stranger would do it.
+    const Timeline other = Timeline::create(drm.get()).value();
+    const cb::Fence stranger = cb::Fence::from_fd(fence->export_fd().value()).value();
+    ASSERT_TRUE(other.attach(1, stranger));
+    EXPECT_EQ(category(other.wait(1, cb::Deadline{})), cb::Category::timed_out);
+    work.advance(1);
+    EXPECT_EQ(::poll(&entry, 1, 1000), 1);
+    EXPECT_TRUE(fence->signalled().value());
+    EXPECT_TRUE(other.wait(1, cb::in(1s)));
+}
+
+TEST_F(Timelines, NotifyAnEventfd)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    const cb::UniqueFd submitted(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const cb::UniqueFd signalled(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const cb::Status told = timeline.notify(1, submitted.get(), Timeline::When::submitted);
+    if (!told && told.error().category == cb::Category::unsupported)
+        GTEST_SKIP() << told.error().message();
+    ASSERT_TRUE(told) << told.error().message();
+    ASSERT_TRUE(timeline.notify(1, signalled.get()));
+    const auto ready = [](const cb::UniqueFd& fd, int timeout) {
+        pollfd entry{fd.get(), POLLIN, 0};
+        return ::poll(&entry, 1, timeout) == 1;
+    };
+    EXPECT_FALSE(ready(submitted, 0));
+    ASSERT_TRUE(timeline.attach(1, work.fence(1)));
+    EXPECT_TRUE(ready(submitted, 1000));
+    EXPECT_FALSE(ready(signalled, 0));
+    work.advance(1);
+    EXPECT_TRUE(ready(signalled, 1000));
+    const cb::UniqueFd late(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    ASSERT_TRUE(timeline.notify(1, late.get()));
+    EXPECT_TRUE(ready(late, 0)) << "at once where it has signalled";
+
+    const cb::Status wrong = timeline.notify(2, drm.get());
+    EXPECT_EQ(category(wrong), cb::Category::invalid_argument) << wrong.error().message();
+    EXPECT_EQ(category(timeline.notify(2, -1)), cb::Category::invalid_argument);
+    // What never comes holds nothing of ours when the timeline goes.
+    EXPECT_TRUE(timeline.notify(99, late.get()));
+}
+
+/// What a route may use: two timelines, a stranger's view of the first on an open file of
+/// its own, as another process has it, and work that fails when `fail` is called.
+struct Scene {
+    Timeline a;
+    Timeline b;
+    Timeline strangers_a;
+    cb::Fence bad;
+    cb::Fence good;
+    std::function<void()> fail;
+};
+
+struct Route {
+    const char* name;
+    bool lost; ///< as the header says
+    std::function<cb::Status(const Scene&)> take;
+};
+
+cb::Status any(const Timeline& one, const Timeline& other)
+{
+    const auto first = Timeline::wait_any(std::array{TimelinePoint{one, 1}, TimelinePoint{other, 1}}, cb::in(1s));
+    return first ? cb::Status() : cb::fail(first.error());
+}
+
+/// A test of a point whose work is pending.
+void look(const Timeline& timeline, std::uint64_t point)
+{
+    EXPECT_EQ(category(timeline.wait(point, cb::Deadline{})), cb::Category::timed_out);
+}
+
+// What happens before the work fails and what after it, in every order.
+const std::vector<Route>& routes()
+{
+    static const std::vector<Route> all{
+        {"attach, fail, wait", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             s.fail();
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"fail, attach, wait", false,
+         [](const Scene& s) {
+             s.fail();
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"fail, look, attach, wait", false,
+         [](const Scene& s) {
+             s.fail();
+             EXPECT_FALSE(s.bad.signalled());
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             EXPECT_EQ(s.a.last_signalled().value(), 1U);
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"attach, wait, fail meanwhile", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             std::thread later([&s] {
+                 std::this_thread::sleep_for(20ms);
+                 s.fail();
+             });
+             cb::Status result = s.a.wait(1, cb::in(1s));
+             later.join();
+             return result;
+         }},
+        {"wait, attach meanwhile, fail", false,
+         [](const Scene& s) {
+             std::thread later([&s] {
+                 std::this_thread::sleep_for(20ms);
+                 EXPECT_TRUE(s.a.attach(1, s.bad));
+                 s.fail();
+             });
+             cb::Status result = s.a.wait(1, cb::in(1s));
+             later.join();
+             return result;
+         }},
+        {"attach, fail, later points, wait", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             s.fail();
+             EXPECT_TRUE(s.a.signal(2));
+             EXPECT_TRUE(s.a.signal(3));
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"attach, later points, fail, wait for those", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             EXPECT_TRUE(s.a.attach(2, s.good));
+             EXPECT_TRUE(s.a.signal(3));
+             s.fail();
+             return s.a.wait(3, cb::in(1s));
+         }},
+        {"attach merged, fail, wait", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, cb::Fence::merge(std::array{s.bad, s.good})));
+             s.fail();
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"attach, fail, wait for all", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             EXPECT_TRUE(s.b.attach(1, s.good));
+             s.fail();
+             return Timeline::wait_all(std::array{TimelinePoint{s.b, 1}, TimelinePoint{s.a, 1}}, cb::in(1s));
+         }},
+        {"attach, fail, wait for any", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             s.fail();
+             return any(s.b, s.a);
+         }},
+        {"attach, transfer, fail, wait for the other", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             EXPECT_TRUE(s.a.transfer(1, s.b, 1));
+             s.fail();
+             return s.b.wait(1, cb::in(1s));
+         }},
+        {"attach, fail, transfer, wait for the other", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             s.fail();
+             EXPECT_TRUE(s.a.signal(2));
+             EXPECT_TRUE(s.a.transfer(2, s.b, 1));
+             EXPECT_TRUE(s.b.signal(2));
+             return s.b.wait(2, cb::in(1s));
+         }},
+        {"attach, transfer there and back, fail, wait", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             EXPECT_TRUE(s.a.transfer(1, s.b, 1));
+             EXPECT_TRUE(s.b.transfer(1, s.a, 5));
+             s.fail();
+             return s.a.wait(5, cb::in(1s));
+         }},
+        {"attach, fence, fail, wait for the fence", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             EXPECT_TRUE(s.a.attach(2, s.good));
+             const auto fence = s.a.fence(2);
+             s.fail();
+             return waited(fence);
+         }},
+        {"attach, fail, fence, wait for the fence", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             s.fail();
+             EXPECT_TRUE(s.a.signal(2));
+             return waited(s.a.fence(2));
+         }},
+        {"attach, fence, descriptor to a stranger, fail, the stranger waits", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             auto fence = cb::Fence::from_fd(s.a.fence(1)->export_fd().value());
+             s.fail();
+             return waited(fence);
+         }},
+        {"a stranger attaches, fail, wait", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.strangers_a.attach(1, s.bad));
+             s.fail();
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"a stranger attaches, look, fail, later points, wait", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.strangers_a.attach(1, s.bad));
+             look(s.a, 1);
+             s.fail();
+             EXPECT_TRUE(s.strangers_a.signal(2));
+             EXPECT_TRUE(s.strangers_a.signal(3));
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"a stranger attaches, look, fail, later points, wait for those", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.strangers_a.attach(1, s.bad));
+             look(s.a, 1);
+             s.fail();
+             EXPECT_TRUE(s.strangers_a.signal(2));
+             return s.a.wait(2, cb::in(1s));
+         }},
+        {"a stranger attaches, transfer, fail, wait for the other", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.strangers_a.attach(1, s.bad));
+             EXPECT_TRUE(s.a.transfer(1, s.b, 1));
+             s.fail();
+             return s.b.wait(1, cb::in(1s));
+         }},
+        {"a stranger attaches, wait for any, fail meanwhile, later points", false,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.strangers_a.attach(1, s.bad));
+             std::thread later([&s] {
+                 std::this_thread::sleep_for(20ms);
+                 s.fail();
+                 EXPECT_TRUE(s.strangers_a.signal(2));
+             });
+             cb::Status result = any(s.b, s.a);
+             later.join();
+             return result;
+         }},
+        {"a stranger attaches, fail, later points, wait", true,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.strangers_a.attach(1, s.bad));
+             s.fail();
+             EXPECT_TRUE(s.strangers_a.signal(2));
+             return s.a.wait(1, cb::in(1s));
+         }},
+        {"attach, fail, later points, a stranger waits", true,
+         [](const Scene& s) {
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             s.fail();
+             EXPECT_TRUE(s.a.signal(2));
+             return s.strangers_a.wait(1, cb::in(1s));
+         }},
+        {"fail, look, attach, a stranger waits", true,
+         [](const Scene& s) {
+             s.fail();
+             EXPECT_FALSE(s.bad.signalled());
+             EXPECT_TRUE(s.a.attach(1, s.bad));
+             return s.strangers_a.wait(1, cb::in(1s));
+         }},
+    };
+    return all;
+}
+
+TEST_F(Timelines, AnErrorReachesTheCallerInEveryOrder)
+{
+    NEED_TIMELINES(drm);
+    const cb::UniqueFd second = open_node(drm_path);
+    std::cout << "work fails with ENOENT                                             what the caller gets\n";
+    for (const Route& route : routes()) {
+        NEED_SW_SYNC(work);
+        NEED_SW_SYNC(other);
+        const Timeline a = Timeline::create(drm.get()).value();
+        const Scene scene{a,
+                          Timeline::create(drm.get()).value(),
+                          Timeline::import(second.get(), a.export_fd().value()).value(),
+                          work.fence(1),
+                          other.fence(1),
+                          [&work, &other] {
+                              work.fail();
+                              other.advance(1);
+                          }};
+        const cb::Status result = route.take(scene);
+        std::cout << "  " << std::left << std::setw(65) << route.name
+                  << (result ? "nothing" : result.error().message().substr(0, 60)) << '\n';
+        EXPECT_EQ(result.has_value(), route.lost) << route.name;
+        if (!result) {
+            EXPECT_EQ(result.error().sys_errno, ENOENT) << route.name << ": " << result.error().message();
+            EXPECT_EQ(result.error().category, cb::Category::device_lost) << route.name;
+        }
+    }
+}
+
+TEST_F(Timelines, AFailureThatIsDealtWithCountsNoMore)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    ASSERT_TRUE(timeline.attach(3, work.fence(1)));
+    work.fail();
+    EXPECT_EQ(timeline.wait(3, cb::in(1s)).error().sys_errno, ENOENT);
+    timeline.forget_failures(3);
+    EXPECT_TRUE(timeline.wait(3, cb::in(1s)));
+    ASSERT_TRUE(timeline.signal(4));
+    EXPECT_TRUE(timeline.wait(4, cb::in(1s)));
+}
+
+std::size_t open_descriptors()
+{
+    std::size_t count = 0;
+    for (int fd = 0; fd < 1024; ++fd)
+        count += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
+    return count;
+}
+
+TEST_F(Timelines, GoodPointsKeepNoDescriptors)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    const std::size_t before = open_descriptors();
+    for (std::uint32_t point = 1; point <= 100; ++point) {
+        ASSERT_TRUE(timeline.attach(point, work.fence(point)));
+        if (point > 3) {
+            ASSERT_TRUE(timeline.wait(point - 3, cb::in(1s)));
+        }
+        EXPECT_LE(open_descriptors(), before + 8) << point;
+        if (point >= 3)
+            work.advance(1);
+    }
+    work.advance(3);
+    EXPECT_TRUE(timeline.wait(100, cb::in(1s)));
+    EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(Timelines, ManyThreadsShareOne)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    constexpr std::uint32_t last = 60;
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    std::vector<std::thread> waiters;
+    waiters.reserve(4);
+    for (std::uint32_t first = 1; first <= 4; ++first) {
+        waiters.emplace_back([&timeline, first] {
+            for (std::uint32_t point = first; point <= last; point += 4) {
+                const cb::Status over = timeline.wait(point, cb::in(20s));
+                ASSERT_TRUE(over) << over.error().message();
+                EXPECT_GE(timeline.last_signalled().value(), point);
+            }
+        });
+    }
+    std::thread producer([&] {
+        for (std::uint32_t point = 1; point <= last; ++point)
+            EXPECT_TRUE(timeline.attach(point, work.fence(point)));
+    });
+    for (std::uint32_t step = 0; step < last; ++step) {
+        std::this_thread::sleep_for(1ms);
+        work.advance(1);
+    }
+    producer.join();
+    for (std::thread& waiter : waiters)
+        waiter.join();
+}
+
+TEST_F(Timelines, WhatTheyCost)
+{
+    NEED_TIMELINES(drm);
+    NEED_SW_SYNC(work);
+    constexpr std::uint32_t rounds = 200;
+    const Timeline timeline = Timeline::create(drm.get()).value();
+    const auto each = [](const char* what, auto call) {
+        const auto begun = std::chrono::steady_clock::now();
+        for (std::uint32_t i = 1; i <= rounds; ++i)
+            call(i);
+        const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begun;
+        std::cout << "  " << std::left << std::setw(34) << what << took.count() / rounds << " us\n";
+    };
+    std::vector<cb::Fence> fences;
+    for (std::uint32_t i = 1; i <= rounds; ++i)
+        fences.push_back(work.fence(i));
+    each("one call of the kernel (query)", [&](std::uint32_t) { EXPECT_TRUE(timeline.last_signalled()); });
+    each("attach and signal a pending fence", [&](std::uint32_t i) {
+        EXPECT_TRUE(timeline.attach(2 * i, fences[i - 1]));
+        work.advance(1);
+        EXPECT_TRUE(timeline.wait(2 * i, cb::in(1s)));
+    });
+    each("signal", [&](std::uint32_t i) { EXPECT_TRUE(timeline.signal(2 * rounds + i)); });
+    each("wait for what has signalled", [&](std::uint32_t i) { EXPECT_TRUE(timeline.wait(2 * rounds + i, {})); });
+}
+
+} // namespace

@@ -265,7 +265,8 @@ const std::vector<Route>& routes()
              fail();
              const auto any = Timeline::wait_any(std::array{TimelinePoint{b, 1}, TimelinePoint{a, 1}}, Deadline{});
              EXPECT_FALSE(any);
-             EXPECT_NE(any.error().detail.find("point 1 at place 1"), std::string::npos) << any.error().detail;
+             EXPECT_NE(any.error().detail.find("place 1 of those waited for: at point 1, "), std::string::npos)
+                 << any.error().detail;
              return commonbuf::fail(any.error());
          }},
         {"attach, take the fence, fail, wait for it",
@@ -360,8 +361,11 @@ TEST_F(TimelineTest, AFailureCountsAtItsPointAndLaterOnesUntilForgotten)
     submit(timeline, 6)->status = 1;
     EXPECT_TRUE(timeline.wait(1, Deadline{}));
     EXPECT_TRUE(timeline.wait(2, Deadline{}));
-    for (const std::uint64_t point : {3U, 4U, 5U, 6U}) // 3 signals with 4
-        EXPECT_EQ(category(timeline.wait(point, Deadline{})), Category::device_lost) << point;
+    for (const std::uint64_t point : {3U, 4U, 5U, 6U}) { // 3 signals with 4
+        const Status over = timeline.wait(point, Deadline{});
+        EXPECT_EQ(category(over), Category::device_lost) << point;
+        EXPECT_NE(over.error().message().find("at point 4, "), std::string::npos) << over.error().message();
+    }
     timeline.forget_failures(2);
     EXPECT_EQ(category(timeline.wait(6, Deadline{})), Category::device_lost);
     timeline.forget_failures(4);
