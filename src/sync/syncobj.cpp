@@ -193,12 +193,12 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
 {
     constexpr const char* what = "DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT";
     for (;;) {
-        const Deadline now_until = cancel < 0 ? deadline : std::min(deadline, in(slice));
+        const Deadline until_now = cancel < 0 ? deadline : std::min(deadline, in(slice));
         drm_syncobj_timeline_wait request{};
         request.handles = address(handles.data());
         request.points = address(points.data());
         request.count_handles = static_cast<std::uint32_t>(handles.size());
-        request.timeout_nsec = timeout_of(now_until);
+        request.timeout_nsec = timeout_of(until_now);
         request.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
         if (until == Until::submitted)
             request.flags |= DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE;
@@ -214,7 +214,8 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
             if (*cancelled)
                 return fail(Category::cancelled, what, "the caller ended the wait");
         }
-        if (now_until == deadline)
+        // The kernel counts in ticks, and comes back early where some of them were late.
+        if (std::chrono::steady_clock::now() >= deadline)
             return fail(os::failure(error, what));
     }
 }

@@ -91,7 +91,8 @@ public:
 
 private:
     Result<std::uint64_t> room_for(std::uint64_t point) const;
-    Result<std::optional<Fence>> hold(std::uint64_t point);
+    Result<bool> hold(std::uint64_t point);
+    void let_go();
     void settle_locked(std::uint64_t point);
 
     UniqueFd drm_;
@@ -104,7 +105,7 @@ private:
 /// The last submitted point, when `point` may follow it.
 Result<std::uint64_t> TimelineState::room_for(std::uint64_t point) const
 {
-    const auto last = syncobj_.last_submitted();
+    auto last = syncobj_.last_submitted();
     if (last && *last >= point)
         return fail(Category::invalid_argument, text::format("submit point {} of a timeline", point),
                     text::format("it is not above the last submitted one, {}: the kernel would lose the order", *last),
@@ -126,8 +127,7 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
     const auto last = room_for(point);
     if (!last)
         return fail(last.error());
-    if (const auto over = syncobj_.last_signalled(); over && *over != 0)
-        settle_locked(*over);
+    let_go();
     Fence pending = fence;
     const auto fd = pending_fd(pending);
     if (!fd)
@@ -152,20 +152,21 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
     return {};
 }
 
-/// The kernel's fence behind a point, as a sync_file. It is kept too: the kernel lets go of
-/// it when somebody looks at a later point.
-Result<std::optional<Fence>> TimelineState::hold(std::uint64_t point)
+/// Keeps the kernel's fence behind a point, as a sync_file: the kernel itself drops it when
+/// somebody looks at a later point. False where nothing is submitted there.
+Result<bool> TimelineState::hold(std::uint64_t point)
 {
     const auto known =
         std::ranges::find_if(kept_, [point](const Kept& kept) { return kept.held && kept.point == point; });
     if (known != kept_.end())
-        return known->fence;
+        return true;
+    let_go();
     const auto binary = Syncobj::create(drm_fd());
     if (!binary)
         return fail(binary.error());
     const int error = binary->transfer(syncobj_, point, 0);
     if (error == EINVAL)
-        return std::nullopt;
+        return false;
     if (error != 0)
         return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_TRANSFER"));
     auto file = binary->sync_file();
@@ -178,16 +179,18 @@ Result<std::optional<Fence>> TimelineState::hold(std::uint64_t point)
         *fence = without_failed(*fence);
     if (fence->known() != FenceState::signalled)
         kept_.push_back({point - 1, point, true, *fence});
-    return *fence;
+    return true;
 }
 
 Result<std::optional<Fence>> TimelineState::fence(std::uint64_t point)
 {
     const std::lock_guard lock(mutex_);
-    auto own = hold(point);
-    if (!own || !*own)
-        return own;
-    std::vector<Fence> all{**own};
+    const auto there = hold(point);
+    if (!there)
+        return fail(there.error());
+    if (!*there)
+        return std::nullopt;
+    std::vector<Fence> all;
     for (const Kept& kept : kept_) {
         if (kept.after < point)
             all.push_back(kept.fence);
@@ -232,6 +235,14 @@ Error TimelineState::not_submitted(std::uint64_t point) const
         detail = text::format("nothing was submitted there (the last point is {})", *last);
     return os::failure(EINVAL, text::format("use point {} of a timeline", point), std::move(detail),
                        "wait_submitted() waits for that");
+}
+
+/// Fences that nobody waits for would pile up, each with a descriptor.
+void TimelineState::let_go()
+{
+    // 0 also where somebody lost the order for the kernel: then each is asked.
+    const auto over = syncobj_.last_signalled();
+    settle_locked(over && *over != 0 ? *over : UINT64_MAX);
 }
 
 std::optional<std::uint64_t> TimelineState::failed_at(std::uint64_t point)

@@ -38,7 +38,7 @@ std::string find_node(std::string& why_not)
     why_not = "this machine has no DRM device";
     auto nodes = cb::drm::nodes();
     // Whoever opens a card node first becomes its master.
-    std::ranges::stable_partition(nodes, &cb::drm::NodeInfo::render);
+    std::stable_partition(nodes.begin(), nodes.end(), [](const auto& node) { return node.render; });
     for (const auto& node : nodes) {
         const cb::UniqueFd drm = open_node(node.path);
         const auto timeline = Timeline::create(drm.get());
@@ -58,17 +58,21 @@ std::string find_node(std::string& why_not)
 
 class Timelines : public devices::Test {
 protected:
-    /// What a function says, which must come by its deadline.
+    /// What a function says, which must come at its deadline. A machine that does other
+    /// things too may be late once; it is not late each time.
     template <typename Call>
-    static auto by(std::chrono::milliseconds limit, Call call)
+    static auto at_deadline(std::chrono::milliseconds limit, Call call)
     {
-        const auto deadline = cb::in(limit);
-        auto result = call(deadline);
-        const auto late = std::chrono::steady_clock::now() - deadline;
-        EXPECT_LT(late, grace) << "late by " << std::chrono::duration_cast<std::chrono::milliseconds>(late).count()
-                               << " ms";
-        EXPECT_GE(late, 0ms);
-        return result;
+        for (int tries = 1;; ++tries) {
+            const auto deadline = cb::in(limit);
+            auto result = call(deadline);
+            const auto late = std::chrono::steady_clock::now() - deadline;
+            EXPECT_GE(late, 0ms) << "it did not wait";
+            if (late >= grace && tries < 3)
+                continue;
+            EXPECT_LT(late, grace);
+            return result;
+        }
     }
 };
 
@@ -94,6 +98,7 @@ TEST_F(Timelines, ADriverWithoutThemIsSaid)
         const auto none = Timeline::create(drm.get());
         ASSERT_FALSE(none) << node.path;
         EXPECT_EQ(none.error().category, cb::Category::unsupported) << none.error().message();
+        EXPECT_NE(none.error().detail.find("DRM_CAP_SYNCOBJ_TIMELINE"), std::string::npos);
     }
     if (!any)
         GTEST_SKIP() << "every DRM device here has timelines, or there is none";
@@ -218,7 +223,7 @@ TEST_F(Timelines, WhatNeverSignalsHoldsNobodyPastTheDeadline)
     ASSERT_TRUE(timeline.attach(3, work.fence(1)));
     const auto timed_out = [&](auto call) {
         for (const int cancel : {-1, never.get()}) {
-            const auto result = by(60ms, [&](cb::Deadline deadline) { return call(deadline, cancel); });
+            const auto result = at_deadline(60ms, [&](cb::Deadline deadline) { return call(deadline, cancel); });
             ASSERT_FALSE(result);
             EXPECT_EQ(result.error().category, cb::Category::timed_out) << result.error().message();
         }
@@ -303,7 +308,8 @@ TEST_F(Timelines, GoWhereverThereAreTimelines)
     const cb::UniqueFd second = open_node(drm_path);
     const Timeline a = Timeline::create(drm.get()).value();
     const Timeline same = Timeline::import(second.get(), a.export_fd().value()).value();
-    const Timeline b = Timeline::create(second.get()).value();
+    const Timeline b = Timeline::create(second.get()).value(); // whose handle is none on the first
+    ASSERT_NE(b.handle(), a.handle());
     ASSERT_TRUE(a.attach(1, work.fence(1)));
     EXPECT_EQ(same.last_submitted().value(), 1U);
     EXPECT_EQ(category(same.signal(1)), cb::Category::invalid_argument) << "the order holds on both sides";
@@ -674,13 +680,13 @@ TEST_F(Timelines, ManyThreadsShareOne)
 {
     NEED_TIMELINES(drm);
     NEED_SW_SYNC(work);
-    constexpr std::uint32_t last = 60;
+    constexpr std::uint32_t last = 300;
     const Timeline timeline = Timeline::create(drm.get()).value();
     std::vector<std::thread> waiters;
     waiters.reserve(4);
-    for (std::uint32_t first = 1; first <= 4; ++first) {
-        waiters.emplace_back([&timeline, first] {
-            for (std::uint32_t point = first; point <= last; point += 4) {
+    for (int i = 0; i < 4; ++i) {
+        waiters.emplace_back([&timeline] {
+            for (std::uint32_t point = 1; point <= last; ++point) {
                 const cb::Status over = timeline.wait(point, cb::in(20s));
                 ASSERT_TRUE(over) << over.error().message();
                 EXPECT_GE(timeline.last_signalled().value(), point);
@@ -692,7 +698,7 @@ TEST_F(Timelines, ManyThreadsShareOne)
             EXPECT_TRUE(timeline.attach(point, work.fence(point)));
     });
     for (std::uint32_t step = 0; step < last; ++step) {
-        std::this_thread::sleep_for(1ms);
+        std::this_thread::sleep_for(500us);
         work.advance(1);
     }
     producer.join();

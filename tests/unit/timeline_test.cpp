@@ -173,6 +173,18 @@ TEST_F(TimelineTest, AWaitSaysWhetherThePointWasSubmitted)
     EXPECT_EQ(category(timeline.transfer(7, timeline, 8)), Category::invalid_argument);
 }
 
+TEST_F(TimelineTest, AWaitThatTheKernelEndsEarlyGoesOn)
+{
+    const Timeline timeline = make(); // and time never passes in the fake kernel
+    const std::array points{TimelinePoint{timeline, 1}};
+    const Deadline deadline = in(milliseconds(5));
+    EXPECT_EQ(category(timeline.wait(1, deadline)), Category::timed_out);
+    EXPECT_GE(std::chrono::steady_clock::now(), deadline);
+    const Deadline later = in(milliseconds(5));
+    EXPECT_EQ(Timeline::wait_any(points, later).error().category, Category::timed_out);
+    EXPECT_GE(std::chrono::steady_clock::now(), later);
+}
+
 TEST_F(TimelineTest, AWaitBeginsBeforeThePointIsSubmitted)
 {
     const Timeline timeline = make();
@@ -409,6 +421,19 @@ TEST_F(TimelineTest, ManyGoodPointsKeepNoDescriptors)
     EXPECT_FALSE(timeline.wait(101, Deadline{}));
 }
 
+TEST_F(TimelineTest, FencesThatNobodyWaitsForKeepNoDescriptors)
+{
+    const Timeline timeline = make();
+    const Timeline theirs = stranger(timeline);
+    const std::size_t open = machine.open_descriptors();
+    for (std::uint64_t point = 1; point <= 100; ++point) {
+        const Work work = submit(theirs, point);
+        EXPECT_TRUE(timeline.fence(point));
+        work->status = 1;
+        EXPECT_LE(machine.open_descriptors(), open + 2) << point;
+    }
+}
+
 TEST_F(TimelineTest, TestingAgainAndAgainHoldsOneDescriptor)
 {
     const Timeline timeline = make();
@@ -463,8 +488,9 @@ TEST_F(TimelineTest, WorksAcrossDevices)
     const UniqueFd second = os::open("/dev/dri/card1").value();
     const Timeline a = make();
     {
-        const Timeline b = Timeline::create(second.get()).value();
         const Timeline same = Timeline::import(second.get(), a.export_fd().value()).value();
+        const Timeline b = Timeline::create(second.get()).value(); // whose handle is none on the first
+        ASSERT_NE(b.handle(), a.handle());
         const Work work = submit(a, 1);
         EXPECT_EQ(same.last_submitted().value(), 1U);
         EXPECT_TRUE(a.transfer(1, b, 1));
