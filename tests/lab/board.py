@@ -10,6 +10,7 @@ from debian import LabError
 
 FOLDER = pathlib.Path(__file__).parent / "boards"
 DEFAULT = "camera-soc"
+MACHINES = ("uml", "qemu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +25,15 @@ class Region:
 class Board:
     name: str
     summary: str
+    # What runs it: "uml", a user-mode kernel, or "qemu", an emulated PC.
+    machine: str
     memory: str
     kernel_args: tuple[str, ...]
     user: str
     permissions: tuple[str, ...]
     regions: tuple[Region, ...]
+    # Complaints of its kernel that fail no run, as regular expressions.
+    known: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
@@ -47,7 +52,7 @@ def parse(name: str, text: str) -> Board:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"board {name}: {error}") from error
-    known = {"summary", "memory", "kernel_args", "user", "permissions", "region"}
+    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "known"}
     unknown = set(data) - known
     if unknown:
         raise LabError(f"board {name}: unknown key {', '.join(sorted(unknown))}; "
@@ -55,9 +60,15 @@ def parse(name: str, text: str) -> Board:
     try:
         regions = tuple(Region(r["name"], size_of(r["size"]), r.get("default", False))
                         for r in data.get("region", []))
-        return Board(name=name, summary=data["summary"], memory=data.get("memory", "1G"),
+        machine = data.get("machine", MACHINES[0])
+        if machine not in MACHINES:
+            raise LabError(f"board {name}: no machine {machine!r}; the machines are {', '.join(MACHINES)}")
+        if regions and machine != "uml":
+            raise LabError(f"board {name}: regions are a device tree's, which a PC has not")
+        return Board(name=name, summary=data["summary"], machine=machine, memory=data.get("memory", "1G"),
                      kernel_args=tuple(data.get("kernel_args", [])), user=data.get("user", "root"),
-                     permissions=tuple(data.get("permissions", [])), regions=regions)
+                     permissions=tuple(data.get("permissions", [])), regions=regions,
+                     known=tuple(data.get("known", [])))
     except KeyError as error:
         raise LabError(f"board {name}: the key {error} is missing") from error
 

@@ -1,5 +1,6 @@
-"""The lab's kernel: user-mode Linux from the Debian source package."""
+"""The lab's kernels, from the Debian source package: a user-mode one, and one for PCs."""
 
+import dataclasses
 import os
 import pathlib
 import platform
@@ -13,13 +14,32 @@ import cache
 from debian import Apt, LabError
 
 HERE = pathlib.Path(__file__).parent
-CONFIG = HERE / "kernel.config"
-PATCHES = sorted((HERE / "patches").glob("*.patch"))
+COMMON = HERE / "kernel.config"
 # Without the others the lab runs, with frames lost or complaints in its log.
 NEEDED = {"uml-cma"}
 
 # Raise it when the way of building changes and old builds must not be used.
 RECIPE = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """One way to build Linux; the entry in the cache has `config`, `version` and the product."""
+    entry: str
+    what: str
+    architecture: str
+    product: str
+    fragment: pathlib.Path
+    patches: tuple[pathlib.Path, ...]
+    # How many files it has, about, on Linux 7.3.
+    steps: int
+
+
+UML = Kernel("kernel", "user-mode kernel", "um", "linux", HERE / "kernel-uml.config",
+             tuple(sorted((HERE / "patches").glob("*.patch"))), 1450)
+# Without patches: what holds here holds on a machine with a kernel of its own.
+PC = Kernel("pc-kernel", "kernel for PCs", "x86_64", "vmlinux", HERE / "kernel-pc.config", (), 1980)
+ALL = (UML, PC)
 
 
 def _compiler() -> str:
@@ -32,20 +52,21 @@ def _host() -> str:
     return release.get("ID", "") + release.get("VERSION_ID", "")
 
 
-def key() -> str:
-    # The binary is linked against the host's C library, hence the host.
-    return cache.key_of(str(RECIPE), CONFIG.read_text(), *(patch.read_text() for patch in PATCHES),
-                        _compiler(), _host())
+def key(kernel: Kernel) -> str:
+    lines, optional = wanted(kernel)
+    # The user-mode kernel is linked against the host's C library, hence the host.
+    return cache.key_of(str(RECIPE), *lines, "", *sorted(optional), "",
+                        *(patch.read_text() for patch in kernel.patches), _compiler(), _host())
 
 
-def ensure(apt) -> pathlib.Path:
-    """Return the folder with `linux`, `config` and `version`."""
+def ensure(kernel: Kernel, apt) -> pathlib.Path:
+    """Return the kernel's folder in the cache."""
     if platform.machine() != "x86_64":
-        raise LabError(f"the user-mode kernel exists for x86-64 only, and this is {platform.machine()}")
-    return cache.ensure("kernel", key(), lambda folder: _make(apt(), folder))
+        raise LabError(f"the lab's kernels are for x86-64, and this is {platform.machine()}")
+    return cache.ensure(kernel.entry, key(kernel), lambda folder: _make(kernel, apt(), folder))
 
 
-def _make(apt: Apt, folder: pathlib.Path) -> None:
+def _make(kernel: Kernel, apt: Apt, folder: pathlib.Path) -> None:
     package = apt.newest_kernel_source()
     version = apt.version(package)
     cache.say(f"downloading {package} {version}")
@@ -56,11 +77,11 @@ def _make(apt: Apt, folder: pathlib.Path) -> None:
     _quiet(["dpkg-deb", "-x", deb, folder / "deb"])
     archive = next((folder / "deb/usr/src").glob("linux-source-*.tar.xz"))
     _quiet(["tar", "-xf", archive, "-C", tree, "--strip-components=1"])
-    left_out = [patch.stem for patch in PATCHES if not _apply(patch, tree)]
-    configure(tree)
-    _compile(tree)
-    shutil.copy2(tree / "linux", folder / "linux")
-    _quiet(["strip", "--strip-debug", folder / "linux"])
+    left_out = [patch.stem for patch in kernel.patches if not _apply(patch, tree)]
+    configure(kernel, tree)
+    _compile(kernel, tree)
+    shutil.copy2(tree / kernel.product, folder / kernel.product)
+    _quiet(["strip", "--strip-debug", folder / kernel.product])
     shutil.copy2(tree / ".config", folder / "config")
     remark = f", without {', '.join(left_out)}" if left_out else ""
     (folder / "version").write_text(f"{package} {version}{remark}\n", encoding="utf-8")
@@ -81,10 +102,10 @@ def _apply(patch: pathlib.Path, tree: pathlib.Path) -> bool:
     return False
 
 
-def wanted() -> tuple[list[str], set[str]]:
-    """The lines of the configuration, and the symbols that may be missing."""
+def wanted(kernel: Kernel) -> tuple[list[str], set[str]]:
+    """The lines of the configuration, and those that may be missing."""
     lines, optional = [], set()
-    for line in CONFIG.read_text().splitlines():
+    for line in (COMMON.read_text() + kernel.fragment.read_text()).splitlines():
         setting, _, remark = line.partition("\t")
         if setting.startswith("CONFIG_"):
             lines.append(setting)
@@ -93,26 +114,28 @@ def wanted() -> tuple[list[str], set[str]]:
     return lines, optional
 
 
-def configure(tree: pathlib.Path) -> None:
-    lines, optional = wanted()
+def configure(kernel: Kernel, tree: pathlib.Path) -> None:
+    lines, optional = wanted(kernel)
     fragment = tree / "lab.config"
     fragment.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _quiet(["make", "-C", tree, "ARCH=um", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"])
+    _quiet(["make", "-C", tree, f"ARCH={kernel.architecture}", f"KCONFIG_ALLCONFIG={fragment}",
+            "allnoconfig"])
     result = set((tree / ".config").read_text().splitlines())
     dropped = [line for line in lines if line not in result and line not in optional]
     if dropped:
-        raise LabError("Kconfig dropped " + ", ".join(dropped)
-                       + "; this kernel needs another fragment (tests/lab/kernel.config)")
+        raise LabError("Kconfig dropped " + ", ".join(dropped) + "; this kernel needs another "
+                       f"fragment (tests/lab/{COMMON.name}, {kernel.fragment.name})")
 
 
-def _compile(tree: pathlib.Path) -> None:
+def _compile(kernel: Kernel, tree: pathlib.Path) -> None:
     """Build, saying now and then how far it is."""
     jobs = str(len(os.sched_getaffinity(0)))
     log = tree / "build.log"
     steps, said = 0, time.monotonic()
     with open(log, "w", encoding="utf-8") as out:
-        build = subprocess.Popen(["make", "-C", str(tree), "ARCH=um", f"-j{jobs}"], text=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        build = subprocess.Popen(["make", "-C", str(tree), f"ARCH={kernel.architecture}", f"-j{jobs}",
+                                  kernel.product], text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT)
         try:
             for line in build.stdout:
                 out.write(line)
@@ -120,8 +143,7 @@ def _compile(tree: pathlib.Path) -> None:
                     steps += 1
                 if time.monotonic() - said > 15:
                     said = time.monotonic()
-                    # About 1,450 steps with this fragment on Linux 7.3.
-                    cache.say(f"building the kernel: {steps} steps of about 1,450")
+                    cache.say(f"building the {kernel.what}: {steps} steps of about {kernel.steps:,}")
             status = build.wait()
         except BaseException:
             build.terminate()
@@ -130,8 +152,7 @@ def _compile(tree: pathlib.Path) -> None:
     if status != 0:
         tail = "".join(log.read_text().splitlines(keepends=True)[-25:])
         print(tail, file=sys.stderr)
-        raise LabError("the kernel does not build; the end of its log is above")
-
+        raise LabError(f"the {kernel.what} does not build; the end of its log is above")
 
 
 def _quiet(command: list) -> None:

@@ -12,6 +12,7 @@ import kernel
 import machine
 import rootfs
 from debian import Apt, LabError
+from job import Job
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -30,25 +31,31 @@ class _Debian:
         return self.apt
 
 
-def _ready() -> tuple[pathlib.Path, pathlib.Path]:
+def _ready(board: boards.Board) -> tuple[pathlib.Path, pathlib.Path]:
     debian = _Debian()
-    return kernel.ensure(debian), rootfs.ensure(debian)
+    return (kernel.ensure(machine.KINDS[board.machine].KERNEL, debian), rootfs.ensure(debian))
 
 
 def setup(options: argparse.Namespace) -> int:
+    kernels = kernel.ALL
+    if options.board:
+        kernels = (machine.KINDS[boards.load(options.board).machine].KERNEL,)
     if options.update:
-        cache.remove_others("kernel", "")
+        for each in kernels:
+            cache.remove_others(each.entry, "")
         cache.remove_others("rootfs", "")
-    kernel_folder, root_folder = _ready()
-    print("kernel:", (kernel_folder / "version").read_text().strip())
-    print("user space:", (root_folder / "version").read_text().strip())
+    debian = _Debian()
+    for each in kernels:
+        folder = kernel.ensure(each, debian)
+        print(f"{each.what}:", (folder / "version").read_text().strip())
+    print("user space:", (rootfs.ensure(debian) / "version").read_text().strip())
     print("cache:", cache.root())
     return 0
 
 
 def clean(_: argparse.Namespace) -> int:
-    removed = (cache.remove_others("kernel", kernel.key())
-               + cache.remove_others("rootfs", rootfs.key()))
+    removed = cache.remove_others("rootfs", rootfs.key())
+    removed += sum(cache.remove_others(each.entry, kernel.key(each)) for each in kernel.ALL)
     print(f"removed {removed} old entries from {cache.root()}")
     return 0
 
@@ -62,19 +69,23 @@ def show_boards(_: argparse.Namespace) -> int:
     return 0
 
 
-def _job(options: argparse.Namespace, command: list[str]) -> machine.Job:
+def _job(options: argparse.Namespace, command: list[str]) -> Job:
     build = pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
     tools = [build / "tools/allocinfo", build / "examples", build / "tests/integration",
              PROJECT / "scripts"]
     path = ":".join([*map(str, tools), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"])
     environment = {"PATH": path, "TERM": os.environ.get("TERM", "dumb"),
                    "COMMONBUF_BOARD": options.board}
+    board = boards.load(options.board)
+    if machine.KINDS[board.machine].KERNEL.patches:
+        # Tests let no fault pass there that a patch mends.
+        environment["COMMONBUF_PATCHED_KERNEL"] = "1"
     environment |= {name: value for name, value in os.environ.items()
                     if name.startswith(("COMMONBUF_", "GTEST_", "ASAN_", "UBSAN_", "TSAN_"))}
     here = pathlib.Path.cwd()
     directory = here if here.is_relative_to(PROJECT) else PROJECT
-    return machine.Job(
-        board=boards.load(options.board), command=command, project=PROJECT, directory=directory,
+    return Job(
+        board=board, command=command, project=PROJECT, directory=directory,
         environment=environment, kernel_args=options.kernel_arg, timeout=options.timeout,
         device_tree=options.device_tree)
 
@@ -83,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         raise LabError("no command; write it after --, as in: scripts/lab run -- allocinfo heaps")
-    return machine.run(_job(options, command), *_ready())
+    job = _job(options, command)
+    return machine.run(job, *_ready(job.board))
 
 
 def shell(options: argparse.Namespace) -> int:
@@ -91,7 +103,7 @@ def shell(options: argparse.Namespace) -> int:
     job.interactive = True
     job.environment["PS1"] = f"lab:{options.board}:\\w\\$ "
     cache.say(f"board {options.board}; leave with 'exit' or ctrl-d")
-    return machine.run(job, *_ready())
+    return machine.run(job, *_ready(job.board))
 
 
 def _positive(text: str) -> float:
@@ -104,7 +116,7 @@ def _positive(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="scripts/lab", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="A real kernel with real camera and display drivers, as one ordinary process.",
+        description="A real kernel with real camera and display drivers, as an ordinary process.",
         epilog=textwrap.dedent(f"""\
             exit status of run: the command's own; {machine.KERNEL_COMPLAINED} the kernel complained in its log;
             {machine.TIMED_OUT} the time ran out; {machine.LAB_FAILED} the lab itself failed.
@@ -112,7 +124,8 @@ def parser() -> argparse.ArgumentParser:
             """))
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    verb = verbs.add_parser("setup", help="build the kernel and the root file system if they are missing")
+    verb = verbs.add_parser("setup", help="build the kernels and the root file system if they are missing")
+    verb.add_argument("--board", metavar="NAME", help="only what this board needs")
     verb.add_argument("--update", action="store_true", help="forget what is cached and take the newest packages")
     verb.set_defaults(call=setup)
 
@@ -131,8 +144,9 @@ def parser() -> argparse.ArgumentParser:
                           help="a further word for the kernel's command line; the last of a name counts")
         verb.add_argument("--device-tree", type=pathlib.Path, metavar="FILE.dts",
                           help="use this device tree instead of the board's own")
-        verb.add_argument("--timeout", type=_positive, default=300, metavar="SECONDS",
-                          help="stop the machine after so long (default: 300)")
+        verb.add_argument("--timeout", type=_positive, metavar="SECONDS",
+                          help="stop the machine after so long (default: "
+                               f"{machine.uml.TIMEOUT}, under QEMU {machine.qemu.TIMEOUT})")
         if name == "run":
             verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
         verb.set_defaults(call=call)

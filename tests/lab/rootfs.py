@@ -32,8 +32,12 @@ FIRST_INIT = """\
 # Started by the lab's kernel: the rest of the start is in the project's tests/lab.
 mount -t proc proc /proc
 printf -v lab '%b' "${LAB_FOLDER//%/\\\\x}"
-mount -t hostfs -o "hostfs=$lab" none /lab && exec /bin/bash /lab/guest-init
-echo "lab: cannot mount $lab" >/dev/tty2
+if [ -n "$LAB_9P" ]; then
+    mount -t 9p -o "$LAB_9P,cache=loose" lab /lab
+else
+    mount -t hostfs -o "hostfs=$lab" none /lab
+fi && exec /bin/bash /lab/guest-init
+echo "lab: cannot mount $lab" >"$LAB_ERR"
 exec busybox poweroff -f
 """
 

@@ -13,10 +13,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import board  # noqa: E402
 import cache  # noqa: E402
+import job as jobs  # noqa: E402
 import kernel  # noqa: E402
 import kernel_log  # noqa: E402
 import lab  # noqa: E402
 import machine  # noqa: E402
+import qemu  # noqa: E402
+import uml  # noqa: E402
 from debian import LabError  # noqa: E402
 
 
@@ -47,6 +50,16 @@ debug: DEBUG is no BUGGY word
         log = "lab: expect: BUG: provoked\nBUG: provoked\nWARNING: x\nlab: expected\nBUG: provoked\n"
         self.assertEqual(kernel_log.complaints(log), ["WARNING: x", "BUG: provoked"])
 
+    def test_what_is_known_fails_nothing_and_hides_nothing(self):
+        log = ("------------[ cut here ]------------\nDMA-API: misc udmabuf: segment too long\n"
+               "WARNING: kernel/dma/debug.c:1231 at debug_dma_map_sg\n---[ end trace ]---\n")
+        self.assertEqual(len(kernel_log.complaints(log)), 2)
+        self.assertEqual(kernel_log.complaints(log, ("DMA-API: misc udmabuf: segment",)), [])
+        other = log.replace("misc udmabuf", "vgem vgem")
+        self.assertEqual(len(kernel_log.complaints(log + other, ("DMA-API: misc udmabuf: segment",))), 2)
+        self.assertEqual(kernel_log.complaints(log + "WARNING: x\n", ("DMA-API: misc udmabuf: segment",)),
+                         ["WARNING: x"])
+
     def test_an_announcement_that_is_not_met_is_a_failure(self):
         self.assertEqual(len(kernel_log.complaints("lab: expect: BUG\nlab: expected\n")), 1)
 
@@ -74,6 +87,8 @@ default = true
 
     def test_mistakes_are_named(self):
         for text, word in (("summary = 1 2", "line 1"), ("sumary = 'x'", "sumary"), ("memory = '1G'", "summary"),
+                           ("summary = 'x'\nmachine = 'pdp11'", "uml, qemu"),
+                           ("summary = 'x'\nmachine = 'qemu'\n[[region]]\nname = 'a'\nsize = '1M'", "device tree"),
                            ("summary = 'x'\n[[region]]\nname = 'a'\nsize = '12Q'", "12Q")):
             with self.assertRaisesRegex(LabError, word):
                 board.parse("x", text)
@@ -86,7 +101,7 @@ class Paths(unittest.TestCase):
     def test_any_path_is_one_word_that_bash_decodes(self):
         import subprocess
         for path in ("/plain/path-1.2_3", "/with space/%41", "/gr\u00fc\u00df/x;y$(z)"):
-            word = machine._encoded(pathlib.Path(path))
+            word = jobs.encoded(pathlib.Path(path))
             self.assertRegex(word, r"^[\w/.%-]+$")
             decoded = subprocess.run(["bash", "-c", 'printf -v x "%b" "${1//%/\\\\x}"; printf %s "$x"', "-", word],
                                      capture_output=True, check=True).stdout.decode()
@@ -150,12 +165,96 @@ class Cache(unittest.TestCase):
 
 
 class Configuration(unittest.TestCase):
-    def test_the_fragment_reads(self):
-        lines, optional = kernel.wanted()
-        self.assertIn("CONFIG_VIDEO_VIVID=y", lines)
+    def test_the_fragments_read(self):
+        for each in kernel.ALL:
+            lines, optional = kernel.wanted(each)
+            self.assertIn("CONFIG_VIDEO_VIVID=y", lines)
+            self.assertLess(optional, set(lines))
+            symbols = [line.split("=")[0] for line in lines]
+            self.assertEqual(len(symbols), len(set(symbols)))
+
+    def test_each_kernel_adds_its_own(self):
+        lines, optional = kernel.wanted(kernel.UML)
         self.assertIn('CONFIG_CON_CHAN="null"', lines)
         self.assertIn("CONFIG_FD_CHAN=y", optional)
-        self.assertEqual(len(lines), len(set(lines)))
+        self.assertNotIn("CONFIG_DRM_VIRTIO_GPU=y", lines)
+        lines, _ = kernel.wanted(kernel.PC)
+        self.assertIn("CONFIG_DRM_VIRTIO_GPU=y", lines)
+        self.assertNotIn("CONFIG_HOSTFS=y", lines)
+
+    def test_only_the_user_mode_kernel_is_patched(self):
+        self.assertTrue(kernel.UML.patches)
+        self.assertFalse(kernel.PC.patches)
+
+    def test_kernels_have_entries_of_their_own_in_the_cache(self):
+        # `clean` removes what begins with an entry's name.
+        for one in kernel.ALL:
+            for other in kernel.ALL:
+                self.assertTrue(one is other or not other.entry.startswith(one.entry + "-"))
+
+
+class Starting(unittest.TestCase):
+    """The command lines of both kinds of machine."""
+
+    def setUp(self):
+        self.folder = pathlib.Path("/project/out/lab/x")
+        which = mock.patch("shutil.which", return_value="/usr/bin/qemu")
+        which.start()
+        self.addCleanup(which.stop)
+
+    def job(self, name, **more):
+        return jobs.Job(board=board.load(name), command=["true"], project=pathlib.Path("/project"),
+                        directory=pathlib.Path("/project"), environment={}, kernel_args=["last=1"], **more)
+
+    def command(self, name, channels, **more):
+        job = self.job(name, **more)
+        return machine.KINDS[job.board.machine].command(job, self.folder, pathlib.Path("/kernel"),
+                                                        pathlib.Path("/root,fs"), channels)
+
+    def test_every_board_says_what_starts_it(self):
+        for name in board.names():
+            self.assertIn(board.load(name).machine, machine.KINDS)
+
+    def test_outputs_go_to_their_channels(self):
+        channels = jobs.Channels(log=7, out=1, err=6)
+        words = self.command("small-cma", channels)
+        self.assertEqual(words[0], "/kernel/linux")
+        for word in ("con0=null,fd:7", "con1=null,fd:1", "con2=null,fd:6"):
+            self.assertIn(word, words)
+        words = self.command("pc", channels)
+        for word in ("file,id=log,path=/project/out/lab/x/kernel.log,append=on", "file,id=out,path=/dev/fd/1,append=on",
+                     "file,id=err,path=/dev/fd/6,append=on"):
+            self.assertIn(word, words)
+
+    def test_a_terminal_is_passed_through(self):
+        channels = jobs.Channels(log=2, terminal=True)
+        self.assertIn("con1=fd:0,fd:1", self.command("small-cma", channels, interactive=True))
+        words = self.command("pc", channels, interactive=True)
+        self.assertIn("stdio,id=out,signal=off", words)
+        self.assertIn(" LAB_SHELL=1 ", words[words.index("-append") + 1])
+
+    def test_the_last_word_is_the_jobs(self):
+        words = self.command("pc", jobs.Channels(log=3))
+        line = words[words.index("-append") + 1].split()
+        self.assertIn("init=/lab-init", line)
+        self.assertLess(line.index("cma=64M"), line.index("last=1"))
+        words = self.command("small-cma", jobs.Channels(log=3))
+        self.assertLess(words.index("cma=8M"), words.index("last=1"))
+
+    def test_a_comma_in_a_folder_is_no_end_of_an_option(self):
+        words = self.command("pc", jobs.Channels(log=3))
+        self.assertTrue(any("path=/root,,fs,security_model" in word for word in words))
+
+    def test_what_a_pc_cannot_do_is_refused(self):
+        with self.assertRaisesRegex(LabError, "no device tree"):
+            qemu.check(self.job("pc", device_tree=pathlib.Path("x.dts")))
+        uml.check(self.job("small-cma", device_tree=pathlib.Path("x.dts")))
+        long = self.job("pc")
+        long.kernel_args = ["x" * 3000]
+        with self.assertRaisesRegex(LabError, "a PC reads"):
+            qemu.kernel_line(long, self.folder)
+        with mock.patch("shutil.which", return_value=None), self.assertRaisesRegex(LabError, "qemu-system-x86"):
+            qemu.check(self.job("pc"))
 
 
 class CommandLine(unittest.TestCase):
