@@ -139,9 +139,10 @@ Status Buffer::import_fence(const Fence& fence, Access access) const
     // Kept first: what the kernel does not take still counts in here.
     state_->fences().publish(fence, access);
     // What has failed is over: the kernel would not keep it.
-    const auto descriptor = fence.fd();
+    Fence rest = fence;
+    const auto descriptor = pending_fd(rest);
     if (!descriptor)
-        return fence.known() == FenceState::failed ? Status() : fail(descriptor.error());
+        return fail(descriptor.error());
     if (*descriptor < 0)
         return {};
     for (const auto& memory : state_->memories()) {

@@ -27,7 +27,9 @@ struct TimelinePoint;
 /// numbers from 1 on, and each is above the last submitted one.
 ///
 /// A handle, as Fence is: copies refer to the same timeline. Thread-safe. It works on a
-/// duplicate of the DRM descriptor that it is made with, and so keeps that open file alive.
+/// duplicate of the DRM descriptor that it is made with, and so keeps that open file alive;
+/// beside that it holds a descriptor for each point that was attached or waited for, until it
+/// is known to be over.
 ///
 /// **An error stays an error, where the kernel lets it.** A wait for a syncobj never says
 /// that work failed, and a point that has signalled is forgotten. So a timeline keeps the
@@ -35,11 +37,10 @@ struct TimelinePoint;
 /// takes hold of the fence behind a point before it waits for it, to ask that fence
 /// afterwards. A failure at one point counts at all later ones, until forget_failures().
 ///
-/// | the work came from | its failure is reported |
-/// |---|---|
-/// | attach() or transfer() to this timeline or a copy of it | always |
-/// | anybody else: a driver, another process, another import() | where fence() or a wait for this point began while it
-/// was pending, or the last one submitted |
+/// - What came by attach() or transfer(), to this timeline or a copy of it, is always heard of.
+/// - What anybody else submitted (a driver, another process, another import()) is heard of
+///   where fence() or a wait for its point began while it was pending, or the last one
+///   submitted.
 ///
 /// The rest is lost. A process that passes a timeline on passes failures on by other means.
 class COMMONBUF_API Timeline {
@@ -67,7 +68,7 @@ public:
 
     /// The handle on the open DRM file that it was made with, for the submissions of a
     /// driver; as long as a copy of this timeline lives. What a driver submits itself is
-    /// work of somebody else, in the table above.
+    /// work of somebody else, as said above.
     std::uint32_t handle() const noexcept;
 
     /// The last point that has signalled; 0 for none. Where somebody added points out of

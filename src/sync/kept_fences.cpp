@@ -32,6 +32,16 @@ Fence without_failed(const Fence& fence)
     return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
 }
 
+Result<int> pending_fd(Fence& fence)
+{
+    for (;;) {
+        fence = without_failed(fence);
+        auto fd = fence.fd();
+        if (fd || fence.known() != FenceState::failed)
+            return fd;
+    }
+}
+
 Fence KeptFences::before(Access access)
 {
     const std::lock_guard lock(mutex_);

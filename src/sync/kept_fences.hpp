@@ -11,6 +11,9 @@ namespace commonbuf {
 /// What of a fence has not failed, as far as is known.
 Fence without_failed(const Fence& fence);
 
+/// A descriptor for what of a fence is not over, which `fence` is reduced to; -1 for none.
+Result<int> pending_fd(Fence& fence);
+
 /// The fences that were published on one buffer: the last write, and what reads it since.
 /// The dma-buf holds them too, but forgets the failed ones. Thread-safe.
 class KeptFences {

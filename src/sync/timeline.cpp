@@ -2,11 +2,14 @@
 //
 // What is known of a timeline beside the kernel's syncobj:
 //
-//   point      1      3      4      7          the kernel: a chain of fences, which drops
-//   attached   a ────►b      │      c          what has signalled, failed or not
-//   held                     k                 kept here: a, b, c until they signalled well,
-//                                              and k, the kernel's fence behind point 4,
-//                                              since somebody waited for it
+//   point      1   3   4   7
+//   attached   a   b       c      kept until each has signalled well
+//   held               k          the kernel's own fence behind point 4, a chain over all up to
+//                                 there: kept since somebody waited for it
+//
+// The kernel drops from its chain what has signalled, failed or not. A failure at a point
+// counts at all later ones, and at those between it and the point before it, which signal
+// with it.
 //
 // A wait takes hold of the kernel's fence before it begins, as a sync_file: that says
 // afterwards how the work ended, where a wait for the syncobj does not. With it go the kept
@@ -48,17 +51,6 @@ Status numbered(std::uint64_t point)
 }
 
 std::string wait_for(std::uint64_t point) { return text::format("wait for point {} of a timeline", point); }
-
-/// A descriptor for what of a fence is not over, which `fence` is reduced to; -1 for none.
-Result<int> pending_fd(Fence& fence)
-{
-    for (;;) {
-        fence = without_failed(fence);
-        auto fd = fence.fd();
-        if (fd || fence.known() != FenceState::failed)
-            return fd;
-    }
-}
 
 } // namespace
 

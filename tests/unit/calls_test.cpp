@@ -82,15 +82,12 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
         auto access = buffer.read(in(std::chrono::seconds(1)));
         ASSERT_TRUE(access && access->end());
     });
+    auto outer = buffer.read(in(std::chrono::seconds(1)));
     costs("CPU access inside another one", 1, 0, "poll(2): a device may have come meanwhile", [&] {
-        auto outer = buffer.read(in(std::chrono::seconds(1)));
-        const std::size_t before = machine.calls().size();
         auto inner = buffer.read(in(std::chrono::seconds(1)));
         ASSERT_TRUE(inner && inner->end());
-        const std::size_t inside = machine.calls().size() - before;
-        EXPECT_EQ(inside, 1U);
-        ASSERT_TRUE(outer->end());
     });
+    ASSERT_TRUE(outer && outer->end());
 
     auto queue = camera->open_queue(v4l2::Role::capture, plan->layout(), 2);
     ASSERT_TRUE(queue && queue->queue(buffer) && queue->start() && queue->dequeue(in(std::chrono::seconds(1))));

@@ -134,6 +134,22 @@ TEST_F(JobTest, AFailedJobReachesWhoeverComesNext)
     EXPECT_TRUE(buffer.read(Deadline{}));
 }
 
+TEST_F(JobTest, WhatStillWorksIsWaitedForWhereAnotherPartFailed)
+{
+    const Buffer buffer = make();
+    const auto bad = machine.add_fence("bad");
+    const auto slow = machine.add_fence("slow");
+    const Fence both = Fence::merge(std::array{fence(bad), fence(slow)});
+    bad->status = -EIO;
+    ASSERT_TRUE(Job("render").writes(buffer).publish(both));
+    // A stranger, who knows the dma-buf alone, has to wait for the rest.
+    const auto theirs = Buffer::wrap(layout, dup(buffer));
+    EXPECT_EQ(theirs->read(Deadline{}).error().category, Category::timed_out);
+    slow->status = 1;
+    EXPECT_TRUE(theirs->read(Deadline{}));
+    EXPECT_EQ(buffer.read(Deadline{}).error().sys_errno, EIO);
+}
+
 TEST_F(JobTest, AFailureIsForgottenWhenTheCallerSaysSo)
 {
     const Buffer buffer = make();
