@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "lie.hpp"
 
+#include "brackets.hpp"
+
 #include <drm.h>
 #include <drm_mode.h>
+#include <linux/dma-buf.h>
 #include <linux/videodev2.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdarg>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -95,7 +100,47 @@ int dequeue(int fd, v4l2_buffer& buffer)
     return answer;
 }
 
+std::atomic<bool> counting{false};
+std::atomic<int> in_flight{0};
+std::mutex counts_mutex;
+BracketCounts counts;
+
+int sync_counted(int fd, unsigned long request, void* argument)
+{
+    const std::uint64_t flags = static_cast<const dma_buf_sync*>(argument)->flags;
+    const bool alone = in_flight.fetch_add(1) == 0;
+    const int answer = real_ioctl(fd, request, argument);
+    {
+        const std::lock_guard lock(counts_mutex);
+        const bool end = (flags & DMA_BUF_SYNC_END) != 0;
+        const std::int64_t step = answer != 0 ? 0 : end ? -1 : 1;
+        counts.starts += step > 0 ? 1U : 0U;
+        counts.ends += step < 0 ? 1U : 0U;
+        counts.readers += (flags & DMA_BUF_SYNC_READ) != 0 ? step : 0;
+        counts.writers += (flags & DMA_BUF_SYNC_WRITE) != 0 ? step : 0;
+        counts.nested =
+            counts.nested || counts.readers < 0 || counts.writers < 0 || counts.readers > 1 || counts.writers > 1;
+        counts.at_once = counts.at_once || !alone;
+    }
+    in_flight.fetch_sub(1);
+    return answer;
+}
+
 } // namespace
+
+void count_brackets()
+{
+    const std::lock_guard lock(counts_mutex);
+    counts = {};
+    counting = true;
+}
+
+BracketCounts brackets()
+{
+    const std::lock_guard lock(counts_mutex);
+    counting = false;
+    return counts;
+}
 
 Lie::Lie(Lies lies)
 {
@@ -115,6 +160,8 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept
     va_start(arguments, request);
     void* argument = va_arg(arguments, void*);
     va_end(arguments);
+    if (request == DMA_BUF_IOCTL_SYNC && counting)
+        return sync_counted(fd, request, argument);
     if (!told)
         return real_ioctl(fd, request, argument);
     if (request == VIDIOC_S_FMT && told->stride != 0)

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+/// What this program told the kernel by DMA_BUF_IOCTL_SYNC, seen at its ioctl() (lie.cpp).
+struct BracketCounts {
+    std::uint64_t starts = 0;
+    std::uint64_t ends = 0;
+    std::int64_t readers = 0; ///< open now
+    std::int64_t writers = 0; ///< open now
+    bool nested = false;      ///< one kind was open twice, or ended without a start
+    bool at_once = false;     ///< two calls overlapped
+};
+
+/// Counts from here on. For programs that use one buffer.
+void count_brackets();
+BracketCounts brackets();
