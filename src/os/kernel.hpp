@@ -26,6 +26,8 @@ public:
     virtual ~Kernel() = default;
 
     virtual int open(const char* path, int flags);
+    /// open(2) of an empty file for writing, made or emptied, close-on-exec.
+    virtual int create(const char* path);
     virtual int close(int fd);
     virtual ssize_t read(int fd, void* buffer, std::size_t size);
     virtual ssize_t write(int fd, const void* buffer, std::size_t size);

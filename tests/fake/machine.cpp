@@ -272,6 +272,35 @@ int Machine::open(const char* path, int)
     return new_descriptor(std::move(file));
 }
 
+int Machine::create(const char* path)
+{
+    if (faulty("create"))
+        return -1;
+    if (forbidden_.contains(path))
+        return failed(EACCES);
+    add_text(path, "");
+    return new_descriptor(std::make_shared<WrittenFile>(texts_[path]));
+}
+
+ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
+{
+    if (auto* event = dynamic_cast<EventFile*>(file(fd).get()); event != nullptr && size == sizeof event->count) {
+        std::uint64_t more = 0;
+        std::memcpy(&more, buffer, size);
+        event->count += more;
+        return static_cast<ssize_t>(size);
+    }
+    if (faulty("write"))
+        return -1;
+    const auto target = std::dynamic_pointer_cast<WrittenFile>(file(fd));
+    if (target == nullptr)
+        return failed(EBADF);
+    // A page at most, as pipes do: callers have to go on.
+    const std::size_t taken = std::min<std::size_t>(size, 4096);
+    target->content.append(static_cast<const char*>(buffer), taken);
+    return static_cast<ssize_t>(taken);
+}
+
 int Machine::close(int fd)
 {
     // Linux frees the descriptor whatever close(2) answers: no fault to inject.
@@ -384,17 +413,6 @@ ssize_t Machine::read(int fd, void* buffer, std::size_t size)
         return failed(EAGAIN);
     std::memcpy(buffer, &event->count, size);
     event->count = 0;
-    return static_cast<ssize_t>(size);
-}
-
-ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
-{
-    auto* event = dynamic_cast<EventFile*>(file(fd).get());
-    if (event == nullptr || size != sizeof event->count)
-        return failed(EBADF);
-    std::uint64_t more = 0;
-    std::memcpy(&more, buffer, size);
-    event->count += more;
     return static_cast<ssize_t>(size);
 }
 

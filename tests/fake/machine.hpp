@@ -116,6 +116,13 @@ public:
     std::uint64_t count = 0;
 };
 
+/// A file that the library writes.
+class WrittenFile final : public File {
+public:
+    explicit WrittenFile(std::string& to) : content(to) {}
+    std::string& content;
+};
+
 struct HeapModel {
     /// Scattered heaps give contiguous memory by luck: whenever a buffer has no odd tail.
     bool contiguous = false;
@@ -185,6 +192,8 @@ public:
     CardModel& add_card(const std::string& node, const CardModel& model);
     void forbid(const std::string& path) { forbidden_.insert(path); }
     void add_text(const std::string& path, const std::string& content);
+    /// What a text holds, or what was written into a file that the library made.
+    const std::string& text(const std::string& path) { return texts_[path]; }
     int add_dma_buf(std::uint64_t size, bool contiguous = false);
     DmaBuf* dma_buf(int fd);
     /// Work that ends when the test sets its status.
@@ -218,7 +227,9 @@ public:
     void handle_closed() { --handles_; }
 
     int open(const char* path, int flags) override;
+    int create(const char* path) override;
     int close(int fd) override;
+    ssize_t write(int fd, const void* buffer, std::size_t size) override;
     int ioctl(int fd, unsigned long request, void* argument) override;
     int fcntl(int fd, int command, long argument) override;
     void* mmap(std::size_t length, int protection, int fd) override;
@@ -226,7 +237,6 @@ public:
     int mprotect(void*, std::size_t, int) override { return 0; }
     int eventfd(int flags) override;
     ssize_t read(int fd, void* buffer, std::size_t size) override;
-    ssize_t write(int fd, const void* buffer, std::size_t size) override;
     int ppoll(pollfd* fds, nfds_t count, const timespec* timeout) override;
     off_t lseek(int fd, off_t offset, int whence) override;
     int fstat(int fd, struct stat* result) override;
