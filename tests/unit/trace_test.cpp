@@ -282,6 +282,27 @@ TEST_F(TraceTest, AJobEndsWhenItsFenceSignalled)
     EXPECT_EQ(events.arrows("draw", "show"), 1U);
 }
 
+TEST_F(TraceTest, ConcurrentJobsComeAfterNobody)
+{
+    const Buffer buffer = make();
+    ASSERT_TRUE(set_trace(path));
+    const auto shown = machine.add_fence("crtc");
+    ASSERT_TRUE(Job("show").reads(buffer).publish(fence(shown)));
+    Job draw("draw");
+    draw.writes(buffer).concurrently();
+    ASSERT_TRUE(draw.gather());
+    ASSERT_TRUE(draw.publish({}));
+    Job next("next");
+    next.writes(buffer);
+    ASSERT_TRUE(next.gather());
+    ASSERT_TRUE(next.publish({}));
+    signal(*shown);
+    const Events events = end();
+    EXPECT_EQ(events.arrows("show", "draw"), 0U);
+    EXPECT_EQ(events.arrows("draw", "next"), 1U);
+    EXPECT_EQ(events.of("s").size(), 2U) << "and from what is shown to the next";
+}
+
 TEST_F(TraceTest, WaitsAreSlicesAndSayForWhom)
 {
     const Buffer buffer = make();

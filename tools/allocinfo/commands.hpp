@@ -6,6 +6,7 @@
 #include "verify.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,12 +32,20 @@ struct ConstraintsOptions {
     std::string size = "1280x720";
 };
 
+struct TimelineOptions {
+    std::string file;
+    std::string output;         ///< where the picture goes; "-" is standard output, empty for none
+    std::optional<double> from; ///< milliseconds
+    std::optional<double> to;
+};
+
 Exit list_heaps(bool json);
 Exit list_devices(const std::string& size, bool json);
 Exit run_plan(const PlanOptions& options, bool json);
 Exit run_constraints(const ConstraintsOptions& options, bool json);
 Exit run_doctor(bool json);
 Exit run_verify(const VerifyWords& words, bool json);
+Exit run_timeline(const TimelineOptions& options, bool json);
 
 // For the commands themselves.
 

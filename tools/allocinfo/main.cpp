@@ -26,7 +26,7 @@ Usage flags: camera-output, video-encoder, video-decoder, composer,
   cpu-read-rarely, cpu-read-often, cpu-write-rarely, cpu-write-often
 
 Exit status: 0 done; 1 wrong usage; 2 no heap serves every use, or something
-stands in the way; 3 a device cannot be used, or the output cannot be written.)";
+stands in the way; 3 a device cannot be used, or a file cannot be read or written.)";
 
 int run(int count, char** words)
 {
@@ -110,6 +110,15 @@ int run(int count, char** words)
 
     const CLI::App* doctor_command = add_command("doctor", "what is wrong on this machine, and what to do about it");
 
+    CLI::App* timeline_command = add_command("timeline", "what a trace shows: a table, or a picture with -o");
+    TimelineOptions shown;
+    timeline_command->add_option("FILE", shown.file, "what a program wrote under COMMONBUF_TRACE=FILE")->required();
+    timeline_command->add_option("-o,--output", shown.output, "draw an SVG into this file; - is standard output")
+        ->type_name("FILE");
+    timeline_command->add_option("--from", shown.from, "begin there (default: at the beginning)")->type_name("MS");
+    timeline_command->add_option("--to", shown.to, "end there (default: about 12 frames of a picture, all of a table)")
+        ->type_name("MS");
+
     try {
         app.parse(count, words);
     } catch (const CLI::Success& success) {
@@ -128,6 +137,8 @@ int run(int count, char** words)
         return run_doctor(json);
     if (verify_command->parsed())
         return run_verify(verified, json);
+    if (timeline_command->parsed())
+        return run_timeline(shown, json);
     return run_plan(wanted, json);
 }
 

@@ -79,5 +79,6 @@ void add_origins(Branch& branch, const Page& page, const Json& origins);
 void render_plan(Page& page, const Json& document);
 void render_constraints(Page& page, const Json& document);
 void render_doctor(Page& page, const Json& document);
+void render_timeline(Page& page, const Json& document);
 
 } // namespace allocinfo

@@ -27,6 +27,12 @@ public:
         return *this;
     }
 
+    friend Markup operator+(Markup a, const Markup& b)
+    {
+        a += b;
+        return a;
+    }
+
     bool empty() const noexcept { return text_.empty(); }
     const std::string& str() const noexcept { return text_; }
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/result.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Traces that the library wrote (COMMONBUF_TRACE), read back.
+namespace allocinfo::timeline {
+
+/// What to do where there is no trace.
+inline constexpr const char* how_to_get_one =
+    "COMMONBUF_TRACE=FILE in the environment of a program makes it write a trace";
+
+/// Milliseconds since the trace's first slice.
+using Time = double;
+
+/// What a slice did to one buffer. Words are the file's own: anything may stand there.
+struct BufferUse {
+    std::string id;
+    std::string format;
+    std::string size;
+    std::string access;
+};
+
+enum class Kind { access, wait, pool, other };
+
+/// One access, wait or stay in a pool.
+struct Slice {
+    std::size_t row = 0;
+    Time begin = 0;
+    Time end = 0;
+    std::string name;
+    Kind kind = Kind::other;
+    bool reads = false;
+    bool writes = false;
+    bool failed = false;
+    bool open = false; ///< it had not ended when the trace did
+    std::vector<BufferUse> buffers;
+    std::string where;
+    std::string note; ///< how it ended, where that was not as usual
+};
+
+/// From what had to be done to what came after it.
+struct Arrow {
+    std::size_t from_row = 0;
+    Time from = 0;
+    std::size_t to_row = 0;
+    Time to = 0;
+    std::string name; ///< "fence" or "frame"
+};
+
+struct Device {
+    std::string name;
+    std::vector<std::size_t> rows;
+};
+
+struct Trace {
+    std::vector<Device> devices;        ///< in the order in which they are shown
+    std::vector<std::size_t> device_of; ///< of each row
+    std::vector<Slice> slices;          ///< by their begin
+    std::vector<Arrow> arrows;
+    Time length = 0;
+    std::size_t events = 0;
+    std::size_t ignored = 0; ///< events that make no sense
+    bool complete = true;    ///< it has its end
+};
+
+/// A trace in the JSON format of Chrome and Perfetto: the array, with or without its end, or
+/// the object with "traceEvents". Nothing that stands in it is relied on.
+///
+/// Errors: invalid_argument (no JSON, other JSON, nothing in it), with `name` for the file's.
+commonbuf::Result<Trace> parse(std::string_view text, const std::string& name);
+
+/// The same from a file. Errors: what the system answers too.
+commonbuf::Result<Trace> read(const std::string& path);
+
+struct Window {
+    Time from = 0;
+    Time to = 0;
+};
+
+/// About the first twelve frames of the device that has most of them, or all of a short trace.
+Window first_frames(const Trace& trace);
+
+/// What was asked for, filled up from the whole trace. Errors: invalid_argument (nothing
+/// is in there).
+commonbuf::Result<Window> window_of(const Trace& trace, const Window& otherwise, std::optional<Time> from,
+                                    std::optional<Time> to);
+
+/// Whether any of a slice is seen.
+inline bool in(const Window& window, const Slice& slice)
+{
+    return slice.end >= window.from && slice.begin <= window.to;
+}
+
+/// The device with most accesses in a window, and how many these are: the frames.
+struct Busiest {
+    std::size_t device = 0;
+    std::vector<const Slice*> frames;
+};
+Busiest busiest(const Trace& trace, const Window& window);
+
+} // namespace allocinfo::timeline
