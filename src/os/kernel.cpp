@@ -19,10 +19,7 @@
 namespace commonbuf::os {
 
 int Kernel::open(const char* path, int flags) { return ::open(path, flags); }
-int Kernel::create(const char* path)
-{
-    return ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-}
+int Kernel::create(const char* path) { return ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666); }
 int Kernel::close(int fd) { return ::close(fd); }
 ssize_t Kernel::read(int fd, void* buffer, std::size_t size) { return ::read(fd, buffer, size); }
 ssize_t Kernel::write(int fd, const void* buffer, std::size_t size) { return ::write(fd, buffer, size); }

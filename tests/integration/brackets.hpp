@@ -5,7 +5,7 @@
 
 /// What this program told the kernel by DMA_BUF_IOCTL_SYNC, seen at its ioctl() (lie.cpp).
 struct BracketCounts {
-    std::uint64_t starts = 0;
+    std::uint64_t starts = 0; ///< of reading and of writing
     std::uint64_t ends = 0;
     std::int64_t readers = 0; ///< open now
     std::int64_t writers = 0; ///< open now

@@ -114,8 +114,11 @@ int sync_counted(int fd, unsigned long request, void* argument)
         const std::lock_guard lock(counts_mutex);
         const bool end = (flags & DMA_BUF_SYNC_END) != 0;
         const std::int64_t step = answer != 0 ? 0 : end ? -1 : 1;
-        counts.starts += step > 0 ? 1U : 0U;
-        counts.ends += step < 0 ? 1U : 0U;
+        // One call may start both kinds, and two end them.
+        const std::uint64_t kinds =
+            ((flags & DMA_BUF_SYNC_READ) != 0 ? 1U : 0U) + ((flags & DMA_BUF_SYNC_WRITE) != 0 ? 1U : 0U);
+        counts.starts += step > 0 ? kinds : 0U;
+        counts.ends += step < 0 ? kinds : 0U;
         counts.readers += (flags & DMA_BUF_SYNC_READ) != 0 ? step : 0;
         counts.writers += (flags & DMA_BUF_SYNC_WRITE) != 0 ? step : 0;
         counts.nested =

@@ -107,12 +107,10 @@ private:
 
 constexpr std::array kinds{cb::HeapKind::dma_heap, cb::HeapKind::udmabuf, cb::HeapKind::drm_dumb, cb::HeapKind::custom};
 constexpr std::array choices{cb::Choice::neither, cb::Choice::without, cb::Choice::with, cb::Choice::either};
-constexpr std::array categories{cb::Category::invalid_argument,  cb::Category::not_present,
-                                cb::Category::permission_denied, cb::Category::busy,
-                                cb::Category::unsupported,       cb::Category::exhausted,
-                                cb::Category::incompatible,      cb::Category::timed_out,
-                                cb::Category::cancelled,         cb::Category::device_lost,
-                                cb::Category::kernel_failure};
+constexpr std::array categories{
+    cb::Category::invalid_argument, cb::Category::not_present, cb::Category::permission_denied, cb::Category::busy,
+    cb::Category::unsupported,      cb::Category::exhausted,   cb::Category::incompatible,      cb::Category::timed_out,
+    cb::Category::cancelled,        cb::Category::device_lost, cb::Category::kernel_failure};
 
 int errno_of(const Value& value)
 {
