@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <csignal>
 #include <cstdint>
 #include <mutex>
@@ -65,9 +66,9 @@ bool was_write([[maybe_unused]] void* context, Touch allowed)
 const void* instruction([[maybe_unused]] void* context)
 {
 #if defined(__x86_64__)
-    return reinterpret_cast<const void*>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+    return std::bit_cast<const void*>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
 #elif defined(__aarch64__)
-    return reinterpret_cast<const void*>(static_cast<ucontext_t*>(context)->uc_mcontext.pc);
+    return std::bit_cast<const void*>(static_cast<ucontext_t*>(context)->uc_mcontext.pc);
 #else
     return nullptr;
 #endif
@@ -80,7 +81,7 @@ void on_fault(int signal, siginfo_t* info, void* context)
         // Open first: what is called may look at the pixels too.
         const Touch allowed = entry->allowed.exchange(Touch::reads_and_writes);
         const std::uintptr_t begin = entry->begin;
-        kernel().mprotect(reinterpret_cast<void*>(begin), entry->end - begin, PROT_READ | PROT_WRITE);
+        kernel().mprotect(std::bit_cast<void*>(begin), entry->end - begin, PROT_READ | PROT_WRITE);
         handler.load()(entry->owner, was_write(context, allowed), instruction(context));
         return;
     }
