@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // The access checker: mistakes that are made on purpose, each found and both sides named.
+#include "check_mode.hpp"
 #include "devices.hpp"
 #include "sw_sync.hpp"
 
 #include <drm_fourcc.h>
 #include <linux/videodev2.h>
 
-#include <cstdlib>
 #include <functional>
 #include <iomanip>
 #include <iostream>
@@ -29,10 +29,7 @@ protected:
 
     void TearDown() override
     {
-        // As the environment has it for the other tests.
-        const char* mode = std::getenv("COMMONBUF_CHECK");
-        const std::string_view word = mode != nullptr ? mode : "off";
-        cb::set_check(word == "abort" ? cb::Check::abort : word == "log" ? cb::Check::log : cb::Check::off);
+        restore_check(); // for the other tests
         devices::Test::TearDown();
     }
 

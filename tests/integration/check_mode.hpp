@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/check.hpp>
+
+#include <cstdlib>
+#include <string_view>
+
+/// Sets the access checker as the environment has it.
+inline void restore_check()
+{
+    const char* mode = std::getenv("COMMONBUF_CHECK");
+    const std::string_view word = mode != nullptr ? mode : "off";
+    commonbuf::set_check(word == "abort" ? commonbuf::Check::abort
+                         : word == "log" ? commonbuf::Check::log
+                                         : commonbuf::Check::off);
+}
