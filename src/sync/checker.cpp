@@ -44,7 +44,7 @@ std::string text_of(Access access)
     return !writes(access) ? "reads" : !reads(access) ? "writes" : "reads and writes";
 }
 
-/// Where an instruction is, as addr2line(1) wants it: " by code in ./program (main), 0x1234".
+/// Where an instruction is, as addr2line(1) wants it: " by code in ./program, 0x1234".
 std::string text_of(const void* code)
 {
     Dl_info info{};
@@ -66,8 +66,6 @@ std::string text_of(const CheckedAccess& access)
     const std::string where = text_of(access.where);
     return text::format("{} {}{}{}", access.who, access.what, where.empty() ? "" : " ", where);
 }
-
-bool ask_failed(const FencePoint& point) { return point.known() == FenceState::failed; }
 
 } // namespace
 
@@ -108,8 +106,7 @@ bool Checker::is_active(const Work& work)
 {
     if (work.queue != nullptr)
         return true;
-    for (const auto& point :
-         work.done.set() ? work.done.set()->points() : std::span<const std::shared_ptr<FencePoint>>{}) {
+    for (const auto& point : points_of(work.done)) {
         if (const auto state = point->ask(); state && *state == FenceState::pending)
             return true;
     }
@@ -220,9 +217,10 @@ void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part,
                                work.queue != nullptr ? "dequeue the buffer before the job is submitted"
                                : gathered            ? "it gathered before the other job was published: gather again"
                                                      : "gather() what the job has to wait for, and let it wait"});
-        if (gathered && reads(part.access) && writes(work.access) && work.done.set() != nullptr && !is_active(work)) {
-            const auto points = work.done.set()->points();
-            const auto bad = std::ranges::find_if(points, [](const auto& point) { return ask_failed(*point); });
+        if (gathered && reads(part.access) && writes(work.access) && !is_active(work)) {
+            const auto points = points_of(work.done);
+            const auto bad =
+                std::ranges::find_if(points, [](const auto& point) { return point->known() == FenceState::failed; });
             if (bad != points.end() && !(*bad)->told())
                 reports.push_back({Mistake::fence_error_ignored, describe(*part.buffer), by(work), now,
                                    "the first job failed: look at what Fence::wait() or fd() says before using its "

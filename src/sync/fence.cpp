@@ -40,11 +40,6 @@ struct sync_set_deadline {
 
 using Points = std::vector<std::shared_ptr<FencePoint>>;
 
-std::span<const std::shared_ptr<FencePoint>> points_of(const Fence& fence) noexcept
-{
-    return fence.set() ? fence.set()->points() : std::span<const std::shared_ptr<FencePoint>>{};
-}
-
 Error told(FencePoint& point)
 {
     point.tell();

@@ -82,4 +82,10 @@ private:
     mutable UniqueFd merged_;
 };
 
+/// The points of a fence; none where there is nothing to wait for.
+inline std::span<const std::shared_ptr<FencePoint>> points_of(const Fence& fence) noexcept
+{
+    return fence.set() ? fence.set()->points() : std::span<const std::shared_ptr<FencePoint>>{};
+}
+
 } // namespace commonbuf

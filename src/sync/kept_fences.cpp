@@ -14,9 +14,9 @@ namespace {
 void ask_if_many(const Fence& fence)
 {
     constexpr std::size_t many = 8;
-    if (fence.set() == nullptr || fence.set()->points().size() < many)
+    if (points_of(fence).size() < many)
         return;
-    for (const auto& point : fence.set()->points())
+    for (const auto& point : points_of(fence))
         static_cast<void>(point->ask());
 }
 
@@ -27,7 +27,7 @@ Fence without_failed(const Fence& fence)
     if (fence.known() != FenceState::failed)
         return fence;
     std::vector<std::shared_ptr<FencePoint>> good;
-    std::ranges::copy_if(fence.set()->points(), std::back_inserter(good),
+    std::ranges::copy_if(points_of(fence), std::back_inserter(good),
                          [](const auto& point) { return point->known() != FenceState::failed; });
     return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
 }

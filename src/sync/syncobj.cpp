@@ -2,9 +2,9 @@
 #include "sync/syncobj.hpp"
 
 #include "os/os.hpp"
+#include "sync/syncobj_header.hpp"
 #include "text/text.hpp"
 
-#include <drm.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -13,18 +13,6 @@
 
 namespace commonbuf {
 namespace {
-
-#ifndef DRM_IOCTL_SYNCOBJ_EVENTFD
-// Of Linux 6.6; Debian 12 has older headers (libdrm/drm.h).
-struct drm_syncobj_eventfd {
-    __u32 handle;
-    __u32 flags;
-    __u64 point;
-    __s32 fd;
-    __u32 pad;
-};
-#define DRM_IOCTL_SYNCOBJ_EVENTFD DRM_IOWR(0xCF, struct drm_syncobj_eventfd)
-#endif
 
 // How late a cancel may be noticed: the kernel's wait has no second way out.
 constexpr std::chrono::milliseconds slice{20};

@@ -18,11 +18,6 @@ constexpr std::size_t most_gathered = 256;
 // From then on a job may be one that never ends.
 constexpr Time long_time = std::chrono::milliseconds(500);
 
-std::span<const std::shared_ptr<FencePoint>> points_of(const Fence& fence)
-{
-    return fence.set() ? fence.set()->points() : std::span<const std::shared_ptr<FencePoint>>{};
-}
-
 } // namespace
 
 std::string to_text(const Place& where)

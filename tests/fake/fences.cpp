@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fake/machine.hpp"
+#include "fake/fences.hpp"
 
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
@@ -11,15 +11,11 @@
 namespace fake {
 namespace {
 
-using Fences = std::vector<std::shared_ptr<FenceModel>>;
-
 int failed(int error)
 {
     errno = error;
     return -1;
 }
-
-bool pending(const std::shared_ptr<FenceModel>& fence) { return fence->status == 0; }
 
 /// What is left when the kernel merges: signalled ones go, failed or not, and equal ones
 /// count once. Where nothing is left, something that has signalled.
@@ -31,7 +27,7 @@ std::shared_ptr<SyncFile> merged(const Fences& all)
             left.push_back(fence);
     }
     if (left.empty())
-        left.push_back(std::make_shared<FenceModel>(FenceModel{"stub", "stub", 1, 1}));
+        left.push_back(signalled_fence());
     return std::make_shared<SyncFile>(std::move(left));
 }
 

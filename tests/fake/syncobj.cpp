@@ -5,6 +5,8 @@
 // the chain as soon as somebody looks at a later one.
 #include "fake/syncobj.hpp"
 
+#include "fake/fences.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <optional>
@@ -13,18 +15,13 @@
 namespace fake {
 namespace {
 
-using Fences = std::vector<std::shared_ptr<FenceModel>>;
-
 int failed(int error)
 {
     errno = error;
     return -1;
 }
 
-bool pending(const std::shared_ptr<FenceModel>& fence) { return fence->status == 0; }
 bool over(const Fences& fences) { return std::none_of(fences.begin(), fences.end(), pending); }
-
-Fences stub() { return {std::make_shared<FenceModel>(FenceModel{"stub", "stub", 1, 1})}; }
 
 template <typename T>
 T* at(std::uint64_t address)
@@ -48,7 +45,7 @@ public:
             Fences all;
             for (const Fences* part : {&own, &before})
                 std::copy_if(part->begin(), part->end(), std::back_inserter(all), pending);
-            return all.empty() ? stub() : all;
+            return all.empty() ? Fences{signalled_fence()} : all;
         }
     };
 
@@ -64,7 +61,7 @@ public:
         while (i > 0 && chain_[i - 1].context == chain_.back().context && chain_[i - 1].previous >= point && point != 0)
             --i;
         if (i == 0)
-            return Found{stub(), {}};
+            return Found{{signalled_fence()}, {}};
         Found found{chain_[i - 1].fences, {}};
         for (std::size_t earlier = 0; earlier + 1 < i; ++earlier)
             found.before.insert(found.before.end(), chain_[earlier].fences.begin(), chain_[earlier].fences.end());
@@ -244,7 +241,7 @@ int Syncobjs::signal(const drm_syncobj_timeline_array& request) const
         const auto object = find(at<std::uint32_t>(request.handles)[i]);
         if (object == nullptr)
             return failed(ENOENT);
-        object->add(at<std::uint64_t>(request.points)[i], stub());
+        object->add(at<std::uint64_t>(request.points)[i], {signalled_fence()});
     }
     return 0;
 }

@@ -2,24 +2,11 @@
 #pragma once
 
 #include "fake/machine.hpp"
-
-#include <drm.h>
+#include "sync/syncobj_header.hpp"
 
 #include <cstdint>
 #include <map>
 #include <memory>
-
-#ifndef DRM_IOCTL_SYNCOBJ_EVENTFD
-// Of Linux 6.6; Debian 12 has older headers.
-struct drm_syncobj_eventfd {
-    __u32 handle;
-    __u32 flags;
-    __u64 point;
-    __s32 fd;
-    __u32 pad;
-};
-#define DRM_IOCTL_SYNCOBJ_EVENTFD DRM_IOWR(0xCF, struct drm_syncobj_eventfd)
-#endif
 
 namespace fake {
 

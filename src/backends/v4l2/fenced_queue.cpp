@@ -264,7 +264,8 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
             if (!state.driven()) {
                 if (const auto given = state.advance(); !given)
                     return fail(given.error());
-                entries[1].fd = state.fence_fd() != state.changed.fd() ? state.fence_fd() : -1;
+                const int fence = state.fence_fd();
+                entries[1].fd = fence != state.changed.fd() ? fence : -1;
             }
             // Without buffers the node polls as an error.
             if (state.queue.queued() > 0)
@@ -281,7 +282,7 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
             return fail(Category::timed_out, "dequeue a frame",
                         text::format("nothing came before the deadline; {} buffers are with the device, and {} wait "
                                      "for their fence",
-                                     state.queue.queued(), waiting()));
+                                     with_device(), waiting()));
         }
     }
 }
