@@ -3,6 +3,7 @@
 // The right plans on machines that are not here. Each board is a dump with its sources in
 // boards/; what is expected follows from how its devices are built, not from what the
 // library happens to say.
+#include "boards.hpp"
 #include "machine.hpp"
 
 #include <drm_fourcc.h>

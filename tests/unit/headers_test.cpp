@@ -3,6 +3,7 @@
 // The table of formats against the headers of this system. A fourcc that is new in a
 // header is neither in the table nor left out, and is named here.
 #include "kernel_header.hpp"
+#include "paths.hpp"
 
 #include <commonbuf/format.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel_header.hpp"
+#include "paths.hpp"
 
 #include <gtest/gtest.h>
 

@@ -290,6 +290,9 @@ Markup Picture::arrows()
     std::size_t drawn = 0;
     for (const Arrow& arrow : trace_.arrows) {
         const auto inside = [this](Time time) { return time >= window_.from && time <= window_.to; };
+        // The order of a device's own accesses is that of its bars.
+        if (trace_.device_of[arrow.from_row] == trace_.device_of[arrow.to_row])
+            continue;
         if (!inside(arrow.from) || !inside(arrow.to) || !is_seen_[arrow.from_row] || !is_seen_[arrow.to_row])
             continue;
         if (drawn++ >= most_arrows) {
