@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "planning.hpp"
 
+#include "negotiate/cpu_time.hpp"
 #include "negotiate/explain.hpp"
 #include "negotiate/objection.hpp"
 #include "text/text.hpp"
@@ -45,8 +46,10 @@ Planning::Planning(const Request& request, std::span<const Use> uses, Means mean
 {
     report_.usages = std::move(usages);
     report_.request = request;
-    for (const Use& use : uses)
+    for (const Use& use : uses) {
         report_.uses.push_back(use.name());
+        cpu_ = negotiate::together(cpu_, use.importer().cpu_access());
+    }
 }
 
 Result<Plan> Planning::run()
@@ -165,6 +168,12 @@ void Planning::note_contiguity(const Proof& proof)
     }
 }
 
+/// Best first.
+void Planning::order_heaps()
+{
+    report_.cpu_costs = negotiate::order(report_.heaps, means_.preferences, cpu_, report_.layout->total_size());
+}
+
 /// Whether some heap serves every use with this layout; the report has the rest.
 Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
 {
@@ -193,9 +202,7 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
     for (const auto& heap : banned)
         report_.heaps.push_back(forbidden(heap->info()));
     note_contiguity(*proof);
-    std::sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::better(a, b, means_.preferences);
-    });
+    order_heaps();
     if (!report_.heaps.empty() && serves(report_.heaps.front()))
         return true;
     set_aside(**layout);
@@ -236,6 +243,7 @@ Plan Planning::finished()
     state->heaps = means_.heaps;
     state->preferences = means_.preferences;
     state->cache = means_.cache;
+    state->cpu = cpu_;
     return Plan(std::move(state));
 }
 
@@ -318,9 +326,8 @@ Result<Plan> Planning::extend(const Plan& plan)
         report_.heaps.push_back(std::move(now));
     }
     note_contiguity(*proof);
-    std::stable_sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::better(a, b, means_.preferences);
-    });
+    cpu_ = negotiate::together(cpu_, plan.state().cpu);
+    order_heaps();
     if (serves(report_.heaps.front()))
         return finished();
     return give_up(Error{Category::incompatible, 0, operation, negotiate::summary(report_),

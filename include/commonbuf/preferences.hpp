@@ -2,6 +2,7 @@
 #pragma once
 
 #include <commonbuf/constraints.hpp>
+#include <commonbuf/cpu_cost.hpp>
 
 #include <string>
 #include <vector>
@@ -27,6 +28,13 @@ struct Preferences {
     /// What the devices cannot say of themselves. Give each an origin (add_origin()), so
     /// that refusals can name it.
     Constraints constraints;
+
+    /// What the CPU pays for memory of the heaps, as measure_cpu_cost() says. Where the CPU is
+    /// among the uses, heaps of which as much is known are ordered by it, after `prefer` and
+    /// before everything else: one that costs twice as much or more stands below the cheaper
+    /// one. Less of a difference is left to the usual order, and a heap that is not among the
+    /// costs stands below all that are. Each heap at most once, no time negative.
+    std::vector<CpuCost> cpu_costs;
 };
 
 } // namespace commonbuf
