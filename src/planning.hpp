@@ -49,6 +49,7 @@ private:
     Result<std::vector<negotiate::UseSupport>> ask();
     Result<std::optional<Layout>> fitted(Layout layout, const Constraints& constraints);
     Result<bool> attempt(const negotiate::Candidate& candidate);
+    std::vector<negotiate::Proposal> proposals(const ImageWay& way);
     bool is_forbidden(const Heap& heap) const;
     void note_contiguity(const Proof& proof);
     void set_aside(const Layout& layout);
@@ -59,6 +60,7 @@ private:
     std::span<const Use> uses_;
     Means means_;
     Report report_;
+    std::optional<Error> no_proposal_; ///< the first heap that could not say its layout
 };
 
 } // namespace commonbuf
