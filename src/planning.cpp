@@ -57,7 +57,8 @@ Result<Plan> Planning::run()
     const auto supports = ask();
     if (!supports)
         return give_up(supports.error());
-    negotiate::Candidates candidates(report_.request, *supports, means_.preferences.constraints);
+    negotiate::Candidates candidates(report_.request, *supports, means_.preferences.constraints,
+                                     [this](const ImageWay& way) { return proposals(way); });
 
     std::optional<Report> first;
     bool any = false;
@@ -73,7 +74,10 @@ Result<Plan> Planning::run()
     }
     if (!any) {
         report_.nearest = candidates.nearest();
-        return give_up(candidates.why_none());
+        Error error = candidates.why_none();
+        if (no_proposal_)
+            error.detail += "; " + no_proposal_->message();
+        return give_up(std::move(error));
     }
     // What is said of the least padded layout says most.
     if (first) {
@@ -85,7 +89,28 @@ Result<Plan> Planning::run()
     error.operation =
         text::format("plan {} {}x{}", to_string(report_.request.format), report_.request.width, report_.request.height);
     error.detail = negotiate::summary(report_);
+    if (no_proposal_)
+        error.detail += "; " + no_proposal_->message();
     return give_up(std::move(error));
+}
+
+/// How the heaps that serve here would lay the image out themselves.
+std::vector<negotiate::Proposal> Planning::proposals(const ImageWay& way)
+{
+    std::vector<negotiate::Proposal> all;
+    for (const auto& heap : means_.heaps) {
+        if (!is_tryable(heap->info()) || is_forbidden(*heap))
+            continue;
+        auto layouts = heap->propose(way);
+        if (!layouts) {
+            if (!no_proposal_)
+                no_proposal_ = layouts.error();
+            continue;
+        }
+        for (const Layout& layout : *layouts)
+            all.push_back({heap->info().name, layout});
+    }
+    return all;
 }
 
 Result<std::vector<negotiate::UseSupport>> Planning::ask()

@@ -50,6 +50,7 @@ private:
     Result<std::vector<negotiate::UseSupport>> ask();
     Result<std::optional<Layout>> fitted(Layout layout, const Constraints& constraints);
     Result<bool> attempt(const negotiate::Candidate& candidate);
+    std::vector<negotiate::Proposal> proposals(const ImageWay& way);
     bool is_forbidden(const Heap& heap) const;
     void order_heaps();
     void note_contiguity(const Proof& proof);
@@ -62,6 +63,7 @@ private:
     Means means_;
     Report report_;
     std::optional<Access> cpu_; ///< what the CPU does in all uses together
+    std::optional<Error> no_proposal_; ///< the first heap that could not say its layout
 };
 
 } // namespace commonbuf

@@ -12,7 +12,7 @@ namespace commonbuf {
 /// What a caller wants of the choice, beyond what the devices ask for.
 ///
 /// Heaps are named by their name ("system"), or all of a kind at once by it ("udmabuf",
-/// "dma-heap", "drm-dumb", "custom"). A name that no heap of this machine has matches
+/// "dma-heap", "drm-dumb", "gbm", "v4l2", "vulkan", "custom"). A name that no heap of this machine has matches
 /// nothing.
 struct Preferences {
     /// These stand above all others, in this order, wherever as much is known of them. A

@@ -49,10 +49,13 @@ enum class HeapKind : std::uint8_t {
     dma_heap, ///< /dev/dma_heap/NAME
     udmabuf,  ///< memfd pages through /dev/udmabuf
     drm_dumb, ///< dumb buffers of a DRM device
+    gbm,      ///< buffer objects of a DRM device, by GBM
+    v4l2,     ///< buffers of a V4L2 queue's own
+    vulkan,   ///< images and memory of a Vulkan device
     custom,   ///< a caller's own
 };
 
-/// "dma-heap", "udmabuf", "drm-dumb", "custom", as in JSON.
+/// "dma-heap", "udmabuf", "drm-dumb", "gbm", "v4l2", "vulkan", "custom", as in JSON.
 COMMONBUF_API std::string_view to_string(HeapKind kind) noexcept;
 
 /// What memory is like, as far as it is known without asking a device. What is not known

@@ -24,6 +24,9 @@ std::string_view to_string(HeapKind kind) noexcept
     case HeapKind::dma_heap: return "dma-heap";
     case HeapKind::udmabuf: return "udmabuf";
     case HeapKind::drm_dumb: return "drm-dumb";
+    case HeapKind::gbm: return "gbm";
+    case HeapKind::v4l2: return "v4l2";
+    case HeapKind::vulkan: return "vulkan";
     case HeapKind::custom: return "custom";
     }
     return "unknown";

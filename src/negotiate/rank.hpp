@@ -35,7 +35,8 @@ bool names(std::string_view word, const HeapInfo& heap);
 ///      else is not spent on those which can (scarce memory last);
 ///   5. the kind: dma-heaps are made for sharing, and the system heap has large chunks;
 ///      udmabuf has pages of 4 KiB, and limits on size and number; dumb buffers are memory
-///      of one display driver, meant for it alone; of a caller's own heap nothing is known;
+///      of one display driver, meant for it alone, and so are GBM's, V4L2's and Vulkan's of
+///      theirs; of a caller's own heap nothing is known;
 ///   6. the name, so that the order does not depend on chance.
 bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
             std::optional<std::chrono::nanoseconds> cheapest = {});
