@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "log.hpp"
+#include "negotiate/cpu_time.hpp"
 #include "planning.hpp"
 
 #include <commonbuf/allocator.hpp>
@@ -49,6 +50,8 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
     if (const Status sensible = negotiate::check_request(request); !sensible)
         return fail(sensible.error());
     if (const auto sensible = merge(preferences.constraints, preferences.constraints); !sensible)
+        return fail(sensible.error());
+    if (const Status sensible = negotiate::check_costs(preferences.cpu_costs); !sensible)
         return fail(sensible.error());
     auto plan = Planning(request, uses, {heaps(), preferences, cache_}, std::move(usages)).run();
     save(*cache_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "planning.hpp"
 
+#include "negotiate/cpu_time.hpp"
 #include "negotiate/explain.hpp"
 #include "negotiate/objection.hpp"
 #include "text/text.hpp"
@@ -45,8 +46,10 @@ Planning::Planning(const Request& request, std::span<const Use> uses, Means mean
 {
     report_.usages = std::move(usages);
     report_.request = request;
-    for (const Use& use : uses)
+    for (const Use& use : uses) {
         report_.uses.push_back(use.name());
+        cpu_ = negotiate::together(cpu_, use.importer().cpu_access());
+    }
 }
 
 Result<Plan> Planning::run()
@@ -54,7 +57,8 @@ Result<Plan> Planning::run()
     const auto supports = ask();
     if (!supports)
         return give_up(supports.error());
-    negotiate::Candidates candidates(report_.request, *supports, means_.preferences.constraints);
+    negotiate::Candidates candidates(report_.request, *supports, means_.preferences.constraints,
+                                     [this](const ImageWay& way) { return proposals(way); });
 
     std::optional<Report> first;
     bool any = false;
@@ -70,7 +74,10 @@ Result<Plan> Planning::run()
     }
     if (!any) {
         report_.nearest = candidates.nearest();
-        return give_up(candidates.why_none());
+        Error error = candidates.why_none();
+        if (no_proposal_)
+            error.detail += "; " + no_proposal_->message();
+        return give_up(std::move(error));
     }
     // What is said of the least padded layout says most.
     if (first) {
@@ -82,7 +89,28 @@ Result<Plan> Planning::run()
     error.operation =
         text::format("plan {} {}x{}", to_string(report_.request.format), report_.request.width, report_.request.height);
     error.detail = negotiate::summary(report_);
+    if (no_proposal_)
+        error.detail += "; " + no_proposal_->message();
     return give_up(std::move(error));
+}
+
+/// How the heaps that serve here would lay the image out themselves.
+std::vector<negotiate::Proposal> Planning::proposals(const ImageWay& way)
+{
+    std::vector<negotiate::Proposal> all;
+    for (const auto& heap : means_.heaps) {
+        if (!is_tryable(heap->info()) || is_forbidden(*heap))
+            continue;
+        auto layouts = heap->propose(way);
+        if (!layouts) {
+            if (!no_proposal_)
+                no_proposal_ = layouts.error();
+            continue;
+        }
+        for (const Layout& layout : *layouts)
+            all.push_back({heap->info().name, layout});
+    }
+    return all;
 }
 
 Result<std::vector<negotiate::UseSupport>> Planning::ask()
@@ -165,6 +193,12 @@ void Planning::note_contiguity(const Proof& proof)
     }
 }
 
+/// Best first.
+void Planning::order_heaps()
+{
+    report_.cpu_costs = negotiate::order(report_.heaps, means_.preferences, cpu_, report_.layout->total_size());
+}
+
 /// Whether some heap serves every use with this layout; the report has the rest.
 Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
 {
@@ -193,9 +227,7 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
     for (const auto& heap : banned)
         report_.heaps.push_back(forbidden(heap->info()));
     note_contiguity(*proof);
-    std::sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::better(a, b, means_.preferences);
-    });
+    order_heaps();
     if (!report_.heaps.empty() && serves(report_.heaps.front()))
         return true;
     set_aside(**layout);
@@ -236,6 +268,7 @@ Plan Planning::finished()
     state->heaps = means_.heaps;
     state->preferences = means_.preferences;
     state->cache = means_.cache;
+    state->cpu = cpu_;
     return Plan(std::move(state));
 }
 
@@ -318,9 +351,8 @@ Result<Plan> Planning::extend(const Plan& plan)
         report_.heaps.push_back(std::move(now));
     }
     note_contiguity(*proof);
-    std::stable_sort(report_.heaps.begin(), report_.heaps.end(), [this](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::better(a, b, means_.preferences);
-    });
+    cpu_ = negotiate::together(cpu_, plan.state().cpu);
+    order_heaps();
     if (serves(report_.heaps.front()))
         return finished();
     return give_up(Error{Category::incompatible, 0, operation, negotiate::summary(report_),

@@ -25,6 +25,7 @@ struct PlanState {
     std::vector<std::shared_ptr<Heap>> heaps;   ///< all that were looked at
     Preferences preferences;
     std::shared_ptr<VerdictCache> cache;
+    std::optional<Access> cpu; ///< what the CPU does in all uses together
 };
 
 /// What an allocator plans with.
@@ -49,7 +50,9 @@ private:
     Result<std::vector<negotiate::UseSupport>> ask();
     Result<std::optional<Layout>> fitted(Layout layout, const Constraints& constraints);
     Result<bool> attempt(const negotiate::Candidate& candidate);
+    std::vector<negotiate::Proposal> proposals(const ImageWay& way);
     bool is_forbidden(const Heap& heap) const;
+    void order_heaps();
     void note_contiguity(const Proof& proof);
     void set_aside(const Layout& layout);
     Result<Constraints> added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const;
@@ -59,6 +62,8 @@ private:
     std::span<const Use> uses_;
     Means means_;
     Report report_;
+    std::optional<Access> cpu_; ///< what the CPU does in all uses together
+    std::optional<Error> no_proposal_; ///< the first heap that could not say its layout
 };
 
 } // namespace commonbuf

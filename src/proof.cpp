@@ -64,13 +64,10 @@ std::uint64_t with_odd_tail(std::uint64_t bytes)
 
 Result<std::vector<UniqueFd>> allocate_memories(Heap& heap, const Layout& layout)
 {
-    std::vector<UniqueFd> memories;
-    for (const std::uint64_t size : layout.used_memories()) {
-        auto memory = heap.allocate(size);
-        if (!memory)
-            return fail(memory.error());
-        memories.push_back(std::move(*memory));
-    }
+    auto memories = heap.allocate_image(layout);
+    if (memories && memories->size() != layout.memory_count)
+        return fail(Category::kernel_failure, "allocate_image of " + heap.info().name,
+                    text::format("it gave {} memories for {}", memories->size(), layout.memory_count));
     return memories;
 }
 
@@ -249,9 +246,17 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints
         }
     }
 
+    // A heap that makes images as its device lays them out has no other sizes.
+    const auto own_sizes = [](const Error& error) {
+        return error.category == Category::incompatible || error.category == Category::unsupported;
+    };
     std::vector<std::vector<UniqueFd>> held;
     for (std::size_t round = 0; round < rounds; ++round) {
         auto memories = allocate_memories(heap, odd);
+        if (!memories && odd != layout_ && held.empty() && own_sizes(memories.error())) {
+            odd = layout_;
+            memories = allocate_memories(heap, odd);
+        }
         if (!memories)
             break; // a small region is full after one or two
         Verdict verdict = use.trial->attempt(borrow(*memories));
@@ -270,6 +275,11 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints
         first.outcome = Outcome::accepted;
         first.reason += "; whether by luck is open: the heap has no room for a second look";
         return {std::move(first), false};
+    }
+    if (odd == layout_ && heap.info().memory.contiguous != true) {
+        first.outcome = Outcome::accepted;
+        first.reason += "; whether by luck is open: the heap makes no other size than the image's own";
+        return {std::move(first)};
     }
     // It refuses scattered memory when it imports; so its consent means something.
     if (use.scatter == TriedUse::Scatter::refused && first.outcome == Outcome::accepted) {
@@ -300,8 +310,9 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
 {
     // Every machine that runs this has as much, and asking takes longer than the rest.
     constexpr std::uint64_t always_there = 4U << 20U;
-    // Regions fail with ENOMEM, and are asked; dumb buffers may be of ordinary memory.
-    if (heap.info().scarce && heap.info().kind != HeapKind::drm_dumb)
+    // Regions fail with ENOMEM, and are asked; what a device's driver gives may be of ordinary memory.
+    const HeapKind kind = heap.info().kind;
+    if (heap.info().scarce && (kind == HeapKind::dma_heap || kind == HeapKind::custom))
         return std::nullopt;
     // Trials hold up to four buffers at once.
     const checked::Number needed =

@@ -99,8 +99,8 @@ private:
 /// Whether nothing but a trial can say what becomes of a heap.
 bool is_tryable(const HeapInfo& heap);
 
-/// A dma-buf for each memory of a layout. Errors: what Heap::allocate() gives;
-/// nothing is kept when one of several fails.
+/// A dma-buf for each memory of a layout. Errors: what Heap::allocate_image() gives;
+/// kernel_failure (the heap gave another number of them).
 Result<std::vector<UniqueFd>> allocate_memories(Heap& heap, const Layout& layout);
 
 } // namespace commonbuf

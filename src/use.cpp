@@ -13,6 +13,8 @@ const std::string& Importer::identity() const noexcept
     return none;
 }
 
+std::optional<Access> Importer::cpu_access() const noexcept { return std::nullopt; }
+
 Result<Layout> Importer::fit(const Layout& layout) { return layout; }
 
 Result<Content> Importer::verify(std::span<const Buffer>, std::uint32_t, Deadline)

@@ -74,7 +74,7 @@ public:
     /// Buffers of a plan may be made as long as the plan lives; the uses need not outlive
     /// the call.
     ///
-    /// Errors: invalid_argument (sizes, unknown format, no use), busy, device_lost,
+    /// Errors: invalid_argument (sizes, unknown format, no use, CPU costs without sense), busy, device_lost,
     /// not_present or permission_denied (a device cannot be used now), incompatible
     /// (no layout or no heap serves every use; Report::nearest says where a conversion
     /// would do).

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@
 namespace commonbuf {
 
 class Buffer;
+
+/// What the CPU does with the pixels.
+enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
 
 /// What a use accepts for one requested image: one entry for each way in which
 /// the image may lie in memory, in any order, best sorted.
@@ -71,6 +75,9 @@ public:
     /// and the device. Verdicts are remembered under it. Empty: never remember them.
     virtual const std::string& identity() const noexcept;
 
+    /// What the CPU does in this use, for Preferences::cpu_costs; nothing for a device.
+    virtual std::optional<Access> cpu_access() const noexcept;
+
     /// The ways in which this use accepts the image, in the request's format or one of its
     /// alternatives; other formats may be left out. Errors: unsupported (none of these
     /// formats, or not this size, naming what is), and what opening and asking may give.
@@ -106,9 +113,6 @@ public:
 private:
     std::shared_ptr<Importer> importer_;
 };
-
-/// What the CPU does with the pixels.
-enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
 
 /// How much the CPU reads and writes.
 enum class Often : std::uint8_t {

@@ -7,6 +7,7 @@
 #include <commonbuf/result.hpp>
 #include <commonbuf/usage.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,10 +49,13 @@ enum class HeapKind : std::uint8_t {
     dma_heap, ///< /dev/dma_heap/NAME
     udmabuf,  ///< memfd pages through /dev/udmabuf
     drm_dumb, ///< dumb buffers of a DRM device
+    gbm,      ///< buffer objects of a DRM device, by GBM
+    v4l2,     ///< buffers of a V4L2 queue's own
+    vulkan,   ///< images and memory of a Vulkan device
     custom,   ///< a caller's own
 };
 
-/// "dma-heap", "udmabuf", "drm-dumb", "custom", as in JSON.
+/// "dma-heap", "udmabuf", "drm-dumb", "gbm", "v4l2", "vulkan", "custom", as in JSON.
 COMMONBUF_API std::string_view to_string(HeapKind kind) noexcept;
 
 /// What memory is like, as far as it is known without asking a device. What is not known
@@ -90,6 +94,10 @@ struct HeapVerdict {
     HeapInfo heap;
     Verdict verdict; ///< the worst of its uses, or what failed before any use
     std::vector<UseVerdict> uses;
+
+    /// What the CPU's uses cost for one image in this heap, by Preferences::cpu_costs. None
+    /// where the CPU is no use or the heap was not measured.
+    std::optional<std::chrono::nanoseconds> cpu_time{};
 };
 
 /// A layout that was considered before the chosen one, and who refused it.
@@ -119,6 +127,9 @@ struct COMMONBUF_API Report {
     /// Where the uses share no way of lying in memory: the one that the fewest uses lack,
     /// and which do, so that a caller can convert there. Empty otherwise.
     std::string nearest;
+    /// What Preferences::cpu_costs did to the choice, with the times behind it. Empty where
+    /// there were none.
+    std::string cpu_costs;
 
     /// For people: a few lines, the chosen heap first.
     std::string explain() const;

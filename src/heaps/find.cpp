@@ -7,6 +7,20 @@ namespace commonbuf {
 
 Heap::~Heap() = default;
 
+Result<std::vector<Layout>> Heap::propose(const ImageWay& /*way*/) { return std::vector<Layout>{}; }
+
+Result<std::vector<UniqueFd>> Heap::allocate_image(const Layout& layout)
+{
+    std::vector<UniqueFd> memories;
+    for (const std::uint64_t size : layout.used_memories()) {
+        auto memory = allocate(size);
+        if (!memory)
+            return fail(memory.error());
+        memories.push_back(std::move(*memory));
+    }
+    return memories;
+}
+
 std::vector<std::shared_ptr<Heap>> find_heaps()
 {
     auto all = heaps::find_dma_heaps();

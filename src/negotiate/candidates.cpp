@@ -72,10 +72,11 @@ Status check_request(const Request& request)
     return {};
 }
 
-Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra)
+Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra, Propose propose)
     : request_(request),
       uses_(uses),
       extra_(std::move(extra)),
+      propose_(std::move(propose)),
       shared_(uses),
       order_(request)
 {
@@ -130,6 +131,10 @@ std::optional<Way> Candidates::next_way()
 std::optional<Candidate> Candidates::next()
 {
     while (layouts_.empty()) {
+        if (open_) {
+            expand_proposed();
+            continue;
+        }
         const auto way = next_way();
         if (!way)
             return std::nullopt;
@@ -181,21 +186,77 @@ void Candidates::expand(const Way& way)
     const auto constraints = merged(entries);
     if (!constraints)
         return refuse(constraints.error());
+    const Status expanded = expand_known(way, entries, *constraints);
+    // Lines around the image have no place in a layout of a heap's own.
+    if (propose_ && request_.lines_before == 0 && request_.lines_after == 0) {
+        open_ = Open{way, *constraints, {}, expanded ? std::nullopt : std::optional(expanded.error())};
+        for (const Candidate& candidate : layouts_)
+            open_->given.push_back(candidate.layout);
+    } else if (!expanded) {
+        return refuse(expanded.error());
+    }
+    std::reverse(layouts_.begin(), layouts_.end());
+}
+
+/// The layouts that follow from what the uses say.
+Status Candidates::expand_known(const Way& way, const Entries& entries, const Constraints& constraints)
+{
     const bool given = std::any_of(entries.begin(), entries.end(),
                                    [](const Support::Entry* entry) { return entry->layout != nullptr; });
-    Status expanded;
     if (given)
-        expanded = expand_given(way, entries, *constraints);
-    else if (is_opaque(way.format))
-        expanded = expand_opaque(way, *constraints);
-    else if (way.modifier == linear)
-        expanded = expand_linear(way, *constraints);
-    else
-        expanded = fail(
-            Category::incompatible, planning(request_),
-            text::format("the uses share {}, and none of them says how an image lies in memory then", to_string(way)));
-    if (!expanded)
-        return refuse(expanded.error());
+        return expand_given(way, entries, constraints);
+    if (is_opaque(way.format))
+        return expand_opaque(way, constraints);
+    if (way.modifier == linear)
+        return expand_linear(way, constraints);
+    return fail(
+        Category::incompatible, planning(request_),
+        text::format("the uses share {}, and none of them says how an image lies in memory then", to_string(way)));
+}
+
+/// The layouts of heaps that lay images out themselves.
+void Candidates::expand_proposed()
+{
+    const Open open = std::move(*open_);
+    open_.reset();
+    const auto refuse_one = [&](const Proposal& proposal, const std::string& why) {
+        refuse(Error{Category::incompatible,
+                     0,
+                     planning(request_),
+                     text::format("{} proposes {}: {}", proposal.heap, to_string(proposal.layout), why),
+                     {},
+                     nullptr});
+    };
+    for (Proposal& proposal :
+         propose_({for_format(request_, open.way.format), open.way.modifier, open.way.memories, open.constraints})) {
+        Layout& layout = proposal.layout;
+        const bool asked =
+            layout.format == open.way.format && layout.width == request_.width && layout.height == request_.height &&
+            (is_opaque(layout.format) || layout.modifier == open.way.modifier) &&
+            (layout.memory_count > 1) == (open.way.memories == Memories::per_plane && layout.plane_count > 1);
+        if (!asked) {
+            refuse_one(proposal, "that is not the image it was asked for");
+            continue;
+        }
+        Status sound = check(layout);
+        if (sound)
+            sound = fit_sizes(layout, open.constraints);
+        if (!sound) {
+            refuse_one(proposal, sound.error().message());
+            continue;
+        }
+        if (const auto against = objection(layout, open.constraints)) {
+            refuse_one(proposal, against->reason);
+            continue;
+        }
+        const bool known =
+            std::find(open.given.begin(), open.given.end(), layout) != open.given.end() ||
+            std::any_of(layouts_.begin(), layouts_.end(), [&](const Candidate& each) { return each.layout == layout; });
+        if (!known)
+            layouts_.push_back({layout, open.constraints});
+    }
+    if (layouts_.empty() && open.why_none)
+        refuse(*open.why_none);
     std::reverse(layouts_.begin(), layouts_.end());
 }
 

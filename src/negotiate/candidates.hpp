@@ -4,12 +4,15 @@
 #include "negotiate/rank.hpp"
 #include "negotiate/ways.hpp"
 
+#include <commonbuf/heap.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace commonbuf::negotiate {
@@ -27,14 +30,24 @@ Status check_request(const Request& request);
 /// Grows every memory of a layout to what the constraints ask for. Errors: incompatible.
 Status fit_sizes(Layout& layout, const Constraints& constraints);
 
-/// The layouts to try, best first: ways by their rank, then the least padding. Pure.
+/// A layout of a heap's own.
+struct Proposal {
+    std::string heap;
+    Layout layout;
+};
+
+/// Asks every heap for its layouts of an image (Heap::propose()).
+using Propose = std::function<std::vector<Proposal>(const ImageWay&)>;
+
+/// The layouts to try, best first: ways by their rank, then the least padding, then what the
+/// heaps propose. Pure, but for asking them.
 ///
 /// Lazy, since the first one serves most of the time: constraints are merged for a way
-/// when its turn comes.
+/// when its turn comes, and heaps are asked when no other layout of the way is left.
 class Candidates {
 public:
     /// `uses` must outlive this. `extra` is what no device says of itself.
-    Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra = {});
+    Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra = {}, Propose propose = {});
 
     /// The next best; nothing when all were given.
     std::optional<Candidate> next();
@@ -54,20 +67,32 @@ private:
     using Entries = std::vector<const Support::Entry*>;
     Result<Constraints> merged(const Entries& entries) const;
     void expand(const Way& way);
+    void expand_proposed();
     Status expand_linear(const Way& way, const Constraints& constraints);
     Status expand_opaque(const Way& way, const Constraints& constraints);
     Status expand_given(const Way& way, const Entries& entries, const Constraints& constraints);
+    Status expand_known(const Way& way, const Entries& entries, const Constraints& constraints);
     void refuse(Error error);
+
+    /// A way whose layouts were all given, but for those that heaps propose.
+    struct Open {
+        Way way;
+        Constraints constraints;
+        std::vector<Layout> given;
+        std::optional<Error> why_none; ///< why it had none
+    };
 
     Request request_;
     std::span<const UseSupport> uses_;
     Constraints extra_;
+    Propose propose_;
     SharedWays shared_;
     FormatOrder order_;
     bool began_ = false;
     std::optional<std::uint32_t> first_; ///< the best way, until the others are put in order
     std::vector<Ranked> ways_;           ///< those that come after it: a heap, the best on top
     std::vector<Candidate> layouts_;     ///< of the way whose turn it is, the best at the back
+    std::optional<Open> open_;           ///< the same way
     bool shares_ = false;
     std::optional<Error> why_not_;
 };

@@ -35,6 +35,8 @@ std::string Report::explain() const
     }
     if (!nearest.empty())
         text += text::format("  {}\n", nearest);
+    if (!cpu_costs.empty())
+        text += text::format("  {}\n", cpu_costs);
     for (const UseVerdict& entry : not_served)
         text += text::format("  use {}: {}\n", entry.use, describe(entry.verdict));
     for (const LayoutVerdict& entry : set_aside)

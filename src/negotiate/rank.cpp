@@ -2,6 +2,7 @@
 #include "negotiate/rank.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace commonbuf {
@@ -23,6 +24,9 @@ std::string_view to_string(HeapKind kind) noexcept
     case HeapKind::dma_heap: return "dma-heap";
     case HeapKind::udmabuf: return "udmabuf";
     case HeapKind::drm_dumb: return "drm-dumb";
+    case HeapKind::gbm: return "gbm";
+    case HeapKind::v4l2: return "v4l2";
+    case HeapKind::vulkan: return "vulkan";
     case HeapKind::custom: return "custom";
     }
     return "unknown";
@@ -51,16 +55,33 @@ Verdict overall(const std::vector<UseVerdict>& uses)
 
 bool names(std::string_view word, const HeapInfo& heap) { return word == heap.name || word == to_string(heap.kind); }
 
-bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences)
+namespace {
+
+/// How often the cheapest time doubles until a time is reached; a class of its own for none.
+int doublings(std::optional<std::chrono::nanoseconds> time, std::chrono::nanoseconds cheapest)
+{
+    if (!time)
+        return std::numeric_limits<int>::max();
+    int count = 0;
+    // What costs nothing at all has no double.
+    for (auto rest = time->count() / std::max<std::int64_t>(cheapest.count(), 1); rest > 1; rest /= 2)
+        ++count;
+    return count;
+}
+
+} // namespace
+
+bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
+            std::optional<std::chrono::nanoseconds> cheapest)
 {
     const auto preferred = [&preferences](const HeapVerdict& entry) {
         return std::find_if(preferences.prefer.begin(), preferences.prefer.end(),
                             [&entry](const std::string& word) { return names(word, entry.heap); }) -
                preferences.prefer.begin();
     };
-    const auto key = [&preferred](const HeapVerdict& entry) {
-        return std::tuple(entry.verdict.outcome, preferred(entry), entry.heap.scarce, entry.heap.kind,
-                          std::string_view(entry.heap.name));
+    const auto key = [&preferred, cheapest](const HeapVerdict& entry) {
+        return std::tuple(entry.verdict.outcome, preferred(entry), cheapest ? doublings(entry.cpu_time, *cheapest) : 0,
+                          entry.heap.scarce, entry.heap.kind, std::string_view(entry.heap.name));
     };
     return key(a) < key(b);
 }

@@ -7,9 +7,11 @@
 #include <commonbuf/preferences.hpp>
 #include <commonbuf/verdict.hpp>
 
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -26,13 +28,18 @@ bool names(std::string_view word, const HeapInfo& heap);
 ///   1. what is known: a proved heap before one that merely accepted. Memory that was
 ///      never shown to work is no choice, however nice it looks;
 ///   2. what the caller prefers, in the caller's order;
-///   3. plenty before scarce: memory that was set aside for devices which can use nothing
+///   3. what the CPU pays, where the caller gave costs: by how often the cheapest one's time
+///      doubles until it is reached, so that what differs by chance decides nothing. Behind
+///      them come heaps that were not measured. No `cheapest`, and this key is none;
+///   4. plenty before scarce: memory that was set aside for devices which can use nothing
 ///      else is not spent on those which can (scarce memory last);
-///   4. the kind: dma-heaps are made for sharing, and the system heap has large chunks;
+///   5. the kind: dma-heaps are made for sharing, and the system heap has large chunks;
 ///      udmabuf has pages of 4 KiB, and limits on size and number; dumb buffers are memory
-///      of one display driver, meant for it alone; of a caller's own heap nothing is known;
-///   5. the name, so that the order does not depend on chance.
-bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences);
+///      of one display driver, meant for it alone, and so are GBM's, V4L2's and Vulkan's of
+///      theirs; of a caller's own heap nothing is known;
+///   6. the name, so that the order does not depend on chance.
+bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
+            std::optional<std::chrono::nanoseconds> cheapest = {});
 
 /// How good a way of lying in memory is, the least is best. The keys, the first decides:
 ///   1. the caller's order of formats;

@@ -21,7 +21,7 @@ ROOMS = {
     "backends/drm": {"backends/drm", "os", "content", "format", "text"},
     "backends/gbm": {"os", "text"},
     "backends/v4l2": {"backends/v4l2", "os", "sync", "content", "format", "text"},
-    "backends/vulkan": {"backends/vulkan", "format"},
+    "backends/vulkan": {"backends/vulkan", "os", "sync", "content", "format", "text"},
 }
 # What belongs to no room and is there for all of them.
 COMMON = {"buffer_state.hpp", "log.hpp"}

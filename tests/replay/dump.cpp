@@ -105,7 +105,8 @@ private:
     std::string where_;
 };
 
-constexpr std::array kinds{cb::HeapKind::dma_heap, cb::HeapKind::udmabuf, cb::HeapKind::drm_dumb, cb::HeapKind::custom};
+constexpr std::array kinds{cb::HeapKind::dma_heap, cb::HeapKind::udmabuf, cb::HeapKind::drm_dumb, cb::HeapKind::gbm,
+                           cb::HeapKind::v4l2,     cb::HeapKind::vulkan,  cb::HeapKind::custom};
 constexpr std::array choices{cb::Choice::neither, cb::Choice::without, cb::Choice::with, cb::Choice::either};
 constexpr std::array categories{
     cb::Category::invalid_argument, cb::Category::not_present, cb::Category::permission_denied, cb::Category::busy,

@@ -22,8 +22,16 @@ struct PlanOptions {
     std::string format; ///< one, or several from best to worst with commas between
     std::string size;
     std::uint32_t count = 1;
-    std::string html;     ///< where the page goes; "-" is standard output, empty for no page
-    std::string remember; ///< the file of verdicts; empty for none
+    std::string html;      ///< where the page goes; "-" is standard output, empty for no page
+    std::string remember;  ///< the file of verdicts; empty for none
+    std::string cpu_costs; ///< a file of bench-access; empty for none
+    bool measure_cpu = false;
+};
+
+struct BenchAccessOptions {
+    std::uint64_t bytes = 8U << 20U;
+    std::vector<std::string> heaps; ///< all that can be used where none is named
+    std::string save;               ///< where the document goes too; empty for nowhere
 };
 
 struct ConstraintsOptions {
@@ -45,6 +53,7 @@ Exit run_plan(const PlanOptions& options, bool json);
 Exit run_constraints(const ConstraintsOptions& options, bool json);
 Exit run_doctor(bool json);
 Exit run_verify(const VerifyWords& words, bool json);
+Exit run_bench_access(const BenchAccessOptions& options, bool json);
 Exit run_timeline(const TimelineOptions& options, bool json);
 
 // For the commands themselves.

@@ -80,6 +80,13 @@ int run(int count, char** words)
     plan_command->add_option("--count", wanted.count, "how many buffers must fit at once (default 1)")->type_name("N");
     plan_command->add_option("--html", wanted.html, "also write one page to this file; - is standard output")
         ->type_name("FILE");
+    const CLI::Option* costs = plan_command
+                                   ->add_option("--cpu-costs", wanted.cpu_costs,
+                                                "what bench-access --save wrote: where the CPU is a use, "
+                                                "heaps that are cheap for it stand above others")
+                                   ->type_name("FILE");
+    plan_command->add_flag("--measure-cpu", wanted.measure_cpu, "the same, measured now for this size")
+        ->excludes(const_cast<CLI::Option*>(costs));
     plan_command->footer(footer);
     CLI::App* verify_command =
         add_command("verify", "plan, let every device really work in that memory, and compare the bytes");
@@ -110,6 +117,19 @@ int run(int count, char** words)
 
     const CLI::App* doctor_command = add_command("doctor", "what is wrong on this machine, and what to do about it");
 
+    CLI::App* bench_command = add_command("bench-access", "measure what reading and writing by CPU costs in each heap");
+    BenchAccessOptions bench;
+    bench_command->add_option("--size", bench.bytes, "the buffer, such as 4M (default 8M)")
+        ->transform(CLI::AsSizeValue(false))
+        ->type_name("BYTES");
+    bench_command->add_option("--heap", bench.heaps, "only this heap, or this kind of heap")
+        ->delimiter(',')
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("HEAP");
+    bench_command->add_option("--save", bench.save, "also write the data to this file, for plan --cpu-costs")
+        ->type_name("FILE");
+
     CLI::App* timeline_command = add_command("timeline", "what a trace shows: a table, or a picture with -o");
     TimelineOptions shown;
     timeline_command->add_option("FILE", shown.file, "what a program wrote under COMMONBUF_TRACE=FILE")->required();
@@ -137,6 +157,8 @@ int run(int count, char** words)
         return run_doctor(json);
     if (verify_command->parsed())
         return run_verify(verified, json);
+    if (bench_command->parsed())
+        return run_bench_access(bench, json);
     if (timeline_command->parsed())
         return run_timeline(shown, json);
     return run_plan(wanted, json);

@@ -249,6 +249,7 @@ Json plan_document(const Report& report, const Error* error)
         Json entry = heap_json(heap.heap);
         add_verdict(entry, heap.verdict);
         entry["uses"] = uses_json(heap.uses);
+        entry["cpu_time_ns"] = heap.cpu_time ? Json(heap.cpu_time->count()) : Json(nullptr);
         result["heaps"].push_back(std::move(entry));
     }
     result["layouts_set_aside"] = Json::array();
@@ -258,6 +259,7 @@ Json plan_document(const Report& report, const Error* error)
         result["layouts_set_aside"].push_back(std::move(entry));
     }
     result["uses_not_served"] = uses_json(report.not_served);
+    result["cpu_costs"] = text_or_null(report.cpu_costs);
     result["nearest"] = text_or_null(report.nearest);
     result["error"] = error != nullptr ? error_json(*error) : Json(nullptr);
     return result;

@@ -79,6 +79,7 @@ void add_origins(Branch& branch, const Page& page, const Json& origins);
 void render_plan(Page& page, const Json& document);
 void render_constraints(Page& page, const Json& document);
 void render_doctor(Page& page, const Json& document);
+void render_costs(Page& page, const Json& document);
 void render_timeline(Page& page, const Json& document);
 
 } // namespace allocinfo

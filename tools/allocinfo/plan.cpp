@@ -2,6 +2,7 @@
 //
 // allocinfo plan: a heap and a layout that all uses accept, as text, data and a page.
 #include "commands.hpp"
+#include "costs.hpp"
 #include "html/html.hpp"
 #include "output.hpp"
 #include "uses.hpp"
@@ -58,6 +59,31 @@ Result<std::vector<commonbuf::Use>> gather_uses(const PlanOptions& options, cons
     return uses;
 }
 
+/// What the CPU pays in the heaps that may serve, for images of about this size. One that cannot
+/// be measured is told, and is no reason for no plan.
+std::vector<commonbuf::CpuCost> measure_now(commonbuf::Allocator& allocator, const std::vector<std::string>& forbidden,
+                                            const commonbuf::Request& request)
+{
+    constexpr std::uint64_t least = 64U << 10U;
+    constexpr std::uint64_t most = 64U << 20U;
+    const std::uint64_t pixels = std::uint64_t{request.width} * request.height;
+    const std::uint64_t bytes = std::clamp(std::min(pixels, most) * 4, least, most);
+    std::vector<std::shared_ptr<commonbuf::Heap>> heaps;
+    for (const auto& heap : allocator.heaps()) {
+        if (std::none_of(forbidden.begin(), forbidden.end(),
+                         [&heap](const std::string& word) { return names_heap(word, heap->info()); }))
+            heaps.push_back(heap);
+    }
+    std::vector<commonbuf::CpuCost> costs;
+    for (MeasuredHeap& measured : measure_heaps(heaps, bytes)) {
+        if (measured.cost)
+            costs.push_back(std::move(*measured.cost));
+        else if (!measured.heap.obstacle && measured.heap.same_as.empty())
+            complain(measured.cost.error());
+    }
+    return costs;
+}
+
 Answer answer(const PlanOptions& options)
 {
     auto request = parse_image(options.format, options.size);
@@ -75,7 +101,18 @@ Answer answer(const PlanOptions& options)
         // A file that cannot be written is no secret.
         commonbuf::set_log([](std::string_view message) { std::cerr << "allocinfo: " << message << '\n'; });
     }
-    const auto plan = allocator.plan(*request, *uses, {options.prefer, options.forbid, true, {}});
+    commonbuf::Preferences preferences;
+    preferences.prefer = options.prefer;
+    preferences.forbid = options.forbid;
+    if (!options.cpu_costs.empty()) {
+        auto costs = read_costs(options.cpu_costs);
+        if (!costs)
+            return failure(costs.error(), trouble);
+        preferences.cpu_costs = std::move(*costs);
+    }
+    if (options.measure_cpu)
+        preferences.cpu_costs = measure_now(allocator, options.forbid, *request);
+    const auto plan = allocator.plan(*request, *uses, preferences);
     commonbuf::set_log(nullptr);
     Answer made = plan ? Answer{plan_document(plan->report(), nullptr), done, std::nullopt}
                        : failure(plan.error(), status_of(plan.error()));

@@ -89,6 +89,8 @@ std::string render(const Json& document, Colour colour)
         render_constraints(page, document);
     else if (command == "doctor")
         render_doctor(page, document);
+    else if (command == "bench-access" && document.contains("heaps"))
+        render_costs(page, document);
     else if (command == "timeline" && document.contains("devices"))
         render_timeline(page, document);
     else if (document.contains("request"))

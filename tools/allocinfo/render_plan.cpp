@@ -65,6 +65,8 @@ void add_heap(Branch& heaps, const Page& page, const Json& heap, bool chosen)
     // What the heap itself failed at stands beside it; what a use failed at, below.
     Branch& branch = heaps.add("{} {}: {}", chosen ? "*" : "-", heap_title(page, heap),
                                decided_by_use(heap) ? page.verdict(text(heap["verdict"])) : verdict_line(page, heap));
+    if (heap.contains("cpu_time_ns") && heap["cpu_time_ns"].is_number())
+        branch.add("CPU: {:.3f} ms for each image", heap["cpu_time_ns"].get<double>() / 1e6);
     for (const Json& use : heap["uses"])
         branch.add("{}: {}", text(use["use"]), verdict_line(page, use));
 }
@@ -82,6 +84,8 @@ void render_plan(Page& page, const Json& document)
     if (document.contains("usages"))
         add_usages(root, page, document["usages"]);
     add_choice(root, page, document);
+    if (document.contains("cpu_costs") && document["cpu_costs"].is_string())
+        root.add("{}", text(document["cpu_costs"]));
     if (document.contains("nearest") && document["nearest"].is_string())
         root.add("{}", text(document["nearest"]));
     if (document["layout"].is_object())

@@ -75,6 +75,8 @@ public:
     const std::string& name() const noexcept override { return name_; }
     const std::string& identity() const noexcept override { return identity_; }
 
+    std::optional<Access> cpu_access() const noexcept override { return access_; }
+
     /// Rows of any stride, wherever they lie.
     Result<std::shared_ptr<const Support>> support(const Request& request) override
     {

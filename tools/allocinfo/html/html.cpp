@@ -39,6 +39,14 @@ Markup error_lines(const Json& error)
 }
 
 /// What was chosen, or that nothing could be.
+/// What the costs of CPU access did to the choice, where there were some.
+Markup cpu_costs(const Json& document)
+{
+    if (!document.contains("cpu_costs") || !document["cpu_costs"].is_string())
+        return {};
+    return element("p", {{"class", "soft"}}, {words(document["cpu_costs"])});
+}
+
 Markup answer(const Json& document)
 {
     if (!document["chosen"].is_object()) {
@@ -60,7 +68,8 @@ Markup answer(const Json& document)
                     " (" + words(chosen["kind"]) + "): ", badge(chosen["verdict"])}),
          wrap("p", {format("{}, modifier {}: {} in {} memor{}", words(layout["format"]), words(layout["modifier"]),
                            bytes(total), memories, memories == 1 ? "y" : "ies"),
-                    count == 1 ? "." : format(" for each buffer, {} for all {}.", bytes(total * count), count)})});
+                    count == 1 ? "." : format(" for each buffer, {} for all {}.", bytes(total * count), count)}),
+         cpu_costs(document)});
 }
 
 Markup not_served(const Json& uses)

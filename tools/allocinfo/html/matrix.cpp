@@ -42,7 +42,8 @@ Markup cell(const Json& verdict, const std::string& brief, const std::string& ta
 std::string why_below(const Json& above, const Json& below)
 {
     static constexpr std::array<std::string_view, 4> outcomes{"proved", "accepted", "not-tried", "refused"};
-    static constexpr std::array<std::string_view, 4> kinds{"dma-heap", "udmabuf", "drm-dumb", "custom"};
+    static constexpr std::array<std::string_view, 7> kinds{"dma-heap", "udmabuf", "drm-dumb", "gbm",
+                                                           "v4l2",     "vulkan",  "custom"};
     const auto place = [](const auto& known, const Json& value) {
         std::size_t index = 0;
         while (index < known.size() && value != known[index])

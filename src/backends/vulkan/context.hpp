@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "backends/vulkan/failure.hpp"
+#include "backends/vulkan/functions.hpp"
+#include "backends/vulkan/needs.hpp"
+
+#include <commonbuf/vulkan.hpp>
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace commonbuf::vulkan {
+
+/// What is known of a physical device, asked once.
+struct PhysicalInfo {
+    std::string name;              ///< deviceName
+    std::string label;             ///< short, for names of uses: "renderD128", or deviceName's first word
+    std::string identity;          ///< the device and its driver, for remembered verdicts
+    std::uint32_t api_version = 0; ///< the lower one of the caller's and the device's
+    Enabled available;
+};
+
+/// Errors: as of requirements().
+Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physical, std::uint32_t api_version);
+
+/// A VkDevice of the caller's and everything that is known of it. Immutable.
+class Context {
+public:
+    static Result<std::shared_ptr<Context>> create(const WrapInfo& info);
+
+    /// Vulkan's functions: context.vk().CreateImage(context.device(), ...).
+    const Functions& vk() const noexcept { return vk_; }
+    VkDevice device() const noexcept { return device_; }
+    VkPhysicalDevice physical() const noexcept { return physical_; }
+    std::uint32_t queue_family() const noexcept { return queue_family_; }
+    VkQueue queue() const noexcept { return queue_; } ///< null where the caller gave none
+    const PhysicalInfo& info() const noexcept { return info_; }
+    const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
+    bool has(Need need) const noexcept { return enabled_.has(need); }
+
+    /// "vkCreateImage on llvmpipe", for errors.
+    std::string where(std::string_view call) const;
+
+    /// Refuses what the device was made without: unsupported, naming the first that is
+    /// missing, whether the physical device has it, and what is off without it.
+    Status require(std::initializer_list<Need> needs, std::string_view call) const;
+
+private:
+    Context(const WrapInfo& given, const Functions& vk, PhysicalInfo info, const Enabled& enabled);
+
+    Functions vk_;
+    VkDevice device_;
+    VkPhysicalDevice physical_;
+    std::uint32_t queue_family_;
+    VkQueue queue_;
+    PhysicalInfo info_;
+    Enabled enabled_;
+    VkPhysicalDeviceMemoryProperties memory_{};
+};
+
+} // namespace commonbuf::vulkan

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <vulkan/vulkan_core.h>
+
+#include <string>
+
+// The names of Vulkan's functions are the table's: one list makes the members and loads them.
+
+/// Of an instance of Vulkan 1.1.
+#define COMMONBUF_VULKAN_INSTANCE_FUNCTIONS(X)                                                                         \
+    X(EnumerateDeviceExtensionProperties)                                                                              \
+    X(GetDeviceProcAddr)                                                                                               \
+    X(GetPhysicalDeviceExternalBufferProperties)                                                                       \
+    X(GetPhysicalDeviceExternalFenceProperties)                                                                        \
+    X(GetPhysicalDeviceExternalSemaphoreProperties)                                                                    \
+    X(GetPhysicalDeviceFeatures2)                                                                                      \
+    X(GetPhysicalDeviceFormatProperties2)                                                                              \
+    X(GetPhysicalDeviceImageFormatProperties2)                                                                         \
+    X(GetPhysicalDeviceMemoryProperties2)                                                                              \
+    X(GetPhysicalDeviceProperties2)                                                                                    \
+    X(GetPhysicalDeviceQueueFamilyProperties2)
+
+/// Of every device of Vulkan 1.1.
+#define COMMONBUF_VULKAN_DEVICE_FUNCTIONS(X)                                                                           \
+    X(AllocateCommandBuffers)                                                                                          \
+    X(AllocateMemory)                                                                                                  \
+    X(BeginCommandBuffer)                                                                                              \
+    X(BindBufferMemory2)                                                                                               \
+    X(BindImageMemory2)                                                                                                \
+    X(CmdCopyBuffer)                                                                                                   \
+    X(CmdCopyBufferToImage)                                                                                            \
+    X(CmdCopyImage)                                                                                                    \
+    X(CmdCopyImageToBuffer)                                                                                            \
+    X(CmdPipelineBarrier)                                                                                              \
+    X(CreateBuffer)                                                                                                    \
+    X(CreateCommandPool)                                                                                               \
+    X(CreateFence)                                                                                                     \
+    X(CreateImage)                                                                                                     \
+    X(CreateImageView)                                                                                                 \
+    X(CreateSamplerYcbcrConversion)                                                                                    \
+    X(CreateSemaphore)                                                                                                 \
+    X(DestroyBuffer)                                                                                                   \
+    X(DestroyCommandPool)                                                                                              \
+    X(DestroyFence)                                                                                                    \
+    X(DestroyImage)                                                                                                    \
+    X(DestroyImageView)                                                                                                \
+    X(DestroySamplerYcbcrConversion)                                                                                   \
+    X(DestroySemaphore)                                                                                                \
+    X(EndCommandBuffer)                                                                                                \
+    X(FreeCommandBuffers)                                                                                              \
+    X(FreeMemory)                                                                                                      \
+    X(GetBufferMemoryRequirements2)                                                                                    \
+    X(GetFenceStatus)                                                                                                  \
+    X(GetImageMemoryRequirements2)                                                                                     \
+    X(GetImageSubresourceLayout)                                                                                       \
+    X(MapMemory)                                                                                                       \
+    X(QueueSubmit)                                                                                                     \
+    X(ResetFences)                                                                                                     \
+    X(UnmapMemory)                                                                                                     \
+    X(WaitForFences)
+
+/// Of Vulkan 1.2, or of VK_KHR_timeline_semaphore with KHR behind the name.
+#define COMMONBUF_VULKAN_TIMELINE_FUNCTIONS(X)                                                                         \
+    X(GetSemaphoreCounterValue)                                                                                        \
+    X(SignalSemaphore)                                                                                                 \
+    X(WaitSemaphores)
+
+/// Of an extension each, which is named with them.
+#define COMMONBUF_VULKAN_EXTENSION_FUNCTIONS(X)                                                                        \
+    X(GetMemoryFdKHR, external_memory_fd)                                                                              \
+    X(GetMemoryFdPropertiesKHR, external_memory_fd)                                                                    \
+    X(GetImageDrmFormatModifierPropertiesEXT, image_drm_format_modifier)                                               \
+    X(ImportSemaphoreFdKHR, external_semaphore_fd)                                                                     \
+    X(GetSemaphoreFdKHR, external_semaphore_fd)                                                                        \
+    X(ImportFenceFdKHR, external_fence_fd)                                                                             \
+    X(GetFenceFdKHR, external_fence_fd)
+
+namespace commonbuf::vulkan {
+
+class Enabled;
+
+/// Vulkan's functions as the caller's loader gives them. Those of an extension that the
+/// device was made without are null: Context::require() stands before each use.
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are names
+struct Functions {
+#define COMMONBUF_MEMBER(name, ...) PFN_vk##name name = nullptr;
+    COMMONBUF_VULKAN_INSTANCE_FUNCTIONS(COMMONBUF_MEMBER)
+    COMMONBUF_VULKAN_DEVICE_FUNCTIONS(COMMONBUF_MEMBER)
+    COMMONBUF_VULKAN_TIMELINE_FUNCTIONS(COMMONBUF_MEMBER)
+    COMMONBUF_VULKAN_EXTENSION_FUNCTIONS(COMMONBUF_MEMBER)
+#undef COMMONBUF_MEMBER
+
+    /// Fetches those of an instance. The name of the first one that is missing, or nothing.
+    std::string load(VkInstance instance, PFN_vkGetInstanceProcAddr get);
+
+    /// Fetches those of a device, after load() of its instance. The same.
+    std::string load(VkDevice device, const Enabled& enabled, std::uint32_t api_version);
+};
+// NOLINTEND(bugprone-macro-parentheses)
+
+} // namespace commonbuf::vulkan

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "backends/vulkan/needs.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace commonbuf::vulkan {
+namespace {
+
+constexpr std::string_view no_dma_bufs = "dma-bufs are neither imported nor exported: no uses, no images, no buffers";
+constexpr std::string_view no_timelines = "timeline semaphores are not bridged to fences and timelines";
+
+constexpr auto rows = std::to_array<NeedInfo>({
+    {Need::external_memory_fd, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, true, 0, no_dma_bufs},
+    {Need::external_memory_dma_buf, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME, true, 0, no_dma_bufs},
+    {Need::image_drm_format_modifier, VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME, true, 0,
+     "images cannot be given a layout: no uses of images; buffers remain"},
+    {Need::image_format_list, VK_KHR_IMAGE_FORMAT_LIST_EXTENSION_NAME, true, VK_API_VERSION_1_2,
+     "VK_EXT_image_drm_format_modifier needs it"},
+    {Need::queue_family_foreign, VK_EXT_QUEUE_FAMILY_FOREIGN_EXTENSION_NAME, true, 0,
+     "images are not handed over to devices of other kinds (VK_QUEUE_FAMILY_FOREIGN_EXT)"},
+    {Need::external_semaphore_fd, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME, true, 0,
+     "semaphores are neither made of fences nor turned into them"},
+    {Need::external_fence_fd, VK_KHR_EXTERNAL_FENCE_FD_EXTENSION_NAME, true, 0,
+     "a VkFence is neither made of a fence nor turned into one"},
+    {Need::timeline_semaphore_extension, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME, true, VK_API_VERSION_1_2,
+     no_timelines},
+    {Need::timeline_semaphore, "timelineSemaphore", false, 0, no_timelines},
+    {Need::sampler_ycbcr_conversion, "samplerYcbcrConversion", false, 0,
+     "YCbCr formats cannot be sampled, nor images of several planes be made"},
+});
+static_assert(rows.size() == need_count);
+
+} // namespace
+
+std::span<const NeedInfo> needs() noexcept { return rows; }
+const NeedInfo& info_of(Need need) noexcept { return rows.at(static_cast<std::size_t>(need)); }
+
+bool asked_for(const NeedInfo& need, std::uint32_t api_version) noexcept
+{
+    return need.core_since == 0 || api_version < need.core_since;
+}
+
+Enabled Enabled::from(std::span<const char* const> extensions, const Features& features, std::uint32_t api_version)
+{
+    Enabled result;
+    for (const NeedInfo& need : rows) {
+        const bool named = std::any_of(extensions.begin(), extensions.end(), [&need](const char* each) {
+            return each != nullptr && std::string_view(each) == need.name;
+        });
+        if (need.extension && (named || !asked_for(need, api_version)))
+            result.add(need.need);
+    }
+    if (features.timeline_semaphore)
+        result.add(Need::timeline_semaphore);
+    if (features.sampler_ycbcr_conversion)
+        result.add(Need::sampler_ycbcr_conversion);
+    return result;
+}
+
+} // namespace commonbuf::vulkan

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <commonbuf/vulkan.hpp>
+
+#include <bitset>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace commonbuf::vulkan {
+
+/// What commonbuf can use of a VkDevice beyond Vulkan 1.1.
+enum class Need : std::uint8_t {
+    external_memory_fd,
+    external_memory_dma_buf,
+    image_drm_format_modifier,
+    image_format_list,
+    queue_family_foreign,
+    external_semaphore_fd,
+    external_fence_fd,
+    timeline_semaphore_extension,
+    timeline_semaphore,
+    sampler_ycbcr_conversion,
+};
+inline constexpr std::size_t need_count = 10;
+
+struct NeedInfo {
+    Need need;
+    const char* name; ///< of the extension, or of the feature's member
+    bool extension;
+    std::uint32_t core_since; ///< from this version on the extension need not be named; 0: never
+    std::string_view without; ///< what is off without it
+};
+
+/// In the order of Need.
+std::span<const NeedInfo> needs() noexcept;
+const NeedInfo& info_of(Need need) noexcept;
+
+/// Whether a device of this version has to be asked for it.
+bool asked_for(const NeedInfo& need, std::uint32_t api_version) noexcept;
+
+/// A set of them: what a device was made with, or what one has.
+class Enabled {
+public:
+    bool has(Need need) const noexcept { return set_[static_cast<std::size_t>(need)]; }
+    void add(Need need) noexcept { set_.set(static_cast<std::size_t>(need)); }
+
+    /// What a caller says of a device. Extensions that commonbuf does not use are passed over.
+    static Enabled from(std::span<const char* const> extensions, const Features& features, std::uint32_t api_version);
+
+private:
+    std::bitset<need_count> set_;
+};
+
+} // namespace commonbuf::vulkan
