@@ -4,6 +4,7 @@
 #include "backends/vulkan/failure.hpp"
 #include "backends/vulkan/functions.hpp"
 #include "backends/vulkan/needs.hpp"
+#include "backends/vulkan/outstanding.hpp"
 
 #include <commonbuf/vulkan.hpp>
 
@@ -40,6 +41,7 @@ public:
     const PhysicalInfo& info() const noexcept { return info_; }
     const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
     bool has(Need need) const noexcept { return enabled_.has(need); }
+    Outstanding& outstanding() const noexcept { return outstanding_; }
 
     /// "vkCreateImage on llvmpipe", for errors.
     std::string where(std::string_view call) const;
@@ -59,6 +61,7 @@ private:
     PhysicalInfo info_;
     Enabled enabled_;
     VkPhysicalDeviceMemoryProperties memory_{};
+    mutable Outstanding outstanding_;
 };
 
 } // namespace commonbuf::vulkan
