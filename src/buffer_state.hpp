@@ -84,6 +84,17 @@ public:
         return made;
     }
 
+    /// Gives up what import_once() keeps for this owner.
+    void forget_import(const void* owner)
+    {
+        std::shared_ptr<void> gone; // goes after the lock
+        const std::lock_guard lock(imports_mutex_);
+        if (const auto found = imports_.find(owner); found != imports_.end()) {
+            gone = std::move(found->second);
+            imports_.erase(found);
+        }
+    }
+
     /// Who is told when a device refuses this memory at a real import. Set before the
     /// buffer is handed out.
     void on_import_failure(std::function<void(const std::string& identity)> handler)

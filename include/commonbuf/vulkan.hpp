@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <commonbuf/buffer.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/format.hpp>
 #include <commonbuf/result.hpp>
+#include <commonbuf/use.hpp>
+#include <commonbuf/vulkan_image.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -111,6 +114,50 @@ public:
     VkDevice handle() const noexcept;
     VkPhysicalDevice physical() const noexcept;
     std::uint32_t queue_family() const noexcept;
+
+    /// Images with this usage. Formats and modifiers are those that the device takes as
+    /// dma-bufs for exactly these parameters (vkGetPhysicalDeviceImageFormatProperties2).
+    ///
+    /// Planning with it is refused as unsupported where the device was made without what
+    /// images need (see requirements()), naming it.
+    Use use(const ImageUsage& usage) const;
+
+    Use sampled() const;              ///< read through a sampler; YCbCr needs samplerYcbcrConversion
+    Use storage() const;              ///< read and written by shaders
+    Use colour_attachment() const;    ///< drawn into
+    Use input_attachment() const;     ///< read in a later subpass
+    Use transfer_source() const;      ///< copied from
+    Use transfer_destination() const; ///< copied or cleared into
+
+    /// The bytes of linear and opaque buffers as one VkBuffer for each memory, for copies,
+    /// shaders and codecs.
+    Use buffer_use(VkBufferUsageFlags usage) const;
+
+    /// The image over a buffer, imported at the first call with this usage and kept with the
+    /// buffer: later calls cost nothing. Memories that are one dma-buf (by inode) become one
+    /// VkDeviceMemory. The buffer keeps its descriptors.
+    ///
+    /// Errors: invalid_argument (no usage), unsupported (the device was made without an
+    /// extension; the format, modifier, layout, size or usage is not the device's),
+    /// incompatible (the driver needs more bytes than the dma-buf has, with both sizes; no
+    /// memory type serves both), exhausted, device_lost.
+    Result<Image> import_image(const Buffer& buffer, const ImageUsage& usage) const;
+
+    /// A memory of the buffer as a VkBuffer; the same rules and errors. invalid_argument also
+    /// where there is no such memory.
+    Result<DeviceBuffer> import_buffer(const Buffer& buffer, VkBufferUsageFlags usage, std::size_t memory = 0) const;
+
+    /// Gives up what this device made of the buffer and keeps with it: the next import is a
+    /// fresh one. What handles still hold goes with them. Call it for every buffer that
+    /// outlives the VkDevice, before the device is destroyed.
+    void forget(const Buffer& buffer) const;
+
+    /// A conversion for images of this format and modifier, as near to `colours` as the
+    /// device can (its format features).
+    ///
+    /// Errors: unsupported (the device was made without samplerYcbcrConversion; the format
+    /// cannot be converted), exhausted.
+    Result<Conversion> conversion(Format format, Modifier modifier, const Colours& colours) const;
 
     explicit Device(std::shared_ptr<Context> context) noexcept : context_(std::move(context)) {}
 

@@ -206,6 +206,9 @@ Status wait_for(FencePoint& point, Deadline deadline, int cancel)
         const auto ready = os::wait_any(entries, deadline, "a fence");
         if (!ready)
             return fail(ready.error());
+        // Somebody else may have learned meanwhile that it failed (a device that is lost).
+        if (!*ready && point.known() != FenceState::pending)
+            return {};
         if (!*ready)
             return fail(Category::timed_out, "wait for a fence", "it did not signal before the deadline");
         if ((entries[0].revents & point.events()) == 0)

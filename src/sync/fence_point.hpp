@@ -38,6 +38,9 @@ public:
     /// Asks the kernel, unless it is known. Errors: kernel_failure, exhausted.
     Result<FenceState> ask();
 
+    /// It has failed with this error, unless it is over: for work of a device that is lost.
+    void give_up(Error error) { settle(FenceState::failed, std::move(error)); }
+
     /// Why it failed; only when known() says so.
     const Error& failure() const noexcept { return failure_; }
 

@@ -50,25 +50,24 @@ bool holds(std::span<const VkExtensionProperties> all, std::string_view name)
     });
 }
 
-Status check_handles(bool complete, std::uint32_t api_version, const char* operation)
+} // namespace
+
+Result<Functions> functions_of(VkInstance instance, VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr get,
+                               std::uint32_t api_version, const char* operation)
 {
-    if (!complete)
+    if (instance == VK_NULL_HANDLE || physical == VK_NULL_HANDLE || get == nullptr)
         return fail(Category::invalid_argument, operation, "a handle, or vkGetInstanceProcAddr, is null");
     if (api_version < VK_API_VERSION_1_1)
         return fail(Category::unsupported, operation,
                     text::format("the instance is of Vulkan {}.{}, and 1.1 is the least",
                                  VK_API_VERSION_MAJOR(api_version), VK_API_VERSION_MINOR(api_version)),
                     "set VkApplicationInfo::apiVersion to VK_API_VERSION_1_1 or more, and say so here");
-    return {};
+    Functions vk;
+    if (const std::string missing = vk.load(instance, get); !missing.empty())
+        return fail(Category::unsupported, operation, text::format("vkGetInstanceProcAddr has no {}", missing),
+                    "is the instance of the version that was said?");
+    return vk;
 }
-
-tl::unexpected<Error> no_function(const char* operation, const std::string& name)
-{
-    return fail(Category::unsupported, operation, text::format("vkGetInstanceProcAddr has no {}", name),
-                "is the instance of the version that was said?");
-}
-
-} // namespace
 
 Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physical, std::uint32_t api_version)
 {
@@ -82,9 +81,12 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
     VkPhysicalDeviceIDProperties ids{};
     ids.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
     ids.pNext = knows_nodes ? &node : nullptr;
+    VkPhysicalDeviceMaintenance3Properties limits{};
+    limits.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+    limits.pNext = &ids;
     VkPhysicalDeviceProperties2 properties{};
     properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-    properties.pNext = &ids;
+    properties.pNext = &limits;
     vk.GetPhysicalDeviceProperties2(physical, &properties);
     const VkPhysicalDeviceProperties& core = properties.properties;
 
@@ -93,6 +95,7 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
     info.api_version = std::min(api_version, core.apiVersion);
     if (info.api_version < VK_API_VERSION_1_1)
         return fail(Category::unsupported, "ask " + info.name, "the device has Vulkan 1.0, and 1.1 is the least");
+    info.max_allocation = limits.maxMemoryAllocationSize;
     info.label = info.name.substr(0, info.name.find(' '));
     if (node.hasRender == VK_TRUE && node.renderMajor == drm_major)
         info.label = text::format("renderD{}", node.renderMinor);
@@ -124,13 +127,12 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
 Result<std::shared_ptr<Context>> Context::create(const WrapInfo& info)
 {
     constexpr const char* operation = "wrap a VkDevice";
-    const bool complete = info.instance != VK_NULL_HANDLE && info.physical != VK_NULL_HANDLE &&
-                          info.device != VK_NULL_HANDLE && info.get_instance_proc_addr != nullptr;
-    if (const Status can = check_handles(complete, info.api_version, operation); !can)
-        return fail(can.error());
-    Functions vk;
-    if (const std::string missing = vk.load(info.instance, info.get_instance_proc_addr); !missing.empty())
-        return no_function(operation, missing);
+    if (info.device == VK_NULL_HANDLE)
+        return fail(Category::invalid_argument, operation, "the VkDevice is null");
+    auto loaded = functions_of(info.instance, info.physical, info.get_instance_proc_addr, info.api_version, operation);
+    if (!loaded)
+        return fail(loaded.error());
+    Functions& vk = *loaded;
     auto physical = read_physical(vk, info.physical, info.api_version);
     if (!physical)
         return fail(physical.error());
@@ -176,74 +178,27 @@ Status Context::require(std::initializer_list<Need> needs, std::string_view call
     return {};
 }
 
-std::vector<const char*> Requirements::extensions() const
+const void* ImportKeys::of(const ImageUsage& usage)
 {
-    std::vector<const char*> names;
-    for (const NeedInfo& need : needs()) {
-        const bool there = std::any_of(all.begin(), all.end(), [&need](const Requirement& each) {
-            return each.available && each.extension && each.name == need.name;
-        });
-        if (there)
-            names.push_back(need.name);
-    }
-    return names;
+    const std::lock_guard lock(mutex_);
+    return &images_.try_emplace(usage).first->second;
 }
 
-Features Requirements::features() const
+const void* ImportKeys::of(VkBufferUsageFlags usage, std::size_t memory)
 {
-    const auto has = [this](Need need) {
-        return std::any_of(all.begin(), all.end(), [need](const Requirement& each) {
-            return each.available && !each.extension && each.name == info_of(need).name;
-        });
-    };
-    return {has(Need::sampler_ycbcr_conversion), has(Need::timeline_semaphore)};
+    const std::lock_guard lock(mutex_);
+    return &buffers_.try_emplace({usage, memory}).first->second;
 }
 
-std::string Requirements::explain() const
+std::vector<const void*> ImportKeys::all()
 {
-    std::string result = text::format("{}, Vulkan {}.{}\n", device, VK_API_VERSION_MAJOR(api_version),
-                                      VK_API_VERSION_MINOR(api_version));
-    for (const Requirement& each : all) {
-        result += text::format("  {} {}", each.available ? "has  " : "lacks", each.name);
-        if (!each.available)
-            result += text::format(": {}", each.without);
-        result += '\n';
-    }
+    const std::lock_guard lock(mutex_);
+    std::vector<const void*> result;
+    for (const auto& each : images_)
+        result.push_back(&each.second);
+    for (const auto& each : buffers_)
+        result.push_back(&each.second);
     return result;
 }
-
-Result<Requirements> requirements(VkInstance instance, VkPhysicalDevice physical,
-                                  PFN_vkGetInstanceProcAddr get_instance_proc_addr, std::uint32_t api_version)
-{
-    constexpr const char* operation = "ask a VkPhysicalDevice";
-    const bool complete = instance != VK_NULL_HANDLE && physical != VK_NULL_HANDLE && get_instance_proc_addr != nullptr;
-    if (const Status can = check_handles(complete, api_version, operation); !can)
-        return fail(can.error());
-    Functions vk;
-    if (const std::string missing = vk.load(instance, get_instance_proc_addr); !missing.empty())
-        return no_function(operation, missing);
-    auto info = read_physical(vk, physical, api_version);
-    if (!info)
-        return fail(info.error());
-    Requirements result{std::move(info->name), info->api_version, {}};
-    for (const NeedInfo& need : needs()) {
-        if (asked_for(need, result.api_version))
-            result.all.push_back({need.name, need.extension, info->available.has(need.need), need.without});
-    }
-    return result;
-}
-
-Result<Device> Device::wrap(const WrapInfo& info)
-{
-    auto context = Context::create(info);
-    if (!context)
-        return fail(context.error());
-    return Device(std::move(*context));
-}
-
-const std::string& Device::name() const noexcept { return context_->info().name; }
-VkDevice Device::handle() const noexcept { return context_->device(); }
-VkPhysicalDevice Device::physical() const noexcept { return context_->physical(); }
-std::uint32_t Device::queue_family() const noexcept { return context_->queue_family(); }
 
 } // namespace commonbuf::vulkan

@@ -4,13 +4,19 @@
 #include "backends/vulkan/failure.hpp"
 #include "backends/vulkan/functions.hpp"
 #include "backends/vulkan/needs.hpp"
+#include "backends/vulkan/outstanding.hpp"
 
 #include <commonbuf/vulkan.hpp>
 
+#include <cstddef>
 #include <initializer_list>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace commonbuf::vulkan {
 
@@ -20,13 +26,32 @@ struct PhysicalInfo {
     std::string label;             ///< short, for names of uses: "renderD128", or deviceName's first word
     std::string identity;          ///< the device and its driver, for remembered verdicts
     std::uint32_t api_version = 0; ///< the lower one of the caller's and the device's
+    VkDeviceSize max_allocation = 0;
     Enabled available;
 };
+
+/// An instance's functions. Errors: invalid_argument, unsupported; as of requirements().
+Result<Functions> functions_of(VkInstance instance, VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr get,
+                               std::uint32_t api_version, const char* operation);
 
 /// Errors: as of requirements().
 Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physical, std::uint32_t api_version);
 
-/// A VkDevice of the caller's and everything that is known of it. Immutable.
+/// Owners for BufferState::import_once(): one for each way of importing into a device. What is
+/// kept there holds the Context, and so the address stays its own.
+class ImportKeys {
+public:
+    const void* of(const ImageUsage& usage);
+    const void* of(VkBufferUsageFlags usage, std::size_t memory);
+    std::vector<const void*> all();
+
+private:
+    std::mutex mutex_;
+    std::map<ImageUsage, char> images_;
+    std::map<std::pair<VkBufferUsageFlags, std::size_t>, char> buffers_;
+};
+
+/// A VkDevice of the caller's and everything that is known of it. Thread-safe.
 class Context {
 public:
     static Result<std::shared_ptr<Context>> create(const WrapInfo& info);
@@ -40,6 +65,8 @@ public:
     const PhysicalInfo& info() const noexcept { return info_; }
     const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
     bool has(Need need) const noexcept { return enabled_.has(need); }
+    Outstanding& outstanding() const noexcept { return outstanding_; }
+    ImportKeys& keys() const noexcept { return keys_; }
 
     /// "vkCreateImage on llvmpipe", for errors.
     std::string where(std::string_view call) const;
@@ -59,6 +86,8 @@ private:
     PhysicalInfo info_;
     Enabled enabled_;
     VkPhysicalDeviceMemoryProperties memory_{};
+    mutable Outstanding outstanding_;
+    mutable ImportKeys keys_;
 };
 
 } // namespace commonbuf::vulkan

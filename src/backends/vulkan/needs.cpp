@@ -26,8 +26,7 @@ constexpr auto rows = std::to_array<NeedInfo>({
     {Need::timeline_semaphore_extension, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME, true, VK_API_VERSION_1_2,
      no_timelines},
     {Need::timeline_semaphore, "timelineSemaphore", false, 0, no_timelines},
-    {Need::sampler_ycbcr_conversion, "samplerYcbcrConversion", false, 0,
-     "YCbCr formats cannot be sampled, nor images of several planes be made"},
+    {Need::sampler_ycbcr_conversion, "samplerYcbcrConversion", false, 0, "YCbCr formats cannot be sampled as colours"},
 });
 static_assert(rows.size() == need_count);
 

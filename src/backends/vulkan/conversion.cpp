@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "backends/vulkan/conversion.hpp"
+
+#include "backends/vulkan/image_support.hpp"
+#include "text/text.hpp"
+
+#include <vector>
+
+namespace commonbuf::vulkan {
+namespace {
+
+constexpr VkFormatFeatureFlags cosited = VK_FORMAT_FEATURE_COSITED_CHROMA_SAMPLES_BIT;
+constexpr VkFormatFeatureFlags midpoint = VK_FORMAT_FEATURE_MIDPOINT_CHROMA_SAMPLES_BIT;
+
+/// Where a chroma sample may be taken to stand; the other place where it may not.
+void fit_place(VkChromaLocation& place, VkFormatFeatureFlags features, const char* name,
+               std::vector<std::string>& changed)
+{
+    if (place == VK_CHROMA_LOCATION_COSITED_EVEN && (features & cosited) == 0) {
+        place = VK_CHROMA_LOCATION_MIDPOINT;
+        changed.push_back(text::format("{} chroma is taken to be between samples of luma", name));
+    } else if (place == VK_CHROMA_LOCATION_MIDPOINT && (features & midpoint) == 0) {
+        place = VK_CHROMA_LOCATION_COSITED_EVEN;
+        changed.push_back(text::format("{} chroma is taken to be on even samples of luma", name));
+    }
+}
+
+} // namespace
+
+Result<std::shared_ptr<const ConversionObject>>
+ConversionObject::create(std::shared_ptr<const Context> context, Format format, Modifier modifier, const Colours& asked)
+{
+    constexpr const char* call = "vkCreateSamplerYcbcrConversion";
+    if (const Status can = context->require({Need::sampler_ycbcr_conversion, Need::image_drm_format_modifier}, call);
+        !can)
+        return fail(can.error());
+    const auto vulkan = to_vulkan(format);
+    const auto known = vulkan ? find_modifier(*context, *vulkan, modifier) : std::nullopt;
+    const VkFormatFeatureFlags features = known ? known->drmFormatModifierTilingFeatures : 0;
+    if ((features & (cosited | midpoint)) == 0)
+        return fail(Category::unsupported, context->where(call),
+                    text::format("the device does not convert {} with {}", to_string(format), to_string(modifier)));
+
+    Colours colours = asked;
+    std::vector<std::string> changed;
+    fit_place(colours.x_chroma, features, "horizontal", changed);
+    fit_place(colours.y_chroma, features, "vertical", changed);
+    if (colours.chroma_filter == VK_FILTER_LINEAR &&
+        (features & VK_FORMAT_FEATURE_SAMPLED_IMAGE_YCBCR_CONVERSION_LINEAR_FILTER_BIT) == 0) {
+        colours.chroma_filter = VK_FILTER_NEAREST;
+        changed.emplace_back("chroma is not interpolated");
+    }
+    std::shared_ptr<ConversionObject> object(
+        new ConversionObject(std::move(context), colours, text::join(changed, "; ")));
+    VkSamplerYcbcrConversionCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_CREATE_INFO;
+    info.format = *vulkan;
+    info.ycbcrModel = colours.model;
+    info.ycbcrRange = colours.range;
+    info.xChromaOffset = colours.x_chroma;
+    info.yChromaOffset = colours.y_chroma;
+    info.chromaFilter = colours.chroma_filter;
+    const Context& device = *object->context_;
+    const VkResult result = device.vk().CreateSamplerYcbcrConversion(device.device(), &info, nullptr, &object->handle_);
+    if (result != VK_SUCCESS) {
+        object->handle_ = VK_NULL_HANDLE;
+        return fail(failure(result, device.where(call), to_string(format)));
+    }
+    return object;
+}
+
+ConversionObject::~ConversionObject()
+{
+    if (handle_ != VK_NULL_HANDLE)
+        context_->vk().DestroySamplerYcbcrConversion(context_->device(), handle_, nullptr);
+}
+
+VkSamplerYcbcrConversion Conversion::handle() const noexcept { return object_->handle(); }
+const Colours& Conversion::colours() const noexcept { return object_->colours(); }
+const std::string& Conversion::changed() const noexcept { return object_->changed(); }
+
+} // namespace commonbuf::vulkan

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "backends/vulkan/buffer.hpp"
+#include "backends/vulkan/context.hpp"
+#include "backends/vulkan/conversion.hpp"
+#include "backends/vulkan/image.hpp"
+#include "backends/vulkan/importers.hpp"
+#include "buffer_state.hpp"
+#include "text/text.hpp"
+
+#include <vector>
+
+namespace commonbuf::vulkan {
+namespace {
+
+/// Refusals that another time would not mend: plans are told.
+void note_refusal(const Buffer& buffer, const Error& error, const std::string& identity)
+{
+    if (error.category == Category::incompatible || error.category == Category::unsupported ||
+        error.category == Category::kernel_failure)
+        buffer.state().import_failed(identity);
+}
+
+} // namespace
+
+Result<Device> Device::wrap(const WrapInfo& info)
+{
+    auto context = Context::create(info);
+    if (!context)
+        return fail(context.error());
+    return Device(std::move(*context));
+}
+
+const std::string& Device::name() const noexcept { return context_->info().name; }
+VkDevice Device::handle() const noexcept { return context_->device(); }
+VkPhysicalDevice Device::physical() const noexcept { return context_->physical(); }
+std::uint32_t Device::queue_family() const noexcept { return context_->queue_family(); }
+
+Use Device::use(const ImageUsage& usage) const { return make_image_use(context_, usage); }
+Use Device::sampled() const { return use({VK_IMAGE_USAGE_SAMPLED_BIT}); }
+Use Device::storage() const { return use({VK_IMAGE_USAGE_STORAGE_BIT}); }
+Use Device::colour_attachment() const { return use({VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT}); }
+Use Device::input_attachment() const { return use({VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT}); }
+Use Device::transfer_source() const { return use({VK_IMAGE_USAGE_TRANSFER_SRC_BIT}); }
+Use Device::transfer_destination() const { return use({VK_IMAGE_USAGE_TRANSFER_DST_BIT}); }
+Use Device::buffer_use(VkBufferUsageFlags usage) const { return make_buffer_use(context_, usage); }
+
+Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage) const
+{
+    if (const Status can = shareable(buffer, context_->where("vkAllocateMemory")); !can)
+        return fail(can.error());
+    auto object = buffer.state().import_once<ImageObject>(
+        context_->keys().of(usage), [&]() -> Result<std::shared_ptr<ImageObject>> {
+            std::vector<int> memories;
+            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
+                memories.push_back(buffer.fd(i));
+            auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
+            if (made)
+                return std::move(*made);
+            note_refusal(buffer, made.error().error, image_identity(*context_, usage));
+            return fail(std::move(made.error().error));
+        });
+    if (!object)
+        return fail(object.error());
+    return Image(std::move(*object));
+}
+
+Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFlags usage, std::size_t memory) const
+{
+    if (const Status can = shareable(buffer, context_->where("vkAllocateMemory")); !can)
+        return fail(can.error());
+    if (memory >= buffer.layout().memory_count)
+        return fail(Category::invalid_argument, context_->where("vkCreateBuffer"),
+                    text::format("the buffer has no memory {}", memory));
+    auto object = buffer.state().import_once<BufferObject>(
+        context_->keys().of(usage, memory), [&]() -> Result<std::shared_ptr<BufferObject>> {
+            auto made =
+                BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.fd(memory));
+            if (made)
+                return std::move(*made);
+            note_refusal(buffer, made.error().error, buffer_identity(*context_, usage));
+            return fail(std::move(made.error().error));
+        });
+    if (!object)
+        return fail(object.error());
+    return DeviceBuffer(std::move(*object));
+}
+
+void Device::forget(const Buffer& buffer) const
+{
+    for (const void* key : context_->keys().all())
+        buffer.state().forget_import(key);
+}
+
+Result<Conversion> Device::conversion(Format format, Modifier modifier, const Colours& colours) const
+{
+    auto object = ConversionObject::create(context_, format, modifier, colours);
+    if (!object)
+        return fail(object.error());
+    return Conversion(std::move(*object));
+}
+
+} // namespace commonbuf::vulkan

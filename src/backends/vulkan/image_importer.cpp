@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+//
+// Images of a VkDevice as a use. The trial is a real import: an image with the layout, the
+// dma-bufs as its memory, bound. Whether the GPU reaches the memory shows when it works on
+// it, so that the best verdict here is "accepted".
+#include "backends/vulkan/image.hpp"
+#include "backends/vulkan/image_support.hpp"
+#include "backends/vulkan/importers.hpp"
+#include "text/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+#include <numeric>
+
+namespace commonbuf::vulkan {
+namespace {
+
+constexpr auto words = std::to_array<std::pair<VkImageUsageFlags, const char*>>({
+    {VK_IMAGE_USAGE_SAMPLED_BIT, "sampled"},
+    {VK_IMAGE_USAGE_STORAGE_BIT, "storage"},
+    {VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT, "colour-attachment"},
+    {VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT, "input-attachment"},
+    {VK_IMAGE_USAGE_TRANSFER_SRC_BIT, "transfer-source"},
+    {VK_IMAGE_USAGE_TRANSFER_DST_BIT, "transfer-destination"},
+});
+
+class ImageTrial final : public Trial {
+public:
+    ImageTrial(std::shared_ptr<const Context> context, const Layout& layout, ImageUsage usage)
+        : context_(std::move(context)),
+          layout_(layout),
+          usage_(std::move(usage))
+    {}
+
+    Verdict attempt(std::span<const int> memories) override
+    {
+        const auto object = ImageObject::create(context_, layout_, usage_, memories);
+        if (!object) {
+            Verdict verdict = refused(object.error().error, object.error().stage);
+            verdict.needed = object.error().needed;
+            verdict.offered = object.error().offered;
+            return verdict;
+        }
+        Verdict verdict;
+        verdict.outcome = Outcome::accepted;
+        verdict.stage = "vkBindImageMemory2";
+        verdict.reason = "the driver made an image over the memory; whether the GPU reaches it, its work tells";
+        return verdict;
+    }
+
+private:
+    std::shared_ptr<const Context> context_;
+    Layout layout_;
+    ImageUsage usage_;
+};
+
+class ImageImporter final : public Importer {
+public:
+    ImageImporter(std::shared_ptr<Context> context, const ImageUsage& usage)
+        : context_(std::move(context)),
+          usage_(usage),
+          name_(text::format("vulkan:{}:{}", context_->info().label, usage_words(usage.flags))),
+          identity_(image_identity(*context_, usage))
+    {}
+
+    const std::string& name() const noexcept override { return name_; }
+    const std::string& identity() const noexcept override { return identity_; }
+
+    Result<std::shared_ptr<const Support>> support(const Request& request) override
+    {
+        const std::string operation = text::format("use {} for images ({})", context_->info().name, name_);
+        if (const Status can = context_->require({Need::external_memory_fd, Need::external_memory_dma_buf,
+                                                  Need::image_drm_format_modifier, Need::image_format_list},
+                                                 operation);
+            !can)
+            return fail(can.error());
+        if (usage_.flags == 0)
+            return fail(Category::invalid_argument, operation, "the usage is empty");
+        auto support = std::make_shared<Support>();
+        std::vector<std::string> reasons;
+        for (const Format format : request.formats()) {
+            Request one = request;
+            one.format = format;
+            one.alternatives.clear();
+            const auto reason = append(*support, one);
+            if (!reason)
+                return fail(reason.error());
+            if (!reason->empty())
+                reasons.push_back(text::format("{}: {}", to_string(format), *reason));
+        }
+        support->sort();
+        if (!support->entries.empty())
+            return support;
+        return fail(Category::unsupported, operation, text::join(reasons, "; "));
+    }
+
+    Result<Layout> fit(const Layout& layout) override
+    {
+        std::vector<std::uint32_t> groups(layout.memory_count);
+        std::iota(groups.begin(), groups.end(), 0U);
+        const auto image = BareImage::create(context_, layout, usage_, groups);
+        if (!image)
+            return fail(image.error().error);
+        Layout fitted = layout;
+        for (std::size_t i = 0; i < image->needs().size(); ++i)
+            fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), image->needs()[i].size);
+        // A driver's number, which the arithmetic of everybody else relies on.
+        if (const Status sound = check(fitted); !sound)
+            return fail(sound.error());
+        return fitted;
+    }
+
+    Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) override
+    {
+        return std::make_unique<ImageTrial>(context_, layout, usage_);
+    }
+
+private:
+    /// Adds the ways in which the device takes one format; says why where there is none.
+    Result<std::string> append(Support& support, const Request& request)
+    {
+        const auto vulkan = to_vulkan(request.format);
+        if (!vulkan)
+            return "Vulkan has none";
+        const bool sampled = (usage_.flags & VK_IMAGE_USAGE_SAMPLED_BIT) != 0;
+        if (sampled && is_ycbcr(request.format) && usage_.view_formats.empty()) {
+            if (const Status can = context_->require({Need::sampler_ycbcr_conversion}, name_); !can)
+                return can.error().detail;
+        }
+        const auto modifiers = modifiers_of(*context_, *vulkan);
+        if (modifiers.empty())
+            return "the device has it with no modifier";
+        VkExtent3D largest{};
+        bool importable = false;
+        for (const VkDrmFormatModifierPropertiesEXT& modifier : modifiers) {
+            const auto limits = image_limits(*context_, *vulkan, modifier.drmFormatModifier, usage_, false);
+            if (!limits)
+                return fail(limits.error());
+            if (!*limits || !(*limits)->importable)
+                continue;
+            importable = true;
+            largest.width = std::max(largest.width, (*limits)->max_extent.width);
+            largest.height = std::max(largest.height, (*limits)->max_extent.height);
+            if (request.width > (*limits)->max_extent.width || request.height > (*limits)->max_extent.height)
+                continue;
+            if (const Status appended = append(support, request, *vulkan, modifier, **limits); !appended)
+                return fail(appended.error());
+        }
+        if (!importable)
+            return "no modifier of it is imported for this usage";
+        if (request.width > largest.width || request.height > largest.height)
+            return text::format("{}x{} is larger than the {}x{} that the device takes", request.width, request.height,
+                                largest.width, largest.height);
+        return std::string();
+    }
+
+    Status append(Support& support, const Request& request, VkFormat vulkan,
+                  const VkDrmFormatModifierPropertiesEXT& modifier, const ImageLimits& limits)
+    {
+        const Modifier value = modifier.drmFormatModifier;
+        if (value != linear) {
+            auto layout = own_layout(*context_, request, modifier, usage_);
+            support.entries.push_back({request.format, value, Memories::single, limited(Constraints{}, limits),
+                                       layout ? std::make_shared<const Layout>(*layout) : nullptr});
+            return {};
+        }
+        const SharedConstraints asked = limited(measured(request), limits);
+        support.entries.push_back({request.format, value, Memories::single, asked});
+        if (modifier.drmFormatModifierPlaneCount < 2 || usage_.dedicated || limits.dedicated_only ||
+            (modifier.drmFormatModifierTilingFeatures & VK_FORMAT_FEATURE_DISJOINT_BIT) == 0)
+            return {};
+        const auto disjoint = image_limits(*context_, vulkan, value, usage_, true);
+        if (!disjoint)
+            return fail(disjoint.error());
+        if (*disjoint && (*disjoint)->importable && !(*disjoint)->dedicated_only)
+            support.entries.push_back({request.format, value, Memories::per_plane, asked});
+        return {};
+    }
+
+    Constraints limited(Constraints constraints, const ImageLimits& limits) const
+    {
+        VkDeviceSize most = limits.max_size;
+        const char* call = "VkImageFormatProperties::maxResourceSize";
+        if (context_->info().max_allocation != 0 && context_->info().max_allocation < most) {
+            most = context_->info().max_allocation;
+            call = "maxMemoryAllocationSize";
+        }
+        if (most != 0) {
+            constraints.max_size = most;
+            constraints.add_origin({"max_size", most, name_, call});
+        }
+        return constraints;
+    }
+
+    Constraints measured(const Request& request)
+    {
+        const std::lock_guard lock(mutex_);
+        const auto key = std::tuple(request.format, request.width, request.height);
+        if (const auto known = measured_.find(key); known != measured_.end())
+            return known->second;
+        const auto found = measure_images(context_, {request.format, request.width, request.height}, usage_, name_);
+        if (!found)
+            return {};
+        return measured_.emplace(key, *found).first->second;
+    }
+
+    std::shared_ptr<Context> context_;
+    ImageUsage usage_;
+    std::string name_;
+    std::string identity_;
+    std::mutex mutex_;
+    std::map<std::tuple<Format, std::uint32_t, std::uint32_t>, Constraints> measured_;
+};
+
+} // namespace
+
+std::string usage_words(VkImageUsageFlags flags)
+{
+    std::vector<std::string> parts;
+    for (const auto& [bit, word] : words) {
+        if ((flags & bit) != 0)
+            parts.emplace_back(word);
+        flags &= ~bit;
+    }
+    if (flags != 0 || parts.empty())
+        parts.push_back(text::format("{:#x}", flags));
+    return text::join(parts, "+");
+}
+
+std::string image_identity(const Context& context, const ImageUsage& usage)
+{
+    std::string identity = text::format("{} image {:#x} {:#x}{}", context.info().identity, usage.flags,
+                                        usage.create_flags, usage.dedicated ? " dedicated" : "");
+    for (const VkFormat each : usage.view_formats)
+        identity += text::format(" {}", static_cast<int>(each));
+    return identity;
+}
+
+Use make_image_use(std::shared_ptr<Context> context, const ImageUsage& usage)
+{
+    return Use(std::make_shared<ImageImporter>(std::move(context), usage));
+}
+
+} // namespace commonbuf::vulkan

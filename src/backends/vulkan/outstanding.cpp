@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "backends/vulkan/outstanding.hpp"
+
+#include "backends/vulkan/context.hpp"
+#include "sync/fence_point.hpp"
+
+#include <commonbuf/vulkan_sync.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace commonbuf::vulkan {
+
+void Outstanding::add(const Fence& fence)
+{
+    const std::lock_guard lock(mutex_);
+    // What nobody holds any more, or is over, goes: the list is as long as what is in flight.
+    const auto over = [](const std::weak_ptr<FencePoint>& each) {
+        const auto point = each.lock();
+        return point == nullptr || point->known() != FenceState::pending;
+    };
+    points_.erase(std::remove_if(points_.begin(), points_.end(), over), points_.end());
+    for (const auto& point : points_of(fence))
+        points_.emplace_back(point);
+}
+
+void Outstanding::fail(const Error& error)
+{
+    std::vector<std::weak_ptr<FencePoint>> points;
+    {
+        const std::lock_guard lock(mutex_);
+        points.swap(points_);
+    }
+    for (const auto& each : points) {
+        // What is over already, says so itself.
+        if (const auto point = each.lock();
+            point != nullptr && point->ask().value_or(FenceState::pending) == FenceState::pending)
+            point->give_up(error);
+    }
+}
+
+tl::unexpected<Error> call_failed(const Device& device, VkResult result, const char* call)
+{
+    Error error = failure(result, device.context()->where(call));
+    if (result == VK_ERROR_DEVICE_LOST)
+        fail_outstanding(device, error);
+    return commonbuf::fail(std::move(error));
+}
+
+} // namespace commonbuf::vulkan

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+//
+// From a timeline to a fence, and back; S is a binary semaphore of the bridge's own:
+//
+//     timeline @ value ──► submit(wait timeline, signal S) ──► export S ──► fence
+//     fence ──► import into S ──► submit(wait S, signal timeline @ value)
+//
+// A VkFence goes with each submission: when it has signalled, S is free.
+#include "backends/vulkan/context.hpp"
+#include "backends/vulkan/outstanding.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/vulkan_sync.hpp>
+#include <commonbuf/vulkan_timeline.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+namespace commonbuf::vulkan {
+
+class TimelineBridgeState {
+public:
+    explicit TimelineBridgeState(Device device) noexcept : device_(std::move(device)) {}
+    TimelineBridgeState(const TimelineBridgeState&) = delete;
+    TimelineBridgeState& operator=(const TimelineBridgeState&) = delete;
+    ~TimelineBridgeState()
+    {
+        for (const Slot& slot : slots_)
+            vk().DestroyFence(device_.handle(), slot.done, nullptr);
+    }
+
+    struct Slot {
+        Semaphore semaphore;
+        VkFence done = VK_NULL_HANDLE;
+        bool busy = false;
+        bool spent = false; ///< its signal was not taken away: nobody can signal it again
+    };
+
+    const Device& device() const noexcept { return device_; }
+    std::size_t size() const noexcept { return slots_.size(); }
+
+    /// A semaphore that no submission has.
+    Result<Slot*> free_slot()
+    {
+        for (Slot& slot : slots_) {
+            if (slot.busy && vk().GetFenceStatus(device_.handle(), slot.done) != VK_SUCCESS)
+                continue;
+            if (slot.busy) {
+                if (const VkResult result = vk().ResetFences(device_.handle(), 1, &slot.done); result != VK_SUCCESS)
+                    return call_failed(device_, result, "vkResetFences");
+                slot.busy = false;
+            }
+            if (slot.spent) {
+                auto fresh = Semaphore::create(device_);
+                if (!fresh)
+                    return fail(fresh.error());
+                slot.semaphore = std::move(*fresh);
+                slot.spent = false;
+            }
+            return &slot;
+        }
+        auto semaphore = Semaphore::create(device_);
+        if (!semaphore)
+            return fail(semaphore.error());
+        slots_.reserve(slots_.size() + 1);
+        VkFenceCreateInfo info{};
+        info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
+        VkFence done = VK_NULL_HANDLE;
+        if (const VkResult result = vk().CreateFence(device_.handle(), &info, nullptr, &done); result != VK_SUCCESS)
+            return call_failed(device_, result, "vkCreateFence");
+        slots_.push_back({std::move(*semaphore), done});
+        return &slots_.back();
+    }
+
+    struct Point {
+        VkSemaphore semaphore = VK_NULL_HANDLE;
+        std::uint64_t value = 0; ///< of no meaning for a binary one
+    };
+
+    /// Submits to wait for one semaphore and to signal the other.
+    Status submit(VkQueue queue, const Point& wait, const Point& signal, Slot& slot)
+    {
+        VkTimelineSemaphoreSubmitInfo values{};
+        values.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+        values.waitSemaphoreValueCount = 1;
+        values.pWaitSemaphoreValues = &wait.value;
+        values.signalSemaphoreValueCount = 1;
+        values.pSignalSemaphoreValues = &signal.value;
+        const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+        VkSubmitInfo info{};
+        info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+        info.pNext = &values;
+        info.waitSemaphoreCount = 1;
+        info.pWaitSemaphores = &wait.semaphore;
+        info.pWaitDstStageMask = &stages;
+        info.signalSemaphoreCount = 1;
+        info.pSignalSemaphores = &signal.semaphore;
+        if (const VkResult result = vk().QueueSubmit(queue, 1, &info, slot.done); result != VK_SUCCESS)
+            return call_failed(device_, result, "vkQueueSubmit");
+        slot.busy = true;
+        return {};
+    }
+
+    /// What was done to a semaphore cannot be taken back: it goes.
+    void discard(const Slot* slot)
+    {
+        vk().DestroyFence(device_.handle(), slot->done, nullptr);
+        slots_.erase(slots_.begin() + (slot - slots_.data()));
+    }
+
+private:
+    const Functions& vk() const noexcept { return device_.context()->vk(); }
+
+    Device device_;
+    std::vector<Slot> slots_;
+};
+
+namespace {
+
+Status require_timelines(const Device& device, const char* call)
+{
+    return device.context()->require({Need::timeline_semaphore}, call);
+}
+
+} // namespace
+
+TimelineBridge::TimelineBridge(std::unique_ptr<TimelineBridgeState> state) noexcept : state_(std::move(state)) {}
+TimelineBridge::TimelineBridge(TimelineBridge&& other) noexcept = default;
+TimelineBridge& TimelineBridge::operator=(TimelineBridge&& other) noexcept = default;
+TimelineBridge::~TimelineBridge() = default;
+
+std::size_t TimelineBridge::semaphores() const noexcept { return state_->size(); }
+
+Result<TimelineBridge> TimelineBridge::create(const Device& device)
+{
+    constexpr const char* call = "bridge timeline semaphores";
+    if (const Status can = require_timelines(device, call); !can)
+        return fail(can.error());
+    if (const Status can = device.context()->require({Need::external_semaphore_fd}, call); !can)
+        return fail(can.error());
+    if (const SyncSupport support = sync_support(device); !support.semaphore_import || !support.semaphore_export)
+        return fail(Category::unsupported, device.context()->where(call),
+                    "the device's semaphores do not import and export sync_files",
+                    "use wait_timeline() and signal_timeline(), which wait on the CPU");
+    return TimelineBridge(std::make_unique<TimelineBridgeState>(device));
+}
+
+Result<Fence> TimelineBridge::fence(VkQueue queue, VkSemaphore timeline, std::uint64_t value, const Fence& waited)
+{
+    const auto slot = state_->free_slot();
+    if (!slot)
+        return fail(slot.error());
+    const VkSemaphore binary = (*slot)->semaphore.handle();
+    if (const Status submitted = state_->submit(queue, {timeline, value}, {binary, 0}, **slot); !submitted)
+        return fail(submitted.error());
+    auto exported = export_semaphore(state_->device(), binary, waited);
+    (*slot)->spent = !exported;
+    return exported;
+}
+
+Status TimelineBridge::signal(VkQueue queue, VkSemaphore timeline, std::uint64_t value, const Fence& fence)
+{
+    const auto slot = state_->free_slot();
+    if (!slot)
+        return fail(slot.error());
+    const VkSemaphore binary = (*slot)->semaphore.handle();
+    if (Status imported = import_semaphore(state_->device(), binary, fence); !imported)
+        return imported;
+    Status submitted = state_->submit(queue, {binary, 0}, {timeline, value}, **slot);
+    if (!submitted)
+        state_->discard(*slot);
+    return submitted;
+}
+
+Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline)
+{
+    constexpr const char* call = "vkGetSemaphoreCounterValue";
+    if (const Status can = require_timelines(device, call); !can)
+        return fail(can.error());
+    std::uint64_t value = 0;
+    const VkResult result = device.context()->vk().GetSemaphoreCounterValue(device.handle(), timeline, &value);
+    if (result == VK_SUCCESS)
+        return value;
+    return call_failed(device, result, call);
+}
+
+Status wait_timeline(const Device& device, VkSemaphore timeline, std::uint64_t value, Deadline deadline)
+{
+    constexpr const char* call = "vkWaitSemaphores";
+    if (Status can = require_timelines(device, call); !can)
+        return can;
+    const auto left = deadline - std::chrono::steady_clock::now();
+    const auto timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+    VkSemaphoreWaitInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+    info.semaphoreCount = 1;
+    info.pSemaphores = &timeline;
+    info.pValues = &value;
+    const VkResult result = device.context()->vk().WaitSemaphores(
+        device.handle(), &info, timeout > 0 ? static_cast<std::uint64_t>(timeout) : 0U);
+    if (result == VK_SUCCESS)
+        return {};
+    if (result == VK_TIMEOUT)
+        return fail(Category::timed_out, device.context()->where(call),
+                    text::format("it did not reach {} before the deadline", value));
+    return call_failed(device, result, call);
+}
+
+Status signal_timeline(const Device& device, VkSemaphore timeline, std::uint64_t value, const Fence& fence,
+                       Deadline deadline)
+{
+    constexpr const char* call = "vkSignalSemaphore";
+    if (Status can = require_timelines(device, call); !can)
+        return can;
+    if (Status over = fence.wait(deadline); !over)
+        return over;
+    VkSemaphoreSignalInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO;
+    info.semaphore = timeline;
+    info.value = value;
+    if (const VkResult result = device.context()->vk().SignalSemaphore(device.handle(), &info); result != VK_SUCCESS)
+        return call_failed(device, result, call);
+    return {};
+}
+
+Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int drm_fd)
+{
+    constexpr const char* call = "vkGetSemaphoreFdKHR";
+    if (const Status can = require_timelines(device, call); !can)
+        return fail(can.error());
+    if (const Status can = device.context()->require({Need::external_semaphore_fd}, call); !can)
+        return fail(can.error());
+    VkSemaphoreGetFdInfoKHR info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR;
+    info.semaphore = timeline;
+    info.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT;
+    int fd = -1;
+    const VkResult result = device.context()->vk().GetSemaphoreFdKHR(device.handle(), &info, &fd);
+    if (result != VK_SUCCESS)
+        return call_failed(device, result, call);
+    auto imported = Timeline::import(drm_fd, UniqueFd(fd));
+    if (!imported && imported.error().category == Category::invalid_argument)
+        return fail(Category::unsupported, device.context()->where("export a timeline semaphore"),
+                    "what its descriptor holds is no DRM syncobj: " + imported.error().message(),
+                    "use a TimelineBridge");
+    return imported;
+}
+
+} // namespace commonbuf::vulkan
