@@ -66,7 +66,7 @@ public:
     /// ("@vkms", "@0000:00:02.0"). A name means the card node, not the render node.
     ///
     /// The first program to open a card becomes DRM master without asking; the
-    /// library gives that up at once. Become master on fd() to set modes.
+    /// library gives that up at once. Become master on fd() to set modes: it never does.
     /// Errors: not_present, permission_denied (naming who would be let in),
     /// invalid_argument (several devices have the name; not a DRM node).
     static Result<Device> open(std::string_view target);
@@ -96,7 +96,9 @@ public:
     /// numbers), incompatible (it refuses the memory), device_lost, exhausted.
     Result<Framebuffer> framebuffer(const Buffer& buffer) const;
 
+    /// For the library's own use.
     explicit Device(std::shared_ptr<File> file) noexcept : file_(std::move(file)) {}
+    const std::shared_ptr<File>& file() const noexcept { return file_; }
 
 private:
     std::shared_ptr<File> file_;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "fake/display.hpp"
 #include "fake/machine.hpp"
 #include "fake/syncobj.hpp"
 
@@ -273,10 +274,15 @@ private:
 
 class CardFile final : public File {
 public:
-    explicit CardFile(CardModel& model) : model_(model), syncobjs_(model) {}
+    explicit CardFile(CardModel& model) : model_(model), syncobjs_(model), display_(model) {}
+
+    short ready(short events) override { return display_.ready(events); }
+    ssize_t read(void* buffer, std::size_t size) override { return display_.read(buffer, size); }
 
     int ioctl(Machine& machine, unsigned long request, void* argument) override
     {
+        if (const auto answer = display_.ioctl(machine, request, argument))
+            return *answer;
         switch (request) {
         case DRM_IOCTL_VERSION: return version(*static_cast<drm_version*>(argument));
         case DRM_IOCTL_GET_CAP: return capability(*static_cast<drm_get_cap*>(argument));
@@ -326,6 +332,7 @@ public:
     void closed(Machine& machine) override
     {
         syncobjs_.closed(machine);
+        display_.closed(machine);
         for ([[maybe_unused]] const auto& handle : handles_)
             machine.handle_closed();
         model_.framebuffers -= framebuffers_;
@@ -413,6 +420,7 @@ private:
 
     int get_plane(drm_mode_get_plane& request) const
     {
+        request.possible_crtcs = model_.display.present ? 1 : 0;
         const auto count = static_cast<std::uint32_t>(model_.formats.size());
         if (request.format_type_ptr != 0)
             std::memcpy(at<std::uint32_t>(request.format_type_ptr), model_.formats.data(),
@@ -467,6 +475,7 @@ private:
 
     CardModel& model_;
     Syncobjs syncobjs_;
+    Displays display_;
     std::map<std::uint32_t, std::shared_ptr<File>> handles_;
     std::uint32_t next_handle_ = 1;
     unsigned framebuffers_ = 0;

@@ -75,6 +75,11 @@ std::string request_name(unsigned long request)
         NAME(DRM_IOCTL_MODE_GETPROPBLOB),
         NAME(DRM_IOCTL_MODE_ADDFB2),
         NAME(DRM_IOCTL_MODE_RMFB),
+        NAME(DRM_IOCTL_MODE_GETCONNECTOR),
+        NAME(DRM_IOCTL_MODE_GETENCODER),
+        NAME(DRM_IOCTL_MODE_CREATEPROPBLOB),
+        NAME(DRM_IOCTL_MODE_DESTROYPROPBLOB),
+        NAME(DRM_IOCTL_MODE_ATOMIC),
         NAME(DRM_IOCTL_MODE_CREATE_DUMB),
         NAME(DRM_IOCTL_MODE_DESTROY_DUMB),
         NAME(DRM_IOCTL_SYNCOBJ_CREATE),
@@ -404,16 +409,23 @@ int Machine::eventfd(int)
     return new_descriptor(std::make_shared<EventFile>());
 }
 
+ssize_t File::read(void*, std::size_t) { return failed(EBADF); }
+
+ssize_t EventFile::read(void* buffer, std::size_t size)
+{
+    if (size != sizeof count)
+        return failed(EBADF);
+    if (count == 0)
+        return failed(EAGAIN);
+    std::memcpy(buffer, &count, size);
+    count = 0;
+    return static_cast<ssize_t>(size);
+}
+
 ssize_t Machine::read(int fd, void* buffer, std::size_t size)
 {
-    auto* event = dynamic_cast<EventFile*>(file(fd).get());
-    if (event == nullptr || size != sizeof event->count)
-        return failed(EBADF);
-    if (event->count == 0)
-        return failed(EAGAIN);
-    std::memcpy(buffer, &event->count, size);
-    event->count = 0;
-    return static_cast<ssize_t>(size);
+    const auto target = file(fd);
+    return target != nullptr ? target->read(buffer, size) : failed(EBADF);
 }
 
 off_t Machine::lseek(int fd, off_t, int)

@@ -34,6 +34,8 @@ public:
     virtual int ioctl(Machine& machine, unsigned long request, void* argument);
     virtual std::int64_t size() const { return 0; }
     virtual short ready(short events) { return events; }
+    /// As read(2).
+    virtual ssize_t read(void* buffer, std::size_t size);
     /// Called when the last descriptor is closed.
     virtual void closed(Machine&) {}
 
@@ -113,6 +115,7 @@ public:
 class EventFile final : public File {
 public:
     short ready(short events) override { return count != 0 ? static_cast<short>(events & POLLIN) : short{0}; }
+    ssize_t read(void* buffer, std::size_t size) override;
     std::uint64_t count = 0;
 };
 
@@ -160,6 +163,35 @@ struct CameraModel {
     std::uint32_t sequence = 0;
 };
 
+/// What a card shows: one connector (41), a writeback connector (42), one CRTC (51), a primary
+/// plane (31) and an overlay (32).
+struct DisplayModel {
+    bool present = false;
+    bool master = true;
+    bool gone = false; ///< unplugged
+    bool connected = true;
+    bool atomic = true;
+    bool writeback = true;
+
+    /// What was committed: properties by object and name.
+    using Values = std::map<std::uint32_t, std::map<std::string, std::uint64_t>>;
+    struct Made {
+        std::uint32_t flags;
+        Values values;
+        std::shared_ptr<FenceModel> in_fence; ///< of the last plane that has one
+    };
+    std::vector<Made> commits;
+    std::vector<Values> tests;
+    Values now;
+    std::function<int(const Values&)> judge; ///< an errno, or 0 for what it takes
+    bool ends_at_once = false;               ///< each commit is shown, and written, when it is made
+    std::shared_ptr<FenceModel> shown;       ///< of the last commit
+    std::shared_ptr<FenceModel> written;
+    std::vector<std::byte> events;
+    std::map<std::uint32_t, std::vector<std::byte>> blobs;
+    std::uint32_t next_blob = 1000;
+};
+
 /// One DRM card.
 struct CardModel {
     std::string driver = "fakedrm";
@@ -173,6 +205,7 @@ struct CardModel {
     std::uint32_t pitch_align = 1;
     std::vector<std::uint32_t> formats;
     std::vector<std::byte> in_formats; ///< the blob as it stands, instead of one made of `formats`
+    DisplayModel display;
 
     unsigned framebuffers = 0;
     std::uint32_t next_id = 1;

@@ -104,6 +104,32 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
           [&] { ASSERT_TRUE(job.publish(shown)); });
     Job quiet("display", Fencing::explicit_only);
     quiet.reads(buffer);
+    fake::DisplayModel& model = machine.add_card("card1", {.formats = {DRM_FORMAT_XRGB8888}}).display;
+    model.present = true;
+    const auto screen = drm::Display::choose(drm::Device::open("/dev/dri/card1").value());
+    ASSERT_TRUE(screen) << screen.error().message();
+    for (const Fencing fencing : {Fencing::bridged, Fencing::explicit_only}) {
+        auto commits = drm::CommitQueue::create(*screen, fencing);
+        ASSERT_TRUE(commits);
+        const Buffer other = plan->allocate().value();
+        const auto commit = [&](const Buffer& next) {
+            if (model.shown)
+                model.shown->status = 1;
+            ASSERT_TRUE(commits->submit(drm::Commit(*screen).show(screen->primary(), next)));
+            EXPECT_EQ(commits->waiting(), 0U);
+        };
+        commit(buffer);
+        commit(other);
+        commit(buffer);
+        commits->take_committed();
+        if (fencing == Fencing::bridged)
+            costs("display: commit a frame for another", 6, 3,
+                  "three fences are asked whether they failed: the dma-buf's, the last commit's, the new one",
+                  [&] { commit(other); });
+        else
+            costs("display: the same, explicit_only", 2, 1, "the last commit is asked whether it is shown",
+                  [&] { commit(other); });
+    }
     costs("job without implicit fences: both", 0, 0, "", [&] { ASSERT_TRUE(quiet.gather() && quiet.publish(shown)); });
 }
 

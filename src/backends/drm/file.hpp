@@ -5,6 +5,7 @@
 
 #include <commonbuf/buffer.hpp>
 #include <commonbuf/constraints.hpp>
+#include <commonbuf/display.hpp>
 #include <commonbuf/drm.hpp>
 #include <commonbuf/layout.hpp>
 
@@ -20,15 +21,6 @@
 #include <vector>
 
 namespace commonbuf::drm {
-
-/// A format as a plane lists it, with one modifier.
-struct FormatModifier {
-    Format format;
-    Modifier modifier;
-
-    friend bool operator==(const FormatModifier&, const FormatModifier&) = default;
-    friend auto operator<=>(const FormatModifier&, const FormatModifier&) = default;
-};
 
 /// What the planes of a device can show.
 struct ScanoutSupport {

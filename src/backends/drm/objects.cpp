@@ -23,7 +23,8 @@ std::vector<std::uint32_t> plane_ids(const File& file)
     return ids;
 }
 
-Properties properties_of(const File& file, std::uint32_t object, std::uint32_t type)
+std::vector<std::pair<std::uint32_t, std::uint64_t>> property_values(const File& file, std::uint32_t object,
+                                                                     std::uint32_t type)
 {
     drm_mode_obj_get_properties request{};
     request.obj_id = object;
@@ -37,12 +38,20 @@ Properties properties_of(const File& file, std::uint32_t object, std::uint32_t t
     request.prop_values_ptr = address(values);
     if (file.ioctl(DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &request) != 0)
         return {};
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> all;
+    for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), request.count_props); ++i)
+        all.emplace_back(ids[i], values[i]);
+    return all;
+}
+
+Properties properties_of(const File& file, std::uint32_t object, std::uint32_t type)
+{
     Properties properties;
-    for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), request.count_props); ++i) {
+    for (const auto& [id, value] : property_values(file, object, type)) {
         drm_mode_get_property property{};
-        property.prop_id = ids[i];
+        property.prop_id = id;
         if (file.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &property) == 0)
-            properties[{property.name, ::strnlen(property.name, sizeof property.name)}] = {ids[i], values[i]};
+            properties[{property.name, ::strnlen(property.name, sizeof property.name)}] = {id, value};
     }
     return properties;
 }
@@ -66,6 +75,101 @@ std::vector<std::byte> read_blob(const File& file, std::uint64_t id)
     if (file.ioctl(DRM_IOCTL_MODE_GETPROPBLOB, &request) != 0)
         return {};
     return blob;
+}
+
+Result<std::uint32_t> create_blob(const File& file, std::span<const std::byte> content)
+{
+    drm_mode_create_blob request{};
+    request.data = reinterpret_cast<std::uintptr_t>(content.data());
+    request.length = static_cast<std::uint32_t>(content.size());
+    if (const int error = file.ioctl(DRM_IOCTL_MODE_CREATEPROPBLOB, &request); error != 0)
+        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_CREATEPROPBLOB")));
+    return request.blob_id;
+}
+
+void destroy_blob(const File& file, std::uint32_t id) noexcept
+{
+    drm_mode_destroy_blob request{id};
+    file.ioctl(DRM_IOCTL_MODE_DESTROYPROPBLOB, &request);
+}
+
+Result<Pipes> pipes_of(const File& file)
+{
+    drm_mode_card_res counts{};
+    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &counts); error != 0)
+        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays"));
+    Pipes pipes;
+    pipes.crtcs.resize(std::min(counts.count_crtcs, most_objects));
+    pipes.connectors.resize(std::min(counts.count_connectors, most_objects));
+    drm_mode_card_res request{};
+    request.count_crtcs = static_cast<std::uint32_t>(pipes.crtcs.size());
+    request.crtc_id_ptr = address(pipes.crtcs);
+    request.count_connectors = static_cast<std::uint32_t>(pipes.connectors.size());
+    request.connector_id_ptr = address(pipes.connectors);
+    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &request); error != 0)
+        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_GETRESOURCES")));
+    pipes.crtcs.resize(std::min<std::size_t>(pipes.crtcs.size(), request.count_crtcs));
+    pipes.connectors.resize(std::min<std::size_t>(pipes.connectors.size(), request.count_connectors));
+    return pipes;
+}
+
+std::optional<ConnectorAnswer> get_connector(const File& file, std::uint32_t id)
+{
+    // The first call makes the driver look at the display and counts.
+    ConnectorAnswer connector;
+    connector.info.connector_id = id;
+    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &connector.info) != 0)
+        return std::nullopt;
+    connector.modes.resize(std::min(connector.info.count_modes, most_objects));
+    connector.encoders.resize(std::min(connector.info.count_encoders, most_objects));
+    drm_mode_get_connector again{};
+    again.connector_id = id;
+    again.count_modes = static_cast<std::uint32_t>(connector.modes.size());
+    again.modes_ptr = address(connector.modes);
+    again.count_encoders = static_cast<std::uint32_t>(connector.encoders.size());
+    again.encoders_ptr = address(connector.encoders);
+    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &again) != 0)
+        return std::nullopt;
+    connector.modes.resize(std::min<std::size_t>(connector.modes.size(), again.count_modes));
+    connector.encoders.resize(std::min<std::size_t>(connector.encoders.size(), again.count_encoders));
+    connector.info = again;
+    return connector;
+}
+
+std::uint32_t possible_crtcs(const File& file, const ConnectorAnswer& connector)
+{
+    std::uint32_t possible = 0;
+    for (const std::uint32_t id : connector.encoders) {
+        drm_mode_get_encoder encoder{};
+        encoder.encoder_id = id;
+        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
+            possible |= encoder.possible_crtcs;
+    }
+    return possible;
+}
+
+void AtomicRequest::set(std::uint32_t object, std::uint32_t property, std::uint64_t value)
+{
+    if (objects_.empty() || objects_.back() != object) {
+        objects_.push_back(object);
+        counts_.push_back(0);
+    }
+    ++counts_.back();
+    properties_.push_back(property);
+    values_.push_back(value);
+}
+
+int AtomicRequest::commit(const File& file, std::uint32_t flags, std::uint64_t user_data)
+{
+    drm_mode_atomic request{};
+    request.flags = flags;
+    request.count_objs = static_cast<std::uint32_t>(objects_.size());
+    request.objs_ptr = address(objects_);
+    request.count_props_ptr = address(counts_);
+    request.props_ptr = address(properties_);
+    request.prop_values_ptr = address(values_);
+    request.user_data = user_data;
+    return file.ioctl(DRM_IOCTL_MODE_ATOMIC, &request);
 }
 
 } // namespace commonbuf::drm

@@ -18,7 +18,7 @@
 namespace commonbuf::drm {
 namespace {
 
-std::vector<std::uint32_t> plane_formats(const File& file, std::uint32_t plane)
+std::vector<std::uint32_t> bare_formats(const File& file, std::uint32_t plane)
 {
     drm_mode_get_plane request{};
     request.plane_id = plane;
@@ -67,6 +67,17 @@ void append_in_formats(std::span<const std::byte> blob, std::vector<FormatModifi
 
 } // namespace
 
+std::vector<FormatModifier> plane_formats(const File& file, std::uint32_t plane)
+{
+    std::vector<FormatModifier> formats;
+    append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS").value), formats);
+    if (formats.empty()) {
+        for (const std::uint32_t fourcc : bare_formats(file, plane))
+            formats.push_back({fourcc, implicit_modifier});
+    }
+    return formats;
+}
+
 Result<ScanoutSupport> read_scanout_support(const File& file)
 {
     // Without this the kernel hides primary and cursor planes.
@@ -80,15 +91,10 @@ Result<ScanoutSupport> read_scanout_support(const File& file)
     support.max_width = resources.max_width;
     support.max_height = resources.max_height;
     for (const std::uint32_t plane : plane_ids(file)) {
-        const auto before = support.formats.size();
-        append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS").value),
-                          support.formats);
+        const auto formats = plane_formats(file, plane);
+        support.formats.insert(support.formats.end(), formats.begin(), formats.end());
         append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS_ASYNC").value),
                           support.async_formats);
-        if (support.formats.size() != before)
-            continue;
-        for (const std::uint32_t fourcc : plane_formats(file, plane))
-            support.formats.push_back({fourcc, implicit_modifier});
     }
     for (auto* list : {&support.formats, &support.async_formats}) {
         std::sort(list->begin(), list->end());

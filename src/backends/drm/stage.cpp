@@ -12,48 +12,27 @@
 
 namespace commonbuf::drm {
 
-/// DRM_IOCTL_MODE_ATOMIC wants its values in groups, one for each object.
+/// Values by the names of their properties.
 class Stage::Request {
 public:
     /// A property that the object does not have is left out: the driver has no choice there.
     void set(const Object& object, std::string_view name, std::uint64_t value)
     {
-        const auto found = object.before.find(name);
-        if (found == object.before.end())
-            return;
-        if (objects_.empty() || objects_.back() != object.id) {
-            objects_.push_back(object.id);
-            counts_.push_back(0);
-        }
-        ++counts_.back();
-        properties_.push_back(found->second.id);
-        values_.push_back(value);
+        if (const auto found = object.before.find(name); found != object.before.end())
+            request_.set(object.id, found->second.id, value);
     }
 
     /// As the object was found.
     void put_back(const Object& object, std::string_view name)
     {
         if (const auto found = object.before.find(name); found != object.before.end())
-            set(object, name, found->second.value);
+            request_.set(object.id, found->second.id, found->second.value);
     }
 
-    int commit(const File& file, std::uint32_t flags)
-    {
-        drm_mode_atomic request{};
-        request.flags = flags;
-        request.count_objs = static_cast<std::uint32_t>(objects_.size());
-        request.objs_ptr = address(objects_);
-        request.count_props_ptr = address(counts_);
-        request.props_ptr = address(properties_);
-        request.prop_values_ptr = address(values_);
-        return file.ioctl(DRM_IOCTL_MODE_ATOMIC, &request);
-    }
+    int commit(const File& file, std::uint32_t flags) { return request_.commit(file, flags); }
 
 private:
-    std::vector<std::uint32_t> objects_;
-    std::vector<std::uint32_t> counts_;
-    std::vector<std::uint32_t> properties_;
-    std::vector<std::uint64_t> values_;
+    AtomicRequest request_;
 };
 
 namespace {
@@ -65,48 +44,6 @@ std::uint64_t value_of(const Properties& properties, std::string_view name)
 {
     const auto found = properties.find(name);
     return found != properties.end() ? found->second.value : 0;
-}
-
-struct Connector {
-    drm_mode_get_connector info{};
-    std::vector<drm_mode_modeinfo> modes;
-    std::vector<std::uint32_t> encoders;
-};
-
-std::optional<Connector> get_connector(const File& file, std::uint32_t id)
-{
-    // The first call makes the driver look at the display and counts.
-    Connector connector;
-    connector.info.connector_id = id;
-    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &connector.info) != 0)
-        return std::nullopt;
-    connector.modes.resize(std::min(connector.info.count_modes, most_objects));
-    connector.encoders.resize(std::min(connector.info.count_encoders, most_objects));
-    drm_mode_get_connector again{};
-    again.connector_id = id;
-    again.count_modes = static_cast<std::uint32_t>(connector.modes.size());
-    again.modes_ptr = address(connector.modes);
-    again.count_encoders = static_cast<std::uint32_t>(connector.encoders.size());
-    again.encoders_ptr = address(connector.encoders);
-    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &again) != 0)
-        return std::nullopt;
-    connector.modes.resize(std::min<std::size_t>(connector.modes.size(), again.count_modes));
-    connector.encoders.resize(std::min<std::size_t>(connector.encoders.size(), again.count_encoders));
-    connector.info = again;
-    return connector;
-}
-
-/// A bit for each CRTC that some encoder of the connector can be driven by.
-std::uint32_t possible_crtcs(const File& file, const Connector& connector)
-{
-    std::uint32_t possible = 0;
-    for (const std::uint32_t id : connector.encoders) {
-        drm_mode_get_encoder encoder{};
-        encoder.encoder_id = id;
-        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
-            possible |= encoder.possible_crtcs;
-    }
-    return possible;
 }
 
 } // namespace
@@ -130,12 +67,7 @@ Result<Stage> Stage::create(std::shared_ptr<File> file, Format format, std::uint
 
 Result<std::uint32_t> Stage::make_blob(const void* data, std::size_t size) const
 {
-    drm_mode_create_blob request{};
-    request.data = reinterpret_cast<std::uintptr_t>(data);
-    request.length = static_cast<std::uint32_t>(size);
-    if (const int error = file_->ioctl(DRM_IOCTL_MODE_CREATEPROPBLOB, &request); error != 0)
-        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_CREATEPROPBLOB")));
-    return request.blob_id;
+    return create_blob(*file_, {static_cast<const std::byte*>(data), size});
 }
 
 void Stage::choose_mode(const std::vector<drm_mode_modeinfo>& modes, std::uint32_t width, std::uint32_t height)
@@ -181,33 +113,24 @@ void Stage::choose_free_mode(std::uint32_t width, std::uint32_t height)
     request.set(crtc_, "ACTIVE", 1);
     if (request.commit(*file_, DRM_MODE_ATOMIC_TEST_ONLY | DRM_MODE_ATOMIC_ALLOW_MODESET) == 0)
         mode_ = mode;
-    drm_mode_destroy_blob destroy{*blob};
-    file_->ioctl(DRM_IOCTL_MODE_DESTROYPROPBLOB, &destroy);
+    destroy_blob(*file_, *blob);
 }
 
 Status Stage::choose_display(std::uint32_t width, std::uint32_t height)
 {
-    drm_mode_card_res resources{};
-    if (const int error = file_->ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources); error != 0)
-        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_GETRESOURCES")));
-    crtcs_.resize(std::min(resources.count_crtcs, most_objects));
-    connectors_.resize(std::min(resources.count_connectors, most_objects));
-    drm_mode_card_res again{};
-    again.count_crtcs = static_cast<std::uint32_t>(crtcs_.size());
-    again.crtc_id_ptr = address(crtcs_);
-    again.count_connectors = static_cast<std::uint32_t>(connectors_.size());
-    again.connector_id_ptr = address(connectors_);
-    if (const int error = file_->ioctl(DRM_IOCTL_MODE_GETRESOURCES, &again); error != 0)
-        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_GETRESOURCES")));
+    auto pipes = pipes_of(*file_);
+    if (!pipes)
+        return fail(pipes.error());
+    crtcs_ = std::move(pipes->crtcs);
+    connectors_ = std::move(pipes->connectors);
 
     std::vector<std::uint64_t> taken;
     for (const std::uint32_t id : connectors_)
         taken.push_back(property_of(*file_, id, DRM_MODE_OBJECT_CONNECTOR, "CRTC_ID").value);
     for (const std::uint32_t id : connectors_) {
         const auto connector = get_connector(*file_, id);
-        constexpr std::uint32_t connected = 1; // as in struct drm_mode_get_connector
         if (!connector || connector->info.connector_type == DRM_MODE_CONNECTOR_WRITEBACK ||
-            connector->info.connection != connected || connector->modes.empty())
+            connector->info.connection != connection_connected || connector->modes.empty())
             continue;
         Properties before = properties_of(*file_, id, DRM_MODE_OBJECT_CONNECTOR);
         const std::uint64_t present = value_of(before, "CRTC_ID");

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: MIT
+//
+//   submit(commit) ──► waiting: [ c1 | c2 | c3 ] ──► DRM_IOCTL_MODE_ATOMIC ──► on the screen
+//                                 ▲                        (one on its way)
+//        advance(): the first goes on when its fences have signalled and the commit before
+//        it is shown; nobody overtakes
+//
+// The kernel takes one commit of a CRTC at a time, and waits without an end for the fences
+// of that. So it gets only what is ready, unless the caller says that a fence surely signals.
+#include "backends/drm/commit_request.hpp"
+#include "backends/drm/display.hpp"
+#include "log.hpp"
+#include "os/event.hpp"
+#include "os/os.hpp"
+#include "sync/fence_point.hpp"
+#include "sync/kept_fences.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/commit_queue.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace commonbuf::drm {
+namespace {
+
+/// A fence of the kernel's own; nothing to wait for where it gave none.
+Fence made(UniqueFd fd)
+{
+    if (!fd)
+        return {};
+    return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(std::move(fd))}));
+}
+
+/// Whether it is over, well or not. What cannot be asked is not.
+bool over(const Fence& fence)
+{
+    const auto done = fence.signalled();
+    return done ? *done : done.error().category == Category::device_lost;
+}
+
+} // namespace
+
+class CommitQueue::State {
+public:
+    struct Waiting {
+        std::uint64_t number;
+        Commit commit;
+        bool awaited = true;   ///< its caller is inside submit() or commit()
+        bool gathered = false; ///< `before` is of now
+        std::vector<Job> jobs; ///< one for each plane that shows something, in their order
+        std::optional<Job> writeback;
+        Fence before;
+    };
+
+    State(Display on, Fencing with, os::Event event) : display(std::move(on)), fencing(with), changed(std::move(event))
+    {}
+
+    std::uint64_t add(Commit commit)
+    {
+        waiting.push_back({next_++, std::move(commit), true, false, {}, {}, {}});
+        return waiting.back().number;
+    }
+
+    /// What became of one that is awaited; nothing while it waits.
+    std::optional<Result<Committed>> answer(std::uint64_t number)
+    {
+        auto found = answers_.extract(number);
+        return found ? std::optional(std::move(found.mapped())) : std::nullopt;
+    }
+
+    void withdraw(std::uint64_t number)
+    {
+        std::erase_if(waiting, [&](const Waiting& one) { return one.number == number; });
+    }
+
+    /// All whose turn has come.
+    Result<std::size_t> advance()
+    {
+        changed.clear();
+        busy = false;
+        std::size_t count = 0;
+        while (!waiting.empty()) {
+            Waiting& first = waiting.front();
+            auto done = attempt(first);
+            if (!done && !done.error().its_own) {
+                first.gathered = false;
+                busy = done.error().error.category == Category::busy;
+                return fail(std::move(done.error().error));
+            }
+            if (done && !*done)
+                break;
+            count += done ? 1U : 0U;
+            settle(done ? Result<Committed>(std::move(**done)) : fail(std::move(done.error().error)));
+        }
+        return count;
+    }
+
+    /// What to poll until advance() has something to do. Two steps may need two descriptors
+    /// one after the other.
+    int wait_fd() const
+    {
+        if (waiting.empty() || busy)
+            return -1;
+        const Waiting& first = waiting.front();
+        std::vector<Fence> waits{flip};
+        if (!kernel_waits_for(first.commit)) {
+            waits.push_back(first.before);
+            if (first.commit.written_)
+                waits.push_back(written);
+        }
+        for (Fence& fence : waits) {
+            // One that has failed is over, and advance() says so.
+            if (fence.known() == FenceState::failed)
+                break;
+            const auto fd = pending_fd(fence);
+            if (!fd)
+                return -1;
+            if (*fd >= 0)
+                return *fd;
+        }
+        return changed.fd(); // all is over meanwhile: a descriptor that says so at once
+    }
+
+    Display display;
+    Fencing fencing;
+    os::Event changed;
+    mutable std::mutex mutex;
+    std::deque<Waiting> waiting;
+    std::vector<Committed> committed;
+    std::vector<WithheldCommit> withheld;
+    Fence flip;        ///< of the last commit, as the kernel gave it
+    Fence written;     ///< of the last writeback, likewise
+    Fence shown;       ///< of the last commit, with the work that the kernel waits for
+    bool busy = false; ///< somebody else commits to the CRTC
+
+private:
+    struct OnScreen {
+        Buffer buffer;
+        Job job;
+    };
+
+    /// Why a commit was not made. What is not its own fault may be over later.
+    struct Failure {
+        Error error;
+        bool its_own;
+    };
+    template <typename T>
+    using Step = tl::expected<T, Failure>;
+
+    static tl::unexpected<Failure> given_up(Error error) { return tl::unexpected(Failure{std::move(error), true}); }
+    static tl::unexpected<Failure> not_now(Error error) { return tl::unexpected(Failure{std::move(error), false}); }
+    static tl::unexpected<Failure> by_kind(Error error)
+    {
+        return is_refusal(error) ? given_up(std::move(error)) : not_now(std::move(error));
+    }
+
+    /// Whether the work on its buffers is done. Work that failed is a commit's own failure.
+    static Step<bool> work_done(const Waiting& one)
+    {
+        auto done = one.before.signalled();
+        if (done)
+            return *done;
+        return done.error().category == Category::device_lost ? given_up(std::move(done.error()))
+                                                              : not_now(std::move(done.error()));
+    }
+
+    Status gather(Waiting& one)
+    {
+        const Commit& commit = one.commit;
+        std::vector<Fence> fences{commit.after_};
+        const auto add = [&](Job& job) -> Status {
+            auto fence = job.gather();
+            if (!fence)
+                return fail(fence.error());
+            fences.push_back(std::move(*fence));
+            return {};
+        };
+        one.jobs.clear();
+        for (const Commit::Shown& plane : commit.shown_) {
+            if (!plane.buffer)
+                continue;
+            one.jobs.emplace_back(commit.name_, fencing, commit.where_).reads(*plane.buffer);
+            if (Status added = add(one.jobs.back()); !added)
+                return added;
+        }
+        one.writeback.reset();
+        if (commit.written_) {
+            one.writeback.emplace("writeback", fencing, commit.where_).writes(*commit.written_);
+            if (Status added = add(*one.writeback); !added)
+                return added;
+        }
+        one.before = Fence::merge(fences);
+        one.gathered = true;
+        return {};
+    }
+
+    /// Whether the kernel may have it now.
+    Step<bool> ready(const Waiting& one) const
+    {
+        const auto done = work_done(one);
+        if (!done)
+            return done;
+        const bool kernel = kernel_waits_for(one.commit);
+        return (*done || kernel) && over(flip) && (!one.commit.written_ || kernel || over(written));
+    }
+
+    /// Whether the kernel may wait, and can: every plane that it shows takes a fence, and there
+    /// is one.
+    bool kernel_waits_for(const Commit& commit) const
+    {
+        bool any = false;
+        for (const Commit::Shown& one : commit.shown_) {
+            const DisplayPlane* plane = display.state().plane(one.plane);
+            if (!one.buffer || plane == nullptr)
+                continue;
+            if (plane->find("IN_FENCE_FD") == nullptr)
+                return false;
+            any = true;
+        }
+        return any && commit.wait_ == FenceWait::kernel;
+    }
+
+    /// Nothing while it has to wait.
+    Step<std::optional<Committed>> attempt(Waiting& one)
+    {
+        for (;;) {
+            const bool fresh = !one.gathered;
+            if (fresh) {
+                if (Status gathered = gather(one); !gathered)
+                    return by_kind(std::move(gathered.error()));
+            }
+            const auto now = ready(one);
+            if (!now)
+                return tl::unexpected(now.error());
+            if (!*now) {
+                // The kernel tells drivers of its own waits.
+                if (fresh && one.before.known() == FenceState::pending)
+                    static_cast<void>(one.before.hint(in(display.state().refresh())));
+                return std::nullopt;
+            }
+            if (fresh)
+                return commit(one);
+            one.gathered = false; // others may have come while it waited
+        }
+    }
+
+    Step<std::optional<Committed>> commit(Waiting& one)
+    {
+        auto request = CommitRequest::create(one.commit);
+        if (!request)
+            return by_kind(std::move(request.error()));
+        Fence wait = Fence::merge(std::array{one.before, one.commit.written_ ? without_failed(written) : Fence()});
+        auto in_fence = pending_fd(wait);
+        if (!in_fence)
+            return not_now(std::move(in_fence.error()));
+        // Again: what failed before it was merged is not in the descriptor.
+        if (const auto good = work_done(one); !good)
+            return tl::unexpected(good.error());
+        auto fences = (*request)->commit(*in_fence >= 0 ? *in_fence : signalled_fd());
+        if (!fences)
+            return by_kind(std::move(fences.error()));
+
+        Committed done;
+        done.number = one.number;
+        done.kernel_waits = *in_fence >= 0;
+        flip = made(std::move(fences->shown));
+        // KMS shows what failed as if it were good: so its failure belongs to the answer.
+        shown = done.shown = Fence::merge(std::array{flip, one.before});
+        if (one.commit.written_) {
+            written = made(std::move(fences->written));
+            done.written = Fence::merge(std::array{written, one.before});
+            publish(*one.writeback, done.written);
+        }
+        take_place((*request)->changed(), one, done);
+        return done;
+    }
+
+    /// A descriptor that has signalled, -1 before the first commit: a plane that has a fence of
+    /// its own does not wait for those in the dma-buf (drm_gem_plane_helper_prepare_fb()),
+    /// which were looked at already and which others may add to meanwhile.
+    int signalled_fd() const
+    {
+        const auto points = points_of(flip);
+        return points.empty() || points.front()->known() == FenceState::pending ? -1 : points.front()->fd();
+    }
+
+    static void publish(Job& job, const Fence& done)
+    {
+        if (const Status published = job.publish(done); !published)
+            log("a display's fence is not in the dma-buf: " + published.error().message());
+    }
+
+    void take_place(const std::vector<std::uint32_t>& planes, Waiting& one, Committed& done)
+    {
+        std::vector<Buffer> before;
+        for (const std::uint32_t plane : planes) {
+            if (auto old = on_screen_.extract(plane)) {
+                publish(old.mapped().job, flip);
+                before.push_back(old.mapped().buffer);
+            }
+        }
+        auto job = one.jobs.begin();
+        for (const Commit::Shown& now : one.commit.shown_) {
+            if (now.buffer && one.commit.power_ != Commit::Power::off)
+                on_screen_.insert_or_assign(now.plane, OnScreen{*now.buffer, std::move(*job)});
+            job += now.buffer ? 1 : 0;
+        }
+        for (Buffer& buffer : before) {
+            const bool still = std::any_of(on_screen_.begin(), on_screen_.end(),
+                                           [&](const auto& entry) { return entry.second.buffer == buffer; });
+            if (!still && std::find(done.replaced.begin(), done.replaced.end(), buffer) == done.replaced.end())
+                done.replaced.push_back(std::move(buffer));
+        }
+    }
+
+    /// The first is done with.
+    void settle(Result<Committed> result)
+    {
+        Waiting& first = waiting.front();
+        if (first.awaited)
+            answers_.emplace(first.number, std::move(result));
+        else if (result)
+            committed.push_back(std::move(*result));
+        else
+            withheld.push_back({first.number, std::move(first.commit), std::move(result.error())});
+        waiting.pop_front();
+    }
+
+    std::uint64_t next_ = 1;
+    std::map<std::uint64_t, Result<Committed>> answers_;
+    std::map<std::uint32_t, OnScreen> on_screen_; ///< by plane
+};
+
+CommitQueue::CommitQueue(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+CommitQueue::CommitQueue(CommitQueue&&) noexcept = default;
+CommitQueue& CommitQueue::operator=(CommitQueue&&) noexcept = default;
+CommitQueue::~CommitQueue() = default;
+
+Result<CommitQueue> CommitQueue::create(Display display, Fencing fencing)
+{
+    auto event = os::Event::create();
+    if (!event)
+        return fail(event.error());
+    return CommitQueue(std::make_unique<State>(std::move(display), fencing, std::move(*event)));
+}
+
+const Display& CommitQueue::display() const noexcept { return state_->display; }
+
+Result<std::uint64_t> CommitQueue::submit(Commit commit)
+{
+    State& state = *state_;
+    const std::lock_guard lock(state.mutex);
+    if (&commit.display().state() != &state.display.state())
+        return fail(Category::invalid_argument, "submit a commit", "it is for another display");
+    const bool first = state.waiting.empty();
+    const std::uint64_t number = state.add(std::move(commit));
+    if (first) {
+        const auto advanced = state.advance();
+        if (auto answer = state.answer(number)) {
+            if (!*answer)
+                return fail(std::move(answer->error()));
+            state.committed.push_back(std::move(**answer));
+            return number;
+        }
+        if (!advanced) {
+            state.withdraw(number);
+            return fail(advanced.error());
+        }
+    }
+    state.waiting.back().awaited = false;
+    return number;
+}
+
+Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
+{
+    State& state = *state_;
+    std::unique_lock lock(state.mutex);
+    if (&commit.display().state() != &state.display.state())
+        return fail(Category::invalid_argument, "commit", "it is for another display");
+    const std::uint64_t number = state.add(std::move(commit));
+    for (;;) {
+        const auto advanced = state.advance();
+        if (auto answer = state.answer(number))
+            return std::move(*answer);
+        if (!advanced && !state.busy) {
+            state.withdraw(number);
+            return fail(advanced.error());
+        }
+        if (std::chrono::steady_clock::now() >= deadline) {
+            const std::size_t front = state.waiting.size() - 1;
+            state.withdraw(number);
+            return fail(Category::timed_out, "commit to " + state.display.connector().name,
+                        advanced ? text::format("its turn did not come before the deadline: {} wait in front, and the "
+                                                "commit before it is {}; it is taken back",
+                                                front, over(state.flip) ? "shown" : "not shown yet")
+                                 : advanced.error().message() + "; it is taken back");
+        }
+        // Those in front may be taken back meanwhile, which no descriptor tells.
+        constexpr int looks = 4;
+        const auto refresh = state.display.state().refresh();
+        std::array<pollfd, 1> entries{{{state.wait_fd(), POLLIN, 0}}};
+        const auto step = state.busy ? in(refresh / looks) : in(refresh * looks);
+        lock.unlock();
+        static_cast<void>(os::wait_any(entries, std::min(deadline, step), "a commit"));
+        lock.lock();
+    }
+}
+
+int CommitQueue::fd() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    const int fd = state_->wait_fd();
+    if (fd == state_->changed.fd())
+        state_->changed.set();
+    return fd;
+}
+
+Result<std::size_t> CommitQueue::advance()
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->advance();
+}
+
+std::size_t CommitQueue::waiting() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->waiting.size();
+}
+
+std::vector<Commit> CommitQueue::take_back()
+{
+    const std::lock_guard lock(state_->mutex);
+    std::vector<Commit> commits;
+    for (auto& one : state_->waiting) {
+        if (!one.awaited)
+            commits.push_back(one.commit);
+    }
+    std::erase_if(state_->waiting, [](const auto& one) { return !one.awaited; });
+    return commits;
+}
+
+std::vector<Committed> CommitQueue::take_committed()
+{
+    const std::lock_guard lock(state_->mutex);
+    return std::exchange(state_->committed, {});
+}
+
+std::vector<WithheldCommit> CommitQueue::take_withheld()
+{
+    const std::lock_guard lock(state_->mutex);
+    return std::exchange(state_->withheld, {});
+}
+
+Fence CommitQueue::shown() const
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->shown;
+}
+
+} // namespace commonbuf::drm

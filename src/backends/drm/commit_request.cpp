@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#include "backends/drm/commit_request.hpp"
+
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+namespace commonbuf::drm {
+namespace {
+
+constexpr unsigned fraction = 16; // SRC_* are 16.16 fixed point
+
+/// The part of an image that is shown, inside it; nothing where it reaches beyond.
+std::optional<Source> part_of(const Layout& layout, const std::optional<Source>& wanted)
+{
+    constexpr std::uint32_t largest = std::numeric_limits<std::uint16_t>::max();
+    if (!wanted) {
+        if (layout.width > largest || layout.height > largest)
+            return std::nullopt;
+        return Source::pixels(0, 0, static_cast<std::uint16_t>(layout.width),
+                              static_cast<std::uint16_t>(layout.height));
+    }
+    const std::uint64_t right = std::uint64_t{wanted->x} + wanted->width;
+    const std::uint64_t bottom = std::uint64_t{wanted->y} + wanted->height;
+    if (right > std::uint64_t{layout.width} << fraction || bottom > std::uint64_t{layout.height} << fraction)
+        return std::nullopt;
+    return wanted;
+}
+
+std::uint64_t address_of(std::int32_t& number) { return reinterpret_cast<std::uintptr_t>(&number); }
+
+} // namespace
+
+bool is_refusal(const Error& error) noexcept
+{
+    switch (error.category) {
+    case Category::permission_denied:
+    case Category::device_lost:
+    case Category::busy:
+    case Category::exhausted: return false;
+    default: return true;
+    }
+}
+
+Result<std::unique_ptr<CommitRequest>> CommitRequest::create(const Commit& commit)
+{
+    if (commit.mistake_)
+        return fail(*commit.mistake_);
+    std::unique_ptr<CommitRequest> request(new CommitRequest(commit));
+    if (const Status prepared = request->prepare(); !prepared)
+        return fail(prepared.error());
+    return request;
+}
+
+CommitRequest::~CommitRequest()
+{
+    // The kernel holds those that it uses.
+    for (const std::uint32_t blob : blobs_)
+        destroy_blob(state_.file(), blob);
+}
+
+void CommitRequest::set(const DisplayObject& object, std::string_view name, std::uint64_t value)
+{
+    // A property that is not there is one that the driver has no choice in.
+    if (const PropertyInfo* property = object.find(name); property != nullptr)
+        request_.set(object.id, property->id, value);
+}
+
+Status CommitRequest::prepare()
+{
+    power();
+    for (const Commit::Shown& shown : commit_.shown_) {
+        if (!shown.buffer || commit_.power_ == Commit::Power::off)
+            hide(shown.plane);
+        else if (Status done = show(shown); !done)
+            return done;
+    }
+    // A mode starts with what it was asked for alone, and planes of a CRTC that is off are
+    // refused: others go.
+    if (commit_.power_ != Commit::Power::as_it_is)
+        hide_others();
+    if (commit_.written_) {
+        if (Status done = write_back(*commit_.written_); !done)
+            return done;
+    }
+    return settings();
+}
+
+void CommitRequest::power()
+{
+    if (commit_.power_ == Commit::Power::as_it_is)
+        return;
+    const bool on = commit_.power_ == Commit::Power::on;
+    const std::uint32_t crtc = on ? state_.crtc.id : 0;
+    set(state_.connector, "CRTC_ID", crtc);
+    if (state_.writeback && (!on || commit_.written_))
+        set(*state_.writeback, "CRTC_ID", crtc);
+    set(state_.crtc, "MODE_ID", on ? state_.mode_blob : 0);
+    set(state_.crtc, "ACTIVE", on ? 1 : 0);
+    description_.push_back(on ? text::format("{} in mode {}", state_.connector.name, state_.mode.name)
+                              : state_.connector.name + " off");
+}
+
+void CommitRequest::hide(std::uint32_t plane)
+{
+    const DisplayPlane& object = *state_.plane(plane);
+    set(object, "FB_ID", 0);
+    set(object, "CRTC_ID", 0);
+    changed_.push_back(plane);
+    description_.push_back(text::format("plane {} off", plane));
+}
+
+void CommitRequest::hide_others()
+{
+    for (const DisplayPlane& plane : state_.planes) {
+        const PropertyInfo* crtc = plane.find("CRTC_ID");
+        if (crtc == nullptr || std::find(changed_.begin(), changed_.end(), plane.id) != changed_.end())
+            continue;
+        const auto values = property_values(state_.file(), plane.id, DRM_MODE_OBJECT_PLANE);
+        if (std::find(values.begin(), values.end(), std::pair(crtc->id, std::uint64_t{state_.crtc.id})) != values.end())
+            hide(plane.id);
+    }
+}
+
+Status CommitRequest::show(const Commit::Shown& shown)
+{
+    const DisplayPlane& plane = *state_.plane(shown.plane);
+    const Layout& layout = shown.buffer->layout();
+    const auto source = part_of(layout, shown.source);
+    if (!source)
+        return fail(Category::invalid_argument, state_.file().where("prepare a commit"),
+                    text::format("the part for plane {} reaches beyond the image of {}x{}, or the image beyond DRM's "
+                                 "65535 pixels",
+                                 plane.id, layout.width, layout.height));
+    auto framebuffer = state_.device.framebuffer(*shown.buffer);
+    if (!framebuffer)
+        return fail(std::move(framebuffer.error()));
+    const Target target = shown.target.value_or(Target{0, 0, state_.mode.width, state_.mode.height});
+    set(plane, "CRTC_ID", state_.crtc.id);
+    set(plane, "FB_ID", framebuffer->id());
+    set(plane, "SRC_X", source->x);
+    set(plane, "SRC_Y", source->y);
+    set(plane, "SRC_W", source->width);
+    set(plane, "SRC_H", source->height);
+    set(plane, "CRTC_X", static_cast<std::uint64_t>(std::int64_t{target.x}));
+    set(plane, "CRTC_Y", static_cast<std::uint64_t>(std::int64_t{target.y}));
+    set(plane, "CRTC_W", target.width);
+    set(plane, "CRTC_H", target.height);
+    if (const PropertyInfo* fence = plane.find("IN_FENCE_FD"); fence != nullptr)
+        fence_properties_.emplace_back(plane.id, fence->id);
+    changed_.push_back(plane.id);
+    description_.push_back(text::format("{} plane {}: {}x{} of {} at {},{} with {}x{}", to_string(plane.type), plane.id,
+                                        source->width >> fraction, source->height >> fraction, to_string(layout),
+                                        target.x, target.y, target.width, target.height));
+    return {};
+}
+
+Status CommitRequest::write_back(const Buffer& buffer)
+{
+    auto framebuffer = state_.device.framebuffer(buffer);
+    if (!framebuffer)
+        return fail(std::move(framebuffer.error()));
+    set(*state_.writeback, "CRTC_ID", state_.crtc.id);
+    set(*state_.writeback, "WRITEBACK_FB_ID", framebuffer->id());
+    description_.push_back("writeback into " + to_string(buffer.layout()));
+    return {};
+}
+
+Status CommitRequest::settings()
+{
+    for (const Commit::Setting& setting : commit_.settings_) {
+        std::uint64_t value = setting.value;
+        if (setting.blob && !setting.blob->empty()) {
+            const auto blob = create_blob(state_.file(), *setting.blob);
+            if (!blob)
+                return fail(blob.error());
+            blobs_.push_back(*blob);
+            value = *blob;
+        }
+        request_.set(setting.object, setting.property, value);
+    }
+    return {};
+}
+
+std::uint32_t CommitRequest::flags() const noexcept
+{
+    const bool modeset = commit_.modeset_ || commit_.power_ != Commit::Power::as_it_is;
+    return modeset ? DRM_MODE_ATOMIC_ALLOW_MODESET : 0;
+}
+
+Status CommitRequest::test()
+{
+    AtomicRequest request = request_;
+    return result(request.commit(state_.file(), flags() | DRM_MODE_ATOMIC_TEST_ONLY), "TEST_ONLY");
+}
+
+Result<CommitRequest::Fences> CommitRequest::commit(int in_fence)
+{
+    AtomicRequest request = request_;
+    for (const auto& [plane, property] : fence_properties_) {
+        if (in_fence >= 0)
+            request.set(plane, property, static_cast<std::uint64_t>(in_fence));
+    }
+    std::int32_t shown = -1;
+    std::int32_t written = -1;
+    if (const PropertyInfo* fence = state_.crtc.find("OUT_FENCE_PTR"); fence != nullptr)
+        request.set(state_.crtc.id, fence->id, address_of(shown));
+    if (commit_.written_) {
+        if (const PropertyInfo* fence = state_.writeback->find("WRITEBACK_OUT_FENCE_PTR"); fence != nullptr)
+            request.set(state_.writeback->id, fence->id, address_of(written));
+    }
+    std::uint32_t all_flags = flags() | DRM_MODE_ATOMIC_NONBLOCK;
+    if (commit_.event_)
+        all_flags |= DRM_MODE_PAGE_FLIP_EVENT;
+    const int error = request.commit(state_.file(), all_flags, commit_.event_.value_or(0));
+    Fences fences{UniqueFd(shown), UniqueFd(written)};
+    if (Status taken = result(error, "commit"); !taken)
+        return fail(std::move(taken.error()));
+    return fences;
+}
+
+Status CommitRequest::result(int error, const std::string& call) const
+{
+    if (error == 0)
+        return {};
+    Error failure =
+        lost_object(os::failure(error, state_.file().where(text::format("DRM_IOCTL_MODE_ATOMIC ({})", call))));
+    switch (failure.category) {
+    case Category::permission_denied:
+        failure.detail = "this file is not DRM master at present";
+        failure.advice = "become master, or take the descriptor from logind, libseat or a lease";
+        break;
+    case Category::busy: failure.detail = "another commit to this CRTC is not on the screen yet"; break;
+    case Category::device_lost:
+        if (failure.detail.empty())
+            failure.detail = "the card is gone";
+        break;
+    default:
+        // ENOSPC is a part beyond the image, and no want of room.
+        if (error != ENOMEM && error != EMFILE && error != ENFILE)
+            failure.category = Category::invalid_argument;
+        failure.detail = "the driver does not show " + text::join(description_, "; ");
+        break;
+    }
+    return fail(std::move(failure));
+}
+
+} // namespace commonbuf::drm

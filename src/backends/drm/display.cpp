@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "backends/drm/display.hpp"
+
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+namespace commonbuf::drm {
+namespace {
+
+bool has(const std::vector<std::uint32_t>& ids, std::uint32_t id)
+{
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+std::uint64_t value_of(const DisplayObject& object, std::string_view name)
+{
+    const PropertyInfo* property = object.find(name);
+    return property != nullptr ? property->value : 0;
+}
+
+template <typename Object>
+std::string names_of(const std::vector<Object>& objects)
+{
+    std::vector<std::string> names;
+    for (const auto& object : objects) {
+        if (std::find(names.begin(), names.end(), object.name) == names.end())
+            names.push_back(object.name);
+    }
+    return names.empty() ? "none" : text::join(names, ", ");
+}
+
+Result<Connector> choose_connector(const File& file, const std::vector<Connector>& all, const DisplayRequest& request)
+{
+    std::vector<Connector> displays;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(displays),
+                 [](const Connector& connector) { return !connector.writeback; });
+    for (const Connector& connector : displays) {
+        if (request.connector.empty() ? connector.connected : connector.name == request.connector)
+            return connector;
+    }
+    const std::string wanted = request.connector.empty() ? "a display" : "the connector " + request.connector;
+    return fail(Category::not_present, text::format("find {} on {}", wanted, file.info().path),
+                request.connector.empty() ? "nothing is connected; the card has " + names_of(displays)
+                                          : "the card has " + names_of(displays));
+}
+
+Result<Crtc> choose_crtc(const File& file, const DisplayResources& all, const Connector& connector,
+                         const DisplayRequest& request)
+{
+    const auto present = static_cast<std::uint32_t>(value_of(connector, "CRTC_ID"));
+    const auto find = [&](std::uint32_t id) {
+        return std::find_if(all.crtcs.begin(), all.crtcs.end(), [&](const Crtc& crtc) { return crtc.id == id; });
+    };
+    std::vector<std::uint32_t> wanted = connector.crtcs;
+    if (request.crtc) {
+        wanted = {*request.crtc};
+    } else if (find(present) != all.crtcs.end()) {
+        wanted = {present};
+    } else {
+        for (const Connector& other : all.connectors)
+            std::erase(wanted, static_cast<std::uint32_t>(value_of(other, "CRTC_ID")));
+    }
+    for (const std::uint32_t id : wanted) {
+        if (const auto found = find(id); found != all.crtcs.end() && has(connector.crtcs, id))
+            return *found;
+    }
+    const bool none = connector.crtcs.empty() || request.crtc;
+    return fail(none ? Category::unsupported : Category::busy,
+                text::format("find a CRTC for {} on {}", connector.name, file.info().path),
+                request.crtc ? text::format("CRTC {} cannot drive it", *request.crtc)
+                : none       ? "none can drive it"
+                             : "those that can drive it have other connectors");
+}
+
+Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& request)
+{
+    if (request.mode)
+        return *request.mode;
+    const bool any = request.width == 0 && request.height == 0;
+    const Mode* best = nullptr;
+    for (const Mode& mode : connector.modes) {
+        if (!any && (mode.width != request.width || mode.height != request.height))
+            continue;
+        const bool better =
+            best == nullptr || (any ? mode.preferred && !best->preferred : mode.refresh_mhz > best->refresh_mhz);
+        if (better)
+            best = &mode;
+    }
+    if (best != nullptr)
+        return *best;
+    return fail(Category::unsupported, "find a mode on " + connector.name,
+                any ? "it has none"
+                    : text::format("it has no mode of {}x{}: it has {}", request.width, request.height,
+                                   names_of(connector.modes)),
+                any ? "" : "choose one of these, or give a mode of your own");
+}
+
+} // namespace
+
+DisplayState::~DisplayState()
+{
+    if (mode_blob != 0)
+        destroy_blob(file(), mode_blob);
+}
+
+const DisplayPlane* DisplayState::plane(std::uint32_t id) const noexcept
+{
+    const auto found =
+        std::find_if(planes.begin(), planes.end(), [&](const DisplayPlane& plane) { return plane.id == id; });
+    return found != planes.end() ? &*found : nullptr;
+}
+
+std::chrono::nanoseconds DisplayState::refresh() const noexcept
+{
+    constexpr std::uint32_t usual = 60000;
+    constexpr std::int64_t scale = 1000000000000;
+    return std::chrono::nanoseconds(scale / (mode.refresh_mhz != 0 ? mode.refresh_mhz : usual));
+}
+
+Error lost_object(Error error)
+{
+    if (error.sys_errno == ENOENT) {
+        error.category = Category::device_lost;
+        error.detail = "an object of the display is gone: a lease was revoked, or the connector was unplugged";
+    }
+    return error;
+}
+
+Result<Display> Display::choose(const Device& device, const DisplayRequest& request)
+{
+    auto all = display_resources(device);
+    if (!all)
+        return fail(all.error());
+    auto state = std::make_shared<DisplayState>(device);
+    const File& file = state->file();
+    auto connector = choose_connector(file, all->connectors, request);
+    if (!connector)
+        return fail(connector.error());
+    state->connector = std::move(*connector);
+    auto crtc = choose_crtc(file, *all, state->connector, request);
+    if (!crtc)
+        return fail(crtc.error());
+    state->crtc = std::move(*crtc);
+    auto mode = choose_mode(state->connector, request);
+    if (!mode)
+        return fail(mode.error());
+    state->mode = std::move(*mode);
+    for (DisplayPlane& plane : all->planes) {
+        if (has(plane.crtcs, state->crtc.id) && !has(request.not_planes, plane.id))
+            state->planes.push_back(std::move(plane));
+    }
+    std::stable_sort(state->planes.begin(), state->planes.end(),
+                     [](const DisplayPlane& a, const DisplayPlane& b) { return a.type < b.type; });
+    if (state->planes.empty())
+        return fail(Category::unsupported, "find a plane on " + file.info().path,
+                    text::format("CRTC {} has none that is free", state->crtc.id));
+    for (Connector& other : all->connectors) {
+        if (other.writeback && !state->writeback && has(other.crtcs, state->crtc.id))
+            state->writeback = std::move(other);
+    }
+    const auto blob = create_blob(file, state->mode.timings);
+    if (!blob)
+        return fail(blob.error());
+    state->mode_blob = *blob;
+    return Display(std::move(state));
+}
+
+const Device& Display::device() const noexcept { return state_->device; }
+const Connector& Display::connector() const noexcept { return state_->connector; }
+const Crtc& Display::crtc() const noexcept { return state_->crtc; }
+const Mode& Display::mode() const noexcept { return state_->mode; }
+std::span<const DisplayPlane> Display::planes() const noexcept { return state_->planes; }
+const DisplayPlane& Display::primary() const noexcept { return state_->planes.front(); }
+const Connector* Display::writeback() const noexcept { return state_->writeback ? &*state_->writeback : nullptr; }
+
+const DisplayPlane* Display::plane_for(Format format, Modifier modifier) const noexcept
+{
+    const auto found = std::find_if(state_->planes.begin(), state_->planes.end(),
+                                    [&](const DisplayPlane& plane) { return plane.shows(format, modifier); });
+    return found != state_->planes.end() ? &*found : nullptr;
+}
+
+Result<bool> Display::connected() const
+{
+    // With room for a mode the kernel answers with what it knows, and does not look anew.
+    drm_mode_modeinfo room{};
+    drm_mode_get_connector request{};
+    request.connector_id = connector().id;
+    request.count_modes = 1;
+    request.modes_ptr = reinterpret_cast<std::uintptr_t>(&room);
+    const File& file = state_->file();
+    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &request); error != 0)
+        return fail(lost_object(os::failure(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR"))));
+    return request.connection == connection_connected;
+}
+
+} // namespace commonbuf::drm

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+//
+// Connectors, CRTCs and planes with everything that the kernel says of them.
+#include "backends/drm/display.hpp"
+
+#include "text/text.hpp"
+
+#include <drm.h>
+#include <drm_mode.h>
+#include <xf86drmMode.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+
+namespace commonbuf::drm {
+namespace {
+
+/// The names that a property, or one of its values, has in fixed arrays.
+template <std::size_t Size>
+std::string text_of(const char (&name)[Size])
+{
+    return {name, ::strnlen(name, Size)};
+}
+
+PropertyKind kind_of(std::uint32_t flags)
+{
+    switch (flags & DRM_MODE_PROP_EXTENDED_TYPE) {
+    case DRM_MODE_PROP_OBJECT: return PropertyKind::object;
+    case DRM_MODE_PROP_SIGNED_RANGE: return PropertyKind::signed_range;
+    default: break;
+    }
+    if ((flags & DRM_MODE_PROP_ENUM) != 0)
+        return PropertyKind::enumeration;
+    if ((flags & DRM_MODE_PROP_BITMASK) != 0)
+        return PropertyKind::bitmask;
+    return (flags & DRM_MODE_PROP_BLOB) != 0 ? PropertyKind::blob : PropertyKind::range;
+}
+
+/// Reads properties; objects share them, so each is described once.
+class Reader {
+public:
+    explicit Reader(const File& file) : file_(file) {}
+
+    void read(DisplayObject& object, std::uint32_t type)
+    {
+        for (const auto& [id, value] : property_values(file_, object.id, type)) {
+            if (PropertyInfo* known = describe(id); known != nullptr) {
+                object.properties.push_back(*known);
+                object.properties.back().value = value;
+            }
+        }
+    }
+
+private:
+    PropertyInfo* describe(std::uint32_t id)
+    {
+        const auto [place, fresh] = known_.try_emplace(id);
+        if (fresh)
+            place->second = ask(id);
+        return place->second ? &*place->second : nullptr;
+    }
+
+    std::optional<PropertyInfo> ask(std::uint32_t id) const
+    {
+        drm_mode_get_property counts{};
+        counts.prop_id = id;
+        if (file_.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &counts) != 0)
+            return std::nullopt;
+        PropertyInfo info;
+        info.name = text_of(counts.name);
+        info.id = id;
+        info.kind = kind_of(counts.flags);
+        info.immutable = (counts.flags & DRM_MODE_PROP_IMMUTABLE) != 0;
+        const bool named = info.kind == PropertyKind::enumeration || info.kind == PropertyKind::bitmask;
+        std::vector<std::uint64_t> values(std::min(counts.count_values, most_objects));
+        std::vector<drm_mode_property_enum> names(named ? std::min(counts.count_enum_blobs, most_objects) : 0);
+        drm_mode_get_property request{};
+        request.prop_id = id;
+        request.count_values = static_cast<std::uint32_t>(values.size());
+        request.values_ptr = address(values);
+        request.count_enum_blobs = static_cast<std::uint32_t>(names.size());
+        request.enum_blob_ptr = address(names);
+        if (file_.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &request) != 0)
+            return std::nullopt;
+        if (values.size() >= 2 && request.count_values >= 2) {
+            info.least = values[0];
+            info.most = values[1];
+        }
+        names.resize(std::min<std::size_t>(names.size(), request.count_enum_blobs));
+        for (const auto& entry : names)
+            info.names.emplace_back(text_of(entry.name), entry.value);
+        return info;
+    }
+
+    const File& file_;
+    std::map<std::uint32_t, std::optional<PropertyInfo>> known_;
+};
+
+std::uint64_t value_of(const DisplayObject& object, std::string_view name)
+{
+    const PropertyInfo* property = object.find(name);
+    return property != nullptr ? property->value : 0;
+}
+
+Mode mode_of(const drm_mode_modeinfo& info)
+{
+    Mode mode;
+    mode.name = text_of(info.name);
+    mode.width = info.hdisplay;
+    mode.height = info.vdisplay;
+    mode.preferred = (info.type & DRM_MODE_TYPE_PREFERRED) != 0;
+    const std::uint64_t pixels = std::uint64_t{info.htotal} * info.vtotal;
+    constexpr std::uint64_t scale = 1000000; // the clock is in kHz
+    if (pixels > 0)
+        mode.refresh_mhz = static_cast<std::uint32_t>((info.clock * scale + pixels / 2) / pixels);
+    static_assert(sizeof info == sizeof mode.timings);
+    std::memcpy(mode.timings.data(), &info, sizeof info);
+    return mode;
+}
+
+std::vector<std::uint32_t> chosen(std::uint32_t bits, const std::vector<std::uint32_t>& crtcs)
+{
+    std::vector<std::uint32_t> result;
+    for (std::size_t i = 0; i < std::min<std::size_t>(crtcs.size(), 32); ++i) {
+        if ((bits >> i & 1U) != 0)
+            result.push_back(crtcs[i]);
+    }
+    return result;
+}
+
+std::vector<Format> formats_in(const std::vector<std::byte>& blob)
+{
+    std::vector<Format> formats;
+    for (std::size_t at = 0; at + sizeof(std::uint32_t) <= blob.size(); at += sizeof(std::uint32_t)) {
+        std::uint32_t fourcc = 0;
+        std::memcpy(&fourcc, blob.data() + at, sizeof fourcc);
+        formats.emplace_back(fourcc);
+    }
+    return formats;
+}
+
+std::optional<Connector> read_connector(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
+                                        Reader& reader)
+{
+    const auto answer = get_connector(file, id);
+    if (!answer)
+        return std::nullopt;
+    Connector connector;
+    connector.id = id;
+    const char* type = ::drmModeGetConnectorTypeName(answer->info.connector_type);
+    connector.name = text::format("{}-{}", type != nullptr ? type : "Unknown", answer->info.connector_type_id);
+    connector.writeback = answer->info.connector_type == DRM_MODE_CONNECTOR_WRITEBACK;
+    connector.connected = !connector.writeback && answer->info.connection == connection_connected;
+    std::transform(answer->modes.begin(), answer->modes.end(), std::back_inserter(connector.modes), mode_of);
+    connector.crtcs = chosen(possible_crtcs(file, *answer), crtcs);
+    reader.read(connector, DRM_MODE_OBJECT_CONNECTOR);
+    if (connector.writeback)
+        connector.write_formats = formats_in(read_blob(file, value_of(connector, "WRITEBACK_PIXEL_FORMATS")));
+    return connector;
+}
+
+std::optional<DisplayPlane> read_plane(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
+                                       Reader& reader)
+{
+    drm_mode_get_plane answer{};
+    answer.plane_id = id;
+    if (file.ioctl(DRM_IOCTL_MODE_GETPLANE, &answer) != 0)
+        return std::nullopt;
+    DisplayPlane plane;
+    plane.id = id;
+    plane.crtcs = chosen(answer.possible_crtcs, crtcs);
+    reader.read(plane, DRM_MODE_OBJECT_PLANE);
+    // The numbers of enum drm_plane_type are the kernel's own; the names are for us.
+    const PropertyInfo* type = plane.find("type");
+    if (type != nullptr && type->named("Primary") == type->value)
+        plane.type = PlaneType::primary;
+    else if (type != nullptr && type->named("Cursor") == type->value)
+        plane.type = PlaneType::cursor;
+    plane.formats = plane_formats(file, id);
+    std::sort(plane.formats.begin(), plane.formats.end());
+    plane.formats.erase(std::unique(plane.formats.begin(), plane.formats.end()), plane.formats.end());
+    return plane;
+}
+
+/// Without the first two the kernel hides planes and their properties, without the third
+/// writeback connectors; a card without any refuses that one.
+Status show_everything(const File& file)
+{
+    constexpr std::array<std::uint64_t, 3> capabilities{DRM_CLIENT_CAP_UNIVERSAL_PLANES, DRM_CLIENT_CAP_ATOMIC,
+                                                        DRM_CLIENT_CAP_WRITEBACK_CONNECTORS};
+    for (const std::uint64_t capability : capabilities) {
+        drm_set_client_cap request{capability, 1};
+        const int error = file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &request);
+        if (error != 0 && capability == DRM_CLIENT_CAP_ATOMIC) {
+            Error result = os::failure(error, file.where("DRM_CLIENT_CAP_ATOMIC"),
+                                       "the driver has no atomic "
+                                       "modesetting");
+            if (result.category != Category::device_lost)
+                result.category = Category::unsupported;
+            return fail(std::move(result));
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+std::optional<std::uint64_t> PropertyInfo::named(std::string_view value_name) const noexcept
+{
+    const auto found =
+        std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.first == value_name; });
+    if (found == names.end())
+        return std::nullopt;
+    if (kind != PropertyKind::bitmask)
+        return found->second;
+    constexpr std::uint64_t bits = 64;
+    return found->second < bits ? std::optional(std::uint64_t{1} << found->second) : std::nullopt;
+}
+
+bool PropertyInfo::takes(std::uint64_t wanted) const noexcept
+{
+    if (immutable)
+        return false;
+    switch (kind) {
+    case PropertyKind::range: return wanted >= least && wanted <= most;
+    case PropertyKind::signed_range: {
+        const auto number = static_cast<std::int64_t>(wanted);
+        return number >= static_cast<std::int64_t>(least) && number <= static_cast<std::int64_t>(most);
+    }
+    case PropertyKind::enumeration:
+        return std::any_of(names.begin(), names.end(), [&](const auto& entry) { return entry.second == wanted; });
+    case PropertyKind::bitmask: {
+        std::uint64_t all = 0;
+        for (const auto& entry : names)
+            all |= named(entry.first).value_or(0);
+        return (wanted & ~all) == 0;
+    }
+    case PropertyKind::object:
+    case PropertyKind::blob: break;
+    }
+    return wanted <= UINT32_MAX;
+}
+
+const PropertyInfo* DisplayObject::find(std::string_view name) const noexcept
+{
+    const auto found = std::find_if(properties.begin(), properties.end(),
+                                    [&](const PropertyInfo& property) { return property.name == name; });
+    return found != properties.end() ? &*found : nullptr;
+}
+
+std::string_view to_string(PlaneType type) noexcept
+{
+    switch (type) {
+    case PlaneType::primary: return "primary";
+    case PlaneType::overlay: return "overlay";
+    case PlaneType::cursor: break;
+    }
+    return "cursor";
+}
+
+bool DisplayPlane::shows(Format format, Modifier modifier) const noexcept
+{
+    return std::binary_search(formats.begin(), formats.end(), FormatModifier{format, modifier});
+}
+
+Result<DisplayResources> display_resources(const Device& device)
+{
+    const File& file = *device.file();
+    if (const Status shown = show_everything(file); !shown)
+        return fail(shown.error());
+    const auto pipes = pipes_of(file);
+    if (!pipes)
+        return fail(pipes.error());
+    Reader reader(file);
+    DisplayResources all;
+    for (const std::uint32_t id : pipes->connectors) {
+        if (auto connector = read_connector(file, id, pipes->crtcs, reader))
+            all.connectors.push_back(std::move(*connector));
+    }
+    for (const std::uint32_t id : pipes->crtcs) {
+        all.crtcs.emplace_back().id = id;
+        reader.read(all.crtcs.back(), DRM_MODE_OBJECT_CRTC);
+    }
+    for (const std::uint32_t id : plane_ids(file)) {
+        if (auto plane = read_plane(file, id, pipes->crtcs, reader))
+            all.planes.push_back(std::move(*plane));
+    }
+    return all;
+}
+
+} // namespace commonbuf::drm

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "display_fixture.hpp"
+
+#include <drm_mode.h>
+
+#include <cerrno>
+
+namespace commonbuf::drm {
+namespace {
+
+class CommitTest : public DisplayFixture {
+protected:
+    std::string mistake(const Commit& commit)
+    {
+        const auto judged = judge({&commit, 1});
+        return judged && judged->refused.size() == 1 ? judged->refused.front().detail : "none";
+    }
+};
+
+TEST_F(CommitTest, AWholeImageFillsTheDisplay)
+{
+    model.ends_at_once = true;
+    CommitQueue queue = CommitQueue::create(display()).value();
+    const Display& on = queue.display();
+    const Buffer image = buffer();
+    ASSERT_TRUE(queue.submit(Commit(on).light().show(on.primary(), image)));
+    EXPECT_EQ(model.commits.back().flags, std::uint32_t{DRM_MODE_ATOMIC_ALLOW_MODESET | DRM_MODE_ATOMIC_NONBLOCK});
+    EXPECT_EQ(last(Objects::connector, "CRTC_ID"), Objects::crtc);
+    EXPECT_EQ(last(Objects::crtc, "ACTIVE"), 1U);
+    EXPECT_NE(last(Objects::crtc, "MODE_ID"), 0U);
+    EXPECT_EQ(last(Objects::primary, "FB_ID"), on.device().framebuffer(image)->id());
+    EXPECT_EQ(last(Objects::primary, "SRC_W"), 64U << 16U);
+    EXPECT_EQ(last(Objects::primary, "CRTC_W"), 64U);
+    EXPECT_EQ(last(Objects::primary, "CRTC_H"), 32U);
+    ASSERT_TRUE(queue.submit(Commit(on).show(on.primary(), image)));
+    EXPECT_EQ(model.commits.back().flags, std::uint32_t{DRM_MODE_ATOMIC_NONBLOCK});
+}
+
+TEST_F(CommitTest, APartGoesAnywhere)
+{
+    model.ends_at_once = true;
+    CommitQueue queue = CommitQueue::create(display()).value();
+    const DisplayPlane& overlay = queue.display().planes()[1];
+    ASSERT_TRUE(queue.submit(
+        Commit(queue.display()).show(overlay, buffer(), {}, Source::pixels(8, 4, 16, 8), Target{-3, 5, 32, 16})));
+    EXPECT_EQ(last(Objects::overlay, "SRC_X"), 8U << 16U);
+    EXPECT_EQ(last(Objects::overlay, "SRC_H"), 8U << 16U);
+    EXPECT_EQ(last(Objects::overlay, "CRTC_X"), static_cast<std::uint64_t>(std::int64_t{-3}));
+    EXPECT_EQ(last(Objects::overlay, "CRTC_W"), 32U);
+    const Commit beyond =
+        Commit(queue.display()).show(overlay, buffer(), {}, Source{~0U, 0, ~0U, 1}, Target{0, 0, 1, 1});
+    EXPECT_NE(mistake(beyond).find("beyond"), std::string::npos) << "32 bits would wrap";
+}
+
+TEST_F(CommitTest, PropertiesAreSetByName)
+{
+    model.ends_at_once = true;
+    CommitQueue queue = CommitQueue::create(display()).value();
+    const Display& on = queue.display();
+    std::vector<std::byte> lut(16, std::byte{7});
+    ASSERT_TRUE(queue.submit(Commit(on)
+                                 .set(on.primary(), "alpha", 0x8000)
+                                 .set(on.primary(), "rotation", "rotate-180")
+                                 .set(on.crtc(), "GAMMA_LUT", lut)));
+    EXPECT_EQ(last(Objects::primary, "alpha"), 0x8000U);
+    EXPECT_EQ(last(Objects::primary, "rotation"), 4U);
+    EXPECT_NE(last(Objects::crtc, "GAMMA_LUT"), 0U);
+    EXPECT_EQ(model.blobs.size(), 1U) << "the mode's alone: the kernel holds what it uses";
+}
+
+TEST_F(CommitTest, MistakesAreToldWithWhatThereIs)
+{
+    const Display on = display();
+    EXPECT_NE(mistake(Commit(on).set(on.primary(), "colour", 1)).find("it has type, IN_FORMATS"), std::string::npos);
+    EXPECT_NE(mistake(Commit(on).set(on.primary(), "alpha", 0x10000)).find("does not take 65536"), std::string::npos);
+    EXPECT_NE(mistake(Commit(on).set(on.primary(), "type", 1)).find("nobody can set it"), std::string::npos);
+    EXPECT_NE(mistake(Commit(on).set(on.primary(), "rotation", "rotate-45")).find("rotate-0, rotate-180"),
+              std::string::npos);
+    EXPECT_NE(mistake(Commit(on).set(on.primary(), "alpha", std::span<const std::byte>())).find("takes no blob"),
+              std::string::npos);
+    DisplayPlane foreign = on.primary();
+    foreign.id = 99;
+    EXPECT_NE(mistake(Commit(on).show(foreign, buffer())).find("plane 99"), std::string::npos);
+    EXPECT_NE(mistake(Commit(on).set(foreign, "alpha", 1)).find("object 99"), std::string::npos);
+    EXPECT_TRUE(model.tests.empty()) << "the kernel was not asked";
+}
+
+TEST_F(CommitTest, WithoutWritebackNothingIsWrittenBack)
+{
+    model.writeback = false;
+    EXPECT_NE(mistake(Commit(display()).write_back(buffer())).find("no writeback"), std::string::npos);
+}
+
+TEST_F(CommitTest, TheFirstCandidateThatTheKernelTakesIsNamedAndWhyNotTheOthers)
+{
+    // No scaling: what a display controller often lacks.
+    model.judge = [](const fake::DisplayModel::Values& values) {
+        const auto plane = values.find(Objects::primary);
+        return plane != values.end() && plane->second.at("SRC_W") >> 16U != plane->second.at("CRTC_W") ? ERANGE : 0;
+    };
+    const Display on = display();
+    const Buffer image = buffer();
+    const std::vector candidates{
+        Commit(on).set(on.primary(), "colour", 1),
+        Commit(on).show(on.primary(), image, {}, Source::pixels(0, 0, 32, 16), Target{0, 0, 64, 32}),
+        Commit(on).show(on.primary(), image),
+        Commit(on).show(on.planes()[1], image),
+    };
+    const auto judged = judge(candidates);
+    ASSERT_TRUE(judged) << judged.error().message();
+    EXPECT_EQ(judged->accepted, 2U);
+    ASSERT_EQ(judged->refused.size(), 2U);
+    EXPECT_EQ(judged->refused[1].sys_errno, ERANGE);
+    EXPECT_NE(judged->refused[1].detail.find("32x16"), std::string::npos) << judged->refused[1].message();
+    EXPECT_EQ(model.tests.size(), 1U);
+    EXPECT_TRUE(model.commits.empty()) << "nothing changes";
+    model.judge = [](const auto&) { return EINVAL; };
+    const auto none = judge(candidates);
+    ASSERT_TRUE(none);
+    EXPECT_FALSE(none->accepted);
+    EXPECT_EQ(none->refused.size(), 4U);
+}
+
+TEST_F(CommitTest, WhatIsNoRefusalIsAnErrorOfTheJudge)
+{
+    const Display on = display();
+    const Commit one = Commit(on).show(on.primary(), buffer());
+    model.master = false;
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::permission_denied);
+    model.master = true;
+    model.judge = [](const auto&) { return ENOMEM; };
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::exhausted);
+    model.judge = [](const auto&) { return ENOENT; };
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_lost) << "a revoked lease";
+    model.gone = true;
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_lost);
+}
+
+TEST_F(CommitTest, TurningOffHidesThePlanesOfTheCrtc)
+{
+    model.ends_at_once = true;
+    CommitQueue queue = CommitQueue::create(display()).value();
+    const Display& on = queue.display();
+    model.now[Objects::overlay]["CRTC_ID"] = Objects::crtc; // somebody's cursor
+    ASSERT_TRUE(queue.submit(Commit(on).light().show(on.primary(), buffer())));
+    EXPECT_EQ(model.commits.back().values.count(Objects::overlay), 1U) << "a new mode starts clean";
+    EXPECT_EQ(last(Objects::overlay, "FB_ID"), 0U);
+    ASSERT_TRUE(queue.submit(Commit(on).turn_off()));
+    EXPECT_EQ(last(Objects::crtc, "ACTIVE"), 0U);
+    EXPECT_EQ(last(Objects::crtc, "MODE_ID"), 0U);
+    EXPECT_EQ(last(Objects::connector, "CRTC_ID"), 0U);
+    EXPECT_EQ(model.now[Objects::primary]["FB_ID"], 0U);
+    EXPECT_EQ(queue.take_committed().back().replaced.size(), 1U);
+}
+
+} // namespace
+} // namespace commonbuf::drm
