@@ -55,7 +55,8 @@ struct NodeInfo {
 COMMONBUF_API std::vector<NodeInfo> nodes();
 
 class Queue;
-class Node; // the library's own
+class Node;    // the library's own
+struct Answer; // the library's own
 
 /// One open V4L2 node. A handle: copies share the descriptor, which is closed with
 /// the last of them, its uses and its queues. Thread-safe.
@@ -90,18 +91,84 @@ public:
     /// exhausted, device_lost.
     Result<Queue> open_queue(Role role, const Layout& layout, std::uint32_t slots) const;
 
+    /// The same with slots in the driver's own memory (V4L2_MEMORY_MMAP), for drivers that
+    /// import nothing. Queue::buffers() are dma-bufs over that memory (VIDIOC_EXPBUF): they can
+    /// be imported elsewhere, and go into this queue alone.
+    ///
+    /// Errors: those of open_queue(), and unsupported where the driver has no such memory or
+    /// does not export it.
+    Result<Queue> open_own_queue(Role role, const Layout& layout, std::uint32_t slots) const;
+
     explicit Device(std::shared_ptr<Node> node) noexcept : node_(std::move(node)) {}
 
 private:
+    friend class M2m;
     std::shared_ptr<Node> node_;
 };
 
+/// struct v4l2_timecode, without its user bits.
+struct Timecode {
+    std::uint32_t type = 0;  ///< V4L2_TC_TYPE_...: frames a second
+    std::uint32_t flags = 0; ///< V4L2_TC_FLAG_...
+    std::uint8_t frames = 0;
+    std::uint8_t seconds = 0;
+    std::uint8_t minutes = 0;
+    std::uint8_t hours = 0;
+
+    friend bool operator==(const Timecode&, const Timecode&) = default;
+};
+
+/// What a codec made a frame from.
+enum class Coding : std::uint8_t {
+    unknown,
+    key,           ///< from itself alone (V4L2_BUF_FLAG_KEYFRAME)
+    predicted,     ///< from one before it (PFRAME)
+    bidirectional, ///< from those on both sides (BFRAME)
+};
+
 /// A buffer that came back from the device.
-struct Frame {
+struct COMMONBUF_API Frame {
     Buffer buffer;
     std::uint32_t sequence = 0;                         ///< counts frames, also those that were lost
     std::chrono::nanoseconds timestamp{};               ///< the clock is the driver's, mostly CLOCK_MONOTONIC
-    std::array<std::uint32_t, max_planes> bytes_used{}; ///< of each memory
+    std::array<std::uint32_t, max_planes> bytes_used{}; ///< of each memory, `data_offset` included
+    /// Bytes of each memory in front of what the device wrote: 0 unless the queue takes
+    /// offsets, see Queue::take_offsets().
+    std::array<std::uint32_t, max_planes> data_offset{};
+    std::uint32_t flags = 0; ///< V4L2_BUF_FLAG_..., all that the driver set
+    std::uint32_t field = 0; ///< V4L2_FIELD_...
+    std::optional<Timecode> timecode{};
+
+    /// The last frame before a drained codec stops, or before the source changes
+    /// (V4L2_BUF_FLAG_LAST). It may be empty: bytes_used is 0 then.
+    bool last() const noexcept;
+
+    /// The device failed on it (V4L2_BUF_FLAG_ERROR); see Queue::take_damaged().
+    bool damaged() const noexcept;
+
+    Coding coding() const noexcept;
+};
+
+/// What goes to the device along with a buffer (struct v4l2_buffer). Untrusted: all of it is
+/// checked against the buffer.
+struct Payload {
+    /// Of each memory of an output queue's buffer, `data_offset` included; 0 for what the
+    /// layout asks for. Compressed frames: how many bytes there are.
+    std::array<std::uint32_t, max_planes> bytes_used{};
+    /// Bytes of each memory that the device is to leave out in front: multi-planar output
+    /// queues alone. Whether a driver does it, only its output shows.
+    std::array<std::uint32_t, max_planes> data_offset{};
+    /// To the microsecond. Memory-to-memory devices give it to what they make of the frame.
+    std::chrono::nanoseconds timestamp{};
+    Coding coding = Coding::unknown;
+    /// The device keeps the buffer that it writes for the next slice of the same picture
+    /// (V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF).
+    bool hold_capture = false;
+    std::uint32_t field = 0; ///< V4L2_FIELD_...; 0 for V4L2_FIELD_NONE
+    std::optional<Timecode> timecode{};
+    /// A media request that the buffer becomes a part of, borrowed (MediaRequest::fd()); -1
+    /// for none. The device has it when the request is submitted.
+    int request = -1;
 };
 
 /// Buffer slots of one queue.
@@ -135,6 +202,44 @@ public:
     /// kernel's refusal to import it.
     Status queue(const Buffer& buffer, Place where = Place::here());
 
+    /// The same with what goes along with the buffer. Errors also: invalid_argument (more bytes
+    /// than the memory has, an offset behind them, or something that has no meaning on a
+    /// capture queue), unsupported (offsets without the multi-planar API), and
+    /// invalid_argument with EBADR (a buffer without a request for a queue that requires one,
+    /// or with one for a queue that has none).
+    Status queue(const Buffer& buffer, const Payload& payload, Place where = Place::here());
+
+    /// Makes `more` slots beside those that there are, also while frames flow
+    /// (VIDIOC_CREATE_BUFS); how many there are now. The driver may make fewer.
+    ///
+    /// Errors: unsupported (the driver cannot; the queue is in the driver's own memory),
+    /// invalid_argument (none, or more than VIDEO_MAX_FRAME in all), exhausted, device_lost.
+    Result<std::uint32_t> grow(std::uint32_t more);
+
+    /// The buffers in the driver's own memory, one for each slot; none for other queues.
+    std::vector<Buffer> buffers() const;
+
+    /// Whether buffers can, or have to, come with a media request (V4L2_BUF_CAP_..._REQUESTS,
+    /// as VIDIOC_REQBUFS answered). Drivers say that they require them when a buffer without
+    /// one is refused: until then the second is false.
+    bool supports_requests() const noexcept;
+    bool requires_requests() const noexcept;
+
+    /// Takes frames that the driver marks as damaged as frames (Frame::damaged()) instead of
+    /// as errors: for who has to know which buffer it was.
+    void take_damaged(bool take) noexcept;
+
+    /// Takes frames that begin at an offset of their memory (Frame::data_offset), which the
+    /// layout does not have and whose pixels are therefore elsewhere than Buffer says. Other
+    /// queues answer them with an error.
+    void take_offsets(bool take) noexcept;
+
+    bool streaming() const noexcept;
+
+    /// Whether the last frame (Frame::last()) came: there is nothing to dequeue until the
+    /// queue is stopped and started, or the codec resumes.
+    bool ended() const noexcept;
+
     /// Whether the CPU looks at frames of this queue (it does, until told otherwise). Where it
     /// does not, drivers may leave caches alone: V4L2_BUF_FLAG_NO_CACHE_INVALIDATE and
     /// NO_CACHE_CLEAN. Today's videobuf2 does so for every imported dma-buf anyway.
@@ -146,7 +251,8 @@ public:
     /// The next buffer that the device is done with.
     ///
     /// Errors: timed_out; device_lost (unplugged, or the frame carries
-    /// V4L2_BUF_FLAG_ERROR: a failed access; the buffer is back and can be queued again).
+    /// V4L2_BUF_FLAG_ERROR: a failed access; the buffer is back and can be queued again);
+    /// invalid_argument with EPIPE (the last frame has come, see ended()).
     Result<Frame> dequeue(Deadline deadline);
 
     /// The same without waiting; nothing when no frame is ready.
@@ -157,8 +263,14 @@ public:
 
 private:
     friend class Device;
+    friend class FencedQueue;
+    friend class M2m;
     struct State;
     explicit Queue(std::unique_ptr<State> state) noexcept;
+    /// Makes the slots of a queue whose format is set.
+    static Result<Queue> make(std::shared_ptr<Node> node, Role role, const Layout& layout, const Answer& answer,
+                              std::uint32_t slots, bool own);
+    void resume() noexcept;
     std::unique_ptr<State> state_;
 };
 
@@ -192,6 +304,8 @@ public:
     /// Errors: those of Queue::queue() where it is given at once. Later ones come from
     /// advance() or dequeue().
     Status queue(const Buffer& buffer, const Fence& ready, Place where = Place::here());
+    /// The same with what goes along with the buffer, as Queue::queue() takes it.
+    Status queue(const Buffer& buffer, const Fence& ready, const Payload& payload, Place where = Place::here());
 
     /// A descriptor to poll for reading: advance() has something to do then. -1 while nothing
     /// waits. Another one after each queue() and advance(). With Driver::thread always -1.
@@ -223,12 +337,23 @@ public:
     Status start();
     Status stop();
 
+    /// As Queue::grow(), buffers(), streaming(), ended(), take_damaged() and take_offsets().
+    Result<std::uint32_t> grow(std::uint32_t more);
+    std::uint32_t slots() const noexcept;
+    std::vector<Buffer> buffers() const;
+    bool streaming() const noexcept;
+    bool ended() const noexcept;
+    void take_damaged(bool take) noexcept;
+    void take_offsets(bool take) noexcept;
+
     /// Pollable for frames, as Queue::fd().
     int frame_fd() const noexcept;
 
 private:
+    friend class M2m;
     struct State;
     explicit FencedQueue(std::unique_ptr<State> state) noexcept;
+    void resume() noexcept;
     std::unique_ptr<State> state_;
 };
 

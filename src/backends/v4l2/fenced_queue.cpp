@@ -30,6 +30,7 @@ struct FencedQueue::State {
         Buffer buffer;
         Fence ready;
         Fence own; ///< of the buffer: the jobs that work on it
+        Payload payload;
         Place where;
 
         Fence all() const { return Fence::merge(std::array{ready, own}); }
@@ -86,7 +87,7 @@ struct FencedQueue::State {
                 return fail(over.error());
             if (!*over)
                 break;
-            if (const Status queued = queue.queue(first.buffer, first.where); !queued) {
+            if (const Status queued = queue.queue(first.buffer, first.payload, first.where); !queued) {
                 no_slot = queued.error().category == Category::exhausted && queued.error().sys_errno == 0;
                 if (no_slot)
                     break;
@@ -173,6 +174,11 @@ Result<FencedQueue> FencedQueue::create(Queue queue, Driver driver)
 
 Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, Place where)
 {
+    return queue(buffer, ready, Payload{}, where);
+}
+
+Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, const Payload& payload, Place where)
+{
     State& state = *state_;
     const Access access = state.queue.role() == Role::capture ? Access::write : Access::read;
     auto own = buffer.export_fence(access);
@@ -182,7 +188,7 @@ Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, Place where)
     if (std::ranges::find(state.waiting, buffer, &State::Waiting::buffer) != state.waiting.end())
         return fail(Category::invalid_argument, "queue a buffer with its fence", "it waits in this queue already");
     const bool first = state.waiting.empty();
-    state.waiting.push_back({buffer, ready, std::move(*own), where});
+    state.waiting.push_back({buffer, ready, std::move(*own), payload, where});
     if (state.driven()) {
         state.changed.set();
         return {};
@@ -253,7 +259,8 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
     constexpr std::chrono::milliseconds look_again{10};
     for (;;) {
         auto frame = state.try_dequeue();
-        const bool idle = !frame && frame.error().category == Category::invalid_argument;
+        const bool idle =
+            !frame && frame.error().category == Category::invalid_argument && frame.error().sys_errno == 0;
         if (!frame && !idle)
             return fail(frame.error());
         if (frame && *frame)
@@ -297,6 +304,58 @@ Status FencedQueue::stop()
 {
     const std::lock_guard lock(state_->mutex);
     return state_->queue.stop();
+}
+
+Result<std::uint32_t> FencedQueue::grow(std::uint32_t more)
+{
+    const std::lock_guard lock(state_->mutex);
+    auto slots = state_->queue.grow(more);
+    // The thread may wait for a slot.
+    if (slots && state_->driven())
+        state_->changed.set();
+    return slots;
+}
+
+std::uint32_t FencedQueue::slots() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.slots();
+}
+
+std::vector<Buffer> FencedQueue::buffers() const
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.buffers();
+}
+
+bool FencedQueue::streaming() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.streaming();
+}
+
+bool FencedQueue::ended() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.ended();
+}
+
+void FencedQueue::take_damaged(bool take) noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    state_->queue.take_damaged(take);
+}
+
+void FencedQueue::take_offsets(bool take) noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    state_->queue.take_offsets(take);
+}
+
+void FencedQueue::resume() noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    state_->queue.resume();
 }
 
 int FencedQueue::frame_fd() const noexcept { return state_->queue.fd(); }

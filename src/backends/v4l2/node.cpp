@@ -91,8 +91,10 @@ std::optional<std::uint32_t> misplaced_plane(const Layout& layout, std::uint32_t
 
 /// Whether the size that a driver answers is that of the layout: the same, or, for a codec,
 /// the layout's with its padding.
-bool same_size(const Layout& layout, const Answer& answer, bool coded)
+bool same_size(const Layout& layout, const Answer& answer, bool coded, bool compressed)
 {
+    if (compressed)
+        return answer.width >= layout.width && answer.height >= layout.height;
     if (!coded)
         return answer.width == layout.width && answer.height == layout.height;
     const bool asked = layout.planes[0].stride != 0;
@@ -151,6 +153,8 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     info.output_formats = std::move(put_out.codes);
     return std::shared_ptr<Node>(new Node(std::move(fd), std::move(info)));
 }
+
+bool is_planar(const Node& node, Role role) noexcept { return is_multiplanar(node.type(role)); }
 
 v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_, role); }
 
@@ -254,7 +258,7 @@ Status same_image(const Node& node, Role role, const Layout& layout, const Answe
         return differs(text::format("V4L2 puts plane {} right behind the one before, and the layout at {}", *misplaced,
                                     layout.planes[*misplaced].offset));
     // Metadata has no pixels.
-    if (!node.info().metadata && !same_size(layout, answer, coded))
+    if (!node.info().metadata && !same_size(layout, answer, coded, node.is_compressed(role)))
         return differs(
             text::format("the driver makes {}x{} of {}x{}", answer.width, answer.height, layout.width, layout.height));
     if (answer.fourcc != fourcc || answer.memory_count != layout.memory_count)
@@ -282,7 +286,7 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
     if (const Status same = same_image(node, role, layout, answer, "VIDIOC_S_FMT"); !same)
         return fail(same.error());
     // What a decoder shows of its pictures, the stream says.
-    if (role == Role::capture || node.info().metadata ||
+    if (role == Role::capture || node.info().metadata || node.is_compressed(role) ||
         (answer.width == layout.width && answer.height == layout.height))
         return answer;
     v4l2_selection selection{};

@@ -36,6 +36,10 @@ public:
     /// columns are padded to whole blocks, and what is seen of it is a matter apart.
     bool is_coded(Role role) const noexcept { return role == Role::output ? info_.encodes : info_.decodes; }
 
+    /// Whether a queue holds the frames that a codec compresses to: how many bytes they have
+    /// at most is all that counts, and their size is padded to whole blocks as well.
+    bool is_compressed(Role role) const noexcept { return role == Role::output ? info_.decodes : info_.encodes; }
+
     /// What verdicts on a queue are remembered under.
     std::string identity(Role role) const;
 
@@ -97,6 +101,17 @@ Error format_failure(const Node& node, int error, std::string_view call);
 using Planes = std::array<v4l2_plane, max_planes>;
 v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Layout& layout, std::span<const int> fds,
                      std::span<const std::uint64_t> sizes, Planes& planes);
+
+/// Whether a queue's buffers are described plane by plane: the multi-planar API.
+bool is_planar(const Node& node, Role role) noexcept;
+
+/// Adds what goes along with a buffer to its description. `sizes` are those of its memories.
+/// Errors: invalid_argument, unsupported; see Queue::queue().
+Status add(const Payload& payload, const Node& node, Role role, std::span<const std::uint64_t> sizes,
+           v4l2_buffer& buffer, Planes& planes);
+
+/// Whether a queue can be opened at all: the role, the layout, the count.
+Status check_opening(const Node& node, Role role, const Layout& layout, std::uint32_t slots);
 
 /// Gives `count` slots of V4L2_MEMORY_DMABUF, or frees all with 0; the count that the
 /// driver made stands in `count` afterwards. 0 or a positive errno value.

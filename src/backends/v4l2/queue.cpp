@@ -4,6 +4,7 @@
 #include "sync/watch.hpp"
 #include "text/text.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -37,12 +38,17 @@ struct Queue::State {
     std::uint64_t uses = 0;
     bool streaming = false;
     bool cpu_looks = true;
+    bool takes_damaged = false;
+    bool takes_offsets = false;
+    bool supports_requests = false;
+    bool requires_requests = false;
+    bool ended = false; ///< the last frame has come
+    v4l2_memory memory = V4L2_MEMORY_DMABUF;
 
-    State(std::shared_ptr<Node> queue_node, Role queue_role, const Layout& queue_layout, std::uint32_t count)
+    State(std::shared_ptr<Node> queue_node, Role queue_role, const Layout& queue_layout)
         : node(std::move(queue_node)),
           role(queue_role),
-          layout(queue_layout),
-          slots(count)
+          layout(queue_layout)
     {}
     State(const State&) = delete;
     State& operator=(const State&) = delete;
@@ -50,8 +56,42 @@ struct Queue::State {
     ~State()
     {
         static_cast<void>(stop());
-        std::uint32_t none = 0;
-        request_slots(*node, role, none);
+        // Older drivers free no slot that is exported.
+        slots.clear();
+        v4l2_requestbuffers none{};
+        static_cast<void>(request(0, none));
+    }
+
+    bool is_own() const noexcept { return memory == V4L2_MEMORY_MMAP; }
+
+    /// 0 or a positive errno value.
+    int request(std::uint32_t count, v4l2_requestbuffers& answer) const noexcept
+    {
+        answer.count = count;
+        answer.type = node->type(role);
+        answer.memory = memory;
+        return node->ioctl(VIDIOC_REQBUFS, &answer);
+    }
+
+    /// Wraps the driver's memory of a slot.
+    Result<Buffer> export_slot(std::uint32_t index) const
+    {
+        std::vector<UniqueFd> memories;
+        for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+            v4l2_exportbuffer exported{};
+            exported.type = node->type(role);
+            exported.index = index;
+            exported.plane = i;
+            exported.flags = O_CLOEXEC | O_RDWR;
+            if (const int error = node->ioctl(VIDIOC_EXPBUF, &exported); error != 0) {
+                Error failure = format_failure(*node, error, "VIDIOC_EXPBUF");
+                if (error == EINVAL || error == ENOTTY)
+                    failure.category = Category::unsupported;
+                return fail(std::move(failure));
+            }
+            memories.emplace_back(exported.fd);
+        }
+        return Buffer::wrap(layout, std::move(memories));
     }
 
     Status stop()
@@ -59,6 +99,7 @@ struct Queue::State {
         int type = node->type(role);
         const int error = streaming ? node->ioctl(VIDIOC_STREAMOFF, &type) : 0;
         streaming = false;
+        ended = false;
         for (Slot& slot : slots) {
             if (std::exchange(slot.queued, false))
                 tell_back(*slot.buffer, false);
@@ -76,6 +117,8 @@ struct Queue::State {
                                       [&](const Slot& slot) { return slot.buffer && *slot.buffer == buffer; });
         if (own != slots.end())
             return &*own;
+        if (is_own())
+            return nullptr;
         Slot* best = nullptr;
         for (Slot& slot : slots) {
             if (!slot.queued && (best == nullptr || slot.last_use < best->last_use))
@@ -123,15 +166,38 @@ int Queue::fd() const noexcept { return state_->node->fd(); }
 
 void Queue::set_cpu_looks(bool looks) noexcept { state_->cpu_looks = looks; }
 
-Status Queue::queue(const Buffer& buffer, Place where)
+bool Queue::streaming() const noexcept { return state_->streaming; }
+bool Queue::ended() const noexcept { return state_->ended; }
+void Queue::resume() noexcept { state_->ended = false; }
+void Queue::take_damaged(bool take) noexcept { state_->takes_damaged = take; }
+void Queue::take_offsets(bool take) noexcept { state_->takes_offsets = take; }
+bool Queue::supports_requests() const noexcept { return state_->supports_requests; }
+bool Queue::requires_requests() const noexcept { return state_->requires_requests; }
+
+std::vector<Buffer> Queue::buffers() const
+{
+    std::vector<Buffer> all;
+    for (const Slot& slot : state_->slots) {
+        if (state_->is_own())
+            all.push_back(*slot.buffer);
+    }
+    return all;
+}
+
+Status Queue::queue(const Buffer& buffer, Place where) { return queue(buffer, Payload{}, where); }
+
+Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
 {
     State& state = *state_;
     const std::string operation = state.node->where("VIDIOC_QBUF");
     if (Status can = shareable(buffer, operation); !can)
         return can;
-    // The memories may be larger than this queue asks for; the image must be the same.
+    // The memories may be larger than this queue asks for; the image must be the same. Of
+    // compressed frames, the stream says the size.
     Layout same = buffer.layout();
     same.memory_sizes = state.layout.memory_sizes;
+    if (state.node->is_compressed(state.role) && same.format == state.layout.format && is_opaque(same.format))
+        same = state.layout;
     if (same != state.layout)
         return fail(Category::invalid_argument, operation,
                     text::format("the buffer is {}, and the queue is set to {}", to_string(buffer.layout()),
@@ -147,6 +213,9 @@ Status Queue::queue(const Buffer& buffer, Place where)
                                      state.layout.memory_sizes[i]));
     }
     Slot* slot = state.slot_for(buffer);
+    if (slot == nullptr && state.is_own())
+        return fail(Category::invalid_argument, operation, "the buffer is not of the driver's memory of this queue",
+                    "queue what buffers() gives");
     if (slot == nullptr)
         return fail(Category::exhausted, operation, text::format("all {} slots are with the device", slots()),
                     "dequeue a frame first");
@@ -158,6 +227,10 @@ Status Queue::queue(const Buffer& buffer, Place where)
     v4l2_buffer description =
         describe(*state.node, state.role, static_cast<std::uint32_t>(slot - state.slots.data()), state.layout,
                  std::span(fds).first(count), std::span(sizes).first(count), planes);
+    if (Status added = add(payload, *state.node, state.role, std::span(sizes).first(count), description, planes);
+        !added)
+        return added;
+    description.memory = state.memory;
     if (!state.cpu_looks)
         description.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
     // Told before: afterwards another thread may have it back already.
@@ -168,9 +241,17 @@ Status Queue::queue(const Buffer& buffer, Place where)
     if (const int error = state.node->ioctl(VIDIOC_QBUF, &description); error != 0) {
         // The driver refused the memory itself, whatever a trial said before.
         state.tell_back(buffer, true);
-        if (error == EFAULT || error == EINVAL || error == EIO)
+        if (payload.request < 0 && !state.is_own() && (error == EFAULT || error == EINVAL || error == EIO))
             buffer.state().import_failed(state.node->identity(state.role));
-        return fail(stream_failure(*state.node, error, "VIDIOC_QBUF"));
+        Error failure = stream_failure(*state.node, error, "VIDIOC_QBUF");
+        if (error == EBADR) {
+            failure.category = Category::invalid_argument;
+            state.requires_requests = payload.request < 0;
+            failure.detail = payload.request < 0 ? "this queue takes buffers in media requests alone"
+                                                 : "this queue takes no media requests";
+            failure.advice = payload.request < 0 ? "name one in Payload::request" : "queue without one";
+        }
+        return fail(std::move(failure));
     }
     if (slot->buffer != buffer)
         slot->buffer = buffer;
@@ -196,8 +277,9 @@ Result<std::optional<Frame>> Queue::try_dequeue()
     Planes planes{};
     v4l2_buffer description{};
     description.type = state.node->type(state.role);
-    description.memory = V4L2_MEMORY_DMABUF;
-    if (state.node->info().multiplanar) {
+    description.memory = state.memory;
+    const bool planar = is_planar(*state.node, state.role);
+    if (planar) {
         description.m.planes = planes.data();
         description.length = static_cast<std::uint32_t>(planes.size());
     }
@@ -207,6 +289,14 @@ Result<std::optional<Frame>> Queue::try_dequeue()
     if (error == EINVAL)
         return fail(Category::invalid_argument, state.node->where("VIDIOC_DQBUF"), "the queue is not streaming",
                     "call start() first");
+    if (error == EPIPE) {
+        state.ended = true;
+        Error end = stream_failure(*state.node, error, "VIDIOC_DQBUF");
+        end.category = Category::invalid_argument;
+        end.detail = "the last frame has come";
+        end.advice = "stop and start the queue, or let the codec resume";
+        return fail(std::move(end));
+    }
     if (error != 0)
         return fail(stream_failure(*state.node, error, "VIDIOC_DQBUF"));
     if (description.index >= state.slots.size() || !state.slots[description.index].buffer)
@@ -214,25 +304,37 @@ Result<std::optional<Frame>> Queue::try_dequeue()
                     text::format("the driver gave back slot {}, which holds no buffer", description.index));
     Slot& slot = state.slots[description.index];
     slot.queued = false;
-    if ((description.flags & V4L2_BUF_FLAG_ERROR) != 0) {
+    if ((description.flags & V4L2_BUF_FLAG_LAST) != 0)
+        state.ended = true;
+    const bool damaged = (description.flags & V4L2_BUF_FLAG_ERROR) != 0;
+    if (damaged) {
         Error damage = state.damaged(description);
         state.came_back(*slot.buffer, Fence::failed(damage));
-        return fail(std::move(damage));
-    }
-    state.came_back(*slot.buffer, {});
-
-    // A header in front of the pixels, which the layout does not have.
-    for (const v4l2_plane& plane : planes) {
-        if (state.node->info().multiplanar && plane.data_offset != 0)
-            return fail(Category::unsupported, state.node->where("VIDIOC_DQBUF"),
-                        text::format("the driver put the image at {} of its memory (data_offset)", plane.data_offset));
+        if (!state.takes_damaged)
+            return fail(std::move(damage));
+    } else {
+        state.came_back(*slot.buffer, {});
     }
 
-    Frame frame{*slot.buffer, description.sequence, {}, {}};
+    Frame frame{*slot.buffer};
+    frame.sequence = description.sequence;
     frame.timestamp =
         std::chrono::seconds(description.timestamp.tv_sec) + std::chrono::microseconds(description.timestamp.tv_usec);
-    for (std::uint32_t i = 0; i < state.layout.memory_count; ++i)
-        frame.bytes_used[i] = state.node->info().multiplanar ? planes[i].bytesused : description.bytesused;
+    frame.flags = description.flags;
+    frame.field = description.field;
+    if ((description.flags & V4L2_BUF_FLAG_TIMECODE) != 0) {
+        const v4l2_timecode& code = description.timecode;
+        frame.timecode = {code.type, code.flags, code.frames, code.seconds, code.minutes, code.hours};
+    }
+    for (std::uint32_t i = 0; i < state.layout.memory_count; ++i) {
+        frame.bytes_used[i] = planar ? planes[i].bytesused : description.bytesused;
+        frame.data_offset[i] = planar ? planes[i].data_offset : 0;
+        // A header in front of the pixels, which the layout does not have.
+        if (frame.data_offset[i] != 0 && state.role == Role::capture && !state.takes_offsets)
+            return fail(
+                Category::unsupported, state.node->where("VIDIOC_DQBUF"),
+                text::format("the driver put the image at {} of its memory (data_offset)", frame.data_offset[i]));
+    }
     return frame;
 }
 
@@ -259,29 +361,96 @@ Result<Frame> Queue::dequeue(Deadline deadline)
     }
 }
 
-Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
+Result<std::uint32_t> Queue::grow(std::uint32_t more)
 {
-    const Node& node = *node_;
+    State& state = *state_;
+    const std::string operation = state.node->where("VIDIOC_CREATE_BUFS");
+    if (state.is_own())
+        return fail(Category::unsupported, operation, "the queue is in the driver's own memory");
+    if (more == 0 || more > VIDEO_MAX_FRAME || slots() + more > VIDEO_MAX_FRAME)
+        return fail(Category::invalid_argument, operation,
+                    text::format("{} slots more than {} are not between 1 and {}", more, slots(), VIDEO_MAX_FRAME));
+    v4l2_create_buffers request{};
+    request.count = more;
+    request.memory = state.memory;
+    request.format.type = state.node->type(state.role);
+    if (const int error = state.node->ioctl(VIDIOC_G_FMT, &request.format); error != 0)
+        return fail(stream_failure(*state.node, error, "VIDIOC_G_FMT"));
+    if (const int error = state.node->ioctl(VIDIOC_CREATE_BUFS, &request); error != 0) {
+        Error failure = stream_failure(*state.node, error, "VIDIOC_CREATE_BUFS");
+        if (error == ENOTTY)
+            failure.category = Category::unsupported;
+        return fail(std::move(failure));
+    }
+    // The driver says where the new ones begin: behind those that are there.
+    if (request.index != slots() || request.count > more)
+        return fail(Category::kernel_failure, operation,
+                    text::format("the driver made {} slots from {} on, behind {} there were", request.count,
+                                 request.index, slots()));
+    state.slots.resize(slots() + request.count);
+    return slots();
+}
+
+Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& layout, const Answer& answer,
+                          std::uint32_t slots, bool own)
+{
+    Layout needed = layout;
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i)
+        needed.memory_sizes[i] = answer.sizes[i];
+    // What is no picture fills the memory that the driver has for it.
+    if (own && is_opaque(layout.format))
+        needed.planes[0].size = answer.sizes[0];
+    auto state = std::make_unique<State>(std::move(node), role, needed);
+    state->memory = own ? V4L2_MEMORY_MMAP : V4L2_MEMORY_DMABUF;
+    v4l2_requestbuffers made{};
+    if (const int error = state->request(slots, made); error != 0) {
+        Error failure = format_failure(*state->node, error, "VIDIOC_REQBUFS");
+        if (error == EINVAL && own) {
+            failure.category = Category::unsupported;
+            failure.detail = "the driver has no memory of its own (V4L2_MEMORY_MMAP)";
+        }
+        return fail(std::move(failure));
+    }
+    state->slots.resize(made.count);
+    state->supports_requests = (made.capabilities & V4L2_BUF_CAP_SUPPORTS_REQUESTS) != 0;
+    for (std::uint32_t i = 0; own && i < made.count; ++i) {
+        auto buffer = state->export_slot(i);
+        if (!buffer)
+            return fail(buffer.error());
+        state->slots[i].buffer = std::move(*buffer);
+    }
+    return Queue(std::move(state));
+}
+
+Status check_opening(const Node& node, Role role, const Layout& layout, std::uint32_t slots)
+{
     if (!node.has(role))
         return fail(Category::unsupported, node.where("open a queue"),
                     text::format("it has no {} queue", to_string(role)));
     if (slots == 0 || slots > VIDEO_MAX_FRAME)
         return fail(Category::invalid_argument, node.where("open a queue"),
                     text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
-    if (const Status valid = check(layout); !valid)
-        return fail(valid.error());
+    return check(layout);
+}
 
-    const auto answer = set_format(node, role, layout);
+Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    if (const Status can = check_opening(*node_, role, layout, slots); !can)
+        return fail(can.error());
+    const auto answer = set_format(*node_, role, layout);
     if (!answer)
         return fail(answer.error());
-    Layout needed = layout;
-    for (std::uint32_t i = 0; i < layout.memory_count; ++i)
-        needed.memory_sizes[i] = answer->sizes[i];
+    return Queue::make(node_, role, layout, *answer, slots, false);
+}
 
-    std::uint32_t count = slots;
-    if (const int error = request_slots(node, role, count); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_REQBUFS"));
-    return Queue(std::make_unique<Queue::State>(node_, role, needed, count));
+Result<Queue> Device::open_own_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    if (const Status can = check_opening(*node_, role, layout, slots); !can)
+        return fail(can.error());
+    const auto answer = set_format(*node_, role, layout);
+    if (!answer)
+        return fail(answer.error());
+    return Queue::make(node_, role, layout, *answer, slots, true);
 }
 
 } // namespace commonbuf::v4l2

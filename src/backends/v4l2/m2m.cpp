@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+//
+// Both queues of one file handle. The order of the calls is that of the kernel's
+// dev-encoder.rst and dev-decoder.rst:
+//
+//   encoder    S_FMT capture (which codec), S_FMT output (resets the size of what comes out),
+//              G_FMT capture, slots on both
+//   decoder    S_FMT output, slots; the stream says the rest: source change, S_FMT capture, slots
+//   converter  S_FMT output, S_FMT capture, slots
+#include "backends/v4l2/node.hpp"
+#include "os/os.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/m2m.hpp>
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace commonbuf::v4l2 {
+
+struct M2m::State {
+    Device device;
+    std::shared_ptr<Node> node;
+    Kind kind = Kind::converter;
+    std::optional<FencedQueue> output;
+    std::optional<FencedQueue> capture;
+    bool hears_changes = false; ///< the event is subscribed
+    bool wants_drain = false;   ///< the command is not sent yet
+    bool draining = false;
+
+    State(Device of, std::shared_ptr<Node> its_node) : device(std::move(of)), node(std::move(its_node))
+    {
+        if (node->info().encodes)
+            kind = Kind::encoder;
+        else if (node->info().decodes)
+            kind = Kind::decoder;
+    }
+
+    std::optional<FencedQueue>& side(Role role) noexcept { return role == Role::output ? output : capture; }
+
+    /// Slots on a side whose format is set.
+    Status fill(Role role, const Layout& layout, const Answer& answer, std::uint32_t slots)
+    {
+        auto queue = Queue::make(node, role, layout, answer, slots, false);
+        if (!queue)
+            return fail(queue.error());
+        auto fenced = FencedQueue::create(std::move(*queue));
+        if (!fenced)
+            return fail(fenced.error());
+        side(role).emplace(std::move(*fenced));
+        return {};
+    }
+
+    Status open(Role role, const Layout& layout, std::uint32_t slots)
+    {
+        side(role).reset();
+        if (Status can = check_opening(*node, role, layout, slots); !can)
+            return can;
+        const auto answer = set_format(*node, role, layout);
+        if (!answer)
+            return fail(answer.error());
+        return fill(role, layout, *answer, slots);
+    }
+
+    /// What a side is set to now, held against what it was asked for.
+    Result<Answer> format_of(Role role, const Layout& layout) const
+    {
+        v4l2_format format{};
+        format.type = node->type(role);
+        if (const int error = node->ioctl(VIDIOC_G_FMT, &format); error != 0)
+            return fail(format_failure(*node, error, "VIDIOC_G_FMT"));
+        const Answer answer = from_v4l2(format);
+        if (const Status same = same_image(*node, role, layout, answer, "VIDIOC_G_FMT"); !same)
+            return fail(same.error());
+        return answer;
+    }
+
+    /// Decoders say when the stream is another one. Those that need every frame described by
+    /// the program (stateless ones) have no such event.
+    Status hear_changes()
+    {
+        if (kind != Kind::decoder || hears_changes)
+            return {};
+        v4l2_event_subscription subscription{};
+        subscription.type = V4L2_EVENT_SOURCE_CHANGE;
+        const int error = node->ioctl(VIDIOC_SUBSCRIBE_EVENT, &subscription);
+        if (error != 0 && error != EINVAL && error != ENOTTY)
+            return fail(format_failure(*node, error, "VIDIOC_SUBSCRIBE_EVENT"));
+        hears_changes = error == 0;
+        return {};
+    }
+
+    Status command(bool stop) const
+    {
+        v4l2_encoder_cmd encoder{};
+        encoder.cmd = stop ? V4L2_ENC_CMD_STOP : V4L2_ENC_CMD_START;
+        v4l2_decoder_cmd decoder{};
+        decoder.cmd = stop ? V4L2_DEC_CMD_STOP : V4L2_DEC_CMD_START;
+        const bool encodes = kind == Kind::encoder;
+        const char* call = encodes ? "VIDIOC_ENCODER_CMD" : "VIDIOC_DECODER_CMD";
+        const int error =
+            encodes ? node->ioctl(VIDIOC_ENCODER_CMD, &encoder) : node->ioctl(VIDIOC_DECODER_CMD, &decoder);
+        if (error == 0)
+            return {};
+        Error failure = format_failure(*node, error, call);
+        if (error == ENOTTY) {
+            failure.category = Category::unsupported;
+            failure.detail = "it holds no frames back";
+            failure.advice = "it is done when as many frames came out as went in";
+        }
+        return fail(std::move(failure));
+    }
+
+    /// The command, when everything that has to be before it is with the device.
+    Status send_drain()
+    {
+        if (!wants_drain || (output && output->waiting() > 0))
+            return {};
+        wants_drain = false;
+        Status sent = command(true);
+        draining = sent.has_value();
+        return sent;
+    }
+
+    std::uint32_t min_capture_buffers() const
+    {
+        v4l2_control control{};
+        control.id = V4L2_CID_MIN_BUFFERS_FOR_CAPTURE;
+        if (node->ioctl(VIDIOC_G_CTRL, &control) != 0 || control.value < 1)
+            return 1;
+        return static_cast<std::uint32_t>(control.value);
+    }
+
+    Result<SourceChange> source() const
+    {
+        v4l2_format format{};
+        format.type = node->type(Role::capture);
+        if (const int error = node->ioctl(VIDIOC_G_FMT, &format); error != 0)
+            return fail(format_failure(*node, error, "VIDIOC_G_FMT"));
+        const Answer answer = from_v4l2(format);
+        SourceChange change{
+            answer.width,         answer.height, answer.width, answer.height, Format::v4l2(answer.fourcc),
+            min_capture_buffers()};
+        v4l2_selection visible{};
+        visible.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; // with either API
+        visible.target = V4L2_SEL_TGT_COMPOSE;
+        // What is to be seen lies within what is coded, or the driver is not to be believed.
+        if (node->ioctl(VIDIOC_G_SELECTION, &visible) == 0 && visible.r.width != 0 && visible.r.height != 0 &&
+            visible.r.width <= answer.width && visible.r.height <= answer.height) {
+            change.width = visible.r.width;
+            change.height = visible.r.height;
+        }
+        return change;
+    }
+};
+
+M2m::M2m(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+M2m::M2m(M2m&&) noexcept = default;
+M2m& M2m::operator=(M2m&&) noexcept = default;
+M2m::~M2m() = default;
+
+Result<M2m> M2m::open(std::string_view target)
+{
+    auto device = Device::open(target);
+    if (!device)
+        return fail(device.error());
+    return create(*device);
+}
+
+Result<M2m> M2m::create(const Device& device)
+{
+    const NodeInfo& info = device.info();
+    if (!info.memory_to_memory || !info.streaming)
+        return fail(Category::invalid_argument, "open a memory-to-memory device",
+                    text::format("{} ({}) is none", info.path, info.name), "allocinfo devices lists those there are");
+    return M2m(std::make_unique<State>(device, device.node_));
+}
+
+M2m::Kind M2m::kind() const noexcept { return state_->kind; }
+const Device& M2m::device() const noexcept { return state_->device; }
+Use M2m::output() const { return state_->device.output(); }
+Use M2m::capture() const { return state_->device.capture(); }
+
+Status M2m::open_queues(const Layout& output, const Layout& capture, std::uint32_t slots)
+{
+    State& state = *state_;
+    state.output.reset();
+    state.capture.reset();
+    const Node& node = *state.node;
+    if (Status can = check_opening(node, Role::output, output, slots); !can)
+        return can;
+    if (Status can = check_opening(node, Role::capture, capture, slots); !can)
+        return can;
+    const bool encodes = state.kind == Kind::encoder;
+    if (encodes) {
+        if (const auto codec = set_format(node, Role::capture, capture); !codec)
+            return fail(codec.error());
+    }
+    const auto in = set_format(node, Role::output, output);
+    if (!in)
+        return fail(in.error());
+    const auto out = encodes ? state.format_of(Role::capture, capture) : set_format(node, Role::capture, capture);
+    if (!out)
+        return fail(out.error());
+    return state.hear_changes().and_then([&] { return state.fill(Role::output, output, *in, slots); }).and_then([&] {
+        return state.fill(Role::capture, capture, *out, slots);
+    });
+}
+
+Status M2m::open_output(const Layout& layout, std::uint32_t slots)
+{
+    if (Status heard = state_->hear_changes(); !heard)
+        return heard;
+    return state_->open(Role::output, layout, slots);
+}
+
+Status M2m::open_capture(const Layout& layout, std::uint32_t slots)
+{
+    return state_->open(Role::capture, layout, slots);
+}
+
+void M2m::close_capture() { state_->capture.reset(); }
+
+FencedQueue* M2m::output_queue() noexcept { return state_->output ? &*state_->output : nullptr; }
+FencedQueue* M2m::capture_queue() noexcept { return state_->capture ? &*state_->capture : nullptr; }
+
+Status M2m::start()
+{
+    for (auto* side : {&state_->output, &state_->capture}) {
+        if (!*side || (*side)->streaming())
+            continue;
+        if (Status started = (*side)->start(); !started)
+            return started;
+    }
+    return {};
+}
+
+Status M2m::stop()
+{
+    Status first;
+    for (auto* side : {&state_->output, &state_->capture}) {
+        if (!*side)
+            continue;
+        if (Status stopped = (*side)->stop(); !stopped && first)
+            first = stopped;
+    }
+    state_->wants_drain = false;
+    state_->draining = false;
+    return first;
+}
+
+Status M2m::drain()
+{
+    if (state_->kind == Kind::converter)
+        return fail(Category::unsupported, state_->node->where("drain a converter"), "it holds no frames back",
+                    "it is done when as many frames came out as went in");
+    state_->wants_drain = true;
+    return state_->send_drain();
+}
+
+bool M2m::draining() const noexcept
+{
+    return state_->wants_drain || (state_->draining && !(state_->capture && state_->capture->ended()));
+}
+
+Status M2m::resume()
+{
+    if (draining() || !state_->capture || !state_->capture->ended())
+        return fail(Category::invalid_argument, state_->node->where("resume"), "the last frame has not come",
+                    "drain(), and dequeue until Frame::last()");
+    if (Status sent = state_->command(false); !sent)
+        return sent;
+    state_->draining = false;
+    state_->capture->resume();
+    return {};
+}
+
+int M2m::fd() const noexcept { return state_->node->fd(); }
+
+short M2m::poll_events() const noexcept
+{
+    const State& state = *state_;
+    int events = state.hears_changes ? POLLPRI : 0;
+    if (state.output && state.output->streaming() && state.output->with_device() > 0)
+        events |= POLLOUT;
+    // After the last frame the kernel would show the end of the queue again and again.
+    if (state.capture && state.capture->streaming() && state.capture->with_device() > 0 && !state.capture->ended())
+        events |= POLLIN;
+    return static_cast<short>(events);
+}
+
+Result<std::size_t> M2m::advance()
+{
+    State& state = *state_;
+    std::size_t given = 0;
+    for (auto* side : {&state.output, &state.capture}) {
+        if (!*side)
+            continue;
+        const auto count = (*side)->advance();
+        if (!count)
+            return fail(count.error());
+        given += *count;
+    }
+    if (const Status sent = state.send_drain(); !sent)
+        return fail(sent.error());
+    return given;
+}
+
+Result<bool> M2m::wait(Deadline deadline)
+{
+    const State& state = *state_;
+    std::array<pollfd, 3> entries{{{-1, 0, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}}};
+    entries[0].events = poll_events();
+    if (entries[0].events != 0)
+        entries[0].fd = fd();
+    entries[1].fd = state.output ? state.output->fd() : -1;
+    entries[2].fd = state.capture ? state.capture->fd() : -1;
+    if (entries[0].fd < 0 && entries[1].fd < 0 && entries[2].fd < 0)
+        return fail(Category::invalid_argument, state.node->where("wait"),
+                    "no buffer is with the device, and none waits for a fence", "queue one first");
+    return os::wait_any(entries, deadline, state.node->info().path);
+}
+
+Result<std::optional<SourceChange>> M2m::take_source_change()
+{
+    const State& state = *state_;
+    bool changed = false;
+    while (state.hears_changes) {
+        v4l2_event event{};
+        const int error = state.node->ioctl(VIDIOC_DQEVENT, &event);
+        if (error == ENOENT || error == EAGAIN)
+            break;
+        if (error != 0)
+            return fail(format_failure(*state.node, error, "VIDIOC_DQEVENT"));
+        changed = changed || (event.type == V4L2_EVENT_SOURCE_CHANGE &&
+                              (event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION) != 0);
+    }
+    if (!changed)
+        return std::nullopt;
+    return state.source();
+}
+
+} // namespace commonbuf::v4l2
