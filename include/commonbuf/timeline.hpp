@@ -35,7 +35,8 @@ struct TimelinePoint;
 /// that work failed, and a point that has signalled is forgotten. So a timeline keeps the
 /// fences that were attached through it or its copies until they have signalled well; and it
 /// takes hold of the fence behind a point before it waits for it, to ask that fence
-/// afterwards. A failure at one point counts at all later ones, until forget_failures().
+/// afterwards. A failure at one point counts at all later ones, and its error is kept, one
+/// for each point that failed, until forget_failures().
 ///
 /// - What came by attach() or transfer(), to this timeline or a copy of it, is always heard of.
 /// - What anybody else submitted (a driver, another process, another import()) is heard of
