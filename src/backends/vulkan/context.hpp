@@ -66,6 +66,9 @@ public:
     bool has(Need need) const noexcept { return enabled_.has(need); }
     ImportKeys& keys() const noexcept { return keys_; }
 
+    /// Keeps something for good: the GPU may never be done with it.
+    void abandon(std::shared_ptr<const void> object);
+
     /// "vkCreateImage on llvmpipe", for errors.
     std::string where(std::string_view call) const;
 
@@ -85,6 +88,8 @@ private:
     Enabled enabled_;
     VkPhysicalDeviceMemoryProperties memory_{};
     mutable ImportKeys keys_;
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<const void>> abandoned_;
 };
 
 } // namespace commonbuf::vulkan
