@@ -117,13 +117,20 @@ public:
         return std::make_unique<ImageTrial>(context_, layout, usage_);
     }
 
+    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
+    {
+        if (buffers.empty() || frames == 0)
+            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+        return verify_images(context_, usage_, buffers, frames, deadline);
+    }
+
 private:
     /// Adds the ways in which the device takes one format; says why where there is none.
     Result<std::string> append(Support& support, const Request& request)
     {
-        const auto vulkan = to_vulkan(request.format);
+        const auto vulkan = format_of(*context_, request.format);
         if (!vulkan)
-            return "Vulkan has none";
+            return vulkan.error().detail;
         const bool sampled = (usage_.flags & VK_IMAGE_USAGE_SAMPLED_BIT) != 0;
         if (sampled && is_ycbcr(request.format) && usage_.view_formats.empty()) {
             if (const Status can = context_->require({Need::sampler_ycbcr_conversion}, name_); !can)
