@@ -34,8 +34,10 @@ ConversionObject::create(std::shared_ptr<const Context> context, Format format, 
     if (const Status can = context->require({Need::sampler_ycbcr_conversion, Need::image_drm_format_modifier}, call);
         !can)
         return fail(can.error());
-    const auto vulkan = to_vulkan(format);
-    const auto known = vulkan ? find_modifier(*context, *vulkan, modifier) : std::nullopt;
+    const auto vulkan = format_of(*context, format);
+    if (!vulkan)
+        return fail(vulkan.error());
+    const auto known = find_modifier(*context, *vulkan, modifier);
     const VkFormatFeatureFlags features = known ? known->drmFormatModifierTilingFeatures : 0;
     if ((features & (cosited | midpoint)) == 0)
         return fail(Category::unsupported, context->where(call),

@@ -12,6 +12,7 @@
 #include "text/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace commonbuf::vulkan {
@@ -34,10 +35,9 @@ Made<Looked> look_at(const Context& context, const Layout& layout, const ImageUs
         return tl::unexpected(Failure{creates, std::move(can.error())});
     if (usage.flags == 0)
         return refuse(context, creates, Category::invalid_argument, "the usage is empty");
-    const auto format = to_vulkan(layout.format);
+    const auto format = format_of(context, layout.format);
     if (!format)
-        return refuse(context, creates, Category::unsupported,
-                      text::format("Vulkan has no {}", to_string(layout.format)));
+        return tl::unexpected(Failure{creates, format.error()});
     if (layout.modifier == implicit_modifier)
         return refuse(context, creates, Category::unsupported,
                       "where the pixels lie is known to another driver alone (the modifier is INVALID)",
@@ -73,6 +73,24 @@ Made<Looked> look_at(const Context& context, const Layout& layout, const ImageUs
         return refuse(context, asks, Category::unsupported,
                       "memory for one image alone is not for planes in several memories");
     return Looked{*format, (*limits)->dedicated_only};
+}
+
+/// Whether the driver knows the memory planes of a format by their aspects. Mesa's lavapipe
+/// (26.1) takes all of them for plane 0, and would bind every memory of a disjoint image over
+/// the first one, so that the other planes have none and work on them crashes. An image whose
+/// second plane is told to lie elsewhere shows it.
+bool tells_planes_apart(const std::shared_ptr<const Context>& context, const Layout& layout, const ImageUsage& usage)
+{
+    const FormatInfo* info = format_info(layout.format);
+    const auto natural =
+        info == nullptr || info->plane_count < 2
+            ? Result<Layout>(fail(Category::unsupported, {}, {}))
+            : linear_layout({layout.format, layout.width, layout.height}, layout.planes[0].stride, Memories::single);
+    constexpr std::array<std::uint32_t, 1> one_memory{0};
+    if (!natural)
+        return true;
+    const auto image = BareImage::create(context, *natural, usage, one_memory);
+    return !image || plane_layout(*context, image->handle(), 1).offset == natural->planes[1].offset;
 }
 
 /// Which memories are one dma-buf, by inode: for each memory the number of its group.
@@ -111,6 +129,10 @@ Made<BareImage> BareImage::create(std::shared_ptr<const Context> context, const 
     const auto looked = look_at(*context, layout, usage, count > 1);
     if (!looked)
         return tl::unexpected(looked.error());
+
+    if (count > 1 && !tells_planes_apart(context, layout, usage))
+        return refuse(*context, "vkGetImageSubresourceLayout", Category::unsupported,
+                      "the driver does not tell memory planes apart: they cannot be bound one by one");
 
     BareImage image(std::move(context));
     image.format_ = looked->format;
@@ -160,9 +182,13 @@ VkResult BareImage::make(const Layout& layout, const ImageUsage& usage)
 /// strides over, and pixels that lie elsewhere show in no other call.
 std::optional<std::string> BareImage::other_place(const Layout& layout) const
 {
+    const VkSubresourceLayout first = plane_layout(*context_, handle_, 0);
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const Plane& told = layout.planes.at(i);
         const VkSubresourceLayout made = plane_layout(*context_, handle_, i);
+        // An answer for plane 0 to every question says nothing: see tells_planes_apart().
+        if (i > 0 && made.rowPitch == first.rowPitch && made.offset == first.offset)
+            continue;
         // Of a disjoint image the offset may count from the memory or from the plane.
         if (made.rowPitch != told.stride || (!is_disjoint() && made.offset != told.offset))
             return text::format("plane {} is to have {} bytes a row at {}, and the driver makes it {} at {}", i,

@@ -121,9 +121,9 @@ private:
     /// Adds the ways in which the device takes one format; says why where there is none.
     Result<std::string> append(Support& support, const Request& request)
     {
-        const auto vulkan = to_vulkan(request.format);
+        const auto vulkan = format_of(*context_, request.format);
         if (!vulkan)
-            return "Vulkan has none";
+            return vulkan.error().detail;
         const bool sampled = (usage_.flags & VK_IMAGE_USAGE_SAMPLED_BIT) != 0;
         if (sampled && is_ycbcr(request.format) && usage_.view_formats.empty()) {
             if (const Status can = context_->require({Need::sampler_ycbcr_conversion}, name_); !can)

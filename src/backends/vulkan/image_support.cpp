@@ -1,10 +1,41 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/image_support.hpp"
 
+#include "text/text.hpp"
+
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace commonbuf::vulkan {
+namespace {
+
+/// What a format came with after Vulkan 1.1, by the blocks of numbers in vulkan_core.h.
+std::optional<Need> need_of(VkFormat format) noexcept
+{
+    constexpr int block = 1000;
+    switch (static_cast<int>(format) / block) {
+    case 1000340: return Need::formats_4444;
+    case 1000330: return Need::ycbcr_2plane_444_formats;
+    case 1000470: return Need::maintenance5;
+    default: return std::nullopt;
+    }
+}
+
+} // namespace
+
+Result<VkFormat> format_of(const Context& context, Format format)
+{
+    const auto vulkan = to_vulkan(format);
+    if (!vulkan)
+        return fail(Category::unsupported, context.where("use a format"),
+                    text::format("Vulkan has no {}", to_string(format)));
+    if (const auto need = need_of(*vulkan)) {
+        if (const Status can = context.require({*need}, "use a format"); !can)
+            return fail(can.error());
+    }
+    return *vulkan;
+}
 
 bool is_ycbcr(Format format) noexcept
 {

@@ -13,6 +13,10 @@ namespace commonbuf::vulkan {
 
 inline constexpr auto dma_buf_handle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT;
 
+/// The VkFormat, where the device may be asked for it: some came with extensions. Errors:
+/// unsupported, naming the extension.
+Result<VkFormat> format_of(const Context& context, Format format);
+
 /// Whether the format needs a conversion to be sampled as colours.
 bool is_ycbcr(Format format) noexcept;
 

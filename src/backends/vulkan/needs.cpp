@@ -27,6 +27,11 @@ constexpr auto rows = std::to_array<NeedInfo>({
      no_timelines},
     {Need::timeline_semaphore, "timelineSemaphore", false, 0, no_timelines},
     {Need::sampler_ycbcr_conversion, "samplerYcbcrConversion", false, 0, "YCbCr formats cannot be sampled as colours"},
+    {Need::ycbcr_2plane_444_formats, VK_EXT_YCBCR_2PLANE_444_FORMATS_EXTENSION_NAME, true, VK_API_VERSION_1_3,
+     "there is no NV24"},
+    {Need::formats_4444, VK_EXT_4444_FORMATS_EXTENSION_NAME, true, VK_API_VERSION_1_3,
+     "there is no ARGB4444 and no ABGR4444"},
+    {Need::maintenance5, "VK_KHR_maintenance5", true, VK_MAKE_API_VERSION(0, 1, 4, 0), "there is no ABGR1555"},
 });
 static_assert(rows.size() == need_count);
 

@@ -23,8 +23,11 @@ enum class Need : std::uint8_t {
     timeline_semaphore_extension,
     timeline_semaphore,
     sampler_ycbcr_conversion,
+    ycbcr_2plane_444_formats,
+    formats_4444,
+    maintenance5,
 };
-inline constexpr std::size_t need_count = 10;
+inline constexpr std::size_t need_count = 13;
 
 struct NeedInfo {
     Need need;

@@ -50,7 +50,7 @@ private:
 std::optional<Layout> own_layout(const Context& context, const Request& request,
                                  const VkDrmFormatModifierPropertiesEXT& modifier, const ImageUsage& usage)
 {
-    const auto format = to_vulkan(request.format);
+    const auto format = format_of(context, request.format);
     const std::uint32_t planes = modifier.drmFormatModifierPlaneCount;
     if (!format || planes == 0 || planes > max_planes)
         return std::nullopt;
