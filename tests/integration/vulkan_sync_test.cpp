@@ -6,6 +6,8 @@
 #include "gpu_work.hpp"
 #include "sw_sync.hpp"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -200,6 +202,81 @@ TEST_F(VulkanSync, OneFenceGoesToManySemaphores)
         EXPECT_TRUE(work.signals(each));
     // The Fence itself is still there to be asked.
     EXPECT_TRUE(fence.signalled().value());
+}
+
+/// From semaphore to semaphore by way of a sync_file; both have their own payloads before and
+/// after.
+TEST_F(VulkanSync, WhatIsExportedIsImportedAgain)
+{
+    NEED_GPU(gpu);
+    GpuWork work(gpu);
+    const auto from = vulkan::Semaphore::create(*gpu.wrapped);
+    const VkSemaphore to = work.semaphore();
+    ASSERT_TRUE(from);
+    work.submit({.signal = to});
+    work.submit({.wait = to});
+    work.submit({.signal = from->handle()});
+    const auto exported = vulkan::export_semaphore(*gpu.wrapped, from->handle());
+    ASSERT_TRUE(exported);
+    gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
+    ASSERT_TRUE(vulkan::import_semaphore(*gpu.wrapped, to, *exported));
+    const std::array done{work.fence(), work.fence(), work.fence()};
+    work.submit({.wait = to, .fence = done[0]});
+    for (const VkSemaphore own : {from->handle(), to}) {
+        work.submit({.signal = own});
+        work.submit({.wait = own, .fence = own == to ? done[1] : done[2]});
+    }
+    for (const VkFence each : done)
+        EXPECT_TRUE(work.signals(each));
+}
+
+/// The wait ends the import, and the signal of the same submission is the semaphore's own.
+TEST_F(VulkanSync, OneSubmissionWaitsForAnImportAndSignalsTheSameSemaphore)
+{
+    NEED_GPU(gpu);
+    GpuWork work(gpu);
+    NEED_SW_SYNC(timeline);
+    const auto semaphore = vulkan::Semaphore::create(*gpu.wrapped);
+    const VkFence done = work.fence();
+    ASSERT_TRUE(semaphore);
+    for (const cb::Fence& fence : {timeline.fence(1), cb::Fence()}) {
+        ASSERT_TRUE(vulkan::import_semaphore(*gpu.wrapped, semaphore->handle(), fence));
+        const auto signals = soon([&timeline] { timeline.advance(1); });
+        work.submit({.wait = semaphore->handle(), .signal = semaphore->handle()});
+        work.submit({.wait = semaphore->handle(), .fence = done});
+        ASSERT_TRUE(work.signals(done));
+        gpu.get<PFN_vkResetFences>("vkResetFences")(gpu.device, 1, &done);
+    }
+}
+
+/// dup(2), dup2(2) and dup3(2) of what Vulkan gave, imported into semaphores and fences.
+TEST_F(VulkanSync, DuplicatesAreTheSameFence)
+{
+    NEED_GPU(gpu);
+    GpuWork work(gpu);
+    NEED_SW_SYNC(timeline);
+    const auto original = timeline.fence(1).export_fd();
+    ASSERT_TRUE(original && *original);
+    const auto place = [] { return memfd_create("place", MFD_CLOEXEC); };
+    const int second = place();
+    const int third = place();
+    std::vector<VkFence> all;
+    for (const int fd :
+         {dup(original->get()), dup2(original->get(), second), dup3(original->get(), third, O_CLOEXEC)}) {
+        const auto fence = cb::Fence::from_fd(cb::UniqueFd(fd));
+        ASSERT_TRUE(fence) << fence.error().message();
+        const VkSemaphore semaphore = work.semaphore();
+        all.push_back(work.fence());
+        ASSERT_TRUE(vulkan::import_semaphore(*gpu.wrapped, semaphore, *fence));
+        work.submit({.wait = semaphore, .fence = all.back()});
+        all.push_back(work.fence(false));
+        ASSERT_TRUE(vulkan::import_fence(*gpu.wrapped, all.back(), *fence));
+    }
+    for (const VkFence each : all)
+        EXPECT_EQ(work.status(each), VK_NOT_READY);
+    timeline.advance(1);
+    for (const VkFence each : all)
+        EXPECT_TRUE(work.signals(each));
 }
 
 /// What one program sends and another one receives.
