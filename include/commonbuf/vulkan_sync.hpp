@@ -13,7 +13,9 @@
 /// Vulkan's semaphores and fences from and to sync_files (the Vulkan specification, chapter
 /// "Synchronization and Cache Control", sections "Importing Semaphore Payloads", "Exporting
 /// Semaphore Payloads" and the same of fences; VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT,
-/// VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT). Nothing here waits.
+/// VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT). Nothing here waits, but for the driver: where
+/// the CPU does the GPU's work (Mesa's lavapipe), vkGetSemaphoreFdKHR and vkGetFenceFdKHR come
+/// back when what the work waits for has signalled, and an event loop submits it then.
 ///
 /// **Several sync_files in one Fence become one descriptor** (Fence::export_fd()), and so one
 /// semaphore: the fence asks each of them after merging, so that nothing that has failed by

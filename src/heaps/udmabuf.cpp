@@ -4,10 +4,10 @@
 // of a memfd that is sealed against shrinking.
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
+#include "os/first_bracket.hpp"
 #include "os/os.hpp"
 
 #include <fcntl.h>
-#include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 #include <sys/mman.h>
 
@@ -53,18 +53,6 @@ Error creation_failure(int error, const char* operation, std::uint64_t bytes)
     return result;
 }
 
-/// The kernel maps a udmabuf for its brackets once, in the direction of the first one,
-/// and keeps that (begin_cpu_udmabuf): a buffer that was first written by the CPU would
-/// never be invalidated for reading. So let the first bracket be for both.
-void map_for_both_directions(int fd)
-{
-    for (const unsigned half : {unsigned{DMA_BUF_SYNC_START}, unsigned{DMA_BUF_SYNC_END}}) {
-        dma_buf_sync bracket{half | DMA_BUF_SYNC_RW};
-        if (os::ioctl_again(fd, DMA_BUF_IOCTL_SYNC, &bracket) != 0)
-            return;
-    }
-}
-
 class Udmabuf final : public Heap {
 public:
     explicit Udmabuf(HeapInfo info, UniqueFd node) : info_(std::move(info)), node_(std::move(node)) {}
@@ -88,7 +76,7 @@ public:
         const int fd = os::ioctl_fd(node_.get(), UDMABUF_CREATE, &request);
         if (fd < 0)
             return fail(creation_failure(-fd, "UDMABUF_CREATE", *size));
-        map_for_both_directions(fd);
+        os::open_for_both_directions(fd);
         return UniqueFd(fd);
     }
 
@@ -156,7 +144,7 @@ Result<UniqueFd> PageOrders::make(bool backwards) const
     if (fd < 0)
         return fail(creation_failure(-fd, "UDMABUF_CREATE_LIST", piece_ * count_));
     // One use brackets it for reading, another one for writing.
-    map_for_both_directions(fd);
+    os::open_for_both_directions(fd);
     return UniqueFd(fd);
 }
 

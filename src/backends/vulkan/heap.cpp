@@ -6,6 +6,7 @@
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
+#include "os/first_bracket.hpp"
 #include "os/os.hpp"
 #include "text/text.hpp"
 
@@ -170,6 +171,8 @@ Result<UniqueFd> VulkanHeap::export_memory(const Piece& piece) const
     if (!size || *size < piece.size)
         return fail(Category::kernel_failure, context_->where("vkGetMemoryFdKHR"),
                     text::format("the driver gave {} bytes for {}", size.value_or(0), piece.size));
+    // A driver that works on the CPU exports udmabufs.
+    os::open_for_both_directions(dma_buf.get());
     return dma_buf;
 }
 
