@@ -109,8 +109,11 @@ public:
     /// Whether drain() was called and its last frame has not come yet.
     bool draining() const noexcept;
 
-    /// Goes on after the last frame (START). Errors: as drain(); invalid_argument (the last
-    /// frame has not come).
+    /// Goes on after the last frame (START). Queue the next frames afterwards: some drivers
+    /// (vicodec) leave their capture queue at its end, which is then stopped and started, with
+    /// its buffers, if nothing can have come yet.
+    ///
+    /// Errors: as drain(); invalid_argument (the last frame has not come).
     Status resume();
 
     /// The file handle, borrowed, and what to poll it for now; 0 for not at all: with no buffer

@@ -103,6 +103,7 @@ public:
 
 private:
     friend class M2m;
+    friend class MediaDevice;
     std::shared_ptr<Node> node_;
 };
 
@@ -171,6 +172,16 @@ struct Payload {
     int request = -1;
 };
 
+/// struct v4l2_rect: pixels.
+struct Rectangle {
+    std::int32_t left = 0;
+    std::int32_t top = 0;
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+
+    friend bool operator==(const Rectangle&, const Rectangle&) = default;
+};
+
 /// Buffer slots of one queue.
 ///
 /// A buffer keeps the slot at which it was first queued, so that the kernel keeps
@@ -218,6 +229,21 @@ public:
 
     /// The buffers in the driver's own memory, one for each slot; none for other queues.
     std::vector<Buffer> buffers() const;
+
+    /// Takes note that the kernel gave a buffer back without a frame, because the media request
+    /// it was in went or was reset before it was submitted.
+    ///
+    /// Errors: busy (the kernel says that it still has it), invalid_argument (not in this queue).
+    Status take_back(const Buffer& buffer);
+
+    /// A rectangle of this queue (V4L2_SEL_TGT_...): what of its pictures the device looks at
+    /// (crop), or where in them it writes (compose). set_selection() answers with what the
+    /// driver made of it; `flags` are V4L2_SEL_FLAG_GE and _LE.
+    ///
+    /// Errors: unsupported (the driver has no such rectangle), invalid_argument (empty, beyond 31
+    /// bits, or outside the target's bounds where the driver says which those are), busy.
+    Result<Rectangle> selection(std::uint32_t target) const;
+    Result<Rectangle> set_selection(std::uint32_t target, const Rectangle& wanted, std::uint32_t flags = 0);
 
     /// Whether buffers can, or have to, come with a media request (V4L2_BUF_CAP_..._REQUESTS,
     /// as VIDIOC_REQBUFS answered). Drivers say that they require them when a buffer without
@@ -270,7 +296,7 @@ private:
     /// Makes the slots of a queue whose format is set.
     static Result<Queue> make(std::shared_ptr<Node> node, Role role, const Layout& layout, const Answer& answer,
                               std::uint32_t slots, bool own);
-    void resume() noexcept;
+    Status resume(bool idle);
     std::unique_ptr<State> state_;
 };
 
@@ -337,7 +363,12 @@ public:
     Status start();
     Status stop();
 
-    /// As Queue::grow(), buffers(), streaming(), ended(), take_damaged() and take_offsets().
+    /// As those of Queue.
+    Status take_back(const Buffer& buffer);
+    Result<Rectangle> selection(std::uint32_t target) const;
+    Result<Rectangle> set_selection(std::uint32_t target, const Rectangle& wanted, std::uint32_t flags = 0);
+    bool supports_requests() const noexcept;
+    bool requires_requests() const noexcept;
     Result<std::uint32_t> grow(std::uint32_t more);
     std::uint32_t slots() const noexcept;
     std::vector<Buffer> buffers() const;
@@ -353,7 +384,7 @@ private:
     friend class M2m;
     struct State;
     explicit FencedQueue(std::unique_ptr<State> state) noexcept;
-    void resume() noexcept;
+    Status resume(bool idle);
     std::unique_ptr<State> state_;
 };
 

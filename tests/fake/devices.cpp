@@ -233,7 +233,7 @@ private:
         const auto file = machine.file(buffer.m.fd);
         const auto* memory = dynamic_cast<const DmaBuf*>(file.get());
         if (memory == nullptr || buffer.length > static_cast<std::uint64_t>(memory->size()) ||
-            buffer.length < model_.size)
+            buffer.length < model_.size || (model_.output && buffer.bytesused > model_.size))
             return failed(EINVAL);
         if (inodes_[buffer.index] == memory->inode)
             return 0;

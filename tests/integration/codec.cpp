@@ -51,7 +51,9 @@ cb::Status draw(const cb::Buffer& buffer, std::uint32_t number)
         for (std::size_t at = 0; at < plane.size(); ++at) {
             const std::size_t x = at % stride;
             const std::size_t y = at / stride;
-            plane[at] = static_cast<std::byte>((x / 8 + y / 4 + number * 5 + p * 40) & 0xffU);
+            // Most of it stays, so that codecs have something to predict.
+            const std::size_t moved = y / 16 % 8 == number % 8 ? 5 * number + 60 : 0;
+            plane[at] = static_cast<std::byte>(64 + ((x * 3) ^ (y * 5)) % 64 + moved % 64 + p * 16);
         }
     }
     return access->end();

@@ -316,6 +316,36 @@ Result<std::uint32_t> FencedQueue::grow(std::uint32_t more)
     return slots;
 }
 
+Status FencedQueue::take_back(const Buffer& buffer)
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.take_back(buffer);
+}
+
+Result<Rectangle> FencedQueue::selection(std::uint32_t target) const
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.selection(target);
+}
+
+Result<Rectangle> FencedQueue::set_selection(std::uint32_t target, const Rectangle& wanted, std::uint32_t flags)
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.set_selection(target, wanted, flags);
+}
+
+bool FencedQueue::supports_requests() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.supports_requests();
+}
+
+bool FencedQueue::requires_requests() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.requires_requests();
+}
+
 std::uint32_t FencedQueue::slots() const noexcept
 {
     const std::lock_guard lock(state_->mutex);
@@ -352,10 +382,10 @@ void FencedQueue::take_offsets(bool take) noexcept
     state_->queue.take_offsets(take);
 }
 
-void FencedQueue::resume() noexcept
+Status FencedQueue::resume(bool idle)
 {
     const std::lock_guard lock(state_->mutex);
-    state_->queue.resume();
+    return state_->queue.resume(idle);
 }
 
 int FencedQueue::frame_fd() const noexcept { return state_->queue.fd(); }

@@ -273,8 +273,7 @@ Status M2m::resume()
     if (Status sent = state_->command(false); !sent)
         return sent;
     state_->draining = false;
-    state_->capture->resume();
-    return {};
+    return state_->capture->resume(!state_->output || state_->output->with_device() == 0);
 }
 
 int M2m::fd() const noexcept { return state_->node->fd(); }

@@ -105,10 +105,16 @@ v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Lay
 /// Whether a queue's buffers are described plane by plane: the multi-planar API.
 bool is_planar(const Node& node, Role role) noexcept;
 
-/// Adds what goes along with a buffer to its description. `sizes` are those of its memories.
+/// Adds what goes along with a buffer to its description. `sizes` are what the driver asked for:
+/// the kernel counts by them, however large the memories are.
 /// Errors: invalid_argument, unsupported; see Queue::queue().
 Status add(const Payload& payload, const Node& node, Role role, std::span<const std::uint64_t> sizes,
            v4l2_buffer& buffer, Planes& planes);
+
+/// The rectangles of a queue; see Queue::selection().
+Result<Rectangle> get_selection(const Node& node, Role role, std::uint32_t target);
+Result<Rectangle> set_selection(const Node& node, Role role, std::uint32_t target, const Rectangle& wanted,
+                                std::uint32_t flags);
 
 /// Whether a queue can be opened at all: the role, the layout, the count.
 Status check_opening(const Node& node, Role role, const Layout& layout, std::uint32_t slots);

@@ -32,7 +32,8 @@ Status add(const Payload& payload, const Node& node, Role role, std::span<const 
         // Without a number, all that the layout asks for, behind the offset.
         const std::uint64_t all = bytes != 0 ? bytes : std::uint64_t{used} + offset;
         if (all > std::min<std::uint64_t>(sizes[i], std::numeric_limits<std::uint32_t>::max()))
-            return wrong(text::format("memory {} has {} bytes, and {} are said to be in it", i, sizes[i], all));
+            return wrong(text::format("the driver has room for {} bytes in memory {}, and {} are said to be in it",
+                                      sizes[i], i, all));
         if (offset >= all)
             return wrong(text::format("of {} bytes in memory {} nothing is left behind {}", all, i, offset));
         used = static_cast<std::uint32_t>(all);

@@ -109,6 +109,60 @@ struct Queue::State {
         return {};
     }
 
+    /// STREAMOFF and STREAMON, with the buffers in it as they were.
+    Status restart()
+    {
+        int type = node->type(role);
+        if (const int error = node->ioctl(VIDIOC_STREAMOFF, &type); error != 0)
+            return fail(stream_failure(*node, error, "VIDIOC_STREAMOFF"));
+        std::vector<Slot*> queued;
+        for (Slot& slot : slots) {
+            if (std::exchange(slot.queued, false))
+                queued.push_back(&slot);
+        }
+        std::ranges::sort(queued, {}, &Slot::last_use);
+        for (Slot* slot : queued) {
+            Planes planes;
+            v4l2_buffer description = describe_slot(*slot, planes);
+            if (const int error = node->ioctl(VIDIOC_QBUF, &description); error != 0)
+                return fail(stream_failure(*node, error, "VIDIOC_QBUF"));
+            slot->queued = true;
+        }
+        if (const int error = node->ioctl(VIDIOC_STREAMON, &type); error != 0)
+            return fail(stream_failure(*node, error, "VIDIOC_STREAMON"));
+        return {};
+    }
+
+    /// For DQBUF.
+    v4l2_buffer empty(Planes& planes) const
+    {
+        planes = {};
+        v4l2_buffer description{};
+        description.type = node->type(role);
+        description.memory = memory;
+        if (is_planar(*node, role)) {
+            description.m.planes = planes.data();
+            description.length = static_cast<std::uint32_t>(planes.size());
+        }
+        return description;
+    }
+
+    /// A slot with its buffer, for QBUF.
+    v4l2_buffer describe_slot(const Slot& slot, Planes& planes) const
+    {
+        std::array<int, max_planes> fds{};
+        std::array<std::uint64_t, max_planes> sizes{};
+        for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+            fds[i] = slot.buffer->fd(i);
+            sizes[i] = slot.buffer->size(i);
+        }
+        v4l2_buffer description =
+            describe(*node, role, static_cast<std::uint32_t>(&slot - slots.data()), layout,
+                     std::span(fds).first(layout.memory_count), std::span(sizes).first(layout.memory_count), planes);
+        description.memory = memory;
+        return description;
+    }
+
     /// The slot that a buffer has, or else one that was never used, or else the one
     /// that was not used for longest: that one pays for a new mapping.
     Slot* slot_for(const Buffer& buffer)
@@ -168,7 +222,20 @@ void Queue::set_cpu_looks(bool looks) noexcept { state_->cpu_looks = looks; }
 
 bool Queue::streaming() const noexcept { return state_->streaming; }
 bool Queue::ended() const noexcept { return state_->ended; }
-void Queue::resume() noexcept { state_->ended = false; }
+Status Queue::resume(bool idle)
+{
+    State& state = *state_;
+    state.ended = false;
+    if (!idle)
+        return {};
+    // No frame can come yet, so this is none: EAGAIN, unless the queue stands at its end still.
+    Planes planes;
+    v4l2_buffer description = state.empty(planes);
+    if (state.node->ioctl(VIDIOC_DQBUF, &description) != EPIPE)
+        return {};
+    return state.restart();
+}
+
 void Queue::take_damaged(bool take) noexcept { state_->takes_damaged = take; }
 void Queue::take_offsets(bool take) noexcept { state_->takes_offsets = take; }
 bool Queue::supports_requests() const noexcept { return state_->supports_requests; }
@@ -227,8 +294,7 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
     v4l2_buffer description =
         describe(*state.node, state.role, static_cast<std::uint32_t>(slot - state.slots.data()), state.layout,
                  std::span(fds).first(count), std::span(sizes).first(count), planes);
-    if (Status added = add(payload, *state.node, state.role, std::span(sizes).first(count), description, planes);
-        !added)
+    if (Status added = add(payload, *state.node, state.role, state.layout.used_memories(), description, planes); !added)
         return added;
     description.memory = state.memory;
     if (!state.cpu_looks)
@@ -274,15 +340,9 @@ Status Queue::stop() { return state_->stop(); }
 Result<std::optional<Frame>> Queue::try_dequeue()
 {
     State& state = *state_;
-    Planes planes{};
-    v4l2_buffer description{};
-    description.type = state.node->type(state.role);
-    description.memory = state.memory;
+    Planes planes;
+    v4l2_buffer description = state.empty(planes);
     const bool planar = is_planar(*state.node, state.role);
-    if (planar) {
-        description.m.planes = planes.data();
-        description.length = static_cast<std::uint32_t>(planes.size());
-    }
     const int error = state.node->ioctl(VIDIOC_DQBUF, &description);
     if (error == EAGAIN)
         return std::nullopt;
@@ -389,6 +449,42 @@ Result<std::uint32_t> Queue::grow(std::uint32_t more)
                                  request.index, slots()));
     state.slots.resize(slots() + request.count);
     return slots();
+}
+
+Result<Rectangle> Queue::selection(std::uint32_t target) const
+{
+    return get_selection(*state_->node, state_->role, target);
+}
+
+Result<Rectangle> Queue::set_selection(std::uint32_t target, const Rectangle& wanted, std::uint32_t flags)
+{
+    return v4l2::set_selection(*state_->node, state_->role, target, wanted, flags);
+}
+
+Status Queue::take_back(const Buffer& buffer)
+{
+    State& state = *state_;
+    const std::string operation = state.node->where("VIDIOC_QUERYBUF");
+    Slot* slot = state.slot_for(buffer);
+    if (slot == nullptr || slot->buffer != buffer || !slot->queued)
+        return fail(Category::invalid_argument, operation, "the buffer is not in this queue");
+    Planes planes{};
+    v4l2_buffer description{};
+    description.type = state.node->type(state.role);
+    description.index = static_cast<std::uint32_t>(slot - state.slots.data());
+    if (is_planar(*state.node, state.role)) {
+        description.m.planes = planes.data();
+        description.length = static_cast<std::uint32_t>(planes.size());
+    }
+    if (const int error = state.node->ioctl(VIDIOC_QUERYBUF, &description); error != 0)
+        return fail(stream_failure(*state.node, error, "VIDIOC_QUERYBUF"));
+    constexpr std::uint32_t theirs = V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_IN_REQUEST;
+    if ((description.flags & theirs) != 0)
+        return fail(Category::busy, operation, "the device, or a media request, has the buffer",
+                    "dequeue it, or reset the request");
+    slot->queued = false;
+    state.tell_back(buffer, false);
+    return {};
 }
 
 Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& layout, const Answer& answer,

@@ -121,6 +121,10 @@ private:
         if (!answer)
             return fail(answer.error());
         answer_ = *answer;
+        // Other uses may need larger memories; the kernel counts what an output queue's buffers
+        // hold against the size that the driver asked for (__verify_length in videobuf2-v4l2.c).
+        for (std::uint32_t i = 0; i < layout_.memory_count; ++i)
+            layout_.memory_sizes[i] = answer_.sizes[i];
         return {};
     }
 

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "backends/v4l2/node.hpp"
+#include "os/os.hpp"
+#include "text/text.hpp"
+
+#include <commonbuf/media_request.hpp>
+
+#include <linux/media.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <limits>
+
+namespace commonbuf::v4l2 {
+namespace {
+
+Error request_failure(int error, const std::string& operation)
+{
+    Error failure = os::failure(error, operation);
+    if (error == EBUSY) {
+        failure.category = Category::busy;
+        failure.detail = "the request is submitted and not complete";
+    } else if (error == ENOENT) {
+        failure.category = Category::not_present;
+        failure.detail = "the request lacks a buffer, or a control that the driver needs";
+    } else if (error == EBADR || error == EACCES) {
+        failure.category = Category::unsupported;
+        failure.detail = "the device takes no requests";
+    }
+    return failure;
+}
+
+} // namespace
+
+MediaRequest::MediaRequest(std::shared_ptr<Node> node, UniqueFd fd) noexcept
+    : node_(std::move(node)),
+      fd_(std::move(fd))
+{}
+
+Status MediaRequest::set(std::uint32_t id, void* control)
+{
+    v4l2_ext_controls controls{};
+    controls.which = V4L2_CTRL_WHICH_REQUEST_VAL;
+    controls.count = 1;
+    controls.request_fd = fd_.get();
+    controls.controls = static_cast<v4l2_ext_control*>(control);
+    const int error = node_->ioctl(VIDIOC_S_EXT_CTRLS, &controls);
+    if (error == 0)
+        return {};
+    Error failure = request_failure(error, node_->where("VIDIOC_S_EXT_CTRLS"));
+    if (error == EINVAL || error == ERANGE || error == ENOSPC) {
+        failure.category = Category::invalid_argument;
+        failure.detail = text::format("the driver does not take this value of the control {:#x}", id);
+    }
+    return fail(std::move(failure));
+}
+
+Status MediaRequest::set_control(std::uint32_t id, std::int64_t value)
+{
+    // The kernel takes 64 bits where the control has as many, and the low half otherwise.
+    v4l2_queryctrl query{};
+    query.id = id;
+    v4l2_ext_control control{};
+    control.id = id;
+    const bool wide = node_->ioctl(VIDIOC_QUERYCTRL, &query) == 0 && query.type == V4L2_CTRL_TYPE_INTEGER64;
+    if (!wide && (value < std::numeric_limits<std::int32_t>::min() || value > std::numeric_limits<std::int32_t>::max()))
+        return fail(Category::invalid_argument, node_->where("VIDIOC_S_EXT_CTRLS"),
+                    text::format("{} does not fit into the 32 bits of the control {:#x}", value, id));
+    if (wide)
+        control.value64 = value;
+    else
+        control.value = static_cast<__s32>(value);
+    return set(id, &control);
+}
+
+Status MediaRequest::set_control(std::uint32_t id, std::span<const std::byte> value)
+{
+    if (value.empty() || value.size() > std::numeric_limits<__u32>::max())
+        return fail(Category::invalid_argument, node_->where("VIDIOC_S_EXT_CTRLS"),
+                    text::format("a control has no {} bytes", value.size()));
+    // The kernel's struct has no const; S_EXT_CTRLS reads.
+    std::vector<std::byte> copy(value.begin(), value.end());
+    v4l2_ext_control control{};
+    control.id = id;
+    control.size = static_cast<__u32>(copy.size());
+    control.ptr = copy.data();
+    return set(id, &control);
+}
+
+Status MediaRequest::submit()
+{
+    if (const int error = os::ioctl(fd_.get(), MEDIA_REQUEST_IOC_QUEUE, nullptr); error != 0)
+        return fail(request_failure(error, node_->where("MEDIA_REQUEST_IOC_QUEUE")));
+    return {};
+}
+
+Result<bool> MediaRequest::complete() const
+{
+    pollfd entry{fd_.get(), POLLPRI, 0};
+    const timespec now{};
+    // A request that is not submitted polls as an error: it is not complete either.
+    if (os::kernel().ppoll(&entry, 1, &now) < 0 && errno != EINTR)
+        return fail(os::failure(errno, node_->where("poll a media request")));
+    return (entry.revents & POLLPRI) != 0;
+}
+
+Status MediaRequest::wait(Deadline deadline) const
+{
+    const auto done = os::wait(fd_.get(), POLLPRI, deadline, node_->where("a media request"));
+    if (!done)
+        return fail(done.error());
+    if (!*done)
+        return fail(Category::timed_out, node_->where("wait for a media request"),
+                    "it was not complete before the deadline");
+    return {};
+}
+
+Status MediaRequest::reset()
+{
+    if (const int error = os::ioctl(fd_.get(), MEDIA_REQUEST_IOC_REINIT, nullptr); error != 0)
+        return fail(request_failure(error, node_->where("MEDIA_REQUEST_IOC_REINIT")));
+    return {};
+}
+
+MediaDevice::MediaDevice(std::shared_ptr<Node> node, std::shared_ptr<const UniqueFd> fd, std::string path) noexcept
+    : node_(std::move(node)),
+      fd_(std::move(fd)),
+      path_(std::move(path))
+{}
+
+Result<MediaDevice> MediaDevice::open(const Device& device)
+{
+    // Drivers register both nodes under one parent.
+    constexpr std::string_view prefix = "media";
+    const std::string& node = device.info().path;
+    const std::string parent = "/sys/class/video4linux/" + node.substr(node.find_last_of('/') + 1) + "/device";
+    for (const std::string& name : os::list(parent)) {
+        if (!name.starts_with(prefix) || name.size() == prefix.size() ||
+            !std::all_of(name.begin() + prefix.size(), name.end(),
+                         [](unsigned char letter) { return std::isdigit(letter) != 0; }))
+            continue;
+        std::string path = "/dev/" + name;
+        auto fd = os::open(path);
+        if (!fd)
+            return fail(fd.error());
+        return MediaDevice(device.node_, std::make_shared<const UniqueFd>(std::move(*fd)), std::move(path));
+    }
+    return fail(Category::not_present, "find the media device of " + node, "it belongs to none");
+}
+
+Result<MediaRequest> MediaDevice::allocate() const
+{
+    int fd = -1;
+    if (const int error = os::ioctl(fd_->get(), MEDIA_IOC_REQUEST_ALLOC, &fd); error != 0) {
+        Error failure = os::failure(error, "MEDIA_IOC_REQUEST_ALLOC on " + path_);
+        if (error == ENOTTY) {
+            failure.category = Category::unsupported;
+            failure.detail = "the driver has no requests";
+        }
+        return fail(std::move(failure));
+    }
+    return MediaRequest(node_, UniqueFd(fd));
+}
+
+} // namespace commonbuf::v4l2
