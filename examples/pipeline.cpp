@@ -117,7 +117,7 @@ private:
     struct Captured {
         Lease frame;
         std::uint32_t number = 0;
-        std::uint64_t cpu_accesses = 0; ///< of the buffer, when it was captured
+        std::uint64_t cpu_accesses = 0; ///< see accesses(), when it was captured
     };
     /// The GPU works on it, or has done so.
     struct Drawn {
@@ -256,7 +256,7 @@ private:
                 delete back;
             });
             score_.in_flight = std::max(score_.in_flight, ++in_flight_);
-            captured_.push_back({lease, number_, buffer.cpu_accesses()});
+            captured_.push_back({lease, number_, accesses(buffer)});
             if (side_ != nullptr) {
                 if (auto given = side_->encode(std::move(lease), number_); !given)
                     return given;
@@ -264,6 +264,12 @@ private:
             ++number_;
         }
         return {};
+    }
+
+    /// By the CPU, but for those that only compare.
+    std::uint64_t accesses(const cb::Buffer& buffer) const
+    {
+        return buffer.cpu_accesses() - (side_ != nullptr ? side_->looks_at(buffer) : 0);
     }
 
     cb::Status draw()
@@ -276,7 +282,7 @@ private:
                 return cb::fail(picture.error());
             Captured camera = std::move(captured_.front());
             captured_.pop_front();
-            score_.copies += camera.frame->cpu_accesses() - camera.cpu_accesses;
+            score_.copies += accesses(*camera.frame) - camera.cpu_accesses;
             auto over = hue_.submit(*camera.frame, *picture, turn_of(camera.number));
             if (!over)
                 return cb::fail(over.error());

@@ -206,6 +206,7 @@ cb::Status SideCopy::compare(const cb::v4l2::Frame& frame)
     const auto original = originals_.find(frame.timestamp);
     if (original == originals_.end())
         return {};
+    ++looks_[original->second->id()];
     const auto measured = psnr(*original->second, frame.buffer);
     if (!measured)
         return cb::fail(measured.error());
@@ -213,4 +214,10 @@ cb::Status SideCopy::compare(const cb::v4l2::Frame& frame)
     ++decoded_;
     originals_.erase(original);
     return {};
+}
+
+std::uint64_t SideCopy::looks_at(const cb::Buffer& buffer) const
+{
+    const auto found = looks_.find(buffer.id());
+    return found != looks_.end() ? found->second : 0;
 }

@@ -42,6 +42,9 @@ public:
     /// How many frames have gone in and not come out.
     std::size_t pending() const noexcept { return originals_.size(); }
 
+    /// How often it has read one of the camera's buffers by CPU, to compare.
+    std::uint64_t looks_at(const commonbuf::Buffer& buffer) const;
+
     std::uint32_t decoded() const noexcept { return decoded_; }
     std::uint64_t coded_bytes() const noexcept { return coded_bytes_; }
 
@@ -64,6 +67,7 @@ private:
     commonbuf::Layout pictures_;
     std::map<commonbuf::BufferId, Lease> with_encoder_;
     std::map<std::chrono::nanoseconds, Lease> originals_; ///< by the timestamp that codecs pass on
+    std::map<commonbuf::BufferId, std::uint64_t> looks_;
     std::uint32_t decoded_ = 0;
     std::uint64_t coded_bytes_ = 0;
     std::optional<double> worst_psnr_;
