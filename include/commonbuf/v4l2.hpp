@@ -5,6 +5,7 @@
 #include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/fence.hpp>
+#include <commonbuf/heap.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/place.hpp>
 #include <commonbuf/result.hpp>
@@ -90,6 +91,25 @@ public:
     /// exhausted, device_lost.
     Result<Queue> open_queue(Role role, const Layout& layout, std::uint32_t slots) const;
 
+    /// The memory that the queue's driver allocates (V4L2_MEMORY_MMAP), given out as dma-bufs
+    /// (VIDIOC_EXPBUF): a heap like others, which plans with this device's uses find by
+    /// themselves. Null where the driver does not export, or where its memory would not outlive
+    /// its slot (no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS, before Linux 4.20).
+    ///
+    /// Each allocation takes the queue for a moment (VIDIOC_CREATE_BUFS, EXPBUF, REQBUFS 0): it
+    /// is busy while anybody has buffer slots there, this program's own Queue included. So
+    /// allocate first and open the queue then. The format stays as it is. Such memory goes into
+    /// a Queue as any other does; a device that imports nothing has open_own_queue(). The heap
+    /// keeps the node open.
+    std::shared_ptr<Heap> heap(Role role) const;
+
+    /// As open_queue(), but with the driver's own memory (V4L2_MEMORY_MMAP), for devices that
+    /// import nothing. The buffers are there from the beginning: Queue::own_buffers().
+    ///
+    /// Errors: those of open_queue(); unsupported (the driver has no memory of its own, or does
+    /// not export it).
+    Result<Queue> open_own_queue(Role role, const Layout& layout, std::uint32_t slots) const;
+
     explicit Device(std::shared_ptr<Node> node) noexcept : node_(std::move(node)) {}
 
 private:
@@ -117,6 +137,12 @@ public:
     ~Queue();
 
     std::uint32_t slots() const noexcept;
+
+    /// The driver's own buffers, one for each slot, where the queue was opened with them; they
+    /// are the only ones that it takes, and stay good when it is gone. Buffer::heap() is the
+    /// name of Device::heap(). Each is one dma-buf for each memory, made once: another export of
+    /// the same memory would have fences of its own. Empty for other queues.
+    std::vector<Buffer> own_buffers() const;
 
     /// How many buffers are with the device.
     std::uint32_t queued() const noexcept;

@@ -37,6 +37,7 @@ struct Queue::State {
     std::uint64_t uses = 0;
     bool streaming = false;
     bool cpu_looks = true;
+    bool own_memory = false; ///< the slots are the driver's own, each with its buffer
 
     State(std::shared_ptr<Node> queue_node, Role queue_role, const Layout& queue_layout, std::uint32_t count)
         : node(std::move(queue_node)),
@@ -51,8 +52,10 @@ struct Queue::State {
     {
         static_cast<void>(stop());
         std::uint32_t none = 0;
-        request_slots(*node, role, none);
+        own_memory ? request_own_slots(*node, role, none) : request_slots(*node, role, none);
     }
+
+    std::uint32_t memory() const noexcept { return own_memory ? V4L2_MEMORY_MMAP : V4L2_MEMORY_DMABUF; }
 
     Status stop()
     {
@@ -76,6 +79,8 @@ struct Queue::State {
                                       [&](const Slot& slot) { return slot.buffer && *slot.buffer == buffer; });
         if (own != slots.end())
             return &*own;
+        if (own_memory)
+            return nullptr;
         Slot* best = nullptr;
         for (Slot& slot : slots) {
             if (!slot.queued && (best == nullptr || slot.last_use < best->last_use))
@@ -147,6 +152,11 @@ Status Queue::queue(const Buffer& buffer, Place where)
                                      state.layout.memory_sizes[i]));
     }
     Slot* slot = state.slot_for(buffer);
+    if (slot == nullptr && state.own_memory)
+        return fail(Category::unsupported, operation,
+                    "the queue has the driver's own memory, and the buffer is of " +
+                        (buffer.heap().empty() ? "unknown origin" : buffer.heap()),
+                    "queue one of own_buffers()");
     if (slot == nullptr)
         return fail(Category::exhausted, operation, text::format("all {} slots are with the device", slots()),
                     "dequeue a frame first");
@@ -158,6 +168,7 @@ Status Queue::queue(const Buffer& buffer, Place where)
     v4l2_buffer description =
         describe(*state.node, state.role, static_cast<std::uint32_t>(slot - state.slots.data()), state.layout,
                  std::span(fds).first(count), std::span(sizes).first(count), planes);
+    description.memory = state.memory();
     if (!state.cpu_looks)
         description.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
     // Told before: afterwards another thread may have it back already.
@@ -196,7 +207,7 @@ Result<std::optional<Frame>> Queue::try_dequeue()
     Planes planes{};
     v4l2_buffer description{};
     description.type = state.node->type(state.role);
-    description.memory = V4L2_MEMORY_DMABUF;
+    description.memory = state.memory();
     if (state.node->info().multiplanar) {
         description.m.planes = planes.data();
         description.length = static_cast<std::uint32_t>(planes.size());
@@ -259,9 +270,21 @@ Result<Frame> Queue::dequeue(Deadline deadline)
     }
 }
 
-Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
+std::vector<Buffer> Queue::own_buffers() const
 {
-    const Node& node = *node_;
+    std::vector<Buffer> buffers;
+    if (!state_->own_memory)
+        return buffers;
+    for (const Slot& slot : state_->slots)
+        buffers.push_back(*slot.buffer);
+    return buffers;
+}
+
+namespace {
+
+/// Sets the format; the layout with the driver's sizes.
+Result<Layout> prepare(const Node& node, Role role, const Layout& layout, std::uint32_t slots)
+{
     if (!node.has(role))
         return fail(Category::unsupported, node.where("open a queue"),
                     text::format("it has no {} queue", to_string(role)));
@@ -270,18 +293,68 @@ Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t 
                     text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
     if (const Status valid = check(layout); !valid)
         return fail(valid.error());
-
     const auto answer = set_format(node, role, layout);
     if (!answer)
         return fail(answer.error());
     Layout needed = layout;
     for (std::uint32_t i = 0; i < layout.memory_count; ++i)
         needed.memory_sizes[i] = answer->sizes[i];
+    return needed;
+}
 
+} // namespace
+
+Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    const Node& node = *node_;
+    const auto needed = prepare(node, role, layout, slots);
+    if (!needed)
+        return fail(needed.error());
     std::uint32_t count = slots;
-    if (const int error = request_slots(node, role, count); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_REQBUFS"));
-    return Queue(std::make_unique<Queue::State>(node_, role, needed, count));
+    if (const int error = request_slots(node, role, count); error != 0) {
+        Error failure = format_failure(node, error, "VIDIOC_REQBUFS");
+        if (error == EINVAL && (buffer_capabilities(node, role) & V4L2_BUF_CAP_SUPPORTS_MMAP) != 0) {
+            failure.category = Category::unsupported;
+            failure.detail = "the driver imports no memory (V4L2_MEMORY_DMABUF)";
+            failure.advice = "open_own_queue() streams from its own";
+        }
+        return fail(std::move(failure));
+    }
+    return Queue(std::make_unique<Queue::State>(node_, role, *needed, count));
+}
+
+Result<Queue> Device::open_own_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    const Node& node = *node_;
+    const auto needed = prepare(node, role, layout, slots);
+    if (!needed)
+        return fail(needed.error());
+    std::uint32_t count = slots;
+    if (const int error = request_own_slots(node, role, count); error != 0) {
+        Error failure = format_failure(node, error, "VIDIOC_REQBUFS");
+        if (error == EINVAL) {
+            failure.category = Category::unsupported;
+            failure.detail = "the driver has no memory of its own (V4L2_MEMORY_MMAP)";
+        }
+        return fail(std::move(failure));
+    }
+    // Gives the slots back where the following fails.
+    Queue queue(std::make_unique<Queue::State>(node_, role, *needed, count));
+    queue.state_->own_memory = true;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        std::vector<UniqueFd> memories;
+        for (std::uint32_t memory = 0; memory < layout.memory_count; ++memory) {
+            auto fd = export_memory(node, role, i, memory);
+            if (!fd)
+                return fail(fd.error());
+            memories.push_back(std::move(*fd));
+        }
+        auto buffer = make_buffer(*needed, std::move(memories), heap_name(node, role), {});
+        if (!buffer)
+            return fail(buffer.error());
+        queue.state_->slots[i].buffer = std::move(*buffer);
+    }
+    return queue;
 }
 
 } // namespace commonbuf::v4l2
