@@ -4,7 +4,6 @@
 #include "sync/watch.hpp"
 #include "text/text.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
