@@ -6,6 +6,8 @@
 #include <commonbuf/allocator.hpp>
 #include <commonbuf/resolve.hpp>
 
+#include <algorithm>
+
 namespace commonbuf {
 namespace {
 
@@ -22,17 +24,30 @@ Allocator::Allocator() : cache_(std::make_shared<VerdictCache>()) {}
 
 Allocator::Allocator(std::vector<std::shared_ptr<Heap>> heaps)
     : heaps_(std::move(heaps)),
-      found_(true),
+      finds_(false),
       cache_(std::make_shared<VerdictCache>())
 {}
 
 const std::vector<std::shared_ptr<Heap>>& Allocator::heaps()
 {
-    if (!found_) {
+    if (finds_ && !found_) {
         heaps_ = find_heaps();
         found_ = true;
     }
     return heaps_;
+}
+
+/// Those of this machine, and those that devices bring.
+std::vector<std::shared_ptr<Heap>> Allocator::heaps_for(std::span<const Use> uses)
+{
+    auto all = heaps();
+    for (const Use& use : uses) {
+        auto own = finds_ ? use.importer().own_heap() : nullptr;
+        if (own && std::none_of(all.begin(), all.end(),
+                                [&own](const auto& each) { return each->info().name == own->info().name; }))
+            all.push_back(std::move(own));
+    }
+    return all;
 }
 
 Status Allocator::remember_in(std::string path) { return cache_->keep_in(std::move(path)); }
@@ -53,7 +68,8 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
         return fail(sensible.error());
     if (const Status sensible = negotiate::check_costs(preferences.cpu_costs); !sensible)
         return fail(sensible.error());
-    auto plan = Planning(request, uses, {heaps(), preferences, cache_}, std::move(usages)).run();
+    const auto with_own = heaps_for(uses);
+    auto plan = Planning(request, uses, {with_own, preferences, cache_}, std::move(usages)).run();
     save(*cache_);
     return plan;
 }

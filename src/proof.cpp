@@ -140,13 +140,14 @@ void Proof::look_for_scatter()
         const std::vector<int> memories(sizes.size(), pages->get());
         for (std::size_t i = 0; i < uses_.size(); ++i) {
             TriedUse& use = uses_[i];
-            if (use.trial != nullptr && use.scatter == TriedUse::Scatter::unknown && (!backwards || passed(found[i])))
+            if (use.trial != nullptr && use.trial->imports() && use.scatter == TriedUse::Scatter::unknown &&
+                (!backwards || passed(found[i])))
                 found[i] = use.trial->attempt(memories);
         }
     }
     for (std::size_t i = 0; i < uses_.size(); ++i) {
         TriedUse& use = uses_[i];
-        if (use.trial == nullptr || use.scatter != TriedUse::Scatter::unknown)
+        if (use.trial == nullptr || !use.trial->imports() || use.scatter != TriedUse::Scatter::unknown)
             continue;
         // A refusal for want of something else says nothing of the pages.
         if (!is_lasting(found[i]))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <commonbuf/buffer.hpp>
+#include <commonbuf/heap.hpp>
 #include <commonbuf/use.hpp>
 
 namespace commonbuf {
@@ -12,6 +13,10 @@ const std::string& Importer::identity() const noexcept
     static const std::string none;
     return none;
 }
+
+bool Trial::imports() const noexcept { return true; }
+
+std::shared_ptr<Heap> Importer::own_heap() { return nullptr; }
 
 std::optional<Access> Importer::cpu_access() const noexcept { return std::nullopt; }
 

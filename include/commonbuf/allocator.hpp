@@ -44,7 +44,8 @@ struct Verification {
 /// Thread-compatible: one call at a time on one object.
 class COMMONBUF_API Allocator {
 public:
-    /// The heaps of this machine, found at the first plan.
+    /// The heaps of this machine, found at the first plan, and for each plan those that the
+    /// devices of its uses are themselves (Importer::own_heap()).
     Allocator();
 
     /// These heaps and no others. Their names must differ.
@@ -116,14 +117,16 @@ public:
         return verify(plan, std::span(uses.begin(), uses.size()), options);
     }
 
-    /// The heaps that plans choose from.
+    /// The heaps that plans choose from, but for those that uses bring.
     const std::vector<std::shared_ptr<Heap>>& heaps();
 
 private:
     Result<Plan> plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
                       std::vector<ResolvedUsage> usages);
+    std::vector<std::shared_ptr<Heap>> heaps_for(std::span<const Use> uses);
 
     std::vector<std::shared_ptr<Heap>> heaps_;
+    bool finds_ = true; ///< the heaps of this machine, not those of the caller
     bool found_ = false;
     std::shared_ptr<VerdictCache> cache_;
 };

@@ -19,6 +19,7 @@
 namespace commonbuf {
 
 class Buffer;
+class Heap;
 
 /// What the CPU does with the pixels.
 enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
@@ -55,6 +56,10 @@ public:
     /// Imports, and lets go again. One borrowed dma-buf for each memory of the
     /// layout, each at least as large as the layout asks for.
     virtual Verdict attempt(std::span<const int> memories) = 0;
+
+    /// Whether the device takes memory of others at all: where it has its own alone, that it
+    /// refuses some says nothing of what that is like.
+    virtual bool imports() const noexcept;
 };
 
 /// What can be asked of one device about one intended access. Implement it to let
@@ -77,6 +82,11 @@ public:
 
     /// What the CPU does in this use, for Preferences::cpu_costs; nothing for a device.
     virtual std::optional<Access> cpu_access() const noexcept;
+
+    /// The device's own memory, where it gives that to others. An allocator that looks for the
+    /// heaps of this machine adds it to them for plans with this use; its name is another one
+    /// than theirs. Asked anew, it is the same or behaves the same. None without an override.
+    virtual std::shared_ptr<Heap> own_heap();
 
     /// The ways in which this use accepts the image, in the request's format or one of its
     /// alternatives; other formats may be left out. Errors: unsupported (none of these

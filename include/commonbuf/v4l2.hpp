@@ -5,6 +5,7 @@
 #include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/fence.hpp>
+#include <commonbuf/heap.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/place.hpp>
 #include <commonbuf/result.hpp>
@@ -91,7 +92,19 @@ public:
     /// exhausted, device_lost.
     Result<Queue> open_queue(Role role, const Layout& layout, std::uint32_t slots) const;
 
-    /// The same with slots in the driver's own memory (V4L2_MEMORY_MMAP), for drivers that
+    /// The memory that the queue's driver allocates (V4L2_MEMORY_MMAP), given out as dma-bufs
+    /// (VIDIOC_EXPBUF): a heap like others, which plans with this device's uses find by
+    /// themselves. Null where the driver does not export, or where its memory would not outlive
+    /// its slot (no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS, before Linux 4.20).
+    ///
+    /// Each allocation takes the queue for a moment (VIDIOC_CREATE_BUFS, EXPBUF, REQBUFS 0): it
+    /// is busy while anybody has buffer slots there, this program's own Queue included. So
+    /// allocate first and open the queue then. The format stays as it is. Such memory goes into
+    /// a Queue as any other does; a device that imports nothing has open_own_queue(). The heap
+    /// keeps the node open.
+    std::shared_ptr<Heap> heap(Role role) const;
+
+    /// As open_queue(), with slots in the driver's own memory (V4L2_MEMORY_MMAP), for drivers that
     /// import nothing. Queue::buffers() are dma-bufs over that memory (VIDIOC_EXPBUF): they can
     /// be imported elsewhere, and go into this queue alone.
     ///
@@ -227,7 +240,10 @@ public:
     /// invalid_argument (none, or more than VIDEO_MAX_FRAME in all), exhausted, device_lost.
     Result<std::uint32_t> grow(std::uint32_t more);
 
-    /// The buffers in the driver's own memory, one for each slot; none for other queues.
+    /// The buffers in the driver's own memory, one for each slot; none for other queues. They
+    /// are the only ones that it takes, and stay good when it is gone. Buffer::heap() is the
+    /// name of Device::heap(). Each is one dma-buf for each memory, made once: another export of
+    /// the same memory would have fences of its own.
     std::vector<Buffer> buffers() const;
 
     /// Takes note that the kernel gave a buffer back without a frame, because the media request

@@ -19,7 +19,7 @@ ROOMS = {
     "heaps": {"heaps", "os", "format", "text"},
     "backends/cpu": {"os", "content", "text"},
     "backends/drm": {"backends/drm", "os", "sync", "content", "format", "text"},
-    "backends/gbm": {"os", "text"},
+    "backends/gbm": {"backends/gbm", "os", "text"},
     "backends/v4l2": {"backends/v4l2", "os", "sync", "content", "format", "text"},
     "backends/vulkan": {"backends/vulkan", "os", "sync", "content", "format", "text"},
 }

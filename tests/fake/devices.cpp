@@ -117,6 +117,10 @@ public:
             return 0;
         }
         case VIDIOC_REQBUFS: return request_buffers(*static_cast<v4l2_requestbuffers*>(argument));
+        case VIDIOC_CREATE_BUFS: return create_buffers(*static_cast<v4l2_create_buffers*>(argument));
+        case VIDIOC_QUERYBUF:
+            return static_cast<const v4l2_buffer*>(argument)->index < model_.slots ? 0 : failed(EINVAL);
+        case VIDIOC_EXPBUF: return export_buffer(machine, *static_cast<v4l2_exportbuffer*>(argument));
         case VIDIOC_PREPARE_BUF:
             return model_.has_prepare ? map(machine, *static_cast<v4l2_buffer*>(argument)) : failed(ENOTTY);
         case VIDIOC_QBUF: return queue(machine, *static_cast<v4l2_buffer*>(argument));
@@ -216,18 +220,62 @@ private:
 
     int request_buffers(v4l2_requestbuffers& request)
     {
-        if (request.memory != V4L2_MEMORY_DMABUF)
+        if (!has_memory(request.memory))
             return failed(EINVAL);
         if (model_.owned_elsewhere)
             return failed(EBUSY);
         model_.slots = request.count;
+        model_.memory = request.memory;
+        model_.own_sizes.assign(request.memory == V4L2_MEMORY_MMAP ? request.count : 0, model_.size);
         model_.queue.clear();
         inodes_.assign(request.count, 0);
         return 0;
     }
 
+    bool has_memory(std::uint32_t memory) const
+    {
+        return memory == V4L2_MEMORY_MMAP ? model_.exports : memory == V4L2_MEMORY_DMABUF && model_.imports;
+    }
+
+    /// As vb2_ioctl_create_bufs(): of none, it says what there is.
+    int create_buffers(v4l2_create_buffers& request)
+    {
+        if (!model_.exports)
+            return failed(ENOTTY);
+        if (!has_memory(request.memory))
+            return failed(EINVAL);
+        request.index = model_.slots;
+        request.capabilities = V4L2_BUF_CAP_SUPPORTS_MMAP | (model_.imports ? V4L2_BUF_CAP_SUPPORTS_DMABUF : 0U) |
+                               (model_.orphans ? V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS : 0U);
+        if (request.count == 0)
+            return 0;
+        if (model_.owned_elsewhere)
+            return failed(EBUSY);
+        const std::uint32_t size = request.format.fmt.pix.sizeimage;
+        if (size < model_.size || (model_.slots != 0 && model_.memory != request.memory))
+            return failed(EINVAL);
+        if (size > model_.room)
+            return failed(ENOMEM);
+        model_.memory = request.memory;
+        model_.slots += request.count;
+        model_.own_sizes.insert(model_.own_sizes.end(), request.count, size);
+        return 0;
+    }
+
+    int export_buffer(Machine& machine, v4l2_exportbuffer& request) const
+    {
+        if (model_.memory != V4L2_MEMORY_MMAP || request.index >= model_.own_sizes.size() || request.plane != 0)
+            return failed(EINVAL);
+        // Whole pages.
+        const std::uint64_t bytes = (std::uint64_t{model_.own_sizes[request.index]} + 4095) / 4096 * 4096;
+        request.fd = machine.add_dma_buf(bytes, model_.in_one_piece);
+        return 0;
+    }
+
     int map(Machine& machine, const v4l2_buffer& buffer)
     {
+        if (model_.memory == V4L2_MEMORY_MMAP)
+            return buffer.index < model_.slots && buffer.memory == V4L2_MEMORY_MMAP ? 0 : failed(EINVAL);
         if (buffer.index >= model_.slots || buffer.memory != V4L2_MEMORY_DMABUF)
             return failed(EINVAL);
         const auto file = machine.file(buffer.m.fd);

@@ -141,6 +141,11 @@ struct CameraModel {
     bool memory_to_memory = false;
     bool needs_contiguous = false;
     bool has_prepare = true;
+    bool imports = true;            ///< V4L2_MEMORY_DMABUF
+    bool exports = false;           ///< V4L2_MEMORY_MMAP, EXPBUF and CREATE_BUFS
+    bool orphans = true;            ///< what is exported outlives its slot
+    bool in_one_piece = false;      ///< its own memory
+    std::uint64_t room = 1U << 30U; ///< bytes of its own memory
     bool owned_elsewhere = false;
     bool damages_frames = false;
     std::function<void(v4l2_format&)> distort; ///< has the last word on what TRY_FMT and S_FMT answer
@@ -157,6 +162,8 @@ struct CameraModel {
     std::uint32_t size = 0; ///< of a frame
     std::uint32_t crop = 0; ///< a width; 0 for the whole picture, as each S_FMT sets it
     unsigned slots = 0;
+    std::uint32_t memory = 0;             ///< which kind the slots are of
+    std::vector<std::uint32_t> own_sizes; ///< of the slots of its own memory
     unsigned streaming = 0;
     unsigned maps = 0; ///< how often memory was mapped
     std::vector<std::uint32_t> queue;

@@ -471,4 +471,60 @@ TEST_F(Allocinfo, ListsAreData)
     EXPECT_TRUE(devices["drm"].is_array());
 }
 
+TEST_F(Allocinfo, BenchAccessMeasuresEveryHeapAndPlansWithIt)
+{
+    const std::string file = "/tmp/cpu-costs-" + std::to_string(::getpid()) + ".json";
+    const Answer heaps = allocinfo("heaps --json");
+    const Answer bench = allocinfo("bench-access --size 256K --json --save " + file);
+    ASSERT_EQ(bench.status, 0) << bench.out;
+    std::ifstream saved(file);
+    Json document = Json::parse(saved);
+    EXPECT_EQ(document, Json::parse(bench.out));
+    std::map<std::string, Json> measured;
+    for (const Json& heap : document["heaps"])
+        measured[heap["heap"]] = heap;
+    for (const Json& heap : Json::parse(heaps.out)["heaps"]) {
+        ASSERT_TRUE(measured.contains(heap["name"])) << heap;
+        const Json& entry = measured[heap["name"]];
+        const bool can = heap["usable"].get<bool>() && heap["same_as"].is_null();
+        EXPECT_EQ(entry["error"].is_null(), can) << entry;
+        if (can) {
+            EXPECT_GT(entry["read_ns_per_mib"], 0) << entry;
+        }
+    }
+
+    // What was measured depends on the machine; what follows from a number does not: let the
+    // heap that would be last be the only one that is cheap.
+    const std::string words = "plan --use cpu:rw --format XR24 --size 640x480 --json";
+    const Answer plain = allocinfo(words);
+    ASSERT_EQ(plain.status, 0) << plain.out;
+    std::string last;
+    const Json before = Json::parse(plain.out);
+    for (const Json& heap : before["heaps"]) {
+        if (heap["verdict"] == before["heaps"][0]["verdict"])
+            last = heap["name"];
+    }
+    for (Json& heap : document["heaps"]) {
+        if (heap["error"].is_null())
+            heap["read_ns_per_mib"] = heap["heap"] == last ? 1000 : 1000000000;
+    }
+    std::ofstream(file) << document;
+    const Answer planned = allocinfo(words + " --cpu-costs " + file);
+    ASSERT_EQ(planned.status, 0) << planned.out;
+    EXPECT_EQ(Json::parse(planned.out)["chosen"]["heap"], last);
+    EXPECT_TRUE(Json::parse(planned.out)["heaps"][0]["cpu_time_ns"].is_number());
+
+    const Answer now = allocinfo(words + " --measure-cpu");
+    ASSERT_EQ(now.status, 0) << now.out;
+    EXPECT_TRUE(Json::parse(now.out)["cpu_costs"].is_string());
+    EXPECT_TRUE(Json::parse(now.out)["heaps"][0]["cpu_time_ns"].is_number());
+
+    std::ofstream(file) << "{}";
+    EXPECT_EQ(allocinfo(words + " --cpu-costs " + file + " 2>/dev/null").status, 3);
+    EXPECT_EQ(allocinfo(words + " --measure-cpu --cpu-costs " + file + " 2>/dev/null").status, 1);
+    EXPECT_EQ(allocinfo("bench-access --heap nowhere 2>/dev/null").status, 1);
+    EXPECT_EQ(allocinfo("bench-access --size 0 2>/dev/null").status, 1);
+    ::unlink(file.c_str());
+}
+
 } // namespace

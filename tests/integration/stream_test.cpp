@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <set>
+#include <vector>
 
 namespace {
 
@@ -28,14 +29,19 @@ constexpr std::uint32_t buffers_at_once = 4;
 /// Streams some frames through buffers of one heap; the first failure.
 cb::Status stream(const cb::v4l2::Device& device, Role role, const cb::Plan& plan, std::uint32_t frames)
 {
+    // First the buffers: they may be of the queue's own memory, which it gives while it has no slots.
+    std::vector<cb::Buffer> buffers;
+    for (std::uint32_t i = 0; i < buffers_at_once; ++i) {
+        auto buffer = plan.allocate();
+        if (!buffer)
+            return cb::fail(buffer.error());
+        buffers.push_back(std::move(*buffer));
+    }
     auto queue = device.open_queue(role, plan.layout(), buffers_at_once);
     if (!queue)
         return cb::fail(queue.error());
-    for (std::uint32_t i = 0; i < buffers_at_once; ++i) {
-        const auto buffer = plan.allocate();
-        if (!buffer)
-            return cb::fail(buffer.error());
-        if (auto queued = queue->queue(*buffer); !queued)
+    for (const cb::Buffer& buffer : buffers) {
+        if (auto queued = queue->queue(buffer); !queued)
             return queued;
     }
     if (auto started = queue->start(); !started)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "costs.hpp"
 #include "dump.hpp"
+#include "html/html.hpp"
 #include "model.hpp"
 #include "output.hpp"
 #include "render.hpp"
@@ -314,6 +316,112 @@ TEST_F(WriteFile, AFileThatCannotBeWrittenWholeStaysAsItWas)
     EXPECT_EQ(written.error().sys_errno, EFBIG);
     EXPECT_EQ(content(path), "one");
     EXPECT_EQ(entries(), 1);
+}
+
+/// A document of bench-access with one heap, changed.
+template <typename Change>
+std::string costs_with(Change change)
+{
+    commonbuf::HeapInfo heap;
+    heap.name = "system";
+    const CpuCost cost{"system",
+                       4096,
+                       std::chrono::nanoseconds(1),
+                       std::chrono::nanoseconds(2),
+                       std::chrono::nanoseconds(3),
+                       std::chrono::nanoseconds(4)};
+    Json document = costs_document({{heap, cost}}, 4096);
+    change(document);
+    return document.dump();
+}
+
+TEST(CpuCostFile, IsReadAsItWasWritten)
+{
+    const auto read = parse_costs(costs_with([](Json&) {}), "FILE");
+    ASSERT_TRUE(read) << read.error().message();
+    ASSERT_EQ(read->size(), 1U);
+    EXPECT_EQ(read->front(), (CpuCost{"system", 4096, std::chrono::nanoseconds(1), std::chrono::nanoseconds(2),
+                                      std::chrono::nanoseconds(3), std::chrono::nanoseconds(4)}));
+}
+
+TEST(CpuCostFile, HeapsThatCouldNotBeMeasuredAreLeftOut)
+{
+    const auto read = parse_costs(costs_with([](Json& document) {
+                                      Json other = document["heaps"][0];
+                                      other["heap"] = "broken";
+                                      other["read_ns_per_mib"] = nullptr;
+                                      other["error"] = {{"message", "why"}};
+                                      document["heaps"].push_back(other);
+                                  }),
+                                  "FILE");
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(read->size(), 1U);
+}
+
+TEST(CpuCostFile, NonsenseIsRefusedWithItsPlace)
+{
+    using Change = void (*)(Json&);
+    const std::vector<std::pair<Change, const char*>> changes{
+        {[](Json& all) { all = Json::array(); }, "no JSON object"},
+        {[](Json& all) { all.erase("command"); }, "no document of bench-access"},
+        {[](Json& all) { all["command"] = "plan"; }, "no document of bench-access"},
+        {[](Json& all) { all["schema"] = 2; }, "schema"},
+        {[](Json& all) { all["schema"] = "1"; }, "schema"},
+        {[](Json& all) { all["heaps"] = Json::object(); }, "no list"},
+        {[](Json& all) { all["heaps"] = Json::array(); }, "no heap in it"},
+        {[](Json& all) { all["heaps"][0] = 7; }, "heap 0 of the list: it is no object"},
+        {[](Json& all) { all["heaps"][0]["heap"] = 7; }, "'heap' is no name"},
+        {[](Json& all) { all["heaps"][0]["heap"] = ""; }, "'heap' is no name"},
+        {[](Json& all) { all["heaps"][0]["bytes"] = 0; }, "'bytes' is no size"},
+        {[](Json& all) { all["heaps"][0]["read_ns_per_mib"] = -1; }, "'read_ns_per_mib' is no time"},
+        {[](Json& all) { all["heaps"][0]["write_ns_per_mib"] = 1.5; }, "'write_ns_per_mib' is no time"},
+        {[](Json& all) { all["heaps"][0]["read_bracket_ns"] = "fast"; }, "'read_bracket_ns' is no time"},
+        {[](Json& all) { all["heaps"][0]["write_bracket_ns"] = std::uint64_t{1} << 63U; }, "'write_bracket_ns'"},
+        {[](Json& all) { all["heaps"][0].erase("write_bracket_ns"); }, "'write_bracket_ns'"},
+        {[](Json& all) { all["heaps"].push_back(all["heaps"][0]); }, "heap 1 of the list: 'system' stands there twice"},
+    };
+    for (const auto& [change, words] : changes) {
+        const auto read = parse_costs(costs_with(change), "FILE");
+        ASSERT_FALSE(read) << words;
+        EXPECT_EQ(read.error().category, Category::invalid_argument);
+        EXPECT_NE(read.error().message().find(words), std::string::npos) << read.error().message();
+        EXPECT_NE(read.error().message().find("FILE"), std::string::npos);
+    }
+    for (const std::string& text : {std::string(), std::string("{"), std::string("null"), std::string(100'000, '['),
+                                    std::string("{\"command\":\"\xff\"}"), std::string(3, '\0')})
+        EXPECT_FALSE(parse_costs(text, "FILE"));
+    EXPECT_EQ(read_costs("/nowhere/at/all").error().category, Category::not_present);
+}
+
+TEST_F(Machine, CostsAsDataAndAsATable)
+{
+    const auto measured = measure_heaps(find_heaps(), 4096);
+    const Json document = costs_document(measured, 4096);
+    const auto read = parse_costs(document.dump(), "FILE");
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_GE(read->size(), 2U);
+    const std::string text = render(document, Colour::no);
+    EXPECT_NE(text.find("region"), std::string::npos) << text;
+    EXPECT_NE(text.find("buffers of 4096 bytes"), std::string::npos);
+    // Udmabuf is not there, and says so.
+    EXPECT_NE(text.find("/dev/udmabuf"), std::string::npos);
+}
+
+TEST_F(Machine, ThePlanSaysWhatTheCpuCostsDid)
+{
+    Preferences preferences;
+    preferences.cpu_costs = {{"system", 1, std::chrono::milliseconds(9), {}, {}, {}},
+                             {"region", 1, std::chrono::milliseconds(1), {}, {}, {}}};
+    const auto plan = Allocator().plan({DRM_FORMAT_XRGB8888, 64, 32}, {*parse_use("cpu:read")}, preferences);
+    ASSERT_TRUE(plan);
+    const Json document = plan_document(plan->report(), nullptr);
+    EXPECT_EQ(document["heaps"][0]["name"], "region");
+    EXPECT_EQ(document["heaps"][0]["cpu_time_ns"], 7812);
+    EXPECT_NE(document["cpu_costs"].get<std::string>().find("decided"), std::string::npos);
+    const std::string text = render(document, Colour::no);
+    EXPECT_NE(text.find("the CPU costs decided"), std::string::npos) << text;
+    EXPECT_NE(text.find("CPU: 0.008 ms for each image"), std::string::npos) << text;
+    EXPECT_NE(html_page(document).find("the CPU costs decided"), std::string::npos);
 }
 
 } // namespace

@@ -97,6 +97,7 @@ Result<Device> Device::wrap(UniqueFd fd, std::string path)
 
 const NodeInfo& Device::info() const noexcept { return node_->info(); }
 int Device::fd() const noexcept { return node_->fd(); }
+std::shared_ptr<Heap> Device::heap(Role role) const { return make_heap(node_, role); }
 Use Device::capture() const { return make_use(node_, Role::capture); }
 Use Device::output() const { return make_use(node_, Role::output); }
 

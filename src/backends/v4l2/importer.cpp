@@ -26,6 +26,13 @@ public:
     const std::string& name() const noexcept override { return name_; }
     const std::string& identity() const noexcept override { return identity_; }
 
+    std::shared_ptr<Heap> own_heap() override
+    {
+        if (!own_heap_ && node_->has(role_))
+            own_heap_ = make_heap(node_, role_);
+        return own_heap_;
+    }
+
     Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
         const std::string operation = text::format("use {} for {}", node_->info().path, to_string(role_));
@@ -210,6 +217,7 @@ private:
     std::string name_;
     std::string identity_;
     StillPicture still_;
+    std::shared_ptr<Heap> own_heap_;
 };
 
 } // namespace

@@ -4,6 +4,8 @@
 
 #include <commonbuf/format.hpp>
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -166,6 +168,24 @@ std::string Node::identity(Role role) const
         return {};
     return text::format("v4l2 {} {} {} {} {} {}:{} {}", info_.driver, info_.version, info_.bus, info_.card, info_.name,
                         id->device, id->inode, to_string(role));
+}
+
+void Node::note_export(const os::FileId& memory) const
+{
+    // Trials look at what was made just before; nobody holds as many at once.
+    constexpr std::size_t most = 1024;
+    const std::lock_guard lock(exports_mutex_);
+    if (exports_.size() == most)
+        exports_.pop_front();
+    exports_.push_back(memory);
+}
+
+bool Node::has_exported(const os::FileId& memory) const
+{
+    const std::lock_guard lock(exports_mutex_);
+    return std::any_of(exports_.begin(), exports_.end(), [&memory](const os::FileId& each) {
+        return each.device == memory.device && each.inode == memory.inode;
+    });
 }
 
 std::string Node::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }
@@ -360,15 +380,78 @@ v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Lay
     return buffer;
 }
 
-int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept
+namespace {
+
+int request_slots_of(const Node& node, Role role, v4l2_memory memory, std::uint32_t& count) noexcept
 {
     v4l2_requestbuffers request{};
     request.count = count;
     request.type = node.type(role);
-    request.memory = V4L2_MEMORY_DMABUF;
+    request.memory = memory;
     const int error = node.ioctl(VIDIOC_REQBUFS, &request);
     count = error == 0 ? request.count : 0;
     return error;
+}
+
+} // namespace
+
+int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept
+{
+    const std::lock_guard lock(node.slots());
+    return request_slots_of(node, role, V4L2_MEMORY_DMABUF, count);
+}
+
+int request_own_slots(const Node& node, Role role, std::uint32_t& count) noexcept
+{
+    const std::lock_guard lock(node.slots());
+    return request_slots_of(node, role, V4L2_MEMORY_MMAP, count);
+}
+
+bool has_slots(const Node& node, Role role) noexcept
+{
+    Planes planes{};
+    v4l2_buffer first{};
+    first.type = node.type(role);
+    if (is_multiplanar(node.type(role))) {
+        first.m.planes = planes.data();
+        first.length = static_cast<std::uint32_t>(planes.size());
+    }
+    return node.ioctl(VIDIOC_QUERYBUF, &first) == 0;
+}
+
+std::uint32_t buffer_capabilities(const Node& node, Role role) noexcept
+{
+    v4l2_create_buffers none{};
+    none.memory = V4L2_MEMORY_MMAP;
+    none.format.type = node.type(role);
+    return node.ioctl(VIDIOC_CREATE_BUFS, &none) == 0 ? none.capabilities : 0;
+}
+
+Result<UniqueFd> export_memory(const Node& node, Role role, std::uint32_t slot, std::uint32_t memory)
+{
+    v4l2_exportbuffer request{};
+    request.type = node.type(role);
+    request.index = slot;
+    request.plane = memory;
+    request.flags = O_CLOEXEC | O_RDWR;
+    if (const int error = node.ioctl(VIDIOC_EXPBUF, &request); error != 0) {
+        Error failure = format_failure(node, error, "VIDIOC_EXPBUF");
+        if (error == EINVAL || error == ENOTTY)
+            failure.category = Category::unsupported;
+        return fail(std::move(failure));
+    }
+    UniqueFd fd(request.fd);
+    const auto id = os::id_of(fd.get());
+    if (!id)
+        return fail(id.error());
+    node.note_export(*id);
+    return fd;
+}
+
+std::string heap_name(const Node& node, Role role)
+{
+    const std::string& path = node.info().path;
+    return text::format("v4l2-{}-{}", path.substr(path.find_last_of('/') + 1), to_string(role));
 }
 
 } // namespace commonbuf::v4l2

@@ -10,7 +10,9 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -43,6 +45,14 @@ public:
     /// What verdicts on a queue are remembered under.
     std::string identity(Role role) const;
 
+    /// To be held by who makes or frees slots: the kernel lets every user of a file free those
+    /// of the others.
+    std::mutex& slots() const noexcept { return slots_; }
+
+    /// The dma-bufs of the driver's own memory that were made through this node lately.
+    void note_export(const os::FileId& memory) const;
+    bool has_exported(const os::FileId& memory) const;
+
     /// "VIDIOC_S_FMT on /dev/video0".
     std::string where(std::string_view call) const;
 
@@ -54,6 +64,9 @@ private:
 
     UniqueFd fd_;
     NodeInfo info_;
+    mutable std::mutex slots_;
+    mutable std::mutex exports_mutex_;
+    mutable std::deque<os::FileId> exports_;
 };
 
 /// The V4L2 name of a format in an arrangement of memories; 0 for none. An opaque format
@@ -122,6 +135,26 @@ Status check_opening(const Node& node, Role role, const Layout& layout, std::uin
 /// Gives `count` slots of V4L2_MEMORY_DMABUF, or frees all with 0; the count that the
 /// driver made stands in `count` afterwards. 0 or a positive errno value.
 int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept;
+
+/// The same of V4L2_MEMORY_MMAP.
+int request_own_slots(const Node& node, Role role, std::uint32_t& count) noexcept;
+
+/// Whether a queue has slots on this very file, perhaps without streaming: the kernel would
+/// let us free them.
+bool has_slots(const Node& node, Role role) noexcept;
+
+/// What kinds of buffers a queue has: V4L2_BUF_CAP_*. 0 where the kernel does not say
+/// (VIDIOC_CREATE_BUFS of none; before Linux 4.20). Nothing is made.
+std::uint32_t buffer_capabilities(const Node& node, Role role) noexcept;
+
+/// A dma-buf of a slot's memory, of the driver's own. Errors: unsupported (it exports none).
+Result<UniqueFd> export_memory(const Node& node, Role role, std::uint32_t slot, std::uint32_t memory);
+
+/// The name of a queue as a heap: "v4l2-video0-capture".
+std::string heap_name(const Node& node, Role role);
+
+/// The queue as a heap; null where its memory cannot be given out.
+std::shared_ptr<Heap> make_heap(const std::shared_ptr<Node>& node, Role role);
 
 /// Trial imports into a queue; it has its format back when the trial goes.
 Result<std::unique_ptr<Trial>> begin_trial(const std::shared_ptr<Node>& node, Role role, const Layout& layout);

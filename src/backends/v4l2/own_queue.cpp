@@ -3,7 +3,6 @@
 
 #include "text/text.hpp"
 
-#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <poll.h>
 
@@ -41,11 +40,7 @@ OwnQueue::~OwnQueue()
 
 Status OwnQueue::request(std::uint32_t count)
 {
-    v4l2_requestbuffers request{};
-    request.count = count;
-    request.type = node_->type(role_);
-    request.memory = V4L2_MEMORY_MMAP;
-    if (const int error = node_->ioctl(VIDIOC_REQBUFS, &request); error != 0) {
+    if (const int error = request_own_slots(*node_, role_, count); error != 0) {
         Error failure = format_failure(*node_, error, "VIDIOC_REQBUFS");
         if (error == EINVAL) {
             failure.category = Category::unsupported;
@@ -53,32 +48,23 @@ Status OwnQueue::request(std::uint32_t count)
         }
         return fail(std::move(failure));
     }
-    slots_.resize(request.count);
+    slots_.resize(count);
     return {};
 }
 
 Status OwnQueue::map(std::uint32_t slot, std::uint32_t memory_count)
 {
     for (std::uint32_t i = 0; i < memory_count; ++i) {
-        v4l2_exportbuffer request{};
-        request.type = node_->type(role_);
-        request.index = slot;
-        request.plane = i;
-        request.flags = O_CLOEXEC | O_RDWR;
-        if (const int error = node_->ioctl(VIDIOC_EXPBUF, &request); error != 0) {
-            Error failure = format_failure(*node_, error, "VIDIOC_EXPBUF");
-            if (error == EINVAL || error == ENOTTY)
-                failure.category = Category::unsupported;
-            return fail(std::move(failure));
-        }
-        UniqueFd fd(request.fd);
-        const auto size = os::size_of(fd.get());
+        auto fd = export_memory(*node_, role_, slot, i);
+        if (!fd)
+            return fail(fd.error());
+        const auto size = os::size_of(fd->get());
         if (!size)
             return fail(size.error());
-        auto mapping = os::Mapping::create(fd.get(), *size, true);
+        auto mapping = os::Mapping::create(fd->get(), *size, true);
         if (!mapping)
             return fail(mapping.error());
-        slots_[slot].push_back({std::move(fd), std::move(*mapping)});
+        slots_[slot].push_back({std::move(*fd), std::move(*mapping)});
     }
     return {};
 }

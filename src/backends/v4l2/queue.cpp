@@ -4,7 +4,6 @@
 #include "sync/watch.hpp"
 #include "text/text.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -78,20 +77,12 @@ struct Queue::State {
     {
         std::vector<UniqueFd> memories;
         for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-            v4l2_exportbuffer exported{};
-            exported.type = node->type(role);
-            exported.index = index;
-            exported.plane = i;
-            exported.flags = O_CLOEXEC | O_RDWR;
-            if (const int error = node->ioctl(VIDIOC_EXPBUF, &exported); error != 0) {
-                Error failure = format_failure(*node, error, "VIDIOC_EXPBUF");
-                if (error == EINVAL || error == ENOTTY)
-                    failure.category = Category::unsupported;
-                return fail(std::move(failure));
-            }
-            memories.emplace_back(exported.fd);
+            auto memory = export_memory(*node, role, index, i);
+            if (!memory)
+                return fail(memory.error());
+            memories.push_back(std::move(*memory));
         }
-        return Buffer::wrap(layout, std::move(memories));
+        return make_buffer(layout, std::move(memories), heap_name(*node, role), {});
     }
 
     Status stop()
@@ -504,6 +495,10 @@ Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& l
         if (error == EINVAL && own) {
             failure.category = Category::unsupported;
             failure.detail = "the driver has no memory of its own (V4L2_MEMORY_MMAP)";
+        } else if (error == EINVAL && (buffer_capabilities(*state->node, role) & V4L2_BUF_CAP_SUPPORTS_MMAP) != 0) {
+            failure.category = Category::unsupported;
+            failure.detail = "the driver imports no memory (V4L2_MEMORY_DMABUF)";
+            failure.advice = "open_own_queue() streams from its own";
         }
         return fail(std::move(failure));
     }

@@ -34,7 +34,7 @@ public:
 
     Status begin()
     {
-        if (has_slots())
+        if (has_slots(*node_, role_))
             return fail(format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF"));
         if (Status saved = saved_.save(); !saved)
             return saved;
@@ -98,20 +98,6 @@ private:
                                           verdict.offered, verdict.needed);
         }
         return verdict;
-    }
-
-    /// Whether somebody has slots of this very file, perhaps a queue that does not stream:
-    /// the kernel would let us free them.
-    bool has_slots() const
-    {
-        Planes planes{};
-        v4l2_buffer first{};
-        first.type = node_->type(role_);
-        if (node_->info().multiplanar && !node_->info().metadata) {
-            first.m.planes = planes.data();
-            first.length = static_cast<std::uint32_t>(planes.size());
-        }
-        return node_->ioctl(VIDIOC_QUERYBUF, &first) == 0;
     }
 
     Status set_layout()
@@ -219,14 +205,89 @@ private:
     bool owns_slots_ = false;
 };
 
+/// A queue that imports nothing (no V4L2_MEMORY_DMABUF): it streams from its own memory, and
+/// that memory is the only one that it takes.
+class OwnMemoryTrial final : public Trial {
+public:
+    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role) : node_(node), role_(role), saved_(node, role) {}
+
+    Status begin(const Layout& layout)
+    {
+        if (has_slots(*node_, role_))
+            return fail(format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF"));
+        if (Status saved = saved_.save(); !saved)
+            return saved;
+        saved_.outlive(to_v4l2(*node_, role_, layout));
+        const auto answer = set_format(*node_, role_, layout);
+        if (!answer)
+            return fail(answer.error());
+        answer_ = *answer;
+        return {};
+    }
+
+    Verdict attempt(std::span<const int> memories) override
+    {
+        Verdict verdict;
+        verdict.outcome = Outcome::refused;
+        for (std::size_t i = 0; i < memories.size(); ++i) {
+            const auto id = os::id_of(memories[i]);
+            if (!id)
+                return refused(id.error(), "fstat");
+            const auto size = os::size_of(memories[i]);
+            if (!size)
+                return refused(size.error(), "lseek");
+            verdict.needed += answer_.sizes[i];
+            verdict.offered += *size;
+            if (!node_->has_exported(*id)) {
+                verdict.stage = "VIDIOC_CREATE_BUFS";
+                verdict.reason = "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF): it has its own, " +
+                                 heap_name(*node_, role_);
+                return verdict;
+            }
+            if (*size < answer_.sizes[i]) {
+                verdict.stage = "lseek";
+                verdict.reason =
+                    text::format("memory {} has {} bytes, and the driver needs {}", i, *size, answer_.sizes[i]);
+                return verdict;
+            }
+        }
+        verdict.outcome = Outcome::proved;
+        verdict.stage = "VIDIOC_EXPBUF";
+        verdict.reason = "the driver's own memory: open_own_queue()";
+        return verdict;
+    }
+
+    bool imports() const noexcept override { return false; }
+
+private:
+    std::shared_ptr<Node> node_;
+    Role role_;
+    Answer answer_;
+    SavedFormat saved_;
+};
+
+/// Whether the driver says that a queue gives out its own memory, and takes no other.
+bool has_own_memory_alone(const Node& node, Role role)
+{
+    constexpr std::uint32_t both = V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_DMABUF;
+    return (buffer_capabilities(node, role) & both) == V4L2_BUF_CAP_SUPPORTS_MMAP;
+}
+
+template <typename Kind, typename... Arguments>
+Result<std::unique_ptr<Trial>> begun(std::unique_ptr<Kind> trial, Arguments&... arguments)
+{
+    if (const Status begun = trial->begin(arguments...); !begun)
+        return fail(begun.error());
+    return trial;
+}
+
 } // namespace
 
 Result<std::unique_ptr<Trial>> begin_trial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
 {
-    auto trial = std::make_unique<QueueTrial>(node, role, layout);
-    if (const Status begun = trial->begin(); !begun)
-        return fail(begun.error());
-    return trial;
+    if (has_own_memory_alone(*node, role))
+        return begun(std::make_unique<OwnMemoryTrial>(node, role), layout);
+    return begun(std::make_unique<QueueTrial>(node, role, layout));
 }
 
 } // namespace commonbuf::v4l2

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "backends/gbm/describe.hpp"
+#include "os/os.hpp"
+#include "text/text.hpp"
+
+#include <gbm.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace commonbuf::gbm {
+namespace {
+
+/// Which of the memories an exported plane lies in; it becomes the next one when it is
+/// in none of them. Each export is a descriptor of its own, so the inodes are compared.
+Result<std::uint32_t> memory_of(UniqueFd fd, std::vector<UniqueFd>& memories, std::vector<os::FileId>& ids)
+{
+    const auto id = os::id_of(fd.get());
+    if (!id)
+        return fail(id.error());
+    for (std::uint32_t i = 0; i < ids.size(); ++i) {
+        if (ids[i].device == id->device && ids[i].inode == id->inode)
+            return i;
+    }
+    memories.push_back(std::move(fd));
+    ids.push_back(*id);
+    return static_cast<std::uint32_t>(ids.size() - 1);
+}
+
+} // namespace
+
+Result<Image> describe(gbm_bo* object, const std::string& operation)
+{
+    Layout layout;
+    layout.format = gbm_bo_get_format(object);
+    layout.modifier = gbm_bo_get_modifier(object);
+    layout.width = gbm_bo_get_width(object);
+    layout.height = gbm_bo_get_height(object);
+    const FormatInfo* info = format_info(layout.format);
+    const int planes = gbm_bo_get_plane_count(object);
+    if (info == nullptr || planes < 1 || planes > static_cast<int>(max_planes))
+        return fail(Category::unsupported, operation,
+                    text::format("{} with {} planes is not known", to_string(layout.format), planes));
+    layout.plane_count = static_cast<std::uint32_t>(planes);
+
+    std::vector<UniqueFd> memories;
+    std::vector<os::FileId> ids;
+    for (int i = 0; i < planes; ++i) {
+        UniqueFd fd(gbm_bo_get_fd_for_plane(object, i));
+        if (!fd)
+            return fail(os::failure(errno, "gbm_bo_get_fd_for_plane", text::format("GBM does not export plane {}", i)));
+        const auto memory = memory_of(std::move(fd), memories, ids);
+        if (!memory)
+            return fail(memory.error());
+        Plane& plane = layout.planes[static_cast<std::size_t>(i)];
+        plane.memory = *memory;
+        plane.offset = gbm_bo_get_offset(object, i);
+        plane.stride = gbm_bo_get_stride_for_plane(object, i);
+    }
+    layout.memory_count = static_cast<std::uint32_t>(memories.size());
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        const auto size = os::size_of(memories[i].get());
+        if (!size)
+            return fail(size.error());
+        layout.memory_sizes[i] = *size;
+    }
+    // GBM does not say how long a plane is: to the end of its last row where rows are
+    // what it seems, otherwise to the next plane or the end.
+    for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
+        Plane& plane = layout.planes[i];
+        std::uint64_t end = layout.memory_sizes[plane.memory];
+        for (const Plane& other : layout.used_planes()) {
+            if (other.memory == plane.memory && other.offset > plane.offset)
+                end = std::min(end, other.offset);
+        }
+        plane.size = end > plane.offset ? end - plane.offset : 0;
+        if (layout.modifier == linear && i < info->plane_count)
+            plane.size = std::min(plane.size, std::uint64_t{plane.stride} * plane_rows(*info, i, layout.height));
+    }
+    return Image{layout, std::move(memories)};
+}
+
+} // namespace commonbuf::gbm
