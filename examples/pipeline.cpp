@@ -489,6 +489,11 @@ cb::Result<bool> stream(const Options& options)
             pipeline.add_writeback(*buffer);
         }
     }
+    // Images go with their buffers, which may be in use until here.
+    const struct Finish {
+        HuePass& hue;
+        ~Finish() { hue.finish(); }
+    } finish{**hue};
     const auto score = pipeline.run();
     if (!score)
         return cb::fail(score.error());

@@ -172,15 +172,20 @@ cb::Status HuePass::make_flights()
     return {};
 }
 
-HuePass::~HuePass()
+void HuePass::finish() noexcept
 {
     constexpr std::uint64_t patience = 2'000'000'000; // nanoseconds
-    for (Flight& flight : flights_) {
-        if (flight.over == VK_NULL_HANDLE)
-            continue;
-        vkWaitForFences(gpu_.handle(), 1, &flight.over, VK_TRUE, patience);
-        vkDestroyFence(gpu_.handle(), flight.over, nullptr);
+    for (const Flight& flight : flights_) {
+        if (flight.over != VK_NULL_HANDLE)
+            vkWaitForFences(gpu_.handle(), 1, &flight.over, VK_TRUE, patience);
     }
+}
+
+HuePass::~HuePass()
+{
+    finish();
+    for (const Flight& flight : flights_)
+        vkDestroyFence(gpu_.handle(), flight.over, nullptr);
     flights_.clear();
     vkDestroyCommandPool(gpu_.handle(), pool_, nullptr);
     vkDestroyDescriptorPool(gpu_.handle(), descriptors_, nullptr);

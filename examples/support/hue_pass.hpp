@@ -20,7 +20,7 @@ public:
     /// Errors: kernel_failure (with the VkResult), what vulkan::Semaphore::create() gives.
     static commonbuf::Result<std::unique_ptr<HuePass>> create(const Gpu& gpu);
 
-    /// Waits for what is in flight, at most 2 s.
+    /// Calls finish().
     ~HuePass();
     HuePass(const HuePass&) = delete;
     HuePass& operator=(const HuePass&) = delete;
@@ -38,6 +38,9 @@ public:
     /// Errors: exhausted (no room), device_lost, what importing gives.
     commonbuf::Result<commonbuf::Fence> submit(const commonbuf::Buffer& camera, const commonbuf::Buffer& picture,
                                                const Turn& turn);
+
+    /// Waits for what is in flight, at most 2 s: before the buffers go.
+    void finish() noexcept;
 
 private:
     struct Flight {

@@ -104,6 +104,10 @@ TEST_F(VulkanImport, RequirementsSayWhatIsThereAndWhatIsLost)
                                     fake::Vulkan::get_instance_proc_addr, VK_API_VERSION_1_3);
     ASSERT_TRUE(newer);
     EXPECT_EQ(newer->explain().find("VK_KHR_image_format_list"), std::string::npos);
+
+    // Before 1.3 it needs VK_KHR_dynamic_rendering (VUID-vkCreateDevice-ppEnabledExtensionNames-01387).
+    EXPECT_EQ(asked->explain().find("VK_KHR_maintenance5"), std::string::npos) << asked->explain();
+    EXPECT_NE(newer->explain().find("VK_KHR_maintenance5"), std::string::npos) << newer->explain();
 }
 
 /// The operations, and the names that an error of each may be about.

@@ -10,6 +10,12 @@ namespace {
 constexpr std::string_view no_dma_bufs = "dma-bufs are neither imported nor exported: no uses, no images, no buffers";
 constexpr std::string_view no_timelines = "timeline semaphores are not bridged to fences and timelines";
 
+/// Whether a device of this version has it without being asked.
+bool is_core(const NeedInfo& need, std::uint32_t api_version) noexcept
+{
+    return need.core_since != 0 && api_version >= need.core_since;
+}
+
 constexpr auto rows = std::to_array<NeedInfo>({
     {Need::external_memory_fd, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, true, 0, no_dma_bufs},
     {Need::external_memory_dma_buf, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME, true, 0, no_dma_bufs},
@@ -31,7 +37,8 @@ constexpr auto rows = std::to_array<NeedInfo>({
      "there is no NV24"},
     {Need::formats_4444, VK_EXT_4444_FORMATS_EXTENSION_NAME, true, VK_API_VERSION_1_3,
      "there is no ARGB4444 and no ABGR4444"},
-    {Need::maintenance5, "VK_KHR_maintenance5", true, VK_MAKE_API_VERSION(0, 1, 4, 0), "there is no ABGR1555"},
+    {Need::maintenance5, "VK_KHR_maintenance5", true, VK_MAKE_API_VERSION(0, 1, 4, 0), "there is no ABGR1555",
+     VK_API_VERSION_1_3},
 });
 static_assert(rows.size() == need_count);
 
@@ -42,7 +49,7 @@ const NeedInfo& info_of(Need need) noexcept { return rows.at(static_cast<std::si
 
 bool asked_for(const NeedInfo& need, std::uint32_t api_version) noexcept
 {
-    return need.core_since == 0 || api_version < need.core_since;
+    return !is_core(need, api_version) && api_version >= need.not_before;
 }
 
 Enabled Enabled::from(std::span<const char* const> extensions, const Features& features, std::uint32_t api_version)
@@ -52,7 +59,7 @@ Enabled Enabled::from(std::span<const char* const> extensions, const Features& f
         const bool named = std::any_of(extensions.begin(), extensions.end(), [&need](const char* each) {
             return each != nullptr && std::string_view(each) == need.name;
         });
-        if (need.extension && (named || !asked_for(need, api_version)))
+        if (need.extension && (named || is_core(need, api_version)))
             result.add(need.need);
     }
     if (features.timeline_semaphore)

@@ -35,6 +35,8 @@ struct NeedInfo {
     bool extension;
     std::uint32_t core_since; ///< from this version on the extension need not be named; 0: never
     std::string_view without; ///< what is off without it
+    /// Below this version it needs other extensions, which nobody here uses: not asked for.
+    std::uint32_t not_before = 0;
 };
 
 /// In the order of Need.
