@@ -7,9 +7,10 @@
 // Nothing waits but poll(): the display waits for the previous writeback (IN_FENCE_FD), the
 // camera gets a buffer back when the display's fence says that the next frame is on the
 // screen (OUT_FENCE_PTR), and pictures are compared when their writeback fence signals.
+// All of these surely signal, so the kernel may wait for them.
 //
 //   camera-to-display --camera /dev/video0 --display /dev/dri/card0 --connector HDMI-A-1
-#include "support/kms.hpp"
+#include "support/master.hpp"
 #include "support/png.hpp"
 
 #include <commonbuf/commonbuf.hpp>
@@ -103,9 +104,8 @@ cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffe
 /// camera when nothing looks at them any more.
 class Pipeline {
 public:
-    Pipeline(const Options& options, const cb::drm::Device& device, kms::Display& display, cb::v4l2::FencedQueue& queue)
+    Pipeline(const Options& options, cb::drm::CommitQueue& display, cb::v4l2::FencedQueue& queue)
         : options_(options),
-          device_(device),
           display_(display),
           queue_(queue)
     {}
@@ -118,14 +118,10 @@ public:
     }
 
     /// Lets the display write what it shows into this buffer too.
-    cb::Status add_writeback(const cb::Buffer& buffer)
+    void add_writeback(const cb::Buffer& buffer)
     {
-        const auto framebuffer = device_.framebuffer(buffer);
-        if (!framebuffer)
-            return cb::fail(framebuffer.error());
         free_writebacks_.push_back(buffer);
         writes_back_ = true;
-        return {};
     }
 
     cb::Result<Score> run()
@@ -143,12 +139,6 @@ private:
     /// A captured buffer; the last holder gives it back to the camera.
     using Lease = std::shared_ptr<const cb::Buffer>;
 
-    /// A frame that the display has, until the next one has taken its place.
-    struct OnScreen {
-        Lease frame;
-        cb::Job scanout;
-        cb::Fence shown;
-    };
     struct Writeback {
         Lease frame;
         cb::Buffer picture;
@@ -166,7 +156,7 @@ private:
             if (auto shown = show(); !shown)
                 return shown;
         }
-        const auto shown = waits_ ? on_screen_->shown.fd() : -1;
+        const auto shown = waits_ ? shown_.fd() : -1;
         const auto written = written_.empty() ? -1 : written_.front().written.fd();
         if (!shown || !written)
             return cb::fail((shown ? written : shown).error());
@@ -189,7 +179,7 @@ private:
     cb::Status look()
     {
         if (waits_) {
-            const auto done = on_screen_->shown.signalled();
+            const auto done = shown_.signalled();
             if (!done)
                 return cb::fail(done.error());
             score_.shown += *done ? 1U : 0U;
@@ -250,48 +240,27 @@ private:
         captured_.pop_front();
         score_.copies += frame->cpu_accesses() - accesses_[frame->id()];
 
-        // The display reads the frame until the next one is on the screen.
-        cb::Job scanout("display");
-        cb::Job writeback("writeback");
-        scanout.reads(*frame);
+        cb::drm::Commit commit(display_.display());
+        commit.show(display_.display().primary(), *frame).wait_by(cb::drm::FenceWait::kernel);
+        if (!lit_)
+            commit.light();
         std::optional<cb::Buffer> picture;
         if (writes_back_) {
             picture = std::move(free_writebacks_.front());
             free_writebacks_.pop_front();
-            writeback.writes(*picture);
+            commit.write_back(*picture);
         }
-        const auto before_scanout = scanout.gather();
-        const auto before_writeback = writeback.gather();
-        if (!before_scanout || !before_writeback)
-            return cb::fail((before_scanout ? before_writeback : before_scanout).error());
-        // Drivers such as vkms lose a writeback that overlaps another: so the kernel waits for
-        // that too before it shows the frame.
-        const cb::Fence overlapping = written_.empty() ? cb::Fence() : written_.back().written;
-        const cb::Fence ready = cb::Fence::merge(std::array{*before_scanout, *before_writeback, overlapping});
-
-        const auto framebuffer = device_.framebuffer(*frame);
-        if (!framebuffer)
-            return cb::fail(framebuffer.error());
-        const auto target = picture ? device_.framebuffer(*picture).map([](const auto& made) { return made.id(); })
-                                    : cb::Result<std::uint32_t>(0U);
-        if (!target)
-            return cb::fail(target.error());
-        score_.in_fences += ready.known() == cb::FenceState::pending ? 1U : 0U;
-        auto fences = display_.show(framebuffer->id(), *target, ready);
-        if (!fences)
-            return cb::fail(fences.error());
-
-        if (on_screen_) {
-            if (auto published = on_screen_->scanout.publish(fences->shown); !published)
-                return published;
-        }
-        if (picture) {
-            if (auto published = writeback.publish(fences->written); !published)
-                return published;
-            written_.push_back({frame, std::move(*picture), std::move(fences->written)});
-        }
-        on_screen_ = OnScreen{std::move(frame), std::move(scanout), std::move(fences->shown)};
+        auto done = display_.commit(std::move(commit), cb::in(1s));
+        if (!done)
+            return cb::fail(done.error());
+        lit_ = true;
+        score_.in_fences += done->kernel_waits ? 1U : 0U;
+        if (picture)
+            written_.push_back({frame, std::move(*picture), std::move(done->written)});
+        shown_ = std::move(done->shown);
         waits_ = true;
+        // The display reads it until the next one is on the screen; the camera waits for that.
+        on_screen_ = std::move(frame);
         return {};
     }
 
@@ -311,8 +280,7 @@ private:
     }
 
     const Options& options_;
-    const cb::drm::Device& device_;
-    kms::Display& display_;
+    cb::drm::CommitQueue& display_;
     cb::v4l2::FencedQueue& queue_;
     Score score_;
     std::set<cb::BufferId> ours_;
@@ -322,7 +290,9 @@ private:
     std::deque<cb::Buffer> free_writebacks_;
     bool writes_back_ = false;
     std::deque<Lease> captured_;
-    std::optional<OnScreen> on_screen_;
+    Lease on_screen_;
+    cb::Fence shown_;
+    bool lit_ = false;
     bool waits_ = false; ///< for what is on the screen next
     std::deque<Writeback> written_;
 };
@@ -344,9 +314,17 @@ cb::Result<Score> stream(const Options& options)
         return cb::fail(plan.error());
     std::cout << plan->explain() << std::endl;
 
-    auto display = kms::Display::create(*device, options.connector, options.width, options.height);
+    // The library shows pictures where the program may: being master is the program's own affair.
+    const auto master = Master::become(*device);
+    if (!master)
+        return cb::fail(master.error());
+    const auto display = cb::drm::Display::choose(
+        *device, {.connector = options.connector, .width = options.width, .height = options.height});
     if (!display)
         return cb::fail(display.error());
+    auto commits = cb::drm::CommitQueue::create(*display);
+    if (!commits)
+        return cb::fail(commits.error());
     auto queue = camera->open_queue(cb::v4l2::Role::capture, plan->layout(), buffer_count);
     if (!queue)
         return cb::fail(queue.error());
@@ -356,7 +334,7 @@ cb::Result<Score> stream(const Options& options)
     if (!fenced)
         return cb::fail(fenced.error());
 
-    Pipeline pipeline(options, *device, *display, *fenced);
+    Pipeline pipeline(options, *commits, *fenced);
     for (std::uint32_t i = 0; i < buffer_count; ++i) {
         const auto buffer = plan->allocate();
         if (!buffer)
@@ -365,7 +343,7 @@ cb::Result<Score> stream(const Options& options)
             return cb::fail(added.error());
     }
     std::optional<cb::Buffer> picture;
-    if (display->has_writeback()) {
+    if (display->writeback() != nullptr) {
         const auto pictures = allocator.plan({DRM_FORMAT_XRGB8888, options.width, options.height},
                                              {device->scanout(), cb::cpu(cb::Access::read)});
         if (!pictures)
@@ -375,12 +353,13 @@ cb::Result<Score> stream(const Options& options)
             const auto buffer = pictures->allocate();
             if (!buffer)
                 return cb::fail(buffer.error());
-            if (const auto added = pipeline.add_writeback(*buffer); !added)
-                return cb::fail(added.error());
+            pipeline.add_writeback(*buffer);
             picture = *buffer;
         }
     }
     auto score = pipeline.run();
+    if (const auto off = commits->commit(cb::drm::Commit(*display).turn_off(), cb::in(1s)); !off && score)
+        return cb::fail(off.error());
     if (score && !options.picture.empty() && picture) {
         if (const auto written = write_png(*picture, cb::in(1s), options.picture); !written)
             return cb::fail(written.error());

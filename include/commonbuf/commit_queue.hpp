@@ -62,11 +62,14 @@ public:
     /// Errors: exhausted.
     static Result<CommitQueue> create(Display display, Fencing fencing = Fencing::bridged);
 
+    /// What was moved from can only be destroyed, assigned to or asked whether it is one.
     CommitQueue(CommitQueue&&) noexcept;
     CommitQueue& operator=(CommitQueue&&) noexcept;
     /// What waits is not committed any more; what is on the screen stays there as long as its
     /// buffers live. Turn it off with Commit::turn_off().
     ~CommitQueue();
+
+    explicit operator bool() const noexcept { return state_ != nullptr; }
 
     const Display& display() const noexcept;
 

@@ -159,8 +159,8 @@ public:
     /// What writes the picture into a buffer; nullptr for none.
     const Connector* writeback() const noexcept;
 
-    /// Whether the display is (still) there, as the kernel knows it: ask after a hotplug
-    /// uevent.
+    /// Whether the display is (still) there: ask after a hotplug uevent. Where the file is DRM
+    /// master the driver looks, which may take some milliseconds.
     ///
     /// Errors: device_lost (the card, or the connector, is gone, or a lease was revoked).
     Result<bool> connected() const;

@@ -2,6 +2,7 @@
 //
 // Fences of the real kernel. sw_sync makes those that fail on demand.
 #include "devices.hpp"
+#include "screen.hpp"
 #include "sw_sync.hpp"
 
 #include <drm_fourcc.h>
@@ -363,6 +364,50 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoQueue)
         EXPECT_EQ(frame->buffer, *good);
         ASSERT_TRUE(queue->stop());
     }
+}
+
+TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
+{
+    NEED_SCREEN(screen);
+    NEED_SW_SYNC(timeline);
+    const cb::drm::Device& device = screen.display().device();
+    const auto stuck = Screen::image(device, 0xff0000);
+    const auto good = Screen::image(device, 0x00ff00);
+    ASSERT_TRUE(stuck && good);
+    ASSERT_TRUE(screen.queue.commit(screen.picture(*good).light(), cb::in(1s)));
+    const auto commit_stuck = [&](cb::Deadline d) {
+        return screen.queue.commit(screen.picture(*stuck, timeline.fence(1)), d);
+    };
+    const auto late = by(60ms, commit_stuck);
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().category, cb::Category::timed_out) << late.error().message();
+    EXPECT_EQ(screen.queue.waiting(), 0U);
+    const auto next = screen.queue.commit(screen.picture(*good), cb::in(1s));
+    ASSERT_TRUE(next) << next.error().message();
+    EXPECT_TRUE(next->shown.wait(cb::in(1s))) << "the rest goes on";
+
+    // The same in an event loop: what waits can be had back.
+    by(20ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); });
+    ASSERT_TRUE(screen.queue.submit(screen.picture(*good)));
+    pollfd entry{screen.queue.fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&entry, 1, 60), 0);
+    auto back = screen.queue.take_back();
+    ASSERT_EQ(back.size(), 2U);
+    EXPECT_EQ(back[0].buffers(), std::vector{*stuck});
+    const auto again = screen.queue.commit(std::move(back[1]), cb::in(1s));
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_TRUE(again->shown.wait(cb::in(1s)));
+
+    // Who gives it to the kernel has to live with it: later ones return at their deadline.
+    auto bold = screen.picture(*stuck, timeline.fence(1)).wait_by(cb::drm::FenceWait::kernel);
+    const auto held = by(20ms, [&](cb::Deadline d) { return screen.queue.commit(std::move(bold), d); });
+    ASSERT_TRUE(held) << held.error().message();
+    const auto behind = by(60ms, [&](cb::Deadline d) { return screen.queue.commit(screen.picture(*good), d); });
+    ASSERT_FALSE(behind);
+    EXPECT_EQ(behind.error().category, cb::Category::timed_out);
+    EXPECT_EQ(by(60ms, [&](cb::Deadline d) { return held->shown.wait(d); }).error().category, cb::Category::timed_out);
+    timeline.advance(1);
+    EXPECT_TRUE(screen.queue.commit(screen.picture(*good), cb::in(1s)));
 }
 
 TEST_F(Fences, AQueueGivesBuffersOnWhenTheirFencesSignal)

@@ -188,12 +188,9 @@ const DisplayPlane* Display::plane_for(Format format, Modifier modifier) const n
 
 Result<bool> Display::connected() const
 {
-    // With room for a mode the kernel answers with what it knows, and does not look anew.
-    drm_mode_modeinfo room{};
+    // Without room for modes the kernel looks anew.
     drm_mode_get_connector request{};
     request.connector_id = connector().id;
-    request.count_modes = 1;
-    request.modes_ptr = reinterpret_cast<std::uintptr_t>(&room);
     const File& file = state_->file();
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &request); error != 0)
         return fail(lost_object(os::failure(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR"))));
