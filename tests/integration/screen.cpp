@@ -104,8 +104,8 @@ std::optional<Pluggable> Pluggable::create(std::string& why_not)
     const std::string crtc = path + "/crtcs/crtc";
     fs::create_directory(crtc, error);
     write_text(crtc + "/writeback", "1");
-    // As vkms has them: overlay, primary, cursor.
-    for (const auto& [name, type] : {std::pair("overlay", "0"), std::pair("primary", "1"), std::pair("cursor", "2")}) {
+    // What is made later lies on top; the types are DRM's: overlay, primary, cursor.
+    for (const auto& [name, type] : {std::pair("primary", "1"), std::pair("overlay", "0"), std::pair("cursor", "2")}) {
         const std::string plane = path + "/planes/" + name;
         fs::create_directory(plane, error);
         write_text(plane + "/type", type);
