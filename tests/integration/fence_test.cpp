@@ -387,7 +387,7 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
     EXPECT_TRUE(next->shown.wait(cb::in(1s))) << "the rest goes on";
 
     // The same in an event loop: what waits can be had back.
-    by(20ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); });
+    by(200ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); });
     ASSERT_TRUE(screen.queue.submit(screen.picture(*good)));
     pollfd entry{screen.queue.fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&entry, 1, 60), 0);
@@ -400,7 +400,7 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
 
     // Who gives it to the kernel has to live with it: later ones return at their deadline.
     auto bold = screen.picture(*stuck, timeline.fence(1)).wait_by(cb::drm::FenceWait::kernel);
-    const auto held = by(20ms, [&](cb::Deadline d) { return screen.queue.commit(std::move(bold), d); });
+    const auto held = by(200ms, [&](cb::Deadline d) { return screen.queue.commit(std::move(bold), d); });
     ASSERT_TRUE(held) << held.error().message();
     const auto behind = by(60ms, [&](cb::Deadline d) { return screen.queue.commit(screen.picture(*good), d); });
     ASSERT_FALSE(behind);

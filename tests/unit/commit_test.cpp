@@ -47,8 +47,8 @@ TEST_F(CommitTest, APartGoesAnywhere)
     EXPECT_EQ(last(Objects::overlay, "SRC_H"), 8U << 16U);
     EXPECT_EQ(last(Objects::overlay, "CRTC_X"), static_cast<std::uint64_t>(std::int64_t{-3}));
     EXPECT_EQ(last(Objects::overlay, "CRTC_W"), 32U);
-    const Commit beyond =
-        Commit(queue.display()).show(overlay, buffer(), {}, Source{~0U, 0, ~0U, 1}, Target{0, 0, 1, 1});
+    const Commit beyond = Commit(queue.display())
+                              .show(overlay, buffer(), {}, Source{0x10000, 0, 0xffff0000, 0x10000}, Target{0, 0, 1, 1});
     EXPECT_NE(mistake(beyond).find("beyond"), std::string::npos) << "32 bits would wrap";
 }
 
