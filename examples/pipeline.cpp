@@ -13,6 +13,7 @@
 #include "support/gpu.hpp"
 #include "support/hue_pass.hpp"
 #include "support/hue_reference.hpp"
+#include "support/master.hpp"
 #include "support/png.hpp"
 #include "support/side_copy.hpp"
 
@@ -23,7 +24,6 @@
 #include <linux/videodev2.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <xf86drm.h>
 
 #include <algorithm>
 #include <csignal>
@@ -443,10 +443,10 @@ cb::Result<bool> stream(const Options& options)
         return cb::fail(pictures.error());
     std::cout << frames->explain() << pictures->explain() << std::endl;
 
-    // Modesetting is for the master; commonbuf leaves that to the program.
-    if (drmSetMaster(card->fd()) != 0)
-        return cb::fail(cb::Category::permission_denied, "become master of " + card->info().path,
-                        "somebody else is: a compositor?", "stop it, or use another card");
+    // The library shows pictures where the program may: being master is the program's own affair.
+    const auto master = Master::become(*card);
+    if (!master)
+        return cb::fail(master.error());
     auto chosen = cb::drm::Display::choose(
         *card, {.connector = options.connector, .width = options.width, .height = options.height});
     if (!chosen)
