@@ -19,6 +19,8 @@ Vulkan* running = nullptr;
 char instance_object;
 char physical_object;
 char device_object;
+char queue_object;
+char command_object;
 
 /// A structure of a chain, or nullptr.
 template <typename T>
@@ -101,6 +103,8 @@ VKAPI_ATTR void VKAPI_CALL GetPhysicalDeviceMemoryProperties2(VkPhysicalDevice,
                                                               VkPhysicalDeviceMemoryProperties2* properties)
 {
     properties->memoryProperties.memoryTypeCount = 4;
+    properties->memoryProperties.memoryTypes[1].propertyFlags =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 }
 
 VKAPI_ATTR void VKAPI_CALL GetPhysicalDeviceFormatProperties2(VkPhysicalDevice, VkFormat format,
@@ -354,6 +358,91 @@ VKAPI_ATTR void VKAPI_CALL DestroySamplerYcbcrConversion(VkDevice, VkSamplerYcbc
     Vulkan::current().drop("conversion", number(conversion));
 }
 
+VKAPI_ATTR VkResult VKAPI_CALL CreateCommandPool(VkDevice, const VkCommandPoolCreateInfo*, const VkAllocationCallbacks*,
+                                                 VkCommandPool* handle)
+{
+    return make("vkCreateCommandPool", "command pool", handle);
+}
+
+VKAPI_ATTR void VKAPI_CALL DestroyCommandPool(VkDevice, VkCommandPool pool, const VkAllocationCallbacks*)
+{
+    Vulkan::current().drop("command pool", number(pool));
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL AllocateCommandBuffers(VkDevice, const VkCommandBufferAllocateInfo*,
+                                                      VkCommandBuffer* commands)
+{
+    *commands = reinterpret_cast<VkCommandBuffer>(&command_object);
+    return Vulkan::current().called("vkAllocateCommandBuffers");
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL BeginCommandBuffer(VkCommandBuffer, const VkCommandBufferBeginInfo*)
+{
+    return Vulkan::current().called("vkBeginCommandBuffer");
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL EndCommandBuffer(VkCommandBuffer)
+{
+    return Vulkan::current().called("vkEndCommandBuffer");
+}
+
+VKAPI_ATTR void VKAPI_CALL CmdPipelineBarrier(VkCommandBuffer, VkPipelineStageFlags, VkPipelineStageFlags,
+                                              VkDependencyFlags, std::uint32_t, const VkMemoryBarrier*, std::uint32_t,
+                                              const VkBufferMemoryBarrier*, std::uint32_t, const VkImageMemoryBarrier*)
+{
+    Vulkan::current().told("vkCmdPipelineBarrier");
+}
+
+// No pixel moves: what is compared differs.
+VKAPI_ATTR void VKAPI_CALL CmdCopyImageToBuffer(VkCommandBuffer, VkImage, VkImageLayout, VkBuffer, std::uint32_t,
+                                                const VkBufferImageCopy*)
+{
+    Vulkan::current().told("vkCmdCopyImageToBuffer");
+}
+
+VKAPI_ATTR void VKAPI_CALL CmdCopyBufferToImage(VkCommandBuffer, VkBuffer, VkImage, VkImageLayout, std::uint32_t,
+                                                const VkBufferImageCopy*)
+{
+    Vulkan::current().told("vkCmdCopyBufferToImage");
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL CreateFence(VkDevice, const VkFenceCreateInfo*, const VkAllocationCallbacks*,
+                                           VkFence* handle)
+{
+    return make("vkCreateFence", "fence", handle);
+}
+
+VKAPI_ATTR void VKAPI_CALL DestroyFence(VkDevice, VkFence fence, const VkAllocationCallbacks*)
+{
+    Vulkan::current().drop("fence", number(fence));
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL QueueSubmit(VkQueue, std::uint32_t, const VkSubmitInfo*, VkFence)
+{
+    return Vulkan::current().called("vkQueueSubmit");
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL WaitForFences(VkDevice, std::uint32_t, const VkFence*, VkBool32, std::uint64_t)
+{
+    return Vulkan::current().called("vkWaitForFences");
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL ResetFences(VkDevice, std::uint32_t, const VkFence*)
+{
+    return Vulkan::current().called("vkResetFences");
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL MapMemory(VkDevice, VkDeviceMemory memory, VkDeviceSize, VkDeviceSize, VkMemoryMapFlags,
+                                         void** address)
+{
+    Vulkan& vulkan = Vulkan::current();
+    if (const VkResult result = vulkan.called("vkMapMemory"); result != VK_SUCCESS)
+        return result;
+    vulkan.mapped.resize(vulkan.memories.at(number(memory)).info.allocationSize);
+    *address = vulkan.mapped.data();
+    return VK_SUCCESS;
+}
+
 /// For everything that is there and that the tests do not call.
 VKAPI_ATTR void VKAPI_CALL not_modelled() { Vulkan::current().complaints += "a call that is not modelled\n"; }
 
@@ -368,17 +457,27 @@ PFN_vkVoidFunction lookup(const char* name)
         "vk" #function, reinterpret_cast<PFN_vkVoidFunction>(function)                                                 \
     }
     static const std::map<std::string, PFN_vkVoidFunction> table{
+        FAKE_ENTRY(AllocateCommandBuffers),
         FAKE_ENTRY(AllocateMemory),
+        FAKE_ENTRY(BeginCommandBuffer),
         FAKE_ENTRY(BindBufferMemory2),
         FAKE_ENTRY(BindImageMemory2),
+        FAKE_ENTRY(CmdCopyBufferToImage),
+        FAKE_ENTRY(CmdCopyImageToBuffer),
+        FAKE_ENTRY(CmdPipelineBarrier),
         FAKE_ENTRY(CreateBuffer),
+        FAKE_ENTRY(CreateCommandPool),
+        FAKE_ENTRY(CreateFence),
         FAKE_ENTRY(CreateImage),
         FAKE_ENTRY(CreateImageView),
         FAKE_ENTRY(CreateSamplerYcbcrConversion),
         FAKE_ENTRY(DestroyBuffer),
+        FAKE_ENTRY(DestroyCommandPool),
+        FAKE_ENTRY(DestroyFence),
         FAKE_ENTRY(DestroyImage),
         FAKE_ENTRY(DestroyImageView),
         FAKE_ENTRY(DestroySamplerYcbcrConversion),
+        FAKE_ENTRY(EndCommandBuffer),
         FAKE_ENTRY(EnumerateDeviceExtensionProperties),
         FAKE_ENTRY(FreeMemory),
         FAKE_ENTRY(GetBufferMemoryRequirements2),
@@ -392,6 +491,10 @@ PFN_vkVoidFunction lookup(const char* name)
         FAKE_ENTRY(GetPhysicalDeviceImageFormatProperties2),
         FAKE_ENTRY(GetPhysicalDeviceMemoryProperties2),
         FAKE_ENTRY(GetPhysicalDeviceProperties2),
+        FAKE_ENTRY(MapMemory),
+        FAKE_ENTRY(QueueSubmit),
+        FAKE_ENTRY(ResetFences),
+        FAKE_ENTRY(WaitForFences),
     };
 #undef FAKE_ENTRY
     if (Vulkan::current().missing_functions.count(name) != 0)
@@ -429,6 +532,7 @@ Vulkan& Vulkan::current() { return *running; }
 
 VkInstance Vulkan::instance() { return reinterpret_cast<VkInstance>(&instance_object); }
 VkPhysicalDevice Vulkan::physical() { return reinterpret_cast<VkPhysicalDevice>(&physical_object); }
+VkQueue Vulkan::queue() { return reinterpret_cast<VkQueue>(&queue_object); }
 VkDevice Vulkan::device() { return reinterpret_cast<VkDevice>(&device_object); }
 
 PFN_vkVoidFunction Vulkan::get_instance_proc_addr(VkInstance, const char* name) { return lookup(name); }

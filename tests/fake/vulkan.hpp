@@ -66,7 +66,8 @@ public:
     std::map<std::uint64_t, std::vector<Bind>> binds;
     VkSamplerYcbcrConversionCreateInfo conversion{};
     VkImageViewCreateInfo view{};
-    std::string complaints; ///< uses that no driver would survive
+    std::vector<std::byte> mapped; ///< memory of the driver's own
+    std::string complaints;        ///< uses that no driver would survive
 
     /// Makes the call with this index fail; only calls that give a VkResult can.
     void fail(std::size_t index, VkResult result) { fault_ = {index, result}; }
@@ -79,6 +80,7 @@ public:
     static VkInstance instance();
     static VkPhysicalDevice physical();
     static VkDevice device();
+    static VkQueue queue();
 
     // For the calls.
     static Vulkan& current();

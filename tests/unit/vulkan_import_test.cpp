@@ -301,6 +301,45 @@ TEST_F(VulkanImport, EachCallFailingInTurnLosesNothing)
     gpu.fail(SIZE_MAX, VK_SUCCESS);
 }
 
+TEST_F(VulkanImport, ProofByContentNeedsAQueueAndLosesNothing)
+{
+    const std::vector<Buffer> one{make(nv12(Memories::single))};
+    const auto deadline = in(std::chrono::seconds(10));
+    const auto without = device().sampled().importer().verify(one, 1, deadline);
+    ASSERT_TRUE(without) << without.error().message();
+    EXPECT_EQ(without->result, Sameness::not_checked);
+    EXPECT_NE(without->reason.find("no queue"), std::string::npos) << without->reason;
+    EXPECT_EQ(device().sampled().importer().verify({}, 1, deadline).error().category, Category::invalid_argument);
+
+    WrapInfo with_queue = info();
+    with_queue.queue = fake::Vulkan::queue();
+    const auto made = Device::wrap(with_queue);
+    ASSERT_TRUE(made);
+    const Use use = made->storage();
+    const std::size_t descriptors = machine.open_descriptors();
+    gpu.calls.clear();
+    // This driver copies nothing, in either direction.
+    const auto content = use.importer().verify(one, 2, deadline);
+    ASSERT_TRUE(content) << content.error().message();
+    EXPECT_EQ(content->result, Sameness::different);
+    EXPECT_EQ(content->frames, 2U);
+    const std::vector<std::string> calls = gpu.calls;
+    ASSERT_GT(calls.size(), 15U);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        if (calls[i].rfind("vkCmd", 0) == 0)
+            continue;
+        SCOPED_TRACE("call " + std::to_string(i) + ", " + calls[i]);
+        gpu.calls.clear();
+        gpu.fail(i, VK_ERROR_DEVICE_LOST);
+        const auto failed = use.importer().verify(one, 2, deadline);
+        ASSERT_FALSE(failed);
+        EXPECT_EQ(failed.error().category, Category::device_lost) << failed.error().message();
+        EXPECT_NE(failed.error().message().find(calls[i]), std::string::npos) << failed.error().message();
+        EXPECT_EQ(gpu.leaks(), "");
+        EXPECT_EQ(machine.open_descriptors(), descriptors);
+    }
+}
+
 TEST_F(VulkanImport, NoDescriptorLeftIsAnErrorAndNothingIsLost)
 {
     const Device made = device();

@@ -68,6 +68,9 @@ public:
     Outstanding& outstanding() const noexcept { return outstanding_; }
     ImportKeys& keys() const noexcept { return keys_; }
 
+    /// Keeps something for good: the GPU may never be done with it.
+    void abandon(std::shared_ptr<const void> object);
+
     /// "vkCreateImage on llvmpipe", for errors.
     std::string where(std::string_view call) const;
 
@@ -88,6 +91,8 @@ private:
     VkPhysicalDeviceMemoryProperties memory_{};
     mutable Outstanding outstanding_;
     mutable ImportKeys keys_;
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<const void>> abandoned_;
 };
 
 } // namespace commonbuf::vulkan

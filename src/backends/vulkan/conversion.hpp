@@ -14,7 +14,7 @@ namespace commonbuf::vulkan {
 class ConversionObject {
 public:
     static Result<std::shared_ptr<const ConversionObject>> create(std::shared_ptr<const Context> context, Format format,
-                                                                  Modifier modifier, const Colours& colours);
+                                                                  Modifier modifier, const Colours& asked);
     ~ConversionObject();
     ConversionObject(const ConversionObject&) = delete;
     ConversionObject& operator=(const ConversionObject&) = delete;

@@ -239,8 +239,9 @@ BareImage::~BareImage()
         context_->vk().DestroyImage(context_->device(), handle_, nullptr);
 }
 
-Made<std::shared_ptr<ImageObject>> ImageObject::create(std::shared_ptr<const Context> context, const Layout& layout,
-                                                       const ImageUsage& usage, std::span<const int> memories)
+Made<std::shared_ptr<ImageObject>> ImageObject::create(const std::shared_ptr<const Context>& context,
+                                                       const Layout& layout, const ImageUsage& usage,
+                                                       std::span<const int> memories)
 {
     std::vector<int> dma_bufs;
     const auto groups = group_by_inode(memories, dma_bufs);
@@ -288,11 +289,11 @@ ImageObject::~ImageObject()
         context_->vk().DestroyImageView(context_->device(), view.handle, nullptr);
 }
 
-Result<VkImageView> ImageObject::view(const ViewInfo& asked)
+Result<VkImageView> ImageObject::view(const ViewInfo& info)
 {
     const char* const call = "vkCreateImageView";
-    View view{asked.format != VK_FORMAT_UNDEFINED ? asked.format : image_.format(), asked.aspect,
-              asked.usage != 0 ? asked.usage : usage_.flags, asked.conversion ? asked.conversion->object() : nullptr,
+    View view{info.format != VK_FORMAT_UNDEFINED ? info.format : image_.format(), info.aspect,
+              info.usage != 0 ? info.usage : usage_.flags, info.conversion ? info.conversion->object() : nullptr,
               VK_NULL_HANDLE};
     if ((view.usage & ~usage_.flags) != 0)
         return fail(Category::invalid_argument, context_->where(call),
@@ -321,17 +322,17 @@ Result<VkImageView> ImageObject::view(const ViewInfo& asked)
     usage.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_USAGE_CREATE_INFO;
     usage.pNext = view.conversion != nullptr ? &conversion : nullptr;
     usage.usage = view.usage;
-    VkImageViewCreateInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO;
-    info.pNext = &usage;
-    info.image = image_.handle();
-    info.viewType = VK_IMAGE_VIEW_TYPE_2D;
-    info.format = view.format;
-    info.subresourceRange = {view.aspect, 0, 1, 0, 1};
+    VkImageViewCreateInfo created{};
+    created.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO;
+    created.pNext = &usage;
+    created.image = image_.handle();
+    created.viewType = VK_IMAGE_VIEW_TYPE_2D;
+    created.format = view.format;
+    created.subresourceRange = {view.aspect, 0, 1, 0, 1};
     // Shaders' images and attachments have to be what they are; so have converted ones.
     if (view.usage == VK_IMAGE_USAGE_SAMPLED_BIT && view.conversion == nullptr && has_unused_alpha(layout_.format))
-        info.components.a = VK_COMPONENT_SWIZZLE_ONE;
-    const VkResult result = context_->vk().CreateImageView(context_->device(), &info, nullptr, &view.handle);
+        created.components.a = VK_COMPONENT_SWIZZLE_ONE;
+    const VkResult result = context_->vk().CreateImageView(context_->device(), &created, nullptr, &view.handle);
     if (result != VK_SUCCESS)
         return fail(failure(result, context_->where(call)));
     views_.push_back(view);

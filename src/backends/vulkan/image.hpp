@@ -65,8 +65,9 @@ private:
 class ImageObject {
 public:
     /// One borrowed dma-buf for each memory of the layout.
-    static Made<std::shared_ptr<ImageObject>> create(std::shared_ptr<const Context> context, const Layout& layout,
-                                                     const ImageUsage& usage, std::span<const int> memories);
+    static Made<std::shared_ptr<ImageObject>> create(const std::shared_ptr<const Context>& context,
+                                                     const Layout& layout, const ImageUsage& usage,
+                                                     std::span<const int> memories);
     ~ImageObject();
     ImageObject(const ImageObject&) = delete;
     ImageObject& operator=(const ImageObject&) = delete;

@@ -117,6 +117,13 @@ public:
         return std::make_unique<ImageTrial>(context_, layout, usage_);
     }
 
+    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
+    {
+        if (buffers.empty() || frames == 0)
+            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+        return verify_images(context_, usage_, buffers, frames, deadline);
+    }
+
 private:
     /// Adds the ways in which the device takes one format; says why where there is none.
     Result<std::string> append(Support& support, const Request& request)

@@ -3,10 +3,12 @@
 
 #include "backends/vulkan/context.hpp"
 
+#include <commonbuf/buffer.hpp>
 #include <commonbuf/use.hpp>
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace commonbuf::vulkan {
@@ -29,5 +31,9 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
 /// How the driver lays an image out by itself with this modifier; nothing where it makes none.
 std::optional<Layout> own_layout(const Context& context, const Request& request,
                                  const VkDrmFormatModifierPropertiesEXT& modifier, const ImageUsage& usage);
+
+/// See Importer::verify(). There is at least one buffer and one frame.
+Result<Content> verify_images(const std::shared_ptr<Context>& context, const ImageUsage& usage,
+                              std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
 
 } // namespace commonbuf::vulkan
