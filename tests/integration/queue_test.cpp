@@ -159,6 +159,44 @@ TEST_F(Queues, TheDriversOwnMemoryStreams)
     EXPECT_EQ(foreign.error().category, cb::Category::invalid_argument) << foreign.error().message();
 }
 
+/// NV12 as NM12, where the camera has it in one memory too and plans prefer that: the layout is
+/// the caller's, and so are the memories.
+TEST_F(Queues, LuminanceAndChromaInMemoriesOfTheirOwn)
+{
+    const auto camera = multiplanar_camera();
+    if (!camera)
+        GTEST_SKIP() << "no camera here has the multi-planar API";
+    const auto heap = devices::usable_heap(true);
+    if (heap == nullptr)
+        GTEST_SKIP() << "no region can be used here";
+    const auto layout = cb::linear_layout({DRM_FORMAT_NV12, 640, 480}, 640, cb::Memories::per_plane);
+    ASSERT_TRUE(layout);
+    ASSERT_EQ(layout->memory_count, 2U);
+    auto queue = camera->open_queue(Role::capture, *layout, 2);
+    ASSERT_TRUE(queue) << queue.error().message();
+    for (int i = 0; i < 2; ++i) {
+        std::vector<cb::UniqueFd> memories;
+        for (const std::uint64_t size : layout->used_memories())
+            memories.push_back(heap->allocate(size).value());
+        const auto buffer = cb::Buffer::wrap(*layout, std::move(memories));
+        ASSERT_TRUE(buffer);
+        const auto queued = queue->queue(*buffer);
+        ASSERT_TRUE(queued) << queued.error().message();
+    }
+    ASSERT_TRUE(queue->start());
+    const auto frame = queue->dequeue(cb::in(5s));
+    ASSERT_TRUE(frame) << frame.error().message();
+    EXPECT_EQ(frame->bytes_used[0], 640U * 480);
+    EXPECT_EQ(frame->bytes_used[1], 640U * 240);
+    auto access = frame->buffer.read(cb::in(1s));
+    ASSERT_TRUE(access);
+    // The test picture has colours.
+    const auto chroma = access->plane(1);
+    EXPECT_TRUE(std::ranges::any_of(chroma, [&](std::byte byte) { return byte != chroma[0]; }));
+    EXPECT_TRUE(access->end());
+    EXPECT_TRUE(queue->stop());
+}
+
 /// More slots while frames flow, and all of them are used.
 TEST_F(Queues, AQueueGrowsWhileFramesFlow)
 {
