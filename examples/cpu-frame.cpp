@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+//
+// Frames that the CPU draws, on a display, without a copy: what a splash screen, a test pattern
+// or a software renderer does.
+//
+//     pool ─► CPU draws ─► display shows ─► pool, when the next one is on the screen
+//
+//   cpu-frame [CARD] [FRAMES]        cpu-frame /dev/dri/card0 600
+//
+// Run it where no other program shows anything on the card. Where the card has a writeback
+// connector, what it showed last is compared with what was drawn.
+#include "support/picture.hpp"
+#include "support/run_example.hpp"
+#include "support/screen.hpp"
+
+#include <commonbuf/commonbuf.hpp>
+
+#include <drm_fourcc.h>
+
+#include <cstdlib>
+#include <optional>
+
+namespace {
+
+namespace cb = commonbuf;
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t width = 640;
+constexpr std::uint32_t height = 480;
+constexpr std::uint32_t buffers = 3; // one is shown, one comes next, one is drawn
+
+cb::Result<std::string> show(const Words& words)
+{
+    const auto card = cb::drm::Device::open(words[0]);
+    if (!card)
+        return cb::fail(card.error());
+    const unsigned long frames = std::strtoul(words[1].c_str(), nullptr, 10);
+
+    // "Often": memory that is slow for the CPU is left out, as some displays' own is.
+    const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, width, height, buffers},
+                                           {card->scanout(), cb::cpu(cb::Access::write, cb::Often::often)});
+    if (!plan)
+        return cb::fail(plan.error());
+    auto pool = cb::Pool::create(*plan, buffers);
+    if (!pool)
+        return cb::fail(pool.error());
+    const auto screen = Screen::open(*card, width, height);
+    if (!screen)
+        return cb::fail(screen.error());
+
+    const cb::drm::Display& display = (*screen)->display();
+    std::optional<cb::Buffer> last;
+    for (std::uint32_t number = 0; number < frames; ++number) {
+        // Waits until the display has done with one of them.
+        const auto buffer = pool->acquire(cb::in(1s));
+        if (!buffer)
+            return cb::fail(buffer.error());
+        if (const auto drawn = draw_picture(*buffer, number, cb::in(1s)); !drawn)
+            return cb::fail(drawn.error());
+
+        cb::drm::Commit commit(display);
+        commit.show(display.primary(), *buffer);
+        if (!last)
+            commit.light();
+        const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
+        if (!done)
+            return cb::fail(done.error());
+        for (const cb::Buffer& replaced : done->replaced) {
+            if (const auto released = pool->release(replaced, done->shown); !released)
+                return cb::fail(released.error());
+        }
+        last = *buffer;
+    }
+    if (!last)
+        return cb::fail(cb::Category::invalid_argument, "show " + words[1] + " frames", "there is nothing to show");
+    if (const auto shown = (*screen)->queue().shown().wait(cb::in(1s)); !shown)
+        return cb::fail(shown.error());
+
+    const auto written = (*screen)->written_back();
+    if (!written)
+        return cb::fail(written.error());
+    if (*written) {
+        if (const auto alike =
+                expect_alike("what the display shows and what was drawn", **written, *last, 0, cb::in(2s));
+            !alike)
+            return cb::fail(alike.error());
+    }
+    return std::to_string(frames) + " frames shown from " + plan->chosen().heap.name + ", the last one " +
+           (*written ? "as it was drawn" : "not compared: the card has no writeback");
+}
+
+} // namespace
+
+int main(int count, char** words) { return run_example(count, words, {"@vkms", "60"}, show); }

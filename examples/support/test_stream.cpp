@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "test_stream.hpp"
+
+#include "picture.hpp"
+
+#include <linux/videodev2.h>
+
+#include <utility>
+
+namespace cb = commonbuf;
+using namespace std::chrono_literals;
+
+cb::Result<std::vector<cb::Buffer>> allocate(const cb::Plan& plan, std::uint32_t count)
+{
+    std::vector<cb::Buffer> buffers;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        auto buffer = plan.allocate();
+        if (!buffer)
+            return cb::fail(buffer.error());
+        buffers.push_back(std::move(*buffer));
+    }
+    return buffers;
+}
+
+std::chrono::nanoseconds test_stream_time(std::size_t number) { return std::chrono::milliseconds(number + 1); }
+
+cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, const std::vector<cb::Buffer>& pictures)
+{
+    // A buffer for each picture on the whole way, since there are few. The decoder reads the
+    // very buffers that the encoder writes.
+    const auto count = static_cast<std::uint32_t>(pictures.size());
+    const cb::Layout& layout = pictures.at(0).layout();
+    const auto plan = cb::Allocator().plan({cb::Format::v4l2(V4L2_PIX_FMT_FWHT), layout.width, layout.height, count},
+                                           {encoder.capture(), decoder.output()});
+    if (!plan)
+        return cb::fail(plan.error());
+    const auto coded = allocate(*plan, count);
+    if (!coded)
+        return cb::fail(coded.error());
+    if (auto opened = encoder.open_queues(layout, plan->layout(), count); !opened)
+        return opened;
+    if (auto opened = decoder.open_output(plan->layout(), count); !opened)
+        return opened;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        cb::v4l2::Payload payload;
+        payload.timestamp = test_stream_time(i);
+        if (auto queued = encoder.capture_queue()->queue((*coded)[i], {}); !queued)
+            return queued;
+        if (auto drawn = draw_picture(pictures[i], i, cb::in(1s)); !drawn)
+            return drawn;
+        if (auto queued = encoder.output_queue()->queue(pictures[i], {}, payload); !queued)
+            return queued;
+    }
+    if (auto started = encoder.start(); !started)
+        return started;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const auto frame = encoder.capture_queue()->dequeue(cb::in(2s));
+        if (!frame)
+            return cb::fail(frame.error());
+        cb::v4l2::Payload payload;
+        payload.bytes_used[0] = frame->bytes_used[0];
+        payload.timestamp = frame->timestamp;
+        if (auto queued = decoder.output_queue()->queue(frame->buffer, {}, payload); !queued)
+            return queued;
+    }
+    return {};
+}
