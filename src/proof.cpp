@@ -173,7 +173,10 @@ HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
         result.verdict = negotiate::to_verdict(*objection);
         return result;
     }
-    if (auto refusal = too_large(heap)) {
+    auto refusal = too_large(heap);
+    if (!refusal)
+        refusal = not_in_one_piece(heap);
+    if (refusal) {
         result.verdict = std::move(*refusal);
         return result;
     }
@@ -333,6 +336,30 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
     verdict.offered = *available;
     verdict.reason = text::format("{} buffers of {} bytes do not fit into the {} bytes that are available", count_,
                                   layout_.total_size(), *available);
+    return verdict;
+}
+
+/// A driver that allocates contiguous memory gets it from CMA, and where that has too little
+/// from the page allocator, which warns in the kernel's log of more than its largest piece.
+std::optional<Verdict> Proof::not_in_one_piece(const Heap& heap) const
+{
+    constexpr std::uint64_t largest_piece = 4U << 20U; // MAX_PAGE_ORDER of pages of 4 KiB
+    const auto sizes = layout_.used_memories();
+    const std::uint64_t needed = *std::max_element(sizes.begin(), sizes.end());
+    const bool contiguous = std::any_of(uses_.begin(), uses_.end(),
+                                        [](const TriedUse& use) { return use.scatter == TriedUse::Scatter::refused; });
+    if (heap.info().kind != HeapKind::v4l2 || !contiguous || needed <= largest_piece)
+        return std::nullopt;
+    const auto free = os::free_cma();
+    if (!free || needed <= *free)
+        return std::nullopt;
+    Verdict verdict;
+    verdict.outcome = Outcome::refused;
+    verdict.stage = "/proc/meminfo";
+    verdict.sys_errno = ENOMEM;
+    verdict.needed = needed;
+    verdict.offered = *free;
+    verdict.reason = text::format("{} bytes in one piece are to come from CMA, which has {} free", needed, *free);
     return verdict;
 }
 

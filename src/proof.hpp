@@ -87,6 +87,7 @@ private:
     Finding rule_out_luck(TriedUse& use, Heap& heap, const Constraints& constraints, Verdict first) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
     std::optional<Verdict> too_large(const Heap& heap);
+    std::optional<Verdict> not_in_one_piece(const Heap& heap) const;
 
     Layout layout_;
     std::string class_;

@@ -181,9 +181,11 @@ bool exists(const std::string& path)
     return kernel().stat(path.c_str(), &file) == 0;
 }
 
-std::optional<std::uint64_t> available_memory()
+namespace {
+
+/// A number of /proc/meminfo, in bytes.
+std::optional<std::uint64_t> meminfo(std::string_view label)
 {
-    constexpr std::string_view label = "MemAvailable:";
     const auto text = read_text("/proc/meminfo");
     const auto found = text ? text->find(label) : std::string::npos;
     if (found == std::string::npos)
@@ -195,5 +197,10 @@ std::optional<std::uint64_t> available_memory()
         return std::nullopt;
     return kilobytes * 1024;
 }
+
+} // namespace
+
+std::optional<std::uint64_t> available_memory() { return meminfo("MemAvailable:"); }
+std::optional<std::uint64_t> free_cma() { return meminfo("CmaFree:"); }
 
 } // namespace commonbuf::os

@@ -95,4 +95,8 @@ bool exists(const std::string& path);
 /// (MemAvailable in /proc/meminfo); nothing where the kernel does not say.
 std::optional<std::uint64_t> available_memory();
 
+/// How many bytes of CMA are free, in whatever pieces (CmaFree in /proc/meminfo); 0 where the
+/// kernel has CMA and no region, nothing where it has none.
+std::optional<std::uint64_t> free_cma();
+
 } // namespace commonbuf::os

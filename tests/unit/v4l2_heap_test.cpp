@@ -103,6 +103,26 @@ TEST_F(V4l2Heap, IsBusyWhileTheQueueHasSlots)
     EXPECT_TRUE(heap->allocate(8192));
 }
 
+TEST_F(V4l2Heap, IsNotAskedForAPieceThatCmaDoesNotHave)
+{
+    machine.add_udmabuf(); // tells that the camera takes no scattered memory
+    const Request large{DRM_FORMAT_XRGB8888, 2048, 1024};
+    machine.add_text("/proc/meminfo", "MemAvailable: 4000000 kB\nCmaFree: 8000 kB\n");
+    const auto none = Allocator().plan(large, {device.capture()});
+    ASSERT_FALSE(none);
+    ASSERT_NE(none.error().report, nullptr);
+    const HeapVerdict* refused = verdict(*none.error().report, own);
+    ASSERT_NE(refused, nullptr);
+    EXPECT_EQ(refused->verdict.stage, "/proc/meminfo") << refused->verdict.reason;
+    EXPECT_EQ(refused->verdict.offered, 8000U * 1024);
+    EXPECT_EQ(refused->verdict.needed, 8U << 20U);
+
+    machine.add_text("/proc/meminfo", "MemAvailable: 4000000 kB\nCmaFree: 8192 kB\n");
+    const auto plan = Allocator().plan(large, {device.capture()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->chosen().heap.name, own);
+}
+
 TEST_F(V4l2Heap, APlanWithoutAnyOtherHeap)
 {
     const auto plan = Allocator().plan(request, {device.capture(), cpu(Access::read)});
