@@ -91,6 +91,8 @@ class Boundary(unittest.TestCase):
             for kind, target in includes(path):
                 if kind == '"' and target != "text.hpp":  # fmt, compiled once
                     here = (path.parent / target).exists()
+                    # A shader beside it, compiled: hue_comp.h is made of hue.comp.
+                    here = here or (path.parent / target.replace("_comp.h", ".comp")).exists()
                     self.assertTrue(here, f"{path} reaches into the library with {target}")
 
 
