@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "log.hpp"
 #include "negotiate/cpu_time.hpp"
+#include "negotiate/rank.hpp"
 #include "planning.hpp"
 
 #include <commonbuf/allocator.hpp>
@@ -38,7 +39,7 @@ const std::vector<std::shared_ptr<Heap>>& Allocator::heaps()
 }
 
 /// Those of this machine, and those that devices bring.
-std::vector<std::shared_ptr<Heap>> Allocator::heaps_for(std::span<const Use> uses)
+std::vector<std::shared_ptr<Heap>> Allocator::heaps_with_own(std::span<const Use> uses)
 {
     auto all = heaps();
     for (const Use& use : uses) {
@@ -68,8 +69,24 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
         return fail(sensible.error());
     if (const Status sensible = negotiate::check_costs(preferences.cpu_costs); !sensible)
         return fail(sensible.error());
-    const auto with_own = heaps_for(uses);
-    auto plan = Planning(request, uses, {with_own, preferences, cache_}, std::move(usages)).run();
+    // A device's own memory is asked for where the caller wants it or nothing else serves: that
+    // takes its queue for a moment, and drivers warn in the kernel's log of sizes they do not have.
+    const auto plan_with = [&](const std::vector<std::shared_ptr<Heap>>& heaps) {
+        return Planning(request, uses, {heaps, preferences, cache_}, usages).run();
+    };
+    const auto no_heap = [](const Result<Plan>& made) {
+        return !made && made.error().category == Category::incompatible && made.error().report->not_served.empty();
+    };
+    const auto& found = heaps();
+    const auto all = heaps_with_own(uses);
+    const auto first_own = all.begin() + static_cast<std::ptrdiff_t>(found.size());
+    const bool wanted = std::any_of(first_own, all.end(), [&preferences](const auto& heap) {
+        return std::any_of(preferences.prefer.begin(), preferences.prefer.end(),
+                           [&heap](const std::string& word) { return negotiate::names(word, heap->info()); });
+    });
+    auto plan = plan_with(wanted ? all : found);
+    if (!wanted && first_own != all.end() && no_heap(plan))
+        plan = plan_with(all);
     save(*cache_);
     return plan;
 }

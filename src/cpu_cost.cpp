@@ -34,7 +34,7 @@ std::uint64_t last_level_cache()
     const std::string folder = "/sys/devices/system/cpu/cpu0/cache";
     std::uint64_t largest = 0;
     for (const std::string& name : os::list(folder)) {
-        const auto size = os::read_text(folder + "/" + name + "/size"); // "32K"
+        const auto size = os::read_text(std::string(folder).append("/").append(name).append("/size")); // "32K"
         std::uint64_t kibibytes = 0;
         if (size && std::from_chars(size->data(), size->data() + size->size(), kibibytes).ec == std::errc())
             largest = std::max(largest, checked::multiply(kibibytes, 1024).value_or(0));

@@ -62,7 +62,7 @@ private:
     std::span<const Use> uses_;
     Means means_;
     Report report_;
-    std::optional<Access> cpu_; ///< what the CPU does in all uses together
+    std::optional<Access> cpu_;        ///< what the CPU does in all uses together
     std::optional<Error> no_proposal_; ///< the first heap that could not say its layout
 };
 

@@ -44,8 +44,9 @@ struct Verification {
 /// Thread-compatible: one call at a time on one object.
 class COMMONBUF_API Allocator {
 public:
-    /// The heaps of this machine, found at the first plan, and for each plan those that the
-    /// devices of its uses are themselves (Importer::own_heap()).
+    /// The heaps of this machine, found at the first plan. Where none of them serves, or
+    /// Preferences::prefer names them, also those that the devices of a plan's uses are
+    /// themselves (Importer::own_heap()).
     Allocator();
 
     /// These heaps and no others. Their names must differ.
@@ -123,7 +124,7 @@ public:
 private:
     Result<Plan> plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
                       std::vector<ResolvedUsage> usages);
-    std::vector<std::shared_ptr<Heap>> heaps_for(std::span<const Use> uses);
+    std::vector<std::shared_ptr<Heap>> heaps_with_own(std::span<const Use> uses);
 
     std::vector<std::shared_ptr<Heap>> heaps_;
     bool finds_ = true; ///< the heaps of this machine, not those of the caller

@@ -84,8 +84,9 @@ public:
     virtual std::optional<Access> cpu_access() const noexcept;
 
     /// The device's own memory, where it gives that to others. An allocator that looks for the
-    /// heaps of this machine adds it to them for plans with this use; its name is another one
-    /// than theirs. Asked anew, it is the same or behaves the same. None without an override.
+    /// heaps of this machine asks it in plans with this use where no other heap serves, or the
+    /// caller prefers it; its name is another one than theirs. Asked anew, it is the same or
+    /// behaves the same. None without an override.
     virtual std::shared_ptr<Heap> own_heap();
 
     /// The ways in which this use accepts the image, in the request's format or one of its

@@ -93,9 +93,10 @@ public:
     Result<Queue> open_queue(Role role, const Layout& layout, std::uint32_t slots) const;
 
     /// The memory that the queue's driver allocates (V4L2_MEMORY_MMAP), given out as dma-bufs
-    /// (VIDIOC_EXPBUF): a heap like others, which plans with this device's uses find by
-    /// themselves. Null where the driver does not export, or where its memory would not outlive
-    /// its slot (no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS, before Linux 4.20).
+    /// (VIDIOC_EXPBUF): a heap like others. Plans with this device's uses find it by
+    /// themselves, where no other heap serves or Preferences::prefer names it ("v4l2"). Null where the driver does not
+    /// export, or where its memory would not outlive its slot (no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS, before
+    /// Linux 4.20).
     ///
     /// Each allocation takes the queue for a moment (VIDIOC_CREATE_BUFS, EXPBUF, REQBUFS 0): it
     /// is busy while anybody has buffer slots there, this program's own Queue included. So

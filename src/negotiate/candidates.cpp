@@ -188,13 +188,10 @@ void Candidates::expand(const Way& way)
         return refuse(constraints.error());
     const Status expanded = expand_known(way, entries, *constraints);
     // Lines around the image have no place in a layout of a heap's own.
-    if (propose_ && request_.lines_before == 0 && request_.lines_after == 0) {
-        open_ = Open{way, *constraints, {}, expanded ? std::nullopt : std::optional(expanded.error())};
-        for (const Candidate& candidate : layouts_)
-            open_->given.push_back(candidate.layout);
-    } else if (!expanded) {
+    if (propose_ && request_.lines_before == 0 && request_.lines_after == 0)
+        open_ = Open{way, expanded ? std::nullopt : std::optional(expanded.error())};
+    else if (!expanded)
         return refuse(expanded.error());
-    }
     std::reverse(layouts_.begin(), layouts_.end());
 }
 
@@ -219,6 +216,16 @@ void Candidates::expand_proposed()
 {
     const Open open = std::move(*open_);
     open_.reset();
+    // All of this once more, since it comes to that seldom.
+    const Entries entries = shared_.entries(open.way);
+    const auto constraints = merged(entries);
+    if (!constraints)
+        return refuse(constraints.error());
+    static_cast<void>(expand_known(open.way, entries, *constraints));
+    const std::vector<Candidate> given = std::exchange(layouts_, {});
+    const auto holds = [](const std::vector<Candidate>& all, const Layout& layout) {
+        return std::any_of(all.begin(), all.end(), [&](const Candidate& each) { return each.layout == layout; });
+    };
     const auto refuse_one = [&](const Proposal& proposal, const std::string& why) {
         refuse(Error{Category::incompatible,
                      0,
@@ -228,7 +235,7 @@ void Candidates::expand_proposed()
                      nullptr});
     };
     for (Proposal& proposal :
-         propose_({for_format(request_, open.way.format), open.way.modifier, open.way.memories, open.constraints})) {
+         propose_({for_format(request_, open.way.format), open.way.modifier, open.way.memories, *constraints})) {
         Layout& layout = proposal.layout;
         const bool asked =
             layout.format == open.way.format && layout.width == request_.width && layout.height == request_.height &&
@@ -240,20 +247,17 @@ void Candidates::expand_proposed()
         }
         Status sound = check(layout);
         if (sound)
-            sound = fit_sizes(layout, open.constraints);
+            sound = fit_sizes(layout, *constraints);
         if (!sound) {
             refuse_one(proposal, sound.error().message());
             continue;
         }
-        if (const auto against = objection(layout, open.constraints)) {
+        if (const auto against = objection(layout, *constraints)) {
             refuse_one(proposal, against->reason);
             continue;
         }
-        const bool known =
-            std::find(open.given.begin(), open.given.end(), layout) != open.given.end() ||
-            std::any_of(layouts_.begin(), layouts_.end(), [&](const Candidate& each) { return each.layout == layout; });
-        if (!known)
-            layouts_.push_back({layout, open.constraints});
+        if (!holds(given, layout) && !holds(layouts_, layout))
+            layouts_.push_back({layout, *constraints});
     }
     if (layouts_.empty() && open.why_none)
         refuse(*open.why_none);

@@ -77,8 +77,6 @@ private:
     /// A way whose layouts were all given, but for those that heaps propose.
     struct Open {
         Way way;
-        Constraints constraints;
-        std::vector<Layout> given;
         std::optional<Error> why_none; ///< why it had none
     };
 

@@ -8,6 +8,7 @@
 #include <linux/dma-heap.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
+#include <linux/media.h>
 #include <linux/videodev2.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -63,6 +64,18 @@ std::string request_name(unsigned long request)
         NAME(VIDIOC_STREAMOFF),
         NAME(VIDIOC_G_SELECTION),
         NAME(VIDIOC_S_SELECTION),
+        NAME(VIDIOC_CREATE_BUFS),
+        NAME(VIDIOC_QUERYBUF),
+        NAME(VIDIOC_SUBSCRIBE_EVENT),
+        NAME(VIDIOC_DQEVENT),
+        NAME(VIDIOC_G_CTRL),
+        NAME(VIDIOC_QUERYCTRL),
+        NAME(VIDIOC_S_EXT_CTRLS),
+        NAME(VIDIOC_ENCODER_CMD),
+        NAME(VIDIOC_DECODER_CMD),
+        NAME(MEDIA_IOC_REQUEST_ALLOC),
+        NAME(MEDIA_REQUEST_IOC_QUEUE),
+        NAME(MEDIA_REQUEST_IOC_REINIT),
         NAME(DRM_IOCTL_VERSION),
         NAME(DRM_IOCTL_GET_CAP),
         NAME(DRM_IOCTL_SET_CLIENT_CAP),
@@ -179,6 +192,17 @@ CameraModel& Machine::add_camera(const std::string& node, const CameraModel& mod
     add_node("/dev/" + node, [&camera] { return open_camera(camera); });
     add_text("/sys/class/video4linux/" + node + "/name", model.name + "\n");
     return camera;
+}
+
+CodecModel& Machine::add_codec(const std::string& node, const CodecModel& model)
+{
+    codecs_.push_back(std::make_unique<CodecModel>(model));
+    CodecModel& codec = *codecs_.back();
+    add_node("/dev/" + node, [&codec] { return open_codec(codec); });
+    add_text("/sys/class/video4linux/" + node + "/name", model.name + "\n");
+    add_node("/dev/media0", [] { return open_media(); });
+    add_name("/sys/class/video4linux/" + node + "/device/media0");
+    return codec;
 }
 
 CardModel& Machine::add_card(const std::string& node, const CardModel& model)

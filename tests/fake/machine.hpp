@@ -199,6 +199,23 @@ struct DisplayModel {
     std::uint32_t next_blob = 1000;
 };
 
+/// One V4L2 codec between NV12 and FWHT, with both queues on each file handle, and the media
+/// node of its requests.
+struct CodecModel {
+    std::string name = "fake-codec";
+    bool encodes = true;
+    bool requires_requests = false;
+    bool damages_frames = false;
+    bool stays_at_end = false;         ///< does not clear its capture queue when it is to go on
+    unsigned changes = 0;              ///< of the source, that nobody has heard of
+    std::uint32_t misplaced_slots = 0; ///< how far off CREATE_BUFS says that they begin
+    std::uint32_t width = 64;          ///< what VIDIOC_G_FMT says
+    std::uint32_t height = 32;
+    std::uint32_t visible_width = 62;
+    std::uint32_t visible_height = 30;
+    std::uint32_t coded_size = 8192;
+};
+
 /// One DRM card.
 struct CardModel {
     std::string driver = "fakedrm";
@@ -229,6 +246,7 @@ public:
     HeapModel& add_heap(const std::string& name, const HeapModel& model = {});
     void add_udmabuf();
     CameraModel& add_camera(const std::string& node, const CameraModel& model);
+    CodecModel& add_codec(const std::string& node, const CodecModel& model);
     CardModel& add_card(const std::string& node, const CardModel& model);
     void forbid(const std::string& path) { forbidden_.insert(path); }
     void add_text(const std::string& path, const std::string& content);
@@ -319,6 +337,7 @@ private:
     std::map<void*, std::size_t> mappings_;
     std::vector<std::unique_ptr<HeapModel>> heaps_;
     std::vector<std::unique_ptr<CameraModel>> cameras_;
+    std::vector<std::unique_ptr<CodecModel>> codecs_;
     std::vector<std::unique_ptr<CardModel>> cards_;
     std::vector<std::string> calls_;
     std::optional<std::pair<std::size_t, int>> fault_;
@@ -338,6 +357,8 @@ std::string request_name(unsigned long request);
 std::shared_ptr<File> open_heap(HeapModel& model);
 std::shared_ptr<File> open_udmabuf();
 std::shared_ptr<File> open_camera(CameraModel& model);
+std::shared_ptr<File> open_codec(CodecModel& model);
+std::shared_ptr<File> open_media();
 std::shared_ptr<File> open_card(CardModel& model);
 
 } // namespace fake

@@ -95,6 +95,25 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
         ASSERT_TRUE(queue->queue(buffer));
         ASSERT_TRUE(queue->dequeue(in(std::chrono::seconds(1))));
     });
+    machine.add_codec("video1", {});
+    auto codec = v4l2::M2m::open("/dev/video1");
+    const auto raw = linear_layout({DRM_FORMAT_NV12, 64, 32}, 64, Memories::single);
+    const auto coded = opaque_layout({Format::v4l2(V4L2_PIX_FMT_FWHT), 64, 32}, 0, 8192);
+    ASSERT_TRUE(codec && codec->open_queues(*raw, *coded, 2) && codec->start());
+    const auto make = [&](const Layout& layout) {
+        std::vector<UniqueFd> memories;
+        memories.emplace_back(machine.add_dma_buf(layout.memory_sizes[0]));
+        return Buffer::wrap(layout, std::move(memories)).value();
+    };
+    const Buffer picture = make(*raw);
+    const Buffer compressed = make(*coded);
+    costs("codec: queue and dequeue on both sides", 8, 4,
+          "each dma-buf is asked for its fences, and those for how they are: others may work on it", [&] {
+              ASSERT_TRUE(codec->capture_queue()->queue(compressed, {}));
+              ASSERT_TRUE(codec->output_queue()->queue(picture, {}));
+              ASSERT_TRUE(*codec->capture_queue()->try_dequeue());
+              ASSERT_TRUE(*codec->output_queue()->try_dequeue());
+          });
     costs("display: the framebuffer of a frame", 0, 0, "", [&] { ASSERT_TRUE(display->framebuffer(buffer)); });
     Job job("display");
     job.reads(buffer);

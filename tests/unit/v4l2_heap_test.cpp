@@ -118,25 +118,38 @@ TEST_F(V4l2Heap, APlanWithoutAnyOtherHeap)
     EXPECT_TRUE(queue->dequeue(in(std::chrono::seconds(1))));
 }
 
-TEST_F(V4l2Heap, StandsBelowWhatEverybodyHas)
+TEST_F(V4l2Heap, IsAskedWhereNothingElseServesOrItIsWanted)
 {
     machine.add_heap("system");
     camera.needs_contiguous = false;
     const auto plan = Allocator().plan(request, {device.capture(), cpu(Access::read)});
     ASSERT_TRUE(plan) << plan.error().message();
     EXPECT_EQ(plan->chosen().heap.name, "system");
-    ASSERT_NE(verdict(plan->report(), own), nullptr);
+    EXPECT_EQ(verdict(plan->report(), own), nullptr);
+    EXPECT_EQ(machine.count("VIDIOC_EXPBUF"), 0U);
+    for (const char* word : {"v4l2", own}) {
+        Preferences preferences;
+        preferences.prefer = {word};
+        const auto preferred = Allocator().plan(request, {device.capture()}, preferences);
+        ASSERT_TRUE(preferred);
+        EXPECT_EQ(preferred->chosen().heap.name, own);
+    }
+
+    camera.needs_contiguous = true;
+    const auto needed = Allocator().plan(request, {device.capture()});
+    ASSERT_TRUE(needed);
+    EXPECT_EQ(needed->chosen().heap.name, own);
+    EXPECT_EQ(verdict(needed->report(), "system")->verdict.outcome, Outcome::refused);
     Preferences preferences;
-    preferences.prefer = {"v4l2"};
-    const auto preferred = Allocator().plan(request, {device.capture()}, preferences);
-    ASSERT_TRUE(preferred);
-    EXPECT_EQ(preferred->chosen().heap.name, own);
-    preferences = {};
     preferences.forbid = {own};
-    EXPECT_EQ(verdict(Allocator().plan(request, {device.capture()}, preferences)->report(), own)->verdict.outcome,
-              Outcome::not_tried);
+    const auto forbidden = Allocator().plan(request, {device.capture()}, preferences);
+    ASSERT_FALSE(forbidden);
+    ASSERT_NE(verdict(*forbidden.error().report, own), nullptr);
+    EXPECT_EQ(verdict(*forbidden.error().report, own)->verdict.outcome, Outcome::not_tried);
     // Who names the heaps gets no others.
-    EXPECT_EQ(verdict(Allocator(find_heaps()).plan(request, {device.capture()})->report(), own), nullptr);
+    const auto named = Allocator(find_heaps()).plan(request, {device.capture()});
+    ASSERT_FALSE(named);
+    EXPECT_EQ(verdict(*named.error().report, own), nullptr);
 }
 
 class ImportsNothing : public V4l2Heap {

@@ -181,7 +181,7 @@ TEST_F(VulkanImport, EachExtensionMissingInTurnIsNamedWhereItIsNeeded)
     const auto asked = requirements(fake::Vulkan::instance(), fake::Vulkan::physical(),
                                     fake::Vulkan::get_instance_proc_addr, VK_API_VERSION_1_1);
     ASSERT_TRUE(asked);
-    ASSERT_EQ(asked->all.size(), 13U);
+    ASSERT_EQ(asked->all.size(), 12U) << "all but what needs a newer version";
     for (const Requirement& missing : asked->all) {
         for (const bool there : {true, false}) {
             SCOPED_TRACE(std::string(missing.name) + (there ? " is off" : " is not there"));

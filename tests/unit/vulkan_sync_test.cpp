@@ -40,9 +40,9 @@ protected:
             throw std::runtime_error(made.error().message());
         return *made;
     }
-    Fence fence(const std::shared_ptr<fake::FenceModel>& work)
+    Fence fence(const std::shared_ptr<fake::FenceModel>& pending)
     {
-        return Fence::from_fd(UniqueFd(machine.sync_file(work))).value();
+        return Fence::from_fd(UniqueFd(machine.sync_file(pending))).value();
     }
     void TearDown() override
     {

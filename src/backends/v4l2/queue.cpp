@@ -77,10 +77,10 @@ struct Queue::State {
     {
         std::vector<UniqueFd> memories;
         for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-            auto memory = export_memory(*node, role, index, i);
-            if (!memory)
-                return fail(memory.error());
-            memories.push_back(std::move(*memory));
+            auto exported = export_memory(*node, role, index, i);
+            if (!exported)
+                return fail(exported.error());
+            memories.push_back(std::move(*exported));
         }
         return make_buffer(layout, std::move(memories), heap_name(*node, role), {});
     }

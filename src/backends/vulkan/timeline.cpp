@@ -151,7 +151,7 @@ Result<Fence> TimelineBridge::fence(VkQueue queue, VkSemaphore timeline, std::ui
     const auto slot = state_->free_slot();
     if (!slot)
         return fail(slot.error());
-    const VkSemaphore binary = (*slot)->semaphore.handle();
+    VkSemaphore binary = (*slot)->semaphore.handle();
     if (const Status submitted = state_->submit(queue, {timeline, value}, {binary, 0}, **slot); !submitted)
         return fail(submitted.error());
     auto exported = export_semaphore(state_->device(), binary, waited);
@@ -164,7 +164,7 @@ Status TimelineBridge::signal(VkQueue queue, VkSemaphore timeline, std::uint64_t
     const auto slot = state_->free_slot();
     if (!slot)
         return fail(slot.error());
-    const VkSemaphore binary = (*slot)->semaphore.handle();
+    VkSemaphore binary = (*slot)->semaphore.handle();
     if (Status imported = import_semaphore(state_->device(), binary, fence); !imported)
         return imported;
     Status submitted = state_->submit(queue, {binary, 0}, {timeline, value}, **slot);

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+#include "frame_loop.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+namespace cb = commonbuf;
+using namespace std::chrono_literals;
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+} // namespace
+
+void FrameLoop::stop() noexcept { interrupted = 1; }
+bool FrameLoop::stopped() noexcept { return interrupted != 0; }
+
+FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::FencedQueue& camera,
+                     cb::Pool pictures, cb::drm::CommitQueue& display)
+    : frames_(frames),
+      compare_(compare),
+      hue_(hue),
+      side_(side),
+      camera_(camera),
+      pictures_(std::move(pictures)),
+      display_(display)
+{}
+
+cb::Result<Score> FrameLoop::run()
+{
+    writes_back_ = !free_writebacks_.empty();
+    if (const auto started = camera_.start(); !started)
+        return cb::fail(started.error());
+    while (!done() && !stopped()) {
+        if (const auto turned = turn(); !turned)
+            return cb::fail(turned.error());
+    }
+    return score_;
+}
+
+bool FrameLoop::done() const
+{
+    return score_.shown >= frames_ && written_.empty() && (side_ == nullptr || side_->pending() == 0);
+}
+
+cb::Status FrameLoop::turn()
+{
+    // Who still reads one of them has a job on it, whose fence the camera's queue waits for.
+    for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
+        if (auto queued = camera_.queue(buffer, {}); !queued)
+            return queued;
+    }
+    if (auto drawn = draw(); !drawn)
+        return drawn;
+    if (auto committed = commit(); !committed)
+        return committed;
+    if (auto waited = wait(); !waited)
+        return waited;
+    return look();
+}
+
+cb::Status FrameLoop::wait()
+{
+    std::vector<pollfd> events;
+    if (camera_.with_device() > 0) // without buffers it polls as an error
+        events.push_back({camera_.frame_fd(), POLLIN, 0});
+    const auto add = [&events](const cb::Result<int>& fd) {
+        if (fd && *fd >= 0)
+            events.push_back({*fd, POLLIN, 0});
+    };
+    add(camera_.fd());
+    add(display_.fd());
+    if (side_ != nullptr)
+        side_->poll(events);
+    // A failed one has nothing to poll, and look() finds it.
+    for (const auto* fences : {&drawing_, &showing_}) {
+        if (!fences->empty())
+            add(fences->front().fd());
+    }
+    if (!written_.empty())
+        add(written_.front().over.fd());
+    constexpr int patience = 5000; // milliseconds
+    const int ready = ::poll(events.data(), events.size(), patience);
+    if (ready == 0)
+        return cb::fail(cb::Category::timed_out, "wait for the devices", "nothing came for 5 s");
+    return {}; // or a signal: the loop looks whether it was SIGINT
+}
+
+cb::Status FrameLoop::look()
+{
+    if (auto over = drop_signalled(drawing_); !over)
+        return cb::fail(over.error());
+    const auto now_shown = drop_signalled(showing_);
+    if (!now_shown)
+        return cb::fail(now_shown.error());
+    score_.shown += *now_shown;
+    while (!written_.empty()) {
+        const auto written = written_.front().over.signalled();
+        if (!written)
+            return cb::fail(written.error());
+        if (!*written)
+            break;
+        if (auto compared = compare(); !compared)
+            return compared;
+    }
+    if (const auto given = camera_.advance(); !given)
+        return cb::fail(given.error());
+    if (const auto made = display_.advance(); !made)
+        return cb::fail(made.error());
+    if (auto taken = take_committed(); !taken)
+        return taken;
+    if (side_ != nullptr) {
+        if (auto looked = side_->look(); !looked)
+            return looked;
+    }
+    return capture();
+}
+
+cb::Result<std::uint32_t> FrameLoop::drop_signalled(std::deque<cb::Fence>& fences)
+{
+    std::uint32_t count = 0;
+    while (!fences.empty()) {
+        const auto signalled = fences.front().signalled();
+        if (!signalled)
+            return cb::fail(signalled.error());
+        if (!*signalled)
+            break;
+        fences.pop_front();
+        ++count;
+    }
+    return count;
+}
+
+cb::Status FrameLoop::capture()
+{
+    while (camera_.with_device() > 0) {
+        const bool had_room = camera_.with_device() > 1;
+        auto frame = camera_.try_dequeue();
+        if (!frame)
+            return cb::fail(frame.error());
+        if (!*frame)
+            return {};
+        const std::uint32_t sequence = (*frame)->sequence;
+        const std::uint32_t lost = last_ ? sequence - *last_ - 1 : 0;
+        score_.lost += lost;
+        // It had somewhere to write: the camera itself, or its driver, was late.
+        score_.late += had_room ? lost : 0;
+        last_ = sequence;
+
+        const cb::Buffer& buffer = (*frame)->buffer;
+        if (number_ >= frames_) {
+            returned_.push_back(buffer);
+            continue;
+        }
+        Lease lease(new cb::Buffer(buffer), [this](const cb::Buffer* back) {
+            returned_.push_back(*back);
+            --in_flight_;
+            delete back;
+        });
+        score_.in_flight = std::max(score_.in_flight, ++in_flight_);
+        captured_.push_back({lease, number_, accesses(buffer)});
+        if (side_ != nullptr) {
+            if (auto given = side_->encode(std::move(lease), number_); !given)
+                return given;
+        }
+        ++number_;
+    }
+    return {};
+}
+
+std::uint64_t FrameLoop::accesses(const cb::Buffer& buffer) const
+{
+    return buffer.cpu_accesses() - (side_ != nullptr ? side_->looks_at(buffer) : 0);
+}
+
+cb::Status FrameLoop::draw()
+{
+    while (!captured_.empty() && hue_.has_room()) {
+        const auto picture = pictures_.acquire(cb::Deadline{});
+        if (!picture && picture.error().category == cb::Category::timed_out)
+            return {}; // the display has them all
+        if (!picture)
+            return cb::fail(picture.error());
+        Captured camera = std::move(captured_.front());
+        captured_.pop_front();
+        score_.copies += accesses(*camera.frame) - camera.cpu_accesses;
+        auto over = hue_.submit(*camera.frame, *picture, turn_of(camera.number));
+        if (!over)
+            return cb::fail(over.error());
+        drawing_.push_back(*over);
+        drawn_.push_back({std::move(camera), *picture, picture->cpu_accesses(), std::move(*over)});
+    }
+    return {};
+}
+
+cb::Status FrameLoop::commit()
+{
+    while (!drawn_.empty() && display_.waiting() == 0 && (!writes_back_ || !free_writebacks_.empty())) {
+        Drawn drawn = std::move(drawn_.front());
+        drawn_.pop_front();
+        score_.copies += drawn.picture.cpu_accesses() - drawn.cpu_accesses;
+        cb::drm::Commit next(display_.display());
+        next.show(display_.display().primary(), drawn.picture, drawn.over);
+        // The GPU's driver ends what hangs: the kernel may wait for it.
+        next.wait_by(cb::drm::FenceWait::kernel);
+        if (!lit_)
+            next.light();
+        Shown shown{std::move(drawn.camera), std::nullopt};
+        if (writes_back_) {
+            shown.writeback = std::move(free_writebacks_.front());
+            free_writebacks_.pop_front();
+            next.write_back(*shown.writeback);
+        }
+        const auto number = display_.submit(std::move(next));
+        if (!number)
+            return cb::fail(number.error());
+        lit_ = true;
+        committed_.emplace(*number, std::move(shown));
+        if (auto taken = take_committed(); !taken)
+            return taken;
+    }
+    return {};
+}
+
+cb::Status FrameLoop::take_committed()
+{
+    for (cb::drm::Committed& each : display_.take_committed()) {
+        const auto found = committed_.find(each.number);
+        if (found == committed_.end())
+            continue;
+        score_.in_fences += each.kernel_waits ? 1U : 0U;
+        showing_.push_back(each.shown);
+        for (const cb::Buffer& buffer : each.replaced) {
+            if (auto released = pictures_.release(buffer, each.shown); !released)
+                return released;
+        }
+        if (found->second.writeback)
+            written_.push_back({std::move(found->second), std::move(each.written)});
+        committed_.erase(found);
+    }
+    for (const cb::drm::WithheldCommit& each : display_.take_withheld())
+        return cb::fail(each.error);
+    return {};
+}
+
+cb::Status FrameLoop::compare()
+{
+    const Written written = std::move(written_.front());
+    written_.pop_front();
+    last_picture_ = written.shown.writeback;
+    free_writebacks_.push_back(*last_picture_);
+    if (!compare_)
+        return {};
+    const auto wrong =
+        wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number), cb::in(1s));
+    if (!wrong)
+        return cb::fail(wrong.error());
+    ++score_.compared;
+    score_.wrong_pixels += *wrong;
+    return {};
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "hue_pass.hpp"
+#include "side_copy.hpp"
+
+#include <commonbuf/commonbuf.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+/// What became of the frames.
+struct Score {
+    std::uint32_t shown = 0;
+    std::uint32_t lost = 0;
+    std::uint32_t late = 0; ///< of the lost ones, those for which the camera had a buffer
+    std::uint32_t compared = 0;
+    std::uint64_t wrong_pixels = 0;
+    std::uint64_t copies = 0; ///< CPU accesses between the devices
+    std::uint32_t in_fences = 0;
+    std::size_t in_flight = 0; ///< at most, at once
+};
+
+/// The event loop of examples/pipeline.cpp: frames come from the camera, go through the GPU and
+/// to the display in their order, and beside that through a codec. It waits in poll(2) alone.
+class FrameLoop {
+public:
+    /// `side` may be null. `frames` is how many to show; `compare`, whether what was shown is
+    /// held against the reference. All that is referred to has to outlive this.
+    FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::FencedQueue& camera,
+              commonbuf::Pool pictures, commonbuf::drm::CommitQueue& display);
+
+    /// Lets the display write what it shows into this buffer too.
+    void add_writeback(const commonbuf::Buffer& buffer) { free_writebacks_.push_back(buffer); }
+
+    /// Until all is shown, or stop() was called. Errors: the devices'; timed_out (nothing came
+    /// for 5 s).
+    commonbuf::Result<Score> run();
+
+    /// Ends run() soon. For handlers of signals, which end its wait.
+    static void stop() noexcept;
+    static bool stopped() noexcept;
+
+    /// What the display showed last, as far as it wrote it back.
+    const std::optional<commonbuf::Buffer>& last_picture() const noexcept { return last_picture_; }
+
+private:
+    using Lease = SideCopy::Lease;
+
+    struct Captured {
+        Lease frame;
+        std::uint32_t number = 0;
+        std::uint64_t cpu_accesses = 0; ///< see accesses(), when it was captured
+    };
+    /// The GPU works on it, or has done so.
+    struct Drawn {
+        Captured camera;
+        commonbuf::Buffer picture;
+        std::uint64_t cpu_accesses = 0; ///< of the picture, when it was taken
+        commonbuf::Fence over;
+    };
+    struct Shown {
+        Captured camera;
+        std::optional<commonbuf::Buffer> writeback;
+    };
+    struct Written {
+        Shown shown;
+        commonbuf::Fence over;
+    };
+
+    bool done() const;
+    commonbuf::Status turn();
+    commonbuf::Status wait();
+    commonbuf::Status look();
+    /// Fences in the order of their work; how many have signalled.
+    static commonbuf::Result<std::uint32_t> drop_signalled(std::deque<commonbuf::Fence>& fences);
+
+    commonbuf::Status capture();
+    /// By the CPU, but for those that only compare.
+    std::uint64_t accesses(const commonbuf::Buffer& buffer) const;
+
+    commonbuf::Status draw();
+    commonbuf::Status commit();
+    commonbuf::Status take_committed();
+    commonbuf::Status compare();
+
+    const std::uint32_t frames_;
+    const bool compare_;
+    HuePass& hue_;
+    SideCopy* side_;
+    commonbuf::v4l2::FencedQueue& camera_;
+    commonbuf::Pool pictures_;
+    commonbuf::drm::CommitQueue& display_;
+    Score score_;
+    std::vector<commonbuf::Buffer> returned_;
+    std::size_t in_flight_ = 0;
+    std::uint32_t number_ = 0;
+    std::optional<std::uint32_t> last_;
+    bool lit_ = false;
+    bool writes_back_ = false;
+    std::deque<commonbuf::Buffer> free_writebacks_;
+    std::optional<commonbuf::Buffer> last_picture_;
+    std::deque<commonbuf::Fence> drawing_;
+    std::deque<commonbuf::Fence> showing_;
+    // Leases last: they go first, and give their buffers back to what is above.
+    std::deque<Captured> captured_;
+    std::deque<Drawn> drawn_;
+    std::map<std::uint64_t, Shown> committed_;
+    std::deque<Written> written_;
+};
