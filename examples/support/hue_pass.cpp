@@ -229,8 +229,8 @@ cb::Result<cb::Fence> HuePass::submit(const cb::Buffer& camera, const cb::Buffer
     if (auto reset = check(vkResetFences(gpu_.handle(), 1, &flight->over), "vkResetFences"); !reset)
         return cb::fail(reset.error());
 
-    const VkSemaphore ready = flight->ready->handle();
-    const VkSemaphore done = flight->done->handle();
+    VkSemaphore ready = flight->ready->handle();
+    VkSemaphore done = flight->done->handle();
     const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     VkSubmitInfo info{};
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;

@@ -77,8 +77,8 @@ cb::Result<cb::Fence> OneShot::submit(cb::Job& job, VkPipelineStageFlags stage)
     const auto before = job.gather();
     if (!before)
         return cb::fail(before.error());
-    const VkSemaphore ready = ready_->handle();
-    const VkSemaphore done = done_->handle();
+    VkSemaphore ready = ready_->handle();
+    VkSemaphore done = done_->handle();
     if (const auto imported = cb::vulkan::import_semaphore(gpu_.device(), ready, *before); !imported)
         return cb::fail(imported.error());
     VkSubmitInfo info{};

@@ -23,7 +23,7 @@ cb::Status TexturePass::record(VkCommandBuffer commands, const cb::vulkan::Conve
     const auto target = picture.view();
     if (!target)
         return cb::fail(target.error());
-    const auto made = make_sampler(conversion).and_then([&] { return make_pipeline(); }).and_then([&] {
+    auto made = make_sampler(conversion).and_then([&] { return make_pipeline(); }).and_then([&] {
         return make_set(texture, *target);
     });
     if (!made)

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+//
+// The small programs of examples/ check themselves, and the access checker looks on.
+#include "devices.hpp"
+#include "example.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <unistd.h>
+
+namespace {
+
+class Examples : public devices::Test {};
+
+TEST_F(Examples, TheCpuDrawsFrames)
+{
+    NEED_EXAMPLE("cpu-frame");
+    example::expect_help("cpu-frame");
+    NEED_EXAMPLES_DISPLAY();
+    const auto outcome = example::run("COMMONBUF_CHECK=abort cpu-frame");
+    SKIP_LOST_WRITEBACK(outcome);
+    example::expect_good("cpu-frame", outcome);
+}
+
+TEST_F(Examples, AScreenshotIsWrittenBackAndSaved)
+{
+    NEED_EXAMPLE("screenshot");
+    example::expect_help("screenshot");
+    NEED_EXAMPLES_DISPLAY();
+    const auto card = devices::cb::drm::Device::open("@vkms");
+    if (devices::cb::drm::Display::choose(card.value()).value().writeback() == nullptr)
+        GTEST_SKIP() << "the card has no writeback";
+    std::string picture = testing::TempDir() + "commonbuf-screenshot-XXXXXX";
+    const int file = ::mkstemp(picture.data());
+    ASSERT_GE(file, 0);
+    ::close(file);
+    const auto outcome = example::run("COMMONBUF_CHECK=abort screenshot @vkms " + picture);
+    const std::string saved = devices::read_text(picture);
+    ::unlink(picture.c_str());
+    SKIP_LOST_WRITEBACK(outcome);
+    example::expect_good("screenshot", outcome);
+    EXPECT_NE(saved.find("PNG"), std::string::npos);
+}
+
+TEST_F(Examples, ADecodersPicturesAreShown)
+{
+    NEED_EXAMPLE("decode-to-display");
+    example::expect_help("decode-to-display");
+    NEED_EXAMPLES_DISPLAY();
+    NEED_CAMERA(encoder, devices::camera("stateful-encoder"));
+    NEED_CAMERA(decoder, devices::camera("stateful-decoder"));
+    const auto outcome = example::run("COMMONBUF_CHECK=abort decode-to-display");
+    SKIP_LOST_WRITEBACK(outcome);
+    example::expect_good("decode-to-display", outcome);
+    EXPECT_NE(outcome.text.find("decoded and shown"), std::string::npos) << outcome.text;
+}
+
+} // namespace
