@@ -85,7 +85,8 @@ public:
     Commit& hide(const DisplayPlane& plane);
 
     /// What is shown from this commit on is written into the buffer, once. The display must
-    /// have a writeback connector.
+    /// have a writeback connector. The first writeback of a display that is lit already brings
+    /// a connector more: kernels take that with allow_modeset() alone.
     Commit& write_back(const Buffer& buffer);
 
     /// Lights the display: its mode, CRTC and connectors. A modeset, which takes long, and

@@ -138,7 +138,7 @@ void Checker::cpu_began(BufferState& buffer, std::uint64_t number, const watch::
         for (const Work& work : record.works) {
             if (conflict(work.access, site.access) && is_active(work))
                 reports.push_back({Mistake::cpu_while_device, describe(buffer), by(work), by(site),
-                                   work.queue != nullptr ? "dequeue the frame first"
+                                   work.queue != nullptr ? how_to_end(work)
                                                          : "the job's fence is pending: publish it on this buffer, "
                                                            "through the handle that the CPU uses"});
         }
@@ -214,7 +214,7 @@ void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part,
         const bool in_order = work.queue == nullptr && gathered && work.published < *gathered;
         if (!in_order && is_active(work))
             reports.push_back({Mistake::devices_without_order, describe(*part.buffer), by(work), now,
-                               work.queue != nullptr ? "dequeue the buffer before the job is submitted"
+                               work.queue != nullptr ? how_to_end(work)
                                : gathered            ? "it gathered before the other job was published: gather again"
                                                      : "gather() what the job has to wait for, and let it wait"});
         if (gathered && reads(part.access) && writes(work.access) && !is_active(work)) {
@@ -250,10 +250,25 @@ void Checker::job_published(const watch::JobRun& run, const Fence& done)
             if (works.size() >= most_works)
                 works.erase(works.begin());
             works.push_back(
-                {nullptr, run.number, now, std::string(run.name), part.access, run.where, run.concurrent, done});
+                {nullptr, false, run.number, now, std::string(run.name), part.access, run.where, run.concurrent, done});
         }
     }
     say(reports);
+}
+
+const char* Checker::how_to_end(const Work& work)
+{
+    return work.on_screen ? "commit another buffer in its place first" : "dequeue it from the device first";
+}
+
+void Checker::device_begins(const Record& record, const BufferState& buffer, const watch::Site& site, Reports& reports)
+{
+    used_while_released(record, buffer, by(site), reports);
+    for (const Bracket& bracket : record.brackets) {
+        if (conflict(bracket.access, site.access))
+            reports.push_back({Mistake::bracket_left_open, describe(buffer), by_cpu(bracket), by(site),
+                               "end the CPU access before the device gets the buffer"});
+    }
 }
 
 void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& site)
@@ -262,12 +277,7 @@ void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& 
     {
         const std::lock_guard lock(mutex_);
         Record& record = records_[key_of(buffer)];
-        used_while_released(record, buffer, by(site), reports);
-        for (const Bracket& bracket : record.brackets) {
-            if (conflict(bracket.access, site.access))
-                reports.push_back({Mistake::bracket_left_open, describe(buffer), by_cpu(bracket), by(site),
-                                   "end the CPU access before the buffer is queued"});
-        }
+        device_begins(record, buffer, site, reports);
         for (const Work& work : record.works) {
             if (!conflict(work.access, site.access) || !is_active(work))
                 continue;
@@ -275,11 +285,11 @@ void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& 
                 reports.push_back({Mistake::queued_too_early, describe(buffer), by(work), by(site),
                                    "wait for the job's fence, or let a FencedQueue wait for it"});
             else
-                reports.push_back({Mistake::devices_without_order, describe(buffer), by(work), by(site),
-                                   "dequeue it from the first device before the second one gets it"});
+                reports.push_back(
+                    {Mistake::devices_without_order, describe(buffer), by(work), by(site), how_to_end(work)});
         }
         record.works.push_back(
-            {queue, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
+            {queue, false, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
     }
     say(reports);
 }
@@ -291,6 +301,21 @@ void Checker::dequeued(BufferState& buffer, const void* queue, bool)
     if (const auto work = std::ranges::find(works, queue, &Work::queue); work != works.end())
         works.erase(work);
 }
+
+void Checker::shown(BufferState& buffer, const void* display, const watch::Site& site)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        Record& record = records_[key_of(buffer)];
+        device_begins(record, buffer, site, reports);
+        record.works.push_back(
+            {display, true, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
+    }
+    say(reports);
+}
+
+void Checker::replaced(BufferState& buffer, const void* display) { dequeued(buffer, display, false); }
 
 void Checker::released(BufferState& buffer, const Fence&, const Place& where)
 {
@@ -304,8 +329,7 @@ void Checker::released(BufferState& buffer, const Fence&, const Place& where)
                                "end the CPU access before the buffer goes back"});
         for (const Work& work : record.works) {
             if (work.queue != nullptr)
-                reports.push_back(
-                    {Mistake::used_while_released, describe(buffer), by(work), now, "dequeue it before it goes back"});
+                reports.push_back({Mistake::used_while_released, describe(buffer), by(work), now, how_to_end(work)});
         }
         record.released = where;
     }

@@ -33,6 +33,8 @@ public:
     void job_published(const watch::JobRun& run, const Fence& done) override;
     void queued(BufferState& buffer, const void* queue, const watch::Site& site) override;
     void dequeued(BufferState& buffer, const void* queue, bool failed) override;
+    void shown(BufferState& buffer, const void* display, const watch::Site& site) override;
+    void replaced(BufferState& buffer, const void* display) override;
     void released(BufferState& buffer, const Fence& until, const Place& where) override;
     void acquired(BufferState& buffer, const Place& where) override;
     void waited(const Fence& fence, std::chrono::steady_clock::time_point begun, bool good) override;
@@ -53,7 +55,8 @@ private:
     };
     /// What a device does, or did.
     struct Work {
-        const void* queue = nullptr; ///< of V4L2: until it is dequeued
+        const void* queue = nullptr; ///< of V4L2: until it is dequeued; a display: until it is replaced
+        bool on_screen = false;
         std::uint64_t run = 0;       ///< of a job: until `done`
         std::uint64_t published = 0; ///< when, as a number
         std::string who;
@@ -81,6 +84,9 @@ private:
     static Key key_of(const BufferState& buffer);
     static std::string describe(const BufferState& buffer);
     static bool is_active(const Work& work);
+    static const char* how_to_end(const Work& work);
+    static void device_begins(const Record& record, const BufferState& buffer, const watch::Site& site,
+                              Reports& reports);
     static CheckedAccess by_cpu(const Bracket& bracket);
     static CheckedAccess by(const Work& work);
     static CheckedAccess by(const watch::Site& site);

@@ -35,6 +35,9 @@ public:
     void job_published(const watch::JobRun& run, const Fence& done) override;
     void queued(BufferState& buffer, const void* queue, const watch::Site& site) override;
     void dequeued(BufferState& buffer, const void* queue, bool failed) override;
+    // The display's jobs are in the trace.
+    void shown(BufferState&, const void*, const watch::Site&) override {}
+    void replaced(BufferState&, const void*) override {}
     void released(BufferState& buffer, const Fence& until, const Place& where) override;
     void acquired(BufferState& buffer, const Place& where) override;
     void waited(const Fence& fence, std::chrono::steady_clock::time_point begun, bool good) override;

@@ -58,6 +58,11 @@ public:
     virtual void queued(BufferState& buffer, const void* queue, const Site& site) = 0;
     virtual void dequeued(BufferState& buffer, const void* queue, bool failed) = 0;
 
+    /// A display reads the buffer, from a commit whose order its job has seen to, until
+    /// another one takes its place and the job is published.
+    virtual void shown(BufferState& buffer, const void* display, const Site& site) = 0;
+    virtual void replaced(BufferState& buffer, const void* display) = 0;
+
     /// A pool has the buffer until this fence has signalled and somebody acquires it.
     virtual void released(BufferState& buffer, const Fence& until, const Place& where) = 0;
     virtual void acquired(BufferState& buffer, const Place& where) = 0;

@@ -475,6 +475,9 @@ TEST_F(Allocinfo, BenchAccessMeasuresEveryHeapAndPlansWithIt)
 {
     const std::string file = "/tmp/cpu-costs-" + std::to_string(::getpid()) + ".json";
     const Answer heaps = allocinfo("heaps --json");
+    const Json known = Json::parse(heaps.out)["heaps"];
+    if (std::none_of(known.begin(), known.end(), [](const Json& heap) { return heap["usable"].get<bool>(); }))
+        GTEST_SKIP() << "no heap can be used here";
     const Answer bench = allocinfo("bench-access --size 256K --json --save " + file);
     ASSERT_EQ(bench.status, 0) << bench.out;
     std::ifstream saved(file);
@@ -483,7 +486,7 @@ TEST_F(Allocinfo, BenchAccessMeasuresEveryHeapAndPlansWithIt)
     std::map<std::string, Json> measured;
     for (const Json& heap : document["heaps"])
         measured[heap["heap"]] = heap;
-    for (const Json& heap : Json::parse(heaps.out)["heaps"]) {
+    for (const Json& heap : known) {
         ASSERT_TRUE(measured.contains(heap["name"])) << heap;
         const Json& entry = measured[heap["name"]];
         const bool can = heap["usable"].get<bool>() && heap["same_as"].is_null();

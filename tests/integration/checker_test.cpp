@@ -3,6 +3,7 @@
 // The access checker: mistakes that are made on purpose, each found and both sides named.
 #include "check_mode.hpp"
 #include "devices.hpp"
+#include "screen.hpp"
 #include "sw_sync.hpp"
 
 #include <drm_fourcc.h>
@@ -102,6 +103,29 @@ TEST_F(CheckerTest, APointerIsWrittenThroughAfterTheEnd)
     expect(Mistake::cpu_outside_bracket, "CPU", "CPU");
     const std::byte now = *pixel;
     EXPECT_EQ(now, std::byte{7}) << "the program goes on as without the checker";
+}
+
+TEST_F(CheckerTest, TheCpuWritesWhatIsOnTheScreen)
+{
+    NEED_SCREEN(screen);
+    const auto first = Screen::image(screen_device, 0x112233);
+    const auto second = Screen::image(screen_device, 0x445566);
+    ASSERT_TRUE(first && second);
+    cb::drm::Commit lit(screen.display());
+    lit.light().show(screen.display().primary(), *first);
+    ASSERT_TRUE(screen.queue.commit(lit, cb::in(5s)));
+    // Who reads disturbs nobody.
+    ASSERT_TRUE(first->read(cb::in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));
+    EXPECT_TRUE(findings_.empty());
+    ASSERT_TRUE(first->write(cb::in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));
+    expect(Mistake::cpu_while_device, "display", "CPU");
+
+    // When another one is shown it is free.
+    findings_.clear();
+    const auto next = screen.queue.commit(screen.picture(*second), cb::in(5s));
+    ASSERT_TRUE(next) << next.error().message();
+    ASSERT_TRUE(first->write(cb::in(5s)).and_then([](cb::CpuAccess access) { return access.end(); }));
+    EXPECT_TRUE(findings_.empty());
 }
 
 TEST_F(CheckerTest, PixelsAreWrittenInAnAccessForReading)

@@ -9,11 +9,13 @@
 // of that. So it gets only what is ready, unless the caller says that a fence surely signals.
 #include "backends/drm/commit_request.hpp"
 #include "backends/drm/display.hpp"
+#include "buffer_state.hpp"
 #include "log.hpp"
 #include "os/event.hpp"
 #include "os/os.hpp"
 #include "sync/fence_point.hpp"
 #include "sync/kept_fences.hpp"
+#include "sync/watch.hpp"
 #include "text/text.hpp"
 
 #include <commonbuf/commit_queue.hpp>
@@ -62,6 +64,13 @@ public:
 
     State(Display on, Fencing with, os::Event event) : display(std::move(on)), fencing(with), changed(std::move(event))
     {}
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State()
+    {
+        for (const auto& [plane, one] : on_screen_)
+            leave(one.buffer);
+    }
 
     std::uint64_t add(Commit commit)
     {
@@ -298,19 +307,29 @@ private:
             log("a display's fence is not in the dma-buf: " + published.error().message());
     }
 
+    void leave(const Buffer& buffer) const
+    {
+        watch::tell([&](watch::Watcher& watcher) { watcher.replaced(buffer.state(), this); });
+    }
+
     void take_place(const std::vector<std::uint32_t>& planes, Waiting& one, Committed& done)
     {
         std::vector<Buffer> before;
         for (const std::uint32_t plane : planes) {
             if (auto old = on_screen_.extract(plane)) {
+                leave(old.mapped().buffer);
                 publish(old.mapped().job, flip);
                 before.push_back(old.mapped().buffer);
             }
         }
         auto job = one.jobs.begin();
         for (const Commit::Shown& now : one.commit.shown_) {
-            if (now.buffer && one.commit.power_ != Commit::Power::off)
+            if (now.buffer && one.commit.power_ != Commit::Power::off) {
+                watch::tell([&](watch::Watcher& watcher) {
+                    watcher.shown(now.buffer->state(), this, {one.commit.name_, Access::read, one.commit.where_});
+                });
                 on_screen_.insert_or_assign(now.plane, OnScreen{*now.buffer, std::move(*job)});
+            }
             job += now.buffer ? 1 : 0;
         }
         for (Buffer& buffer : before) {
