@@ -161,7 +161,9 @@ cb::Status FrameLoop::capture()
             --in_flight_;
             delete back;
         });
-        score_.in_flight = std::max(score_.in_flight, ++in_flight_);
+        ++in_flight_;
+        const std::size_t being_captured = camera_.with_device() > 0 ? 1 : 0;
+        score_.in_flight = std::max(score_.in_flight, in_flight_ + being_captured);
         captured_.push_back({lease, number_, accesses(buffer)});
         if (side_ != nullptr) {
             if (auto given = side_->encode(std::move(lease), number_); !given)

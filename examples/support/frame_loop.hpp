@@ -21,7 +21,7 @@ struct Score {
     std::uint64_t wrong_pixels = 0;
     std::uint64_t copies = 0; ///< CPU accesses between the devices
     std::uint32_t in_fences = 0;
-    std::size_t in_flight = 0; ///< at most, at once
+    std::size_t in_flight = 0; ///< at most, at once: from the camera's first byte until it is compared
 };
 
 /// The event loop of examples/pipeline.cpp: frames come from the camera, go through the GPU and
