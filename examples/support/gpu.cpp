@@ -142,19 +142,22 @@ cb::Status Gpu::choose(const std::string& name)
     std::vector<VkPhysicalDevice> all(count);
     vkEnumeratePhysicalDevices(instance_, &count, all.data());
     std::string why;
-    for (const VkPhysicalDevice each : all) {
+    for (VkPhysicalDevice each : all) {
         VkPhysicalDeviceProperties properties{};
         vkGetPhysicalDeviceProperties(each, &properties);
         const std::string called(&properties.deviceName[0]);
+        const auto speaks_against = [&](const std::string& reason) {
+            why.append("; ").append(called).append(": ").append(reason);
+        };
         if (called.find(name) == std::string::npos)
             continue;
         auto requirements = cb::vulkan::requirements(instance_, each, vkGetInstanceProcAddr, api_version);
         if (!requirements) {
-            why += "; " + called + ": " + requirements.error().message();
+            speaks_against(requirements.error().message());
         } else if (const std::string lacks = missing(*requirements); !lacks.empty()) {
-            why += "; " + called + " has no " + lacks;
+            speaks_against("it has no " + lacks);
         } else if (!find_compute(each, family_)) {
-            why += "; " + called + " does not compute";
+            speaks_against("it does not compute");
         } else {
             physical_ = each;
             requirements_ = std::move(*requirements);

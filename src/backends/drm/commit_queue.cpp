@@ -214,7 +214,7 @@ private:
     /// Whether the kernel may have it now.
     Step<bool> ready(const Waiting& one) const
     {
-        const auto done = work_done(one);
+        auto done = work_done(one);
         if (!done)
             return done;
         const bool kernel = kernel_waits_for(one.commit);

@@ -12,16 +12,17 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <map>
 
 namespace commonbuf::drm {
 namespace {
 
 /// The names that a property, or one of its values, has in fixed arrays.
-template <std::size_t Size>
-std::string text_of(const char (&name)[Size])
+template <typename Array>
+std::string text_of(const Array& name)
 {
-    return {name, ::strnlen(name, Size)};
+    return {std::data(name), ::strnlen(std::data(name), std::size(name))};
 }
 
 PropertyKind kind_of(std::uint32_t flags)
