@@ -30,6 +30,13 @@ FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy*
       display_(display)
 {}
 
+FrameLoop::~FrameLoop()
+{
+    // Interrupted, the codec may still have frames, which come back to this loop.
+    if (side_ != nullptr)
+        side_->let_go();
+}
+
 cb::Result<Score> FrameLoop::run()
 {
     writes_back_ = !free_writebacks_.empty();

@@ -33,6 +33,10 @@ public:
     FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::FencedQueue& camera,
               commonbuf::Pool pictures, commonbuf::drm::CommitQueue& display);
 
+    ~FrameLoop();
+    FrameLoop(const FrameLoop&) = delete;
+    FrameLoop& operator=(const FrameLoop&) = delete;
+
     /// Lets the display write what it shows into this buffer too.
     void add_writeback(const commonbuf::Buffer& buffer) { free_writebacks_.push_back(buffer); }
 

@@ -221,3 +221,9 @@ std::uint64_t SideCopy::looks_at(const cb::Buffer& buffer) const
     const auto found = looks_.find(buffer.id());
     return found != looks_.end() ? found->second : 0;
 }
+
+void SideCopy::let_go()
+{
+    with_encoder_.clear();
+    originals_.clear();
+}

@@ -39,6 +39,9 @@ public:
     /// What came meanwhile, on all four queues. Waits for nothing.
     commonbuf::Status look();
 
+    /// Lets go of the camera's frames: before whoever they go back to is gone.
+    void let_go();
+
     /// How many frames have gone in and not come out.
     std::size_t pending() const noexcept { return originals_.size(); }
 
