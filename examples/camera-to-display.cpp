@@ -10,6 +10,7 @@
 // All of these surely signal, so the kernel may wait for them.
 //
 //   camera-to-display --camera /dev/video0 --display /dev/dri/card0 --connector HDMI-A-1
+#include "support/camera.hpp"
 #include "support/master.hpp"
 #include "support/png.hpp"
 
@@ -17,9 +18,7 @@
 
 #include <CLI/CLI.hpp>
 #include <drm_fourcc.h>
-#include <linux/videodev2.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -64,15 +63,6 @@ struct Score {
 };
 
 volatile std::sig_atomic_t interrupted = 0;
-
-/// Asks the camera for a frame rate; one that it does not have is no failure.
-void set_rate(const cb::v4l2::Device& camera, std::uint32_t rate)
-{
-    v4l2_streamparm parameters{};
-    parameters.type = camera.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    parameters.parm.capture.timeperframe = {1, rate};
-    ::ioctl(camera.fd(), VIDIOC_S_PARM, &parameters);
-}
 
 /// How many pixels differ, the unused byte of XRGB8888 apart.
 cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffer& shown, cb::Deadline deadline)

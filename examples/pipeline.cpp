@@ -10,6 +10,7 @@
 // makes of the camera's frame, pixel for pixel.
 //
 //   pipeline --camera /dev/video0 --display /dev/dri/card0 --gpu Intel
+#include "support/camera.hpp"
 #include "support/frame_loop.hpp"
 #include "support/gpu.hpp"
 #include "support/hue_pass.hpp"
@@ -21,8 +22,6 @@
 
 #include <CLI/CLI.hpp>
 #include <drm_fourcc.h>
-#include <linux/videodev2.h>
-#include <sys/ioctl.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -55,15 +54,6 @@ struct Options {
     bool validate = false;
     std::string picture;
 };
-
-/// Asks the camera for a frame rate; one that it does not have is no failure.
-void set_rate(const cb::v4l2::Device& camera, std::uint32_t rate)
-{
-    v4l2_streamparm parameters{};
-    parameters.type = camera.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    parameters.parm.capture.timeperframe = {1, rate};
-    ::ioctl(camera.fd(), VIDIOC_S_PARM, &parameters);
-}
 
 void report(const Score& score, const Options& options, const SideCopy* side, const Gpu& gpu)
 {

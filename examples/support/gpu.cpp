@@ -75,6 +75,13 @@ cb::Error vulkan_error(VkResult result, const std::string& call)
     return error;
 }
 
+cb::Status vulkan_status(VkResult result, const char* call)
+{
+    if (result != VK_SUCCESS)
+        return cb::fail(vulkan_error(result, call));
+    return {};
+}
+
 cb::Result<std::unique_ptr<Gpu>> Gpu::create(const std::string& name, bool validate)
 {
     std::unique_ptr<Gpu> gpu(new Gpu);

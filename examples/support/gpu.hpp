@@ -53,3 +53,6 @@ private:
 
 /// A VkResult as an error of `call`.
 commonbuf::Error vulkan_error(VkResult result, const std::string& call);
+
+/// The same where there is nothing else to say.
+commonbuf::Status vulkan_status(VkResult result, const char* call);

@@ -39,13 +39,6 @@ const cb::vulkan::ImageUsage& picture_usage()
     return usage;
 }
 
-cb::Status check(VkResult result, const char* call)
-{
-    if (result != VK_SUCCESS)
-        return cb::fail(vulkan_error(result, call));
-    return {};
-}
-
 void barrier(VkCommandBuffer commands, const VkImageMemoryBarrier2& wanted)
 {
     const cb::vulkan::ImageBarrier barrier = cb::vulkan::without_synchronization2(wanted);
@@ -80,8 +73,8 @@ cb::Status HuePass::make_pipeline()
     sets.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
     sets.bindingCount = bindings.size();
     sets.pBindings = bindings.data();
-    if (auto made = check(vkCreateDescriptorSetLayout(gpu_.handle(), &sets, nullptr, &set_layout_),
-                          "vkCreateDescriptorSetLayout");
+    if (auto made = vulkan_status(vkCreateDescriptorSetLayout(gpu_.handle(), &sets, nullptr, &set_layout_),
+                                  "vkCreateDescriptorSetLayout");
         !made)
         return made;
 
@@ -92,7 +85,8 @@ cb::Status HuePass::make_pipeline()
     layout.pSetLayouts = &set_layout_;
     layout.pushConstantRangeCount = 1;
     layout.pPushConstantRanges = &constants;
-    if (auto made = check(vkCreatePipelineLayout(gpu_.handle(), &layout, nullptr, &layout_), "vkCreatePipelineLayout");
+    if (auto made =
+            vulkan_status(vkCreatePipelineLayout(gpu_.handle(), &layout, nullptr, &layout_), "vkCreatePipelineLayout");
         !made)
         return made;
 
@@ -101,7 +95,8 @@ cb::Status HuePass::make_pipeline()
     code.codeSize = sizeof hue_comp;
     code.pCode = hue_comp;
     VkShaderModule shader = VK_NULL_HANDLE;
-    if (auto made = check(vkCreateShaderModule(gpu_.handle(), &code, nullptr, &shader), "vkCreateShaderModule"); !made)
+    if (auto made = vulkan_status(vkCreateShaderModule(gpu_.handle(), &code, nullptr, &shader), "vkCreateShaderModule");
+        !made)
         return made;
     VkComputePipelineCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
@@ -112,7 +107,7 @@ cb::Status HuePass::make_pipeline()
     info.layout = layout_;
     const VkResult made = vkCreateComputePipelines(gpu_.handle(), VK_NULL_HANDLE, 1, &info, nullptr, &pipeline_);
     vkDestroyShaderModule(gpu_.handle(), shader, nullptr);
-    return check(made, "vkCreateComputePipelines");
+    return vulkan_status(made, "vkCreateComputePipelines");
 }
 
 cb::Status HuePass::make_flights()
@@ -131,11 +126,12 @@ cb::Status HuePass::make_flights()
     pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
     pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     pool.queueFamilyIndex = gpu_.family();
-    if (auto made = check(vkCreateDescriptorPool(gpu_.handle(), &descriptors, nullptr, &descriptors_),
-                          "vkCreateDescriptorPool");
+    if (auto made = vulkan_status(vkCreateDescriptorPool(gpu_.handle(), &descriptors, nullptr, &descriptors_),
+                                  "vkCreateDescriptorPool");
         !made)
         return made;
-    if (auto made = check(vkCreateCommandPool(gpu_.handle(), &pool, nullptr, &pool_), "vkCreateCommandPool"); !made)
+    if (auto made = vulkan_status(vkCreateCommandPool(gpu_.handle(), &pool, nullptr, &pool_), "vkCreateCommandPool");
+        !made)
         return made;
 
     for (std::size_t i = 0; i < most; ++i) {
@@ -153,14 +149,16 @@ cb::Status HuePass::make_flights()
         VkFenceCreateInfo over{};
         over.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
         over.flags = VK_FENCE_CREATE_SIGNALED_BIT;
+        if (auto made = vulkan_status(vkAllocateCommandBuffers(gpu_.handle(), &commands, &flight.commands),
+                                      "vkAllocateCommandBuffers");
+            !made)
+            return made;
         if (auto made =
-                check(vkAllocateCommandBuffers(gpu_.handle(), &commands, &flight.commands), "vkAllocateCommandBuffers");
+                vulkan_status(vkAllocateDescriptorSets(gpu_.handle(), &set, &flight.set), "vkAllocateDescriptorSets");
             !made)
             return made;
-        if (auto made = check(vkAllocateDescriptorSets(gpu_.handle(), &set, &flight.set), "vkAllocateDescriptorSets");
+        if (auto made = vulkan_status(vkCreateFence(gpu_.handle(), &over, nullptr, &flight.over), "vkCreateFence");
             !made)
-            return made;
-        if (auto made = check(vkCreateFence(gpu_.handle(), &over, nullptr, &flight.over), "vkCreateFence"); !made)
             return made;
         for (auto* semaphore : {&flight.ready, &flight.done}) {
             auto made = cb::vulkan::Semaphore::create(gpu_.device());
@@ -226,7 +224,7 @@ cb::Result<cb::Fence> HuePass::submit(const cb::Buffer& camera, const cb::Buffer
         return cb::fail(before.error());
     if (const auto imported = cb::vulkan::import_semaphore(gpu_.device(), flight->ready->handle(), *before); !imported)
         return cb::fail(imported.error());
-    if (auto reset = check(vkResetFences(gpu_.handle(), 1, &flight->over), "vkResetFences"); !reset)
+    if (auto reset = vulkan_status(vkResetFences(gpu_.handle(), 1, &flight->over), "vkResetFences"); !reset)
         return cb::fail(reset.error());
 
     VkSemaphore ready = flight->ready->handle();
@@ -289,7 +287,7 @@ cb::Status HuePass::record(const Flight& flight, const cb::vulkan::Image& camera
     VkCommandBufferBeginInfo begin{};
     begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
     begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-    if (auto begun = check(vkBeginCommandBuffer(flight.commands, &begin), "vkBeginCommandBuffer"); !begun)
+    if (auto begun = vulkan_status(vkBeginCommandBuffer(flight.commands, &begin), "vkBeginCommandBuffer"); !begun)
         return begun;
     barrier(flight.commands, cb::vulkan::acquire_image(families, camera.handle(), reads));
     barrier(flight.commands,
@@ -307,5 +305,5 @@ cb::Status HuePass::record(const Flight& flight, const cb::vulkan::Image& camera
     vkCmdDispatch(flight.commands, (layout.width + group - 1) / group, (layout.height + group - 1) / group, 1);
     barrier(flight.commands, cb::vulkan::release_image(families, camera.handle(), reads));
     barrier(flight.commands, cb::vulkan::release_image(families, picture.handle(), draws));
-    return check(vkEndCommandBuffer(flight.commands), "vkEndCommandBuffer");
+    return vulkan_status(vkEndCommandBuffer(flight.commands), "vkEndCommandBuffer");
 }

@@ -8,13 +8,6 @@
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
 
-cb::Status vulkan_status(VkResult result, const char* call)
-{
-    if (result != VK_SUCCESS)
-        return cb::fail(vulkan_error(result, call));
-    return {};
-}
-
 cb::Result<std::unique_ptr<OneShot>> OneShot::create(const Gpu& gpu)
 {
     std::unique_ptr<OneShot> shot(new OneShot(gpu));

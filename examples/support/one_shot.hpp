@@ -45,6 +45,3 @@ private:
     std::unique_ptr<commonbuf::vulkan::Semaphore> ready_;
     std::unique_ptr<commonbuf::vulkan::Semaphore> done_;
 };
-
-/// A VkResult as a Status of `call`.
-commonbuf::Status vulkan_status(VkResult result, const char* call);

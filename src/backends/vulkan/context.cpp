@@ -207,4 +207,24 @@ std::vector<const void*> ImportKeys::all()
     return result;
 }
 
+const SyncFileFeatures& Context::sync_files() const
+{
+    std::call_once(sync_files_asked_, [this] {
+        VkPhysicalDeviceExternalSemaphoreInfo semaphore{};
+        semaphore.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO;
+        semaphore.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT;
+        VkExternalSemaphoreProperties semaphores{};
+        semaphores.sType = VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES;
+        vk_.GetPhysicalDeviceExternalSemaphoreProperties(physical_, &semaphore, &semaphores);
+        VkPhysicalDeviceExternalFenceInfo fence{};
+        fence.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_FENCE_INFO;
+        fence.handleType = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT;
+        VkExternalFenceProperties fences{};
+        fences.sType = VK_STRUCTURE_TYPE_EXTERNAL_FENCE_PROPERTIES;
+        vk_.GetPhysicalDeviceExternalFenceProperties(physical_, &fence, &fences);
+        sync_files_ = {semaphores.externalSemaphoreFeatures, fences.externalFenceFeatures};
+    });
+    return sync_files_;
+}
+
 } // namespace commonbuf::vulkan

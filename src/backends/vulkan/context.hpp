@@ -51,6 +51,12 @@ private:
     std::map<std::pair<VkBufferUsageFlags, std::size_t>, char> buffers_;
 };
 
+/// What a device's semaphores and fences do with sync_files.
+struct SyncFileFeatures {
+    VkExternalSemaphoreFeatureFlags semaphores = 0;
+    VkExternalFenceFeatureFlags fences = 0;
+};
+
 /// A VkDevice of the caller's and everything that is known of it. Thread-safe.
 class Context {
 public:
@@ -67,6 +73,9 @@ public:
     bool has(Need need) const noexcept { return enabled_.has(need); }
     Outstanding& outstanding() const noexcept { return outstanding_; }
     ImportKeys& keys() const noexcept { return keys_; }
+
+    /// Asked at the first call: frames come by here.
+    const SyncFileFeatures& sync_files() const;
 
     /// Keeps something for good: the GPU may never be done with it.
     void abandon(std::shared_ptr<const void> object);
@@ -91,6 +100,8 @@ private:
     VkPhysicalDeviceMemoryProperties memory_{};
     mutable Outstanding outstanding_;
     mutable ImportKeys keys_;
+    mutable std::once_flag sync_files_asked_;
+    mutable SyncFileFeatures sync_files_;
     std::mutex mutex_;
     std::vector<std::shared_ptr<const void>> abandoned_;
 };

@@ -17,26 +17,14 @@ namespace {
 constexpr auto semaphore_type = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT;
 constexpr auto fence_type = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT;
 
-bool semaphores_have(const Context& context, VkExternalSemaphoreFeatureFlags feature) noexcept
+bool semaphores_have(const Context& context, VkExternalSemaphoreFeatureFlags feature)
 {
-    VkPhysicalDeviceExternalSemaphoreInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO;
-    info.handleType = semaphore_type;
-    VkExternalSemaphoreProperties properties{};
-    properties.sType = VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES;
-    context.vk().GetPhysicalDeviceExternalSemaphoreProperties(context.physical(), &info, &properties);
-    return (properties.externalSemaphoreFeatures & feature) != 0;
+    return (context.sync_files().semaphores & feature) != 0;
 }
 
-bool fences_have(const Context& context, VkExternalFenceFeatureFlags feature) noexcept
+bool fences_have(const Context& context, VkExternalFenceFeatureFlags feature)
 {
-    VkPhysicalDeviceExternalFenceInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_FENCE_INFO;
-    info.handleType = fence_type;
-    VkExternalFenceProperties properties{};
-    properties.sType = VK_STRUCTURE_TYPE_EXTERNAL_FENCE_PROPERTIES;
-    context.vk().GetPhysicalDeviceExternalFenceProperties(context.physical(), &info, &properties);
-    return (properties.externalFenceFeatures & feature) != 0;
+    return (context.sync_files().fences & feature) != 0;
 }
 
 Status require_semaphores(const Context& context, VkExternalSemaphoreFeatureFlags feature, const char* call)
