@@ -24,7 +24,6 @@ protected:
     static void expect_sound(const std::string& text)
     {
         EXPECT_EQ(before(text, "CPU copies"), 0) << text;
-        EXPECT_GE(before(text, "in flight at once"), 3) << text;
         EXPECT_EQ(before(text, "wrong pixels"), 0) << text;
         EXPECT_EQ(before(text, "reports"), 0) << text;
     }
@@ -42,8 +41,11 @@ protected:
 TEST_F(Pipelines, EveryPixelIsWhatTheReferenceSays)
 {
     NEED_PIPELINE();
-    const auto outcome = example::run("COMMONBUF_CHECK=abort pipeline --frames 30 --rate 10 --validate");
+    // More frames than any machine has time for beside the comparing: the pipeline is full, and
+    // the camera loses some.
+    const auto outcome = example::run("COMMONBUF_CHECK=abort pipeline --frames 30 --rate 60 --validate");
     expect_sound(outcome.text);
+    EXPECT_GE(before(outcome.text, "in flight at once"), 3) << outcome.text;
     EXPECT_EQ(before(outcome.text, "frames shown"), 30) << outcome.text;
     EXPECT_EQ(before(outcome.text, "pictures compared"), 30) << outcome.text;
     EXPECT_EQ(before(outcome.text, "frames encoded and decoded"), 30) << outcome.text;
