@@ -3,6 +3,7 @@
 #include "negotiate/cpu_time.hpp"
 #include "negotiate/rank.hpp"
 #include "planning.hpp"
+#include "text/text.hpp"
 
 #include <commonbuf/allocator.hpp>
 #include <commonbuf/resolve.hpp>
@@ -36,6 +37,20 @@ const std::vector<std::shared_ptr<Heap>>& Allocator::heaps()
         found_ = true;
     }
     return heaps_;
+}
+
+Status Allocator::add_heap(std::shared_ptr<Heap> heap)
+{
+    const std::string operation = "add a heap";
+    if (heap == nullptr)
+        return fail(Category::invalid_argument, operation, "there is none");
+    const std::string& name = heap->info().name;
+    const auto& known = heaps();
+    if (std::any_of(known.begin(), known.end(), [&name](const auto& each) { return each->info().name == name; }))
+        return fail(Category::invalid_argument, operation, text::format("there is a heap {} already", name),
+                    "verdicts and preferences know heaps by their names: give it another one");
+    heaps_.push_back(std::move(heap));
+    return {};
 }
 
 /// Those of this machine, and those that devices bring.

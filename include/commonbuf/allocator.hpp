@@ -52,6 +52,12 @@ public:
     /// These heaps and no others. Their names must differ.
     explicit Allocator(std::vector<std::shared_ptr<Heap>> heaps);
 
+    /// One heap more, beside those that there are: of GBM, of Vulkan, of the caller's own. It is
+    /// ranked as they are; Preferences::prefer puts it in front.
+    ///
+    /// Errors: invalid_argument (no heap; there is one of that name already).
+    Status add_heap(std::shared_ptr<Heap> heap);
+
     /// Keeps verdicts in a file too, for other processes under the same boot: the names of
     /// drivers and heaps with what became of trials, for its owner alone. Without it
     /// verdicts live as long as the allocator and its copies. A file that cannot be written

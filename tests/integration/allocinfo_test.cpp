@@ -471,6 +471,71 @@ TEST_F(Allocinfo, ListsAreData)
     EXPECT_TRUE(devices["drm"].is_array());
 }
 
+/// Vulkan's tests run apart under sanitizers: the name says that it is one.
+class AllocinfoAndVulkan : public Allocinfo {
+protected:
+    /// The first GPU that imports images; nothing where there is none.
+    static std::string gpu()
+    {
+        const Json document = Json::parse(allocinfo("devices --json").out);
+        for (const Json& device : document["vulkan"]) {
+            const bool able = device["obstacle"].is_null() &&
+                              std::none_of(device["missing"].begin(), device["missing"].end(), [](const Json& each) {
+                                  return each["name"] == "VK_EXT_external_memory_dma_buf" ||
+                                         each["name"] == "VK_EXT_image_drm_format_modifier";
+                              });
+            if (able) {
+                EXPECT_EQ(device["uses"].size(), 3U);
+                for (const Json& use : device["uses"])
+                    EXPECT_FALSE(use["support"].empty()) << use.dump(1);
+                return device["name"];
+            }
+        }
+        return {};
+    }
+
+    static Json heap_of(const Json& document, const std::string& kind)
+    {
+        for (const Json& heap : document["heaps"]) {
+            if (heap["kind"] == kind)
+                return heap;
+        }
+        return {};
+    }
+};
+
+TEST_F(AllocinfoAndVulkan, PlansForAGpuAndLetsItsMemoryServe)
+{
+    const std::string name = gpu();
+    if (name.empty())
+        GTEST_SKIP() << "no Vulkan device here imports images";
+    NEED_DISPLAY(display);
+    const std::string uses = "--use 'vulkan:" + name + ":storage' --use drm:@vkms:scanout --format XR24 --size 640x480";
+    const Answer planned = allocinfo("plan " + uses + " --add-heap 'vulkan:" + name +
+                                     ":storage' --add-heap gbm:@vkms:scanout --prefer gbm --json 2>/dev/null");
+    ASSERT_EQ(planned.status, 0) << planned.out;
+    const Json document = Json::parse(planned.out);
+    EXPECT_EQ(document["request"]["uses"][0].get<std::string>().rfind("vulkan:", 0), 0U);
+    EXPECT_EQ(document["chosen"]["kind"], "gbm");
+    EXPECT_EQ(heap_of(document, "vulkan")["verdict"], "accepted") << planned.out;
+    const Answer verified = allocinfo("verify " + uses + " --add-heap 'vulkan:" + name + ":storage' --json");
+    ASSERT_EQ(verified.status, 0) << verified.out;
+    const Json verification = Json::parse(verified.out)["verification"];
+    for (const Json& use : verification["uses"])
+        EXPECT_EQ(use["result"], "same") << use.dump(1);
+}
+
+TEST_F(AllocinfoAndVulkan, WhatIsNotThereIsSaidInOneLine)
+{
+    if (gpu().empty())
+        GTEST_SKIP() << "no Vulkan device here imports images";
+    const Answer nobody = allocinfo("heaps --add-heap vulkan:nobody:storage 2>&1");
+    EXPECT_EQ(nobody.status, 3);
+    EXPECT_EQ(std::count(nobody.out.begin(), nobody.out.end(), '\n'), 1) << nobody.out;
+    EXPECT_NE(nobody.out.find("nobody"), std::string::npos) << nobody.out;
+    EXPECT_EQ(allocinfo("heaps --add-heap vulkan:nobody:showing 2>/dev/null").status, 1);
+}
+
 TEST_F(Allocinfo, BenchAccessMeasuresEveryHeapAndPlansWithIt)
 {
     const std::string file = "/tmp/cpu-costs-" + std::to_string(::getpid()) + ".json";

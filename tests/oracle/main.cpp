@@ -16,6 +16,7 @@
 #include <fstream>
 #include <iostream>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 namespace {
@@ -100,8 +101,14 @@ const char* name(Answer answer)
 
 class Oracle {
 public:
-    explicit Oracle(const Options& options) : options_(options), uses_(find_uses(left_out_)), heaps_(cb::find_heaps())
-    {}
+    explicit Oracle(const Options& options)
+        : options_(options),
+          uses_(find_uses(options.brief, left_out_)),
+          heaps_(oracle::find_heaps())
+    {
+        for (const OracleHeap& each : heaps_)
+            all_heaps_.push_back(each.heap);
+    }
 
     Json run()
     {
@@ -146,7 +153,7 @@ private:
             members.push_back(uses_[i].use);
             names.push_back(uses_[i].name);
         }
-        cb::Allocator allocator(heaps_);
+        cb::Allocator allocator(all_heaps_);
         const auto plan = allocator.plan({image.format, image.width, image.height, buffers}, members);
         const cb::Report* report = plan ? &plan->report() : plan.error().report.get();
         if (report == nullptr || (!plan && plan.error().category != cb::Category::incompatible)) {
@@ -185,17 +192,17 @@ private:
     /// A set works where each of its uses does: they all get the same memory.
     Truth of_set(const std::vector<std::size_t>& set, const std::string& heap, const cb::Layout& layout)
     {
+        const auto found =
+            std::find_if(heaps_.begin(), heaps_.end(), [&heap](const auto& each) { return each.name() == heap; });
+        if (found == heaps_.end())
+            throw std::logic_error("the plan has a heap that nobody gave it: " + heap);
         Truth all{Answer::works, {}};
-        for (const auto& candidate : heaps_) {
-            if (candidate->info().name != heap)
-                continue;
-            for (const std::size_t i : set) {
-                const Truth& one = truths_.of(uses_[i], *candidate, layout);
-                if (one.answer == Answer::fails)
-                    return {Answer::fails, uses_[i].name + ": " + one.reason};
-                if (one.answer == Answer::unknown)
-                    all = {Answer::unknown, uses_[i].name + ": " + one.reason};
-            }
+        for (const std::size_t i : set) {
+            const Truth& one = truths_.of(uses_[i], *found, layout);
+            if (one.answer == Answer::fails)
+                return {Answer::fails, uses_[i].name + ": " + one.reason};
+            if (one.answer == Answer::unknown)
+                all = {Answer::unknown, uses_[i].name + ": " + one.reason};
         }
         return all;
     }
@@ -203,7 +210,8 @@ private:
     Options options_;
     std::vector<std::string> left_out_;
     std::vector<NamedUse> uses_;
-    std::vector<std::shared_ptr<cb::Heap>> heaps_;
+    std::vector<OracleHeap> heaps_;
+    std::vector<std::shared_ptr<cb::Heap>> all_heaps_; ///< the same, for plans
     Truths truths_{buffers, frames};
     std::uint64_t plans_ = 0;
     std::vector<Json> cells_;

@@ -10,27 +10,6 @@ namespace {
 
 namespace cb = commonbuf;
 
-/// Buffers of a layout in memory of one heap; each memory is larger by `extra`.
-cb::Result<std::vector<cb::Buffer>> allocate(cb::Heap& heap, const cb::Layout& layout, std::uint32_t count,
-                                             std::uint64_t extra)
-{
-    std::vector<cb::Buffer> buffers;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        std::vector<cb::UniqueFd> memories;
-        for (const std::uint64_t size : layout.used_memories()) {
-            auto memory = heap.allocate(size + extra);
-            if (!memory)
-                return cb::fail(memory.error());
-            memories.push_back(std::move(*memory));
-        }
-        auto buffer = cb::Buffer::wrap(layout, std::move(memories));
-        if (!buffer)
-            return cb::fail(buffer.error());
-        buffers.push_back(std::move(*buffer));
-    }
-    return buffers;
-}
-
 /// What makes one layout another one, as text.
 std::string signature(const cb::Layout& layout)
 {
@@ -42,9 +21,9 @@ std::string signature(const cb::Layout& layout)
 
 } // namespace
 
-const Truth& Truths::of(const NamedUse& use, cb::Heap& heap, const cb::Layout& layout)
+const Truth& Truths::of(const NamedUse& use, const OracleHeap& heap, const cb::Layout& layout)
 {
-    const Key key{use.name, heap.info().name, signature(layout)};
+    const Key key{use.name, heap.name(), signature(layout)};
     if (const auto found = known_.find(key); found != known_.end())
         return found->second;
     return known_[key] = find(use, heap, layout);
@@ -68,15 +47,16 @@ Truth Truths::stream(const NamedUse& use, const std::vector<cb::Buffer>& buffers
                                std::string(to_string(content->cause)) + ": " + content->reason};
 }
 
-Truth Truths::find(const NamedUse& use, cb::Heap& heap, const cb::Layout& layout)
+Truth Truths::find(const NamedUse& use, const OracleHeap& heap, const cb::Layout& layout)
 {
     const auto first = allocate(heap, layout, buffers_, 0);
     if (!first)
         return {Answer::fails, first.error().message()};
     Truth truth = stream(use, *first, frames_);
     constexpr std::uint64_t odd_page = 4096;
-    // Dumb buffers may be of ordinary memory. A single page is contiguous, whichever it is.
-    const bool region = heap.info().scarce && heap.info().kind != cb::HeapKind::drm_dumb;
+    // What a device's driver gives may be of ordinary memory. A single page is contiguous, whichever it is.
+    const cb::HeapInfo& info = heap.heap->info();
+    const bool region = info.scarce && (info.kind == cb::HeapKind::dma_heap || info.kind == cb::HeapKind::custom);
     const auto sizes = layout.used_memories();
     const bool pages = std::all_of(sizes.begin(), sizes.end(), [](std::uint64_t size) { return size <= odd_page; }) &&
                        first->front().size() <= odd_page;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "heaps.hpp"
 #include "uses.hpp"
 
 #include <cstdint>
@@ -28,7 +29,7 @@ class Truths {
 public:
     Truths(std::uint32_t buffers, std::uint32_t frames) : buffers_(buffers), frames_(frames) {}
 
-    const Truth& of(const NamedUse& use, commonbuf::Heap& heap, const commonbuf::Layout& layout);
+    const Truth& of(const NamedUse& use, const OracleHeap& heap, const commonbuf::Layout& layout);
 
     std::uint64_t streams() const noexcept { return streams_; }
     std::uint64_t frames() const noexcept { return compared_; }
@@ -39,7 +40,7 @@ public:
 private:
     using Key = std::tuple<std::string, std::string, std::string>;
 
-    Truth find(const NamedUse& use, commonbuf::Heap& heap, const commonbuf::Layout& layout);
+    Truth find(const NamedUse& use, const OracleHeap& heap, const commonbuf::Layout& layout);
     Truth stream(const NamedUse& use, const std::vector<commonbuf::Buffer>& buffers, std::uint32_t frames);
 
     std::uint32_t buffers_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "uses.hpp"
 
+#include "gpus.hpp"
+
 #include <linux/videodev2.h>
 #include <sys/ioctl.h>
 
@@ -49,9 +51,20 @@ bool has_images(const std::vector<std::uint32_t>& formats)
                        [](std::uint32_t fourcc) { return cb::format_from_v4l2(fourcc) != nullptr; });
 }
 
+/// Whether a Vulkan device takes images of others at all.
+bool imports(const allocinfo::GpuInfo& gpu)
+{
+    return gpu.requirements && std::none_of(gpu.requirements->all.begin(), gpu.requirements->all.end(),
+                                            [](const cb::vulkan::Requirement& each) {
+                                                return !each.available &&
+                                                       (each.name == VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME ||
+                                                        each.name == VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME);
+                                            });
+}
+
 } // namespace
 
-std::vector<NamedUse> find_uses(std::vector<std::string>& left_out)
+std::vector<NamedUse> find_uses(bool brief, std::vector<std::string>& left_out)
 {
     std::vector<NamedUse> uses;
     for (const cb::v4l2::NodeInfo& node : cb::v4l2::nodes()) {
@@ -79,6 +92,19 @@ std::vector<NamedUse> find_uses(std::vector<std::string>& left_out)
             continue;
         if (const auto device = cb::drm::Device::open(node.path))
             uses.push_back({node.driver + ":scanout", device->scanout()});
+    }
+    for (const allocinfo::GpuInfo& gpu : allocinfo::gpus().value_or(std::vector<allocinfo::GpuInfo>{})) {
+        const auto device = allocinfo::open_gpu(gpu.name);
+        if (!device || !imports(gpu)) {
+            left_out.push_back("vulkan:" + gpu.name);
+            continue;
+        }
+        // Storage is compared both ways, reading and writing.
+        uses.push_back({device->storage().name(), device->storage()});
+        if (brief)
+            continue;
+        for (const cb::Use& use : {device->sampled(), device->colour_attachment()})
+            uses.push_back({use.name(), use});
     }
     uses.push_back({"cpu:read", cb::cpu(cb::Access::read)});
     uses.push_back({"cpu:write", cb::cpu(cb::Access::write)});

@@ -18,7 +18,8 @@ struct NamedUse {
 /// for digital video, in its fastest mode: it takes images of any size.
 ///
 /// Left out are the nodes that stream only as a part of a media pipeline (vimc) and
-/// decoders, which want a stream that nobody here can write; `left_out` names them.
-std::vector<NamedUse> find_uses(std::vector<std::string>& left_out);
+/// decoders, which want a stream that nobody here can write, and Vulkan devices that import
+/// nothing; `left_out` names them. `brief`: one use alone of each Vulkan device.
+std::vector<NamedUse> find_uses(bool brief, std::vector<std::string>& left_out);
 
 } // namespace oracle

@@ -160,6 +160,25 @@ TEST_F(AllocatorTest, TheCallerPrefersAndForbids)
     EXPECT_EQ(none.error().report->heaps.size(), 3U);
 }
 
+TEST_F(AllocatorTest, AHeapMoreIsRankedAsTheOthersAre)
+{
+    ASSERT_TRUE(allocator.add_heap(own_heap("extra", {})));
+    const auto plan = allocator.plan(request, {Use(camera)});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(order(plan->report()), (Names{"extra", "plenty", "region", "secret"}));
+
+    // Those that the machine has are found first, and stay.
+    machine.add_heap("system");
+    Allocator all;
+    ASSERT_TRUE(all.add_heap(plenty));
+    const auto twice = all.add_heap(own_heap("system", {}));
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().category, Category::invalid_argument);
+    EXPECT_NE(twice.error().detail.find("system"), std::string::npos);
+    EXPECT_FALSE(all.add_heap(nullptr));
+    EXPECT_EQ(all.heaps().size(), find_heaps().size() + 1);
+}
+
 TEST_F(AllocatorTest, ARegionIsForbiddenByEachOfItsNames)
 {
     auto alias = std::make_shared<OwnHeap>(machine, "old_name", MemoryProperties{});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "costs.hpp"
+#include "device_heaps.hpp"
 #include "dump.hpp"
 #include "html/html.hpp"
 #include "model.hpp"
@@ -14,6 +15,9 @@
 #include <linux/videodev2.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#ifdef ALLOCINFO_VULKAN
+#include <vulkan/vulkan_core.h>
+#endif
 
 #include <csignal>
 #include <cstdlib>
@@ -50,12 +54,34 @@ TEST(ParseUse, RefusesNonsenseAsUsage)
 {
     for (const char* word :
          {"", ":", "::", "cpu", "cpu:", "cpu:execute", "v4l2", "v4l2:/dev/video0", "v4l2::capture", "v4l2:@:capture",
-          "v4l2:/dev/video0:scanout", "drm:/dev/dri/card0:capture", "gpu:x:sampled"}) {
+          "v4l2:/dev/video0:scanout", "drm:/dev/dri/card0:capture", "gpu:x:sampled", "vulkan:gpu:draw",
+          "vulkan:gpu:sampled+", "vulkan:gpu:+sampled", "vulkan::sampled", "vulkan:gpu"}) {
         const auto use = parse_use(word);
         ASSERT_FALSE(use) << word;
         EXPECT_TRUE(is_usage_error(use.error())) << word;
     }
 }
+
+TEST(ParseHeap, RefusesNonsenseAsUsage)
+{
+    for (const char* word : {"", "system", "gbm:/dev/dri/card0:sampled", "gbm:/dev/dri/card0", "vulkan:gpu:scanout",
+                             "v4l2:/dev/video0:scanout", "v4l2:@:capture", "drm:/dev/dri/card0:scanout"}) {
+        const auto heap = parse_heap(word);
+        ASSERT_FALSE(heap) << word;
+        EXPECT_TRUE(is_usage_error(heap.error())) << word;
+        EXPECT_FALSE(heap.error().advice.empty()) << word;
+    }
+}
+
+#ifdef ALLOCINFO_VULKAN
+TEST(ParseUse, RolesOfAGpuAreOneOrMore)
+{
+    EXPECT_EQ(parse_image_usage("storage")->flags, VkImageUsageFlags{VK_IMAGE_USAGE_STORAGE_BIT});
+    EXPECT_EQ(parse_image_usage("sampled+colour-attachment")->flags,
+              VkImageUsageFlags{VK_IMAGE_USAGE_SAMPLED_BIT} | VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT);
+    EXPECT_FALSE(parse_image_usage(""));
+}
+#endif
 
 class Machine : public testing::Test {
 protected:
@@ -68,6 +94,24 @@ protected:
         machine.add_card("card0", {.formats = {DRM_FORMAT_XRGB8888}});
     }
 };
+
+TEST_F(Machine, AHeapOfADeviceStandsBesideThoseOfTheMachine)
+{
+    const auto keeps = heaps_with({"v4l2:/dev/video0:capture"});
+    ASSERT_FALSE(keeps);
+    EXPECT_EQ(keeps.error().category, Category::unsupported);
+    machine.add_camera("video1", {.exports = true, .formats = {V4L2_PIX_FMT_XBGR32}});
+    const auto heaps = heaps_with({"v4l2:/dev/video1:capture"});
+    ASSERT_TRUE(heaps) << heaps.error().message();
+    EXPECT_EQ(heaps->size(), Allocator().heaps().size() + 1);
+    EXPECT_EQ(heaps->back()->info().kind, HeapKind::v4l2);
+    const auto twice = heaps_with({"v4l2:/dev/video1:capture", "v4l2:/dev/video1:capture"});
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().category, Category::invalid_argument);
+    const auto nobody = heaps_with({"v4l2:/dev/video7:capture"});
+    ASSERT_FALSE(nobody);
+    EXPECT_EQ(nobody.error().category, Category::not_present);
+}
 
 TEST_F(Machine, UsesNameDevicesByPathOrName)
 {

@@ -3,6 +3,7 @@
 // allocinfo bench-access: what reading and writing by CPU costs in each heap.
 #include "commands.hpp"
 #include "costs.hpp"
+#include "device_heaps.hpp"
 #include "output.hpp"
 #include "text.hpp"
 
@@ -31,7 +32,10 @@ Exit run_bench_access(const BenchAccessOptions& options, bool json)
             fail(Category::invalid_argument, "read the command line", "a buffer of 0 bytes is none", "write --size 8M")
                 .value(),
             usage, json);
-    auto heaps = commonbuf::find_heaps();
+    const auto found = heaps_with(options.added);
+    if (!found)
+        return give_up(found.error(), status_of(found.error()), json);
+    auto heaps = *found;
     for (const std::string& word : options.heaps) {
         if (std::none_of(heaps.begin(), heaps.end(),
                          [&word](const auto& heap) { return names_heap(word, heap->info()); }))

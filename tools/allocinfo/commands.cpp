@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
 
+#include "device_heaps.hpp"
 #include "dump.hpp"
 #include "render.hpp"
 #include "uses.hpp"
@@ -36,9 +37,16 @@ Exit status_of(const Error& error)
     }
 }
 
-Exit list_heaps(bool json)
+Exit list_heaps(const std::vector<std::string>& added, bool json)
 {
-    print(heaps_document(commonbuf::find_heaps()), json);
+    const auto heaps = heaps_with(added);
+    if (!heaps) {
+        if (json)
+            print(error_document("heaps", heaps.error()), json);
+        complain(heaps.error());
+        return status_of(heaps.error());
+    }
+    print(heaps_document(*heaps), json);
     return done;
 }
 

@@ -17,6 +17,7 @@ namespace allocinfo {
 struct PlanOptions {
     std::vector<std::string> uses;
     std::vector<std::string> usage; ///< what the image is for, instead of uses or beside them
+    std::vector<std::string> heaps; ///< of devices, beside those of the machine
     std::vector<std::string> prefer;
     std::vector<std::string> forbid;
     std::string format; ///< one, or several from best to worst with commas between
@@ -31,6 +32,7 @@ struct PlanOptions {
 struct BenchAccessOptions {
     std::uint64_t bytes = 8U << 20U;
     std::vector<std::string> heaps; ///< all that can be used where none is named
+    std::vector<std::string> added; ///< heaps of devices, beside those of the machine
     std::string save;               ///< where the document goes too; empty for nowhere
 };
 
@@ -47,7 +49,7 @@ struct TimelineOptions {
     std::optional<double> to;
 };
 
-Exit list_heaps(bool json);
+Exit list_heaps(const std::vector<std::string>& added, bool json);
 Exit list_devices(const std::string& size, bool json);
 Exit run_plan(const PlanOptions& options, bool json);
 Exit run_constraints(const ConstraintsOptions& options, bool json);

@@ -165,6 +165,14 @@ void add_support(Json& devices, std::uint32_t width, std::uint32_t height)
             node["uses"].push_back(
                 use_json("drm:" + node["path"].get<std::string>() + ":scanout", Json::array(), width, height));
     }
+    for (Json& device : devices["vulkan"]) {
+        device["uses"] = no_uses_yet(device);
+        const std::string target = "vulkan:" + device["name"].get<std::string>();
+        if (device["obstacle"].is_null()) {
+            for (const char* role : {"sampled", "storage", "colour-attachment"})
+                device["uses"].push_back(use_json(target + ":" + role, Json::array(), width, height));
+        }
+    }
 }
 
 } // namespace allocinfo

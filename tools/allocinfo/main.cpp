@@ -18,9 +18,17 @@ constexpr const char* footer = R"(Uses:
   v4l2:TARGET:capture    frames come out of a V4L2 device
   v4l2:TARGET:output     a V4L2 device reads frames
   drm:TARGET:scanout     a display shows the image
+  vulkan:TARGET:ROLE     a GPU works on it; ROLE is sampled, storage,
+                         colour-attachment, input-attachment, transfer-source,
+                         transfer-destination, or several with + between
   cpu:read|write|rw      this machine's CPU accesses the pixels
-  TARGET is a path (/dev/video0) or @name (@vivid-000-vid-cap, @vkms);
-  allocinfo devices lists both.
+  TARGET is a path (/dev/video0, /dev/dri/renderD128) or @name
+  (@vivid-000-vid-cap, @vkms, @llvmpipe); allocinfo devices lists both.
+
+Heaps of devices, for --add-heap:
+  gbm:TARGET:PURPOSE     images of GBM; scanout, render or scanout-render
+  vulkan:TARGET:ROLE     memory of a Vulkan device
+  v4l2:TARGET:capture|output   what a queue's driver allocates itself
 
 Usage flags: camera-output, video-encoder, video-decoder, composer,
   cpu-read-rarely, cpu-read-often, cpu-write-rarely, cpu-write-often
@@ -41,8 +49,18 @@ int run(int count, char** words)
         return command;
     };
 
-    const CLI::App* heaps_command = add_command("heaps", "list the heaps, and what stands in the way of each");
-    CLI::App* devices_command = add_command("devices", "list the V4L2 and DRM devices");
+    std::vector<std::string> added_heaps;
+    const auto take_heaps = [&added_heaps](CLI::App* command) {
+        command->add_option("--add-heap", added_heaps, "a heap of a device, beside those of the machine; once for each")
+            ->take_all()
+            ->allow_extra_args(false)
+            ->type_name("HEAP");
+    };
+
+    CLI::App* heaps_command = add_command("heaps", "list the heaps, and what stands in the way of each");
+    take_heaps(heaps_command);
+    heaps_command->footer(footer);
+    CLI::App* devices_command = add_command("devices", "list the V4L2, DRM and Vulkan devices");
     std::string measured_size = "1280x720";
     devices_command
         ->add_option("--size", measured_size, "with --json: the image that devices are asked about (default 1280x720)")
@@ -87,6 +105,7 @@ int run(int count, char** words)
                                    ->type_name("FILE");
     plan_command->add_flag("--measure-cpu", wanted.measure_cpu, "the same, measured now for this size")
         ->excludes(const_cast<CLI::Option*>(costs));
+    take_heaps(plan_command);
     plan_command->footer(footer);
     CLI::App* verify_command =
         add_command("verify", "plan, let every device really work in that memory, and compare the bytes");
@@ -103,6 +122,7 @@ int run(int count, char** words)
     verify_command->add_option("--count", verified.count, "how many buffers must fit at once (default 1)")
         ->type_name("N");
     verify_command->add_option("--frames", verified.frames, "how many frames to compare (default 30)")->type_name("N");
+    take_heaps(verify_command);
     verify_command->footer(footer);
 
     CLI::App* constraints_command = add_command("constraints", "what one device asks of the layout and the memory");
@@ -127,6 +147,7 @@ int run(int count, char** words)
         ->take_all()
         ->allow_extra_args(false)
         ->type_name("HEAP");
+    take_heaps(bench_command);
     bench_command->add_option("--save", bench.save, "also write the data to this file, for plan --cpu-costs")
         ->type_name("FILE");
 
@@ -147,8 +168,9 @@ int run(int count, char** words)
         std::cerr << "allocinfo: " << error.what() << "; see allocinfo --help\n";
         return usage;
     }
+    wanted.heaps = verified.heaps = bench.added = added_heaps;
     if (heaps_command->parsed())
-        return list_heaps(json);
+        return list_heaps(added_heaps, json);
     if (devices_command->parsed())
         return list_devices(measured_size, json);
     if (constraints_command->parsed())

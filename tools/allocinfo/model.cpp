@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "model.hpp"
 
+#include "text.hpp"
+#ifdef ALLOCINFO_VULKAN
+#include "gpus.hpp"
+
+#include <vulkan/vulkan_core.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -124,6 +131,29 @@ Json support_json(const Support& support)
     return entries;
 }
 
+#ifdef ALLOCINFO_VULKAN
+Json gpu_json(const GpuInfo& gpu)
+{
+    Json result = {{"name", gpu.name},
+                   {"path", text_or_null(gpu.node)},
+                   {"api_version", nullptr},
+                   {"missing", nullptr},
+                   {"obstacle", nullptr}};
+    if (!gpu.requirements) {
+        result["obstacle"] = error_json(gpu.requirements.error());
+        return result;
+    }
+    const std::uint32_t version = gpu.requirements->api_version;
+    result["api_version"] = text::format("{}.{}", VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
+    result["missing"] = Json::array();
+    for (const vulkan::Requirement& each : gpu.requirements->all) {
+        if (!each.available)
+            result["missing"].push_back({{"name", each.name}, {"without", each.without}});
+    }
+    return result;
+}
+#endif
+
 } // namespace
 
 Json constraints_json(const Constraints& constraints)
@@ -170,6 +200,7 @@ Json devices_document()
     Json result = document("devices");
     result["v4l2"] = nullptr;
     result["drm"] = nullptr;
+    result["vulkan"] = nullptr;
 #ifdef ALLOCINFO_V4L2
     result["v4l2"] = Json::array();
     const auto fourccs = [](const std::vector<std::uint32_t>& formats) {
@@ -217,6 +248,12 @@ Json devices_document()
             {"obstacle", obstacle_json(node.obstacle)},
         });
     }
+#endif
+#ifdef ALLOCINFO_VULKAN
+    result["vulkan"] = Json::array();
+    // Without a loader there are none, which is nothing to complain of.
+    for (const GpuInfo& gpu : gpus().value_or(std::vector<GpuInfo>{}))
+        result["vulkan"].push_back(gpu_json(gpu));
 #endif
     return result;
 }

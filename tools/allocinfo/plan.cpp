@@ -3,6 +3,7 @@
 // allocinfo plan: a heap and a layout that all uses accept, as text, data and a page.
 #include "commands.hpp"
 #include "costs.hpp"
+#include "device_heaps.hpp"
 #include "html/html.hpp"
 #include "output.hpp"
 #include "uses.hpp"
@@ -95,6 +96,8 @@ Answer answer(const PlanOptions& options)
     if (!uses)
         return failure(uses.error(), is_usage_error(uses.error()) ? usage : trouble);
     commonbuf::Allocator allocator;
+    if (const auto added = add_heaps(allocator, options.heaps); !added)
+        return failure(added.error(), status_of(added.error()));
     if (!options.remember.empty()) {
         if (const auto kept = allocator.remember_in(options.remember); !kept)
             return failure(kept.error(), trouble);

@@ -60,6 +60,18 @@ void render_drm(Page& page, const Json& node)
         page.line(1, "connectors: {}", list(node["connectors"]));
 }
 
+void render_vulkan(Page& page, const Json& device)
+{
+    page.line(0, "{} {}", page.bold(text(device["name"])), text(device["path"], ""));
+    if (device["obstacle"].is_object()) {
+        page.line(1, "{}", text(device["obstacle"]["message"]));
+        return;
+    }
+    page.line(1, "Vulkan {}", text(device["api_version"]));
+    for (const Json& missing : device["missing"])
+        page.line(1, "it has no {}: {}", text(missing["name"]), text(missing["without"]));
+}
+
 void render_devices(Page& page, const Json& document)
 {
     const auto render_all = [&](const char* kind, auto render_one) {
@@ -73,6 +85,7 @@ void render_devices(Page& page, const Json& document)
     };
     render_all("v4l2", render_v4l2);
     render_all("drm", render_drm);
+    render_all("vulkan", render_vulkan);
 }
 
 } // namespace

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "uses.hpp"
+
 #include "text.hpp"
+#include "words.hpp"
+#ifdef ALLOCINFO_VULKAN
+#include "gpus.hpp"
+#endif
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -15,39 +21,6 @@ using commonbuf::Error;
 using commonbuf::fail;
 using commonbuf::Result;
 using commonbuf::Use;
-
-constexpr std::string_view usage_operation = "read the command line";
-
-tl::unexpected<Error> wrong(std::string detail, std::string advice)
-{
-    return fail(Category::invalid_argument, std::string(usage_operation), std::move(detail), std::move(advice));
-}
-
-/// The three parts of "kind:target:role". The target may hold colons, as PCI addresses do.
-struct Parts {
-    std::string_view kind;
-    std::string_view target;
-    std::string_view role;
-};
-
-std::optional<Parts> split(std::string_view word)
-{
-    const auto first = word.find(':');
-    const auto last = word.rfind(':');
-    if (first == std::string_view::npos || last == first)
-        return std::nullopt;
-    Parts parts{word.substr(0, first), word.substr(first + 1, last - first - 1), word.substr(last + 1)};
-    if (parts.target.empty() || parts.target == "@")
-        return std::nullopt;
-    return parts;
-}
-
-[[maybe_unused]] tl::unexpected<Error> left_out(std::string_view backend)
-{
-    return fail(Category::unsupported, std::string(usage_operation),
-                commonbuf::text::format("this build of allocinfo has no {}", backend),
-                "build with the meson option enabled");
-}
 
 Result<Use> v4l2_use(const Parts& parts)
 {
@@ -75,6 +48,30 @@ Result<Use> drm_use(const Parts& parts)
 #endif
 }
 
+#ifdef ALLOCINFO_VULKAN
+constexpr auto usages = std::to_array<std::pair<std::string_view, VkImageUsageFlags>>({
+    {"sampled", VK_IMAGE_USAGE_SAMPLED_BIT},
+    {"storage", VK_IMAGE_USAGE_STORAGE_BIT},
+    {"colour-attachment", VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT},
+    {"input-attachment", VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT},
+    {"transfer-source", VK_IMAGE_USAGE_TRANSFER_SRC_BIT},
+    {"transfer-destination", VK_IMAGE_USAGE_TRANSFER_DST_BIT},
+});
+
+Result<Use> vulkan_use(const Parts& parts)
+{
+    const auto usage = parse_image_usage(parts.role);
+    if (!usage)
+        return fail(usage.error());
+    const auto device = open_gpu(without_at(parts.target));
+    if (!device)
+        return fail(device.error());
+    return device->use(*usage);
+}
+#else
+Result<Use> vulkan_use(const Parts& /*parts*/) { return left_out("Vulkan"); }
+#endif
+
 /// A whole decimal number; nothing for anything else, signs and blanks included.
 std::optional<std::uint64_t> parse_number(std::string_view text)
 {
@@ -87,7 +84,27 @@ std::optional<std::uint64_t> parse_number(std::string_view text)
 
 } // namespace
 
-bool is_usage_error(const Error& error) { return error.operation == usage_operation; }
+#ifdef ALLOCINFO_VULKAN
+Result<commonbuf::vulkan::ImageUsage> parse_image_usage(std::string_view words)
+{
+    commonbuf::vulkan::ImageUsage usage;
+    for (std::size_t begin = 0; begin <= words.size();) {
+        const auto end = std::min(words.find('+', begin), words.size());
+        const auto word = words.substr(begin, end - begin);
+        const auto found =
+            std::find_if(usages.begin(), usages.end(), [word](const auto& each) { return each.first == word; });
+        if (found == usages.end())
+            return wrong(commonbuf::text::format("'{}' is nothing that a GPU does with images", word),
+                         "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
+                         "transfer-destination, or several with + between");
+        usage.flags |= found->second;
+        begin = end + 1;
+    }
+    return usage;
+}
+#endif
+
+std::string_view without_at(std::string_view target) { return target.starts_with('@') ? target.substr(1) : target; }
 
 Result<Use> parse_use(std::string_view word)
 {
@@ -103,9 +120,11 @@ Result<Use> parse_use(std::string_view word)
         return v4l2_use(*parts);
     if (parts && parts->kind == "drm" && parts->role == "scanout")
         return drm_use(*parts);
+    if (parts && parts->kind == "vulkan")
+        return vulkan_use(*parts);
     return wrong(commonbuf::text::format("'{}' is no use", word),
-                 "write v4l2:TARGET:capture, v4l2:TARGET:output, drm:TARGET:scanout, cpu:read, cpu:write or "
-                 "cpu:rw, where TARGET is a path or @name");
+                 "write v4l2:TARGET:capture, v4l2:TARGET:output, drm:TARGET:scanout, vulkan:TARGET:sampled (or "
+                 "another word of --help), cpu:read, cpu:write or cpu:rw, where TARGET is a path or @name");
 }
 
 Result<commonbuf::Format> parse_format_word(std::string_view word)

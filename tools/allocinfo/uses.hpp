@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "words.hpp"
+
 #include <commonbuf/commonbuf.hpp>
 
 #include <cstdint>
@@ -11,15 +13,21 @@
 namespace allocinfo {
 
 /// The use that a word of the command line names: `v4l2:TARGET:capture|output`,
-/// `drm:TARGET:scanout` or `cpu:read|write|rw`; TARGET is a path or `@name`. Opens
-/// the device.
+/// `drm:TARGET:scanout`, `vulkan:TARGET:sampled|storage|...` (several with + between) or
+/// `cpu:read|write|rw`; TARGET is a path or `@name`. Opens the device.
 ///
 /// Errors: invalid_argument without errno for a word that names no use; otherwise
 /// what opening the device gives.
 commonbuf::Result<commonbuf::Use> parse_use(std::string_view word);
 
-/// Whether an error is about the words of the command line, not about the machine.
-bool is_usage_error(const commonbuf::Error& error);
+/// A target as a name: without the "@" that marks it as one.
+std::string_view without_at(std::string_view target);
+
+#ifdef ALLOCINFO_VULKAN
+/// "sampled", "storage+transfer-source": the words in which uses of Vulkan print themselves.
+/// Errors: invalid_argument.
+commonbuf::Result<commonbuf::vulkan::ImageUsage> parse_image_usage(std::string_view words);
+#endif
 
 /// "XR24" or "XRGB8888". Errors: invalid_argument.
 commonbuf::Result<commonbuf::Format> parse_format_word(std::string_view word);

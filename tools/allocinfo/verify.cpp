@@ -4,6 +4,7 @@
 // whether the bytes are what they should be.
 #include "verify.hpp"
 
+#include "device_heaps.hpp"
 #include "text.hpp"
 #include "uses.hpp"
 
@@ -81,6 +82,8 @@ Verified verify(const VerifyWords& words)
         uses.push_back(std::move(*use));
     }
     Allocator allocator;
+    if (const auto added = add_heaps(allocator, words.heaps); !added)
+        return failure(added.error());
     const auto plan = allocator.plan(*request, uses);
     if (!plan)
         return failure(plan.error());

@@ -13,6 +13,7 @@ namespace allocinfo {
 
 struct VerifyWords {
     std::vector<std::string> uses;
+    std::vector<std::string> heaps; ///< of devices, beside those of the machine
     std::string format;
     std::string size;
     std::uint32_t count = 1;

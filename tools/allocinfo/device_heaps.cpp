@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "device_heaps.hpp"
+
+#include "text.hpp"
+#include "uses.hpp"
+#include "words.hpp"
+
+#ifdef ALLOCINFO_VULKAN
+#include "gpus.hpp"
+#endif
+#ifdef ALLOCINFO_GBM
+#include <gbm.h>
+#endif
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace allocinfo {
+namespace {
+
+using commonbuf::Category;
+using commonbuf::fail;
+using commonbuf::Heap;
+using commonbuf::Result;
+using commonbuf::text::format;
+
+using HeapResult = Result<std::shared_ptr<Heap>>;
+
+#if defined(ALLOCINFO_GBM) && defined(ALLOCINFO_DRM)
+/// What GBM needs of a card, and both never closed: heaps need them.
+struct Card {
+    commonbuf::drm::Device device;
+    gbm_device* gbm = nullptr;
+};
+
+HeapResult gbm_heap(const Parts& parts)
+{
+    using commonbuf::gbm::Purpose;
+    const std::map<std::string_view, Purpose> purposes{
+        {"scanout", Purpose::scanout}, {"render", Purpose::render}, {"scanout-render", Purpose::scanout_and_render}};
+    const auto purpose = purposes.find(parts.role);
+    if (purpose == purposes.end())
+        return wrong(format("'{}' is nothing that GBM makes images for", parts.role),
+                     "write scanout, render or scanout-render");
+    const auto device = open_gbm(parts.target);
+    if (!device)
+        return fail(device.error());
+    return commonbuf::gbm::heap(*device, purpose->second);
+}
+#else
+HeapResult gbm_heap(const Parts& /*parts*/) { return left_out("GBM"); }
+#endif
+
+#ifdef ALLOCINFO_VULKAN
+HeapResult vulkan_heap(const Parts& parts)
+{
+    const auto usage = parse_image_usage(parts.role);
+    if (!usage)
+        return fail(usage.error());
+    const auto device = open_gpu(without_at(parts.target));
+    if (!device)
+        return fail(device.error());
+    return commonbuf::vulkan::heap(*device, *usage);
+}
+#else
+HeapResult vulkan_heap(const Parts& /*parts*/) { return left_out("Vulkan"); }
+#endif
+
+#ifdef ALLOCINFO_V4L2
+HeapResult v4l2_heap(const Parts& parts)
+{
+    using commonbuf::v4l2::Role;
+    if (parts.role != "capture" && parts.role != "output")
+        return wrong(format("'{}' is no queue of a V4L2 device", parts.role), "write capture or output");
+    const auto device = commonbuf::v4l2::Device::open(parts.target);
+    if (!device)
+        return fail(device.error());
+    auto heap = device->heap(parts.role == "capture" ? Role::capture : Role::output);
+    if (heap == nullptr)
+        return fail(Category::unsupported, format("take memory of {}", parts.target),
+                    format("its driver gives none of the {} queue to others", parts.role));
+    return heap;
+}
+#else
+HeapResult v4l2_heap(const Parts& /*parts*/) { return left_out("V4L2"); }
+#endif
+
+} // namespace
+
+#if defined(ALLOCINFO_GBM) && defined(ALLOCINFO_DRM)
+Result<gbm_device*> open_gbm(std::string_view target)
+{
+    static std::map<std::string, Card, std::less<>> opened;
+    if (const auto known = opened.find(target); known != opened.end())
+        return known->second.gbm;
+    auto device = commonbuf::drm::Device::open(target);
+    if (!device)
+        return fail(device.error());
+    gbm_device* made = gbm_create_device(device->fd());
+    if (made == nullptr)
+        return fail(Category::unsupported, format("gbm_create_device on {}", device->info().path),
+                    "GBM has no driver for it", "install Mesa's drivers (libgbm1, mesa-libgallium)");
+    return opened.emplace(target, Card{std::move(*device), made}).first->second.gbm;
+}
+#endif
+
+HeapResult parse_heap(std::string_view word)
+{
+    const auto parts = split(word);
+    if (parts && parts->kind == "gbm")
+        return gbm_heap(*parts);
+    if (parts && parts->kind == "vulkan")
+        return vulkan_heap(*parts);
+    if (parts && parts->kind == "v4l2")
+        return v4l2_heap(*parts);
+    return wrong(format("'{}' is no heap of a device", word),
+                 "write gbm:TARGET:scanout, vulkan:TARGET:storage (or other words of --help) or v4l2:TARGET:capture, "
+                 "where TARGET is a path or @name");
+}
+
+commonbuf::Status add_heaps(commonbuf::Allocator& allocator, const std::vector<std::string>& words)
+{
+    for (const std::string& word : words) {
+        const auto heap = parse_heap(word);
+        if (!heap)
+            return fail(heap.error());
+        if (const auto added = allocator.add_heap(*heap); !added)
+            return fail(added.error());
+    }
+    return {};
+}
+
+Result<std::vector<std::shared_ptr<Heap>>> heaps_with(const std::vector<std::string>& words)
+{
+    commonbuf::Allocator allocator;
+    if (const auto added = add_heaps(allocator, words); !added)
+        return fail(added.error());
+    return allocator.heaps();
+}
+
+} // namespace allocinfo
