@@ -65,7 +65,7 @@ cb::Result<cb::Buffer> make_buffer(const OracleHeap& heap, const cb::Layout& lay
 
 } // namespace
 
-std::vector<OracleHeap> find_heaps()
+std::vector<OracleHeap> find_heaps(bool brief)
 {
     std::vector<OracleHeap> heaps;
     for (auto& heap : cb::find_heaps())
@@ -74,8 +74,11 @@ std::vector<OracleHeap> find_heaps()
         if (node.obstacle || !node.modesetting || node.connectors.empty())
             continue;
         const auto device = allocinfo::open_gbm(node.path);
-        if (device)
-            heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::scanout), *device, GBM_BO_USE_SCANOUT});
+        if (!device)
+            continue;
+        heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::scanout), *device, GBM_BO_USE_SCANOUT});
+        if (!brief)
+            heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::render), *device, GBM_BO_USE_RENDERING});
     }
     for (const allocinfo::GpuInfo& gpu : allocinfo::gpus().value_or(std::vector<allocinfo::GpuInfo>{})) {
         if (const auto heap = allocinfo::parse_heap("vulkan:" + gpu.name + ":sampled+storage");

@@ -22,8 +22,8 @@ struct OracleHeap {
 };
 
 /// The heaps of this machine, GBM's of each display, and those of the Vulkan devices that have
-/// uses. Their devices stay open.
-std::vector<OracleHeap> find_heaps();
+/// uses. Their devices stay open. `brief`: GBM for scanout alone, not for rendering too.
+std::vector<OracleHeap> find_heaps(bool brief);
 
 /// Buffers of a layout in memory of a heap; each memory is larger by `extra`, where the heap has
 /// other sizes than an image's own.

@@ -104,7 +104,7 @@ public:
     explicit Oracle(const Options& options)
         : options_(options),
           uses_(find_uses(options.brief, left_out_)),
-          heaps_(oracle::find_heaps())
+          heaps_(oracle::find_heaps(options.brief))
     {
         for (const OracleHeap& each : heaps_)
             all_heaps_.push_back(each.heap);
@@ -212,7 +212,7 @@ private:
     std::vector<NamedUse> uses_;
     std::vector<OracleHeap> heaps_;
     std::vector<std::shared_ptr<cb::Heap>> all_heaps_; ///< the same, for plans
-    Truths truths_{buffers, frames};
+    Truths truths_{buffers, frames, heaps_};
     std::uint64_t plans_ = 0;
     std::vector<Json> cells_;
     Json errors_ = Json::array();

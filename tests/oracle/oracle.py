@@ -66,7 +66,7 @@ def run(machine, options):
     report = OUT / f"{machine.name}.json"
     report.unlink(missing_ok=True)
     build = pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
-    command = ["scripts/lab", "run", "--board", machine.base, "--timeout", "2400"]
+    command = ["scripts/lab", "run", "--board", machine.base, "--timeout", "7200"]
     for argument in machine.kernel_args:
         command += ["--kernel-arg", argument]
     if machine.kernel_args:

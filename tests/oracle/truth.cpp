@@ -10,6 +10,12 @@ namespace {
 
 namespace cb = commonbuf;
 
+/// Heaps that make buffers of single pages or chunks, where they can be used.
+bool is_scattered(const cb::HeapInfo& heap)
+{
+    return !heap.obstacle && heap.same_as.empty() && (!heap.scarce || heap.kind == cb::HeapKind::drm_dumb);
+}
+
 /// What makes one layout another one, as text.
 std::string signature(const cb::Layout& layout)
 {
@@ -62,15 +68,17 @@ Truth Truths::find(const NamedUse& use, const OracleHeap& heap, const cb::Layout
                        first->front().size() <= odd_page;
     if (truth.answer != Answer::works || region || pages)
         return truth;
-    // A few pages in a row are no rare luck.
-    constexpr std::uint64_t small = 65536;
+    // A few pages in a row are no rare luck: right after a boot all small buffers have it. So
+    // what is small is made large.
+    const bool small = layout.total_size() <= 65536;
+    const std::uint64_t extra = small ? (1U << 20U) + odd_page : odd_page;
     // All are held at once, and no board has endless memory; large ones are never lucky.
     constexpr std::uint64_t most_held = 128U << 20U;
-    const int rounds = layout.total_size() <= small ? 8 : layout.total_size() * buffers_ * 3 <= most_held ? 2 : 0;
+    const int rounds = small ? 8 : layout.total_size() * buffers_ * 3 <= most_held ? 2 : 0;
     constexpr std::uint32_t few = 3;
     std::vector<std::vector<cb::Buffer>> held;
     for (int i = 0; i < rounds; ++i) {
-        auto more = allocate(heap, layout, buffers_, odd_page);
+        auto more = allocate(heap, layout, buffers_, extra);
         if (!more)
             break;
         truth = stream(use, *more, few);
@@ -79,6 +87,12 @@ Truth Truths::find(const NamedUse& use, const OracleHeap& heap, const cb::Layout
             return truth;
         }
         held.push_back(std::move(*more));
+    }
+    // GBM makes nothing larger. What the device does with scattered memory, other heaps tell.
+    const bool open = small && heap.gbm != nullptr;
+    for (const OracleHeap& other : heaps_) {
+        if (open && is_scattered(other.heap->info()) && of(use, other, layout).answer == Answer::fails)
+            return {Answer::unknown, "it may have worked by luck: " + other.name() + " fails"};
     }
     return truth;
 }

@@ -23,11 +23,15 @@ struct Truth {
 /// compared. Kept, because many sets share a use.
 ///
 /// A heap of scattered pages gives contiguous ones by luck. Works means: always. So
-/// where memory is ordinary, more buffers are made while the first are held, with an odd
-/// page at their end, and these have to stream too.
+/// where memory is ordinary, more buffers are made while the first are held, larger and with
+/// an odd page at their end, and these have to stream too.
 class Truths {
 public:
-    Truths(std::uint32_t buffers, std::uint32_t frames) : buffers_(buffers), frames_(frames) {}
+    Truths(std::uint32_t buffers, std::uint32_t frames, const std::vector<OracleHeap>& heaps)
+        : buffers_(buffers),
+          frames_(frames),
+          heaps_(heaps)
+    {}
 
     const Truth& of(const NamedUse& use, const OracleHeap& heap, const commonbuf::Layout& layout);
 
@@ -45,6 +49,7 @@ private:
 
     std::uint32_t buffers_;
     std::uint32_t frames_;
+    const std::vector<OracleHeap>& heaps_;
     std::uint64_t streams_ = 0;
     std::uint64_t compared_ = 0;
     std::map<std::string, double> seconds_;
