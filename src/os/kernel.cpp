@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <array>
