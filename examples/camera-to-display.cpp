@@ -13,6 +13,7 @@
 #include "support/camera.hpp"
 #include "support/master.hpp"
 #include "support/png.hpp"
+#include "support/wait_for.hpp"
 
 #include <commonbuf/commonbuf.hpp>
 
@@ -21,7 +22,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <deque>
@@ -146,23 +146,32 @@ private:
             if (auto shown = show(); !shown)
                 return shown;
         }
-        const auto shown = waits_ ? shown_.fd() : -1;
-        const auto written = written_.empty() ? -1 : written_.front().written.fd();
-        if (!shown || !written)
-            return cb::fail((shown ? written : shown).error());
-        std::array<pollfd, 4> events{{
+        std::vector<pollfd> events{
             {queue_.with_device() > 0 ? queue_.frame_fd() : -1, POLLIN, 0}, // without buffers it polls as an error
             {queue_.fd(), POLLIN, 0},
-            {*shown, POLLIN, 0},
-            {*written, POLLIN, 0},
-        }};
-        constexpr int patience = 2000; // milliseconds
-        const int ready = ::poll(events.data(), events.size(), patience);
-        if (ready == 0)
-            return cb::fail(cb::Category::timed_out, "wait for the camera and the display", "nothing came for 2 s");
+        };
+        const auto to_show = waits_ ? wait_for(shown_, events) : true;
+        const auto to_write = written_.empty() ? true : wait_for(written_.front().written, events);
+        if (!to_show || !to_write)
+            return cb::fail((to_show ? to_write : to_show).error());
+        const bool over = !*to_show || !*to_write; // since the last look, or since the commit
+        constexpr int patience = 2000;             // milliseconds
+        const int ready = ::poll(events.data(), events.size(), over ? 0 : patience);
+        if (ready == 0 && !over)
+            return cb::fail(cb::Category::timed_out, "wait for the camera and the display",
+                            "nothing came for 2 s; " + standing());
         if (ready < 0)
             return {}; // a signal: look whether it was SIGINT
         return look();
+    }
+
+    /// Who has what, for whoever has to find out who does not answer.
+    std::string standing() const
+    {
+        return std::to_string(queue_.with_device()) + " buffers are with the camera, " +
+               std::to_string(queue_.waiting()) + " wait for the display to release them, " +
+               std::to_string(captured_.size()) + " wait to be shown; the last commit is " + (waits_ ? "not " : "") +
+               "on the screen, and " + std::to_string(written_.size()) + " writebacks are not complete";
     }
 
     /// What came meanwhile. A fence that failed is an error here.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "frame_loop.hpp"
 
+#include "wait_for.hpp"
+
 #include <poll.h>
 
 #include <algorithm>
@@ -75,24 +77,27 @@ cb::Status FrameLoop::wait()
     std::vector<pollfd> events;
     if (camera_.with_device() > 0) // without buffers it polls as an error
         events.push_back({camera_.frame_fd(), POLLIN, 0});
-    const auto add = [&events](const cb::Result<int>& fd) {
-        if (fd && *fd >= 0)
-            events.push_back({*fd, POLLIN, 0});
-    };
-    add(camera_.fd());
-    add(display_.fd());
+    events.push_back({camera_.fd(), POLLIN, 0});
+    events.push_back({display_.fd(), POLLIN, 0});
     if (side_ != nullptr)
         side_->poll(events);
-    // A failed one has nothing to poll, and look() finds it.
-    for (const auto* fences : {&drawing_, &showing_}) {
-        if (!fences->empty())
-            add(fences->front().fd());
+    std::vector<cb::Fence> fences;
+    for (const auto* some : {&drawing_, &showing_}) {
+        if (!some->empty())
+            fences.push_back(some->front());
     }
     if (!written_.empty())
-        add(written_.front().over.fd());
+        fences.push_back(written_.front().over);
+    bool over = false; // since the last look
+    for (const cb::Fence& fence : fences) {
+        const auto waits = wait_for(fence, events);
+        if (!waits)
+            return cb::fail(waits.error());
+        over = over || !*waits;
+    }
     constexpr int patience = 5000; // milliseconds
-    const int ready = ::poll(events.data(), events.size(), patience);
-    if (ready == 0)
+    const int ready = ::poll(events.data(), events.size(), over ? 0 : patience);
+    if (ready == 0 && !over)
         return cb::fail(cb::Category::timed_out, "wait for the devices", "nothing came for 5 s");
     return {}; // or a signal: the loop looks whether it was SIGINT
 }

@@ -96,8 +96,8 @@ public:
     /// failed, makes room for the next, see take_withheld().
     ///
     /// Errors, which leave all in the queue: permission_denied (not DRM master at present),
-    /// busy (somebody else commits to this CRTC: again after a refresh), device_lost (the card
-    /// is unplugged, the lease revoked), exhausted.
+    /// busy (somebody else commits to this CRTC; fd() says when to try again), device_lost (the
+    /// card is unplugged, the lease revoked), exhausted.
     Result<std::size_t> advance();
 
     /// How many the kernel has not got yet.

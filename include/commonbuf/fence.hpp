@@ -90,7 +90,8 @@ public:
 
     /// A descriptor to poll for reading in an event loop, or to give to the kernel
     /// (IN_FENCE_FD); borrowed, as long as a copy of this fence lives. -1 where there is
-    /// nothing to wait for. Made at the first call from what was merged.
+    /// nothing to wait for, and where it is over by now: poll() passes over -1, so an event
+    /// loop has to look at once then. Made at the first call from what was merged.
     ///
     /// Errors: device_lost (it is known to have failed: a descriptor may not say so);
     /// unsupported (see Buffer::export_fence()); exhausted.

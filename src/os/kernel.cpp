@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -35,6 +36,8 @@ int Kernel::mprotect(void* address, std::size_t length, int protection)
     return ::mprotect(address, length, protection);
 }
 int Kernel::eventfd(int flags) { return ::eventfd(0, flags); }
+int Kernel::timerfd_create(clockid_t clock, int flags) { return ::timerfd_create(clock, flags); }
+int Kernel::timerfd_settime(int fd, const itimerspec& time) { return ::timerfd_settime(fd, 0, &time, nullptr); }
 int Kernel::ppoll(pollfd* fds, nfds_t count, const timespec* timeout) { return ::ppoll(fds, count, timeout, nullptr); }
 off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offset, whence); }
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <ctime>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,9 @@ public:
     virtual int munmap(void* address, std::size_t length);
     virtual int mprotect(void* address, std::size_t length, int protection);
     virtual int eventfd(int flags);
+    virtual int timerfd_create(clockid_t clock, int flags);
+    /// timerfd_settime(2), from now on.
+    virtual int timerfd_settime(int fd, const itimerspec& time);
     virtual int ppoll(pollfd* fds, nfds_t count, const timespec* timeout);
     virtual off_t lseek(int fd, off_t offset, int whence);
     virtual int fstat(int fd, struct stat* result);

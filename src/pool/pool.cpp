@@ -53,16 +53,28 @@ struct Pool::State {
         return buffer;
     }
 
+    struct Waits {
+        std::vector<pollfd> entries;
+        std::vector<Fence> fences; ///< others may take their buffers meanwhile, and close the descriptors
+        bool blind = false;        ///< there are more, which no descriptor can be had of
+    };
+
     /// What to poll until one more may be ready.
-    std::vector<pollfd> entries()
+    Waits waits()
     {
         const std::lock_guard lock(mutex);
-        std::vector<pollfd> all_entries{{came_back.fd(), POLLIN, 0}};
+        Waits all_waits{{{came_back.fd(), POLLIN, 0}}, {}, false};
         for (const Returned& returned : free) {
-            if (const auto fd = returned.until.fd(); fd && *fd >= 0)
-                all_entries.push_back({*fd, POLLIN, 0});
+            if (const auto fd = returned.until.fd(); fd && *fd >= 0) {
+                all_waits.entries.push_back({*fd, POLLIN, 0});
+                all_waits.fences.push_back(returned.until);
+            } else if (is_over(returned.until)) {
+                came_back.set(); // since take() looked, and nothing else tells
+            } else {
+                all_waits.blind = true;
+            }
         }
-        return all_entries;
+        return all_waits;
     }
 
     Error timeout()
@@ -105,11 +117,13 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
             watch::tell([&](watch::Watcher& watcher) { watcher.acquired(buffer->state(), where); });
             return std::move(*buffer);
         }
-        auto entries = state_->entries();
-        const auto woken = os::wait_any(entries, deadline, "a pool");
+        constexpr std::chrono::milliseconds look_again{10};
+        auto waits = state_->waits();
+        const auto step = waits.blind ? std::min(deadline, in(look_again)) : deadline;
+        const auto woken = os::wait_any(waits.entries, step, "a pool");
         if (!woken)
             return fail(woken.error());
-        if (!*woken)
+        if (!*woken && step == deadline)
             return fail(state_->timeout());
     }
 }

@@ -27,7 +27,7 @@ ROOMS = {
 COMMON = {"buffer_state.hpp", "log.hpp"}
 
 INCLUDE = re.compile(r'^\s*#include\s+(["<])([^">]+)[">]', re.MULTILINE)
-SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|mprotect|read|write|poll|ppoll|eventfd|sigaction|"
+SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|mprotect|read|write|poll|ppoll|eventfd|timerfd_create|timerfd_settime|sigaction|"
                          r"lseek|fstat|stat|fcntl|dup|memfd_create|ftruncate|readlink|opendir|"
                          r"syscall|socketpair|fork|clone|waitpid|kill)\(")
 

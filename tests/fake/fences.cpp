@@ -72,8 +72,11 @@ int SyncFile::ioctl(Machine& machine, unsigned long request, void* argument)
         if (info.num_fences != 0 && info.num_fences < count)
             return failed(EINVAL);
         auto* parts = reinterpret_cast<sync_fence_info*>(static_cast<std::uintptr_t>(info.sync_fence_info));
-        for (std::uint32_t i = 0; info.num_fences != 0 && i < count; ++i)
+        for (std::uint32_t i = 0; info.num_fences != 0 && i < count; ++i) {
             write_info(*all[i], parts[i]);
+            if (all[i]->looks > 0 && --all[i]->looks == 0)
+                all[i]->status = 1;
+        }
         info.num_fences = count;
         return 0;
     }

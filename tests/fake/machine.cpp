@@ -412,7 +412,7 @@ int Machine::munmap(void* address, std::size_t length)
     return 0;
 }
 
-int Machine::ppoll(pollfd* fds, nfds_t count, const timespec*)
+int Machine::ppoll(pollfd* fds, nfds_t count, const timespec* timeout)
 {
     if (faulty("ppoll"))
         return -1;
@@ -426,6 +426,8 @@ int Machine::ppoll(pollfd* fds, nfds_t count, const timespec*)
         fds[i].revents = target != nullptr ? target->ready(fds[i].events) : short{POLLNVAL};
         ready += fds[i].revents != 0 ? 1 : 0;
     }
+    if (ready == 0 && timeout != nullptr && (timeout->tv_sec != 0 || timeout->tv_nsec != 0))
+        ++slept;
     return ready;
 }
 
@@ -434,6 +436,24 @@ int Machine::eventfd(int)
     if (faulty("eventfd"))
         return -1;
     return new_descriptor(std::make_shared<EventFile>());
+}
+
+int Machine::timerfd_create(clockid_t, int)
+{
+    if (faulty("timerfd_create"))
+        return -1;
+    return new_descriptor(std::make_shared<TimerFile>());
+}
+
+int Machine::timerfd_settime(int fd, const itimerspec& time)
+{
+    if (faulty("timerfd_settime"))
+        return -1;
+    auto* timer = dynamic_cast<TimerFile*>(file(fd).get());
+    if (timer == nullptr)
+        return failed(EBADF);
+    timer->started = time.it_value.tv_sec != 0 || time.it_value.tv_nsec != 0;
+    return 0;
 }
 
 ssize_t File::read(void*, std::size_t) { return failed(EBADF); }

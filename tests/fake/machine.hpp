@@ -49,6 +49,7 @@ struct FenceModel {
     std::string timeline;
     int status = 0;
     std::uint64_t timestamp = 0;
+    unsigned looks = 0; ///< it signals right after somebody has looked so often, where not 0
 };
 
 class SyncFile final : public File {
@@ -117,6 +118,13 @@ public:
     short ready(short events) override { return count != 0 ? static_cast<short>(events & POLLIN) : short{0}; }
     ssize_t read(void* buffer, std::size_t size) override;
     std::uint64_t count = 0;
+};
+
+/// A timerfd(2). Whoever polls one that is started waits until it is readable.
+class TimerFile final : public File {
+public:
+    short ready(short events) override { return started ? static_cast<short>(events & POLLIN) : short{0}; }
+    bool started = false;
 };
 
 /// A file that the library writes.
@@ -260,6 +268,9 @@ public:
     int add_eventfd();
     std::size_t open_descriptors() const { return descriptors_.size(); }
 
+    /// How often somebody polled that would have slept until the deadline.
+    unsigned slept = 0;
+
     /// The names of all calls so far, in order; ioctls go by the name of their request.
     const std::vector<std::string>& calls() const { return calls_; }
     std::size_t count(const std::string& name) const;
@@ -294,6 +305,8 @@ public:
     int munmap(void* address, std::size_t length) override;
     int mprotect(void*, std::size_t, int) override { return 0; }
     int eventfd(int flags) override;
+    int timerfd_create(clockid_t clock, int flags) override;
+    int timerfd_settime(int fd, const itimerspec& time) override;
     ssize_t read(int fd, void* buffer, std::size_t size) override;
     int ppoll(pollfd* fds, nfds_t count, const timespec* timeout) override;
     off_t lseek(int fd, off_t offset, int whence) override;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <unistd.h>
 
 namespace {
@@ -54,6 +55,26 @@ TEST_F(Examples, ADecodersPicturesAreShown)
     SKIP_LOST_WRITEBACK(outcome);
     example::expect_good("decode-to-display", outcome);
     EXPECT_NE(outcome.text.find("decoded and shown"), std::string::npos) << outcome.text;
+}
+
+TEST_F(Examples, ACameraIsShownByAProgramThatIsHeldUp)
+{
+    NEED_EXAMPLE("camera-to-display");
+    NEED_EXAMPLES_DISPLAY();
+    if (std::getenv("COMMONBUF_PATCHED_KERNEL") == nullptr)
+        GTEST_SKIP() << "this kernel may lose a writeback, which stops the program too";
+    const auto held_up = std::filesystem::read_symlink("/proc/self/exe").replace_filename("libheld-up.so");
+    // Faster than the display writes back, so that the camera runs out of buffers.
+    const auto outcome = example::run("LD_PRELOAD=" + held_up.string() + " camera-to-display --frames 100 --rate 60");
+    if (outcome.text.find("ASan runtime does not come first") != std::string::npos)
+        GTEST_SKIP() << "sanitizers want to be loaded before everybody else";
+    EXPECT_EQ(outcome.text.find("ld.so"), std::string::npos) << outcome.text;
+    const bool started = outcome.text.find("nothing came") != std::string::npos ||
+                         outcome.text.find("frames shown") != std::string::npos;
+    if (outcome.status == 1 && !started)
+        GTEST_SKIP() << "not here: " << outcome.text;
+    // Frames are lost meanwhile, so its exit status says nothing.
+    EXPECT_NE(outcome.text.find("100 frames shown"), std::string::npos) << outcome.text;
 }
 
 } // namespace

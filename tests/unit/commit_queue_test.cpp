@@ -295,6 +295,65 @@ TEST_F(CommitQueueTest, ABusyCrtcIsWaitedFor)
     EXPECT_EQ(queue.waiting(), 0U);
 }
 
+TEST_F(CommitQueueTest, WhoPollsABusyCrtcIsToldWhenToTryAgain)
+{
+    CommitQueue queue = make();
+    ASSERT_TRUE(queue.submit(picture(queue)));
+    ASSERT_TRUE(queue.submit(picture(queue)));
+    refresh();
+    bool busy = true;
+    model.judge = [&](const auto&) { return busy ? EBUSY : 0; };
+    EXPECT_EQ(queue.advance().error().category, Category::busy);
+    EXPECT_EQ(queue.waiting(), 1U);
+    EXPECT_TRUE(readable(queue.fd())) << "no fence of ours tells when the others are done";
+    EXPECT_EQ(queue.advance().error().category, Category::busy);
+    EXPECT_TRUE(readable(queue.fd())) << "and again";
+    busy = false;
+    EXPECT_EQ(queue.advance().value(), 1U);
+    EXPECT_EQ(queue.fd(), -1);
+}
+
+TEST_F(CommitQueueTest, AFenceWithoutADescriptorIsLookedAtAgain)
+{
+    CommitQueue queue = make();
+    const auto a = machine.add_fence("a");
+    const auto b = machine.add_fence("b");
+    ASSERT_TRUE(queue.submit(picture(queue, Fence::merge(std::array{fence(a), fence(b)}))));
+    machine.fail_all("SYNC_IOC_MERGE", EMFILE);
+    EXPECT_TRUE(readable(queue.fd()));
+    a->status = b->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+}
+
+TEST_F(CommitQueueTest, OneFailureIsNotPolledWhileOthersWork)
+{
+    CommitQueue queue = make();
+    const auto bad = machine.add_fence("bad");
+    const auto a = machine.add_fence("a");
+    const auto b = machine.add_fence("b");
+    ASSERT_TRUE(queue.submit(picture(queue, Fence::merge(std::array{fence(bad), fence(a), fence(b)}))));
+    bad->status = -EIO;
+    EXPECT_EQ(queue.advance().value(), 0U) << "others may still work on the buffer";
+    const int fd = queue.fd();
+    EXPECT_FALSE(readable(fd)) << "an event loop would spin";
+    a->status = 1;
+    EXPECT_FALSE(readable(fd));
+    b->status = 1;
+    EXPECT_TRUE(readable(fd)) << "the descriptor is of both, and still open";
+    EXPECT_EQ(queue.advance().value(), 0U);
+    EXPECT_EQ(queue.take_withheld().size(), 1U);
+}
+
+TEST_F(CommitQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
+{
+    CommitQueue queue = make();
+    const auto work = machine.add_fence("work");
+    const Commit next = picture(queue, fence(work));
+    work->looks = 1; // over when advance() has seen it pending
+    ASSERT_TRUE(queue.commit(next, in(std::chrono::seconds(1))));
+    EXPECT_EQ(machine.slept, 0U);
+}
+
 TEST_F(CommitQueueTest, WithoutMasterEverythingWaitsUntilItIsBack)
 {
     CommitQueue queue = make();
@@ -304,6 +363,8 @@ TEST_F(CommitQueueTest, WithoutMasterEverythingWaitsUntilItIsBack)
     model.master = false; // another virtual terminal
     EXPECT_EQ(queue.advance().error().category, Category::permission_denied);
     EXPECT_EQ(queue.waiting(), 1U);
+    EXPECT_TRUE(readable(queue.fd()));
+    EXPECT_EQ(machine.count("timerfd_settime"), 1U) << "not at once: an event loop would spin";
     EXPECT_EQ(queue.commit(picture(queue), in(milliseconds(5))).error().category, Category::permission_denied);
     EXPECT_EQ(queue.waiting(), 1U);
     model.master = true;

@@ -7,7 +7,9 @@
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
 #include <linux/videodev2.h>
+#include <poll.h>
 
+#include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <thread>
@@ -39,6 +41,12 @@ protected:
     Fence fence(const std::shared_ptr<fake::FenceModel>& work)
     {
         return Fence::from_fd(UniqueFd(machine.sync_file(work))).value();
+    }
+
+    bool readable(int fd)
+    {
+        pollfd entry{fd, POLLIN, 0};
+        return machine.ppoll(&entry, 1, nullptr) == 1;
     }
 
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
@@ -139,6 +147,50 @@ TEST_F(FencedQueueTest, AWaitForAFrameEndsAtItsDeadline)
     ASSERT_FALSE(frame);
     EXPECT_EQ(frame.error().category, Category::timed_out);
     EXPECT_NE(frame.error().detail.find("1 wait for their fence"), std::string::npos) << frame.error().detail;
+}
+
+TEST_F(FencedQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
+{
+    FencedQueue queue = open(1);
+    const auto work = machine.add_fence("work");
+    ASSERT_TRUE(queue.start());
+    ASSERT_TRUE(queue.queue(make(), fence(work)));
+    work->looks = 1; // over when advance() has seen it pending
+    ASSERT_TRUE(queue.dequeue(in(std::chrono::seconds(1))));
+    EXPECT_EQ(machine.slept, 0U);
+}
+
+TEST_F(FencedQueueTest, AFenceWithoutADescriptorIsLookedAtAgain)
+{
+    FencedQueue queue = open(1);
+    const auto a = machine.add_fence("a");
+    const auto b = machine.add_fence("b");
+    ASSERT_TRUE(queue.queue(make(), Fence::merge(std::array{fence(a), fence(b)})));
+    machine.fail_all("SYNC_IOC_MERGE", EMFILE);
+    EXPECT_TRUE(readable(queue.fd()));
+    a->status = b->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+}
+
+TEST_F(FencedQueueTest, TheFenceOfTheJobsAndThatOfTheCallAreBothPolled)
+{
+    FencedQueue queue = open(1);
+    const Buffer buffer = make();
+    const auto shown = machine.add_fence("show");
+    const auto bad = machine.add_fence("bad");
+    const auto work = machine.add_fence("work");
+    ASSERT_TRUE(Job("display").reads(buffer).publish(fence(shown)));
+    ASSERT_TRUE(queue.queue(buffer, Fence::merge(std::array{fence(bad), fence(work)})));
+    EXPECT_FALSE(readable(queue.fd()));
+    bad->status = -EIO;
+    EXPECT_FALSE(readable(queue.fd())) << "the display still reads it: an event loop would spin";
+    shown->status = 1;
+    EXPECT_EQ(queue.advance().value(), 0U);
+    EXPECT_FALSE(readable(queue.fd())) << "others may still work on it";
+    work->status = 1;
+    EXPECT_TRUE(readable(queue.fd()));
+    EXPECT_EQ(queue.advance().value(), 0U);
+    EXPECT_EQ(queue.take_withheld().size(), 1U);
 }
 
 TEST_F(FencedQueueTest, ARefusalAtOnceLeavesNothingBehind)

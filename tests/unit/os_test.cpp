@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
 #include "os/os.hpp"
+#include "os/timer.hpp"
+#include "os/wakeup.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/dma-buf.h>
@@ -121,6 +123,52 @@ TEST(Wait, SeesAnEventFromAnotherThread)
     other.join();
     ASSERT_TRUE(ready);
     EXPECT_TRUE(*ready);
+}
+
+TEST(Timer, WakesAfterAWhileUnlessItIsStopped)
+{
+    const auto timer = os::Timer::create().value();
+    const auto rings = [&](Deadline deadline) { return os::wait(timer.fd(), POLLIN, deadline, "timer").value(); };
+    EXPECT_FALSE(rings(in(5ms))) << "before it is started";
+    const auto start = std::chrono::steady_clock::now();
+    timer.start(20ms);
+    EXPECT_TRUE(rings(in(5s)));
+    EXPECT_GE(std::chrono::steady_clock::now() - start, 20ms);
+    timer.stop();
+    EXPECT_FALSE(rings(in(5ms)));
+}
+
+TEST(Wakeup, IsReadableUntilItIsCleared)
+{
+    auto wakeup = os::Wakeup::create().value();
+    const auto readable = [](int fd) { return os::wait(fd, POLLIN, in(1s), "wake-up").value(); };
+    EXPECT_TRUE(readable(wakeup.now()));
+    const int later = wakeup.after(1ms);
+    EXPECT_TRUE(readable(later));
+    wakeup.clear();
+    EXPECT_FALSE(os::wait(later, POLLIN, in(5ms), "wake-up").value());
+    EXPECT_FALSE(os::wait(wakeup.event().fd(), POLLIN, in(5ms), "wake-up").value());
+}
+
+TEST(Wakeup, WhoAsksOftenIsWokenAllTheSame)
+{
+    auto wakeup = os::Wakeup::create().value();
+    const auto deadline = in(5s);
+    bool woken = false;
+    while (!woken && std::chrono::steady_clock::now() < deadline)
+        woken = os::wait(wakeup.after(50ms), POLLIN, Deadline{}, "wake-up").value();
+    EXPECT_TRUE(woken);
+}
+
+TEST(Wakeup, WithoutATimerItIsTooEarlyAndNotNever)
+{
+    fake::Machine machine;
+    {
+        auto wakeup = os::Wakeup::create().value();
+        machine.fail_all("timerfd_create", EMFILE);
+        EXPECT_TRUE(os::wait(wakeup.after(50ms), POLLIN, in(1s), "wake-up").value());
+    }
+    EXPECT_EQ(machine.leaks(), "");
 }
 
 TEST(Wait, AClosedDescriptorIsAnErrorAtOnce)

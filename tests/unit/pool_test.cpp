@@ -6,6 +6,7 @@
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
 #include <optional>
 
@@ -65,6 +66,30 @@ TEST_F(PoolTest, ABufferWaitsForItsFenceAndAnotherOneServes)
     EXPECT_EQ(pool->acquire(Deadline{}).value(), b);
     stuck->status = 1;
     EXPECT_EQ(pool->acquire(Deadline{}).value(), a);
+}
+
+TEST_F(PoolTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto work = machine.add_fence("work");
+    ASSERT_TRUE(pool->release(buffer, fence(work)));
+    work->looks = 1; // over when the pool has seen it pending
+    EXPECT_TRUE(pool->acquire(in(std::chrono::seconds(1))));
+    EXPECT_EQ(machine.slept, 0U);
+}
+
+TEST_F(PoolTest, AFenceWithoutADescriptorIsLookedAtAgain)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto a = machine.add_fence("a");
+    const auto b = machine.add_fence("b");
+    ASSERT_TRUE(pool->release(buffer, Fence::merge(std::array{fence(a), fence(b)})));
+    machine.fail_all("SYNC_IOC_MERGE", EMFILE);
+    a->looks = b->looks = 4;
+    EXPECT_TRUE(pool->acquire(in(std::chrono::seconds(1))));
+    EXPECT_GT(machine.slept, 0U);
 }
 
 TEST_F(PoolTest, JobsOnTheBufferCountToo)

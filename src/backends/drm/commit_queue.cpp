@@ -11,8 +11,8 @@
 #include "backends/drm/display.hpp"
 #include "buffer_state.hpp"
 #include "log.hpp"
-#include "os/event.hpp"
 #include "os/os.hpp"
+#include "os/wakeup.hpp"
 #include "sync/fence_point.hpp"
 #include "sync/kept_fences.hpp"
 #include "sync/watch.hpp"
@@ -28,6 +28,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace commonbuf::drm {
@@ -62,7 +63,7 @@ public:
         Fence before;
     };
 
-    State(Display on, Fencing with, os::Event event) : display(std::move(on)), fencing(with), changed(std::move(event))
+    State(Display on, Fencing with, os::Wakeup waker) : display(std::move(on)), fencing(with), wakeup(std::move(waker))
     {}
     State(const State&) = delete;
     State& operator=(const State&) = delete;
@@ -93,15 +94,15 @@ public:
     /// All whose turn has come.
     Result<std::size_t> advance()
     {
-        changed.clear();
-        busy = false;
+        wakeup.clear();
+        trouble.reset();
         std::size_t count = 0;
         while (!waiting.empty()) {
             Waiting& first = waiting.front();
             auto done = attempt(first);
             if (!done && !done.error().its_own) {
                 first.gathered = false;
-                busy = done.error().error.category == Category::busy;
+                trouble = done.error().error.category;
                 return fail(std::move(done.error().error));
             }
             if (done && !*done)
@@ -113,11 +114,13 @@ public:
     }
 
     /// What to poll until advance() has something to do. Two steps may need two descriptors
-    /// one after the other.
-    int wait_fd() const
+    /// one after the other. -1 only while nothing waits: whoever polls is woken.
+    int wait_fd()
     {
-        if (waiting.empty() || busy)
+        if (waiting.empty())
             return -1;
+        if (trouble)
+            return wakeup.after(look_again()); // no fence tells when that is over
         const Waiting& first = waiting.front();
         std::vector<Fence> waits{flip};
         if (!kernel_waits_for(first.commit)) {
@@ -126,29 +129,31 @@ public:
                 waits.push_back(written);
         }
         for (Fence& fence : waits) {
-            // One that has failed is over, and advance() says so.
-            if (fence.known() == FenceState::failed)
-                break;
             const auto fd = pending_fd(fence);
             if (!fd)
-                return -1;
-            if (*fd >= 0)
+                return wakeup.after(look_again()); // no descriptor can be had of it
+            if (*fd >= 0) {
+                polled_ = std::move(fence);
                 return *fd;
+            }
         }
-        return changed.fd(); // all is over meanwhile: a descriptor that says so at once
+        return wakeup.now(); // all is over meanwhile
     }
+
+    /// How long nobody looks where nothing tells.
+    std::chrono::nanoseconds look_again() const noexcept { return display.state().refresh() / 4; }
 
     Display display;
     Fencing fencing;
-    os::Event changed;
+    os::Wakeup wakeup;
     mutable std::mutex mutex;
     std::deque<Waiting> waiting;
     std::vector<Committed> committed;
     std::vector<WithheldCommit> withheld;
-    Fence flip;        ///< of the last commit, as the kernel gave it
-    Fence written;     ///< of the last writeback, likewise
-    Fence shown;       ///< of the last commit, with the work that the kernel waits for
-    bool busy = false; ///< somebody else commits to the CRTC
+    Fence flip;                      ///< of the last commit, as the kernel gave it
+    Fence written;                   ///< of the last writeback, likewise
+    Fence shown;                     ///< of the last commit, with the work that the kernel waits for
+    std::optional<Category> trouble; ///< why the first could not be committed now, as busy: others use the CRTC
 
 private:
     struct OnScreen {
@@ -353,6 +358,7 @@ private:
         waiting.pop_front();
     }
 
+    Fence polled_; ///< holds the descriptor that wait_fd() gave
     std::uint64_t next_ = 1;
     std::map<std::uint64_t, Result<Committed>> answers_;
     std::map<std::uint32_t, OnScreen> on_screen_; ///< by plane
@@ -365,10 +371,10 @@ CommitQueue::~CommitQueue() = default;
 
 Result<CommitQueue> CommitQueue::create(Display display, Fencing fencing)
 {
-    auto event = os::Event::create();
-    if (!event)
-        return fail(event.error());
-    return CommitQueue(std::make_unique<State>(std::move(display), fencing, std::move(*event)));
+    auto wakeup = os::Wakeup::create();
+    if (!wakeup)
+        return fail(wakeup.error());
+    return CommitQueue(std::make_unique<State>(std::move(display), fencing, std::move(*wakeup)));
 }
 
 const Display& CommitQueue::display() const noexcept { return state_->display; }
@@ -409,7 +415,8 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
         const auto advanced = state.advance();
         if (auto answer = state.answer(number))
             return std::move(*answer);
-        if (!advanced && !state.busy) {
+        const bool busy = state.trouble == Category::busy;
+        if (!advanced && !busy) {
             state.withdraw(number);
             return fail(advanced.error());
         }
@@ -423,10 +430,9 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
                                  : advanced.error().message() + "; it is taken back");
         }
         // Those in front may be taken back meanwhile, which no descriptor tells.
-        constexpr int looks = 4;
-        const auto refresh = state.display.state().refresh();
+        constexpr int refreshes = 4;
         std::array<pollfd, 1> entries{{{state.wait_fd(), POLLIN, 0}}};
-        const auto step = state.busy ? in(refresh / looks) : in(refresh * looks);
+        const auto step = busy ? in(state.look_again()) : in(state.display.state().refresh() * refreshes);
         lock.unlock();
         static_cast<void>(os::wait_any(entries, std::min(deadline, step), "a commit"));
         lock.lock();
@@ -436,10 +442,7 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
 int CommitQueue::fd() const noexcept
 {
     const std::lock_guard lock(state_->mutex);
-    const int fd = state_->wait_fd();
-    if (fd == state_->changed.fd())
-        state_->changed.set();
-    return fd;
+    return state_->wait_fd();
 }
 
 Result<std::size_t> CommitQueue::advance()

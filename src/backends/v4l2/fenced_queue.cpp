@@ -6,8 +6,9 @@
 //                      forth; nobody overtakes
 #include "backends/v4l2/node.hpp"
 #include "buffer_state.hpp"
-#include "os/event.hpp"
 #include "os/os.hpp"
+#include "os/wakeup.hpp"
+#include "sync/kept_fences.hpp"
 #include "text/text.hpp"
 
 #include <commonbuf/v4l2.hpp>
@@ -24,6 +25,12 @@
 #include <utility>
 
 namespace commonbuf::v4l2 {
+namespace {
+
+/// How long nobody looks where nothing tells.
+constexpr std::chrono::milliseconds look_again{10};
+
+} // namespace
 
 struct FencedQueue::State {
     struct Waiting {
@@ -32,28 +39,27 @@ struct FencedQueue::State {
         Fence own; ///< of the buffer: the jobs that work on it
         Payload payload;
         Place where;
-
-        Fence all() const { return Fence::merge(std::array{ready, own}); }
     };
 
     Queue queue;
-    os::Event changed; ///< wakes the thread
+    os::Wakeup wakeup; ///< its event wakes the thread
     mutable std::mutex mutex;
     std::deque<Waiting> waiting;
     std::vector<Withheld> withheld;
     std::optional<Error> trouble; ///< of the thread, for dequeue()
     bool no_slot = false;         ///< until a frame comes back
+    Fence polled;                 ///< holds the descriptor that fence_fd() gave
     std::atomic<bool> ending{false};
     std::thread thread;
 
-    State(Queue inner, os::Event event) : queue(std::move(inner)), changed(std::move(event)) {}
+    State(Queue inner, os::Wakeup with) : queue(std::move(inner)), wakeup(std::move(with)) {}
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
     ~State()
     {
         ending = true;
-        changed.set();
+        wakeup.event().set();
         if (thread.joinable())
             thread.join();
     }
@@ -99,26 +105,32 @@ struct FencedQueue::State {
         return given;
     }
 
-    /// What to poll until advance() has something to do; with the lock held.
-    int fence_fd() const
+    /// What to poll until advance() has something to do; with the lock held. Two steps may need
+    /// two descriptors one after the other. Without a slot, a frame has to come first.
+    int fence_fd()
     {
         if (waiting.empty() || no_slot)
             return -1;
-        const auto fd = waiting.front().all().fd();
-        if (fd && *fd >= 0)
-            return *fd;
-        // It has signalled or failed meanwhile: a descriptor that says so at once.
-        return fd || fd.error().category == Category::device_lost ? changed.fd() : -1;
+        for (Fence fence : {waiting.front().own, waiting.front().ready}) {
+            const auto fd = pending_fd(fence);
+            if (!fd)
+                return wakeup.after(look_again); // no descriptor can be had of it
+            if (*fd >= 0) {
+                polled = std::move(fence);
+                return *fd;
+            }
+        }
+        return wakeup.now(); // all is over meanwhile
     }
 
     void work()
     {
         using std::chrono::seconds;
         while (!ending) {
-            std::array<pollfd, 2> entries{{{-1, POLLIN, 0}, {changed.fd(), POLLIN, 0}}};
+            std::array<pollfd, 2> entries{{{-1, POLLIN, 0}, {wakeup.event().fd(), POLLIN, 0}}};
             {
                 const std::lock_guard lock(mutex);
-                changed.clear();
+                wakeup.clear();
                 if (const auto given = advance(); !given) {
                     trouble = given.error();
                     withheld.push_back({waiting.front().buffer, given.error()});
@@ -143,7 +155,7 @@ struct FencedQueue::State {
         if (no_slot && queue.queued() < before) {
             // There is a slot again.
             if (driven())
-                changed.set();
+                wakeup.event().set();
             else
                 static_cast<void>(advance());
         }
@@ -158,10 +170,10 @@ FencedQueue::~FencedQueue() = default;
 
 Result<FencedQueue> FencedQueue::create(Queue queue, Driver driver)
 {
-    auto event = os::Event::create();
-    if (!event)
-        return fail(event.error());
-    auto state = std::make_unique<State>(std::move(queue), std::move(*event));
+    auto wakeup = os::Wakeup::create();
+    if (!wakeup)
+        return fail(wakeup.error());
+    auto state = std::make_unique<State>(std::move(queue), std::move(*wakeup));
     if (driver == Driver::thread) {
         try {
             state->thread = std::thread([inner = state.get()] { inner->work(); });
@@ -190,7 +202,7 @@ Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, const Payloa
     const bool first = state.waiting.empty();
     state.waiting.push_back({buffer, ready, std::move(*own), payload, where});
     if (state.driven()) {
-        state.changed.set();
+        state.wakeup.event().set();
         return {};
     }
     if (!first)
@@ -208,17 +220,14 @@ int FencedQueue::fd() const noexcept
     const std::lock_guard lock(state_->mutex);
     if (state_->driven())
         return -1;
-    const int fd = state_->fence_fd();
-    if (fd == state_->changed.fd())
-        state_->changed.set();
-    return fd;
+    return state_->fence_fd();
 }
 
 Result<std::size_t> FencedQueue::advance()
 {
     const std::lock_guard lock(state_->mutex);
     if (!state_->driven())
-        state_->changed.clear();
+        state_->wakeup.clear();
     return state_->advance();
 }
 
@@ -255,8 +264,6 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
 {
     State& state = *state_;
     const short events = state.queue.role() == Role::capture ? POLLIN : POLLOUT;
-    // The library's thread may queue a buffer while this polls a queue without any.
-    constexpr std::chrono::milliseconds look_again{10};
     for (;;) {
         auto frame = state.try_dequeue();
         const bool idle =
@@ -269,10 +276,10 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
         {
             const std::lock_guard lock(state.mutex);
             if (!state.driven()) {
+                state.wakeup.clear();
                 if (const auto given = state.advance(); !given)
                     return fail(given.error());
-                const int fence = state.fence_fd();
-                entries[1].fd = fence != state.changed.fd() ? fence : -1;
+                entries[1].fd = state.fence_fd();
             }
             // Without buffers the node polls as an error.
             if (state.queue.queued() > 0)
@@ -281,6 +288,7 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
                 return fail(Category::invalid_argument, "dequeue a frame",
                             "no buffer is with the device, and none waits", "queue one first");
         }
+        // The library's thread may queue a buffer while this polls a queue without any.
         const auto step = state.driven() ? std::min(deadline, in(look_again)) : deadline;
         static_cast<void>(os::wait_any(entries, step, "a queue"));
         if (std::chrono::steady_clock::now() >= deadline) {
@@ -312,7 +320,7 @@ Result<std::uint32_t> FencedQueue::grow(std::uint32_t more)
     auto slots = state_->queue.grow(more);
     // The thread may wait for a slot.
     if (slots && state_->driven())
-        state_->changed.set();
+        state_->wakeup.event().set();
     return slots;
 }
 
