@@ -103,8 +103,18 @@ public:
     /// (VIDIOC_ENCODER_CMD or VIDIOC_DECODER_CMD, STOP).
     ///
     /// Errors: unsupported (a converter, or a stateless codec: they hold nothing back, so what
-    /// went in has come out when as many frames came), device_lost.
+    /// went in has come out when as many frames came; but see flush()), device_lost.
     Status drain();
+
+    /// Has a stateless decoder let go of the picture that it holds for a further slice, since
+    /// none follows (Payload::hold_capture; VIDIOC_DECODER_CMD, FLUSH). Like drain() it comes
+    /// behind what waits for its fence. Slices in a media request have to be submitted before.
+    ///
+    /// Linux up to 7.3 at least does nothing where the capture side was given other buffers behind
+    /// the one that is held: give it none before this.
+    ///
+    /// Errors: unsupported (it holds no pictures), device_lost.
+    Status flush();
 
     /// Whether drain() was called and its last frame has not come yet.
     bool draining() const noexcept;
@@ -121,8 +131,8 @@ public:
     int fd() const noexcept;
     short poll_events() const noexcept;
 
-    /// Gives the device all whose turn has come on either side, and the command of drain();
-    /// how many buffers those were. Errors: those of FencedQueue::advance().
+    /// Gives the device all whose turn has come on either side, and the commands of drain() and
+    /// flush(); how many buffers those were. Errors: those of FencedQueue::advance().
     Result<std::size_t> advance();
 
     /// Waits until advance(), a dequeue or take_source_change() has something to do; false

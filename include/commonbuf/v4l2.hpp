@@ -176,8 +176,9 @@ struct Payload {
     /// To the microsecond. Memory-to-memory devices give it to what they make of the frame.
     std::chrono::nanoseconds timestamp{};
     Coding coding = Coding::unknown;
-    /// The device keeps the buffer that it writes for the next slice of the same picture
-    /// (V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF).
+    /// The device keeps the buffer that it writes for the next slice of the same picture: that
+    /// with the same time stamp. It comes back after a slice that does not say so, before one
+    /// with another time stamp, or with M2m::flush() (V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF).
     bool hold_capture = false;
     std::uint32_t field = 0; ///< V4L2_FIELD_...; 0 for V4L2_FIELD_NONE
     std::optional<Timecode> timecode{};
@@ -229,9 +230,9 @@ public:
 
     /// The same with what goes along with the buffer. Errors also: invalid_argument (more bytes
     /// than the memory has, an offset behind them, or something that has no meaning on a
-    /// capture queue), unsupported (offsets without the multi-planar API), and
-    /// invalid_argument with EBADR (a buffer without a request for a queue that requires one,
-    /// or with one for a queue that has none).
+    /// capture queue), unsupported (offsets without the multi-planar API, holding where the
+    /// driver cannot), and invalid_argument with EBADR (a buffer without a request for a queue
+    /// that requires one, or with one for a queue that has none).
     Status queue(const Buffer& buffer, const Payload& payload, Place where = Place::here());
 
     /// Makes `more` slots beside those that there are, also while frames flow
@@ -267,6 +268,10 @@ public:
     /// one is refused: until then the second is false.
     bool supports_requests() const noexcept;
     bool requires_requests() const noexcept;
+
+    /// Whether the device keeps a capture buffer for further slices, Payload::hold_capture
+    /// (V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF): output queues alone.
+    bool supports_hold_capture() const noexcept;
 
     /// Takes frames that the driver marks as damaged as frames (Frame::damaged()) instead of
     /// as errors: for who has to know which buffer it was.
@@ -386,6 +391,7 @@ public:
     Result<Rectangle> set_selection(std::uint32_t target, const Rectangle& wanted, std::uint32_t flags = 0);
     bool supports_requests() const noexcept;
     bool requires_requests() const noexcept;
+    bool supports_hold_capture() const noexcept;
     Result<std::uint32_t> grow(std::uint32_t more);
     std::uint32_t slots() const noexcept;
     std::vector<Buffer> buffers() const;

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <optional>
 
 namespace fake {
 namespace {
@@ -104,9 +105,9 @@ public:
             Side& its = side(buffers.type);
             its = {};
             its.slots.resize(buffers.count);
-            buffers.capabilities = model_.requires_requests && buffers.type == V4L2_BUF_TYPE_VIDEO_OUTPUT
-                                       ? V4L2_BUF_CAP_SUPPORTS_REQUESTS
-                                       : 0;
+            if (buffers.type == V4L2_BUF_TYPE_VIDEO_OUTPUT)
+                buffers.capabilities = (model_.requires_requests ? V4L2_BUF_CAP_SUPPORTS_REQUESTS : 0U) |
+                                       (model_.holds ? V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF : 0U);
             return 0;
         }
         case VIDIOC_CREATE_BUFS: {
@@ -167,6 +168,8 @@ public:
             return model_.encodes ? command(static_cast<v4l2_encoder_cmd*>(argument)->cmd == V4L2_ENC_CMD_STOP)
                                   : failed(ENOTTY);
         case VIDIOC_DECODER_CMD:
+            if (model_.holds)
+                return flush(static_cast<v4l2_decoder_cmd*>(argument)->cmd);
             return model_.encodes || model_.requires_requests
                        ? failed(ENOTTY)
                        : command(static_cast<v4l2_decoder_cmd*>(argument)->cmd == V4L2_DEC_CMD_STOP);
@@ -276,6 +279,24 @@ private:
         return 0;
     }
 
+    /// The only command of a stateless decoder.
+    int flush(std::uint32_t command)
+    {
+        if (command != V4L2_DEC_CMD_FLUSH)
+            return failed(EINVAL);
+        if (!output_.queued.empty())
+            output_.slots[output_.queued.back()].given.flags &= ~__u32{V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF};
+        else if (held_)
+            let_go();
+        return 0;
+    }
+
+    void let_go()
+    {
+        finish(capture_, 100, V4L2_BUF_FLAG_KEYFRAME, *held_);
+        held_.reset();
+    }
+
     void finish(Side& its, std::uint32_t bytes, std::uint32_t flags, const timeval& timestamp)
     {
         Slot& slot = its.slots[its.queued.front()];
@@ -302,8 +323,17 @@ private:
                 stopped_ = true;
                 return;
             }
-            const timeval timestamp = output_.slots[output_.queued.front()].given.timestamp;
+            const v4l2_buffer& source = output_.slots[output_.queued.front()].given;
+            const timeval timestamp = source.timestamp;
+            if (held_ && (held_->tv_sec != timestamp.tv_sec || held_->tv_usec != timestamp.tv_usec)) {
+                let_go();
+                continue;
+            }
+            const bool holds = model_.holds && (source.flags & V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF) != 0;
             finish(output_, 0, 0, timestamp);
+            held_ = holds ? std::optional(timestamp) : std::nullopt;
+            if (holds)
+                continue;
             finish(capture_, 100, V4L2_BUF_FLAG_KEYFRAME | (model_.damages_frames ? V4L2_BUF_FLAG_ERROR : 0U),
                    timestamp);
         }
@@ -314,6 +344,7 @@ private:
     Side capture_;
     bool draining_ = false;
     bool stopped_ = false;
+    std::optional<timeval> held_; ///< the time stamp of the picture that waits for further slices
 };
 
 } // namespace

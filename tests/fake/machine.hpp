@@ -213,6 +213,7 @@ struct CodecModel {
     std::string name = "fake-codec";
     bool encodes = true;
     bool requires_requests = false;
+    bool holds = false; ///< a capture buffer for further slices
     bool damages_frames = false;
     bool stays_at_end = false;         ///< does not clear its capture queue when it is to go on
     unsigned changes = 0;              ///< of the source, that nobody has heard of

@@ -14,7 +14,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 namespace {
@@ -29,16 +28,13 @@ constexpr std::uint32_t blue = 0x0000ff;
 
 class Commits : public devices::Test {
 protected:
-    /// Whether a writeback is complete; a test skips where the kernel is known to lose them
-    /// (tests/lab/patches/vkms-writeback.patch).
+    /// Whether a writeback is complete; a test skips where the kernel is known to lose them.
     bool written(const drm::Committed& done, const Screen& screen)
     {
         const cb::Status complete = done.written.wait(cb::in(3s));
         if (complete)
             return true;
-        lost_ = screen.display().device().info().driver == "vkms" &&
-                std::getenv("COMMONBUF_PATCHED_KERNEL") == nullptr &&
-                complete.error().category == cb::Category::timed_out;
+        lost_ = lost_writeback(screen, complete);
         EXPECT_TRUE(lost_) << complete.error().message();
         if (lost_)
             kernel_keeps_memory();

@@ -50,18 +50,27 @@ void with_memory(int fd, Use use)
 
 int set_format(int fd, v4l2_format& format)
 {
+    const bool planar =
+        format.type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || format.type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
     v4l2_pix_format& pix = format.fmt.pix;
-    const bool lies = pix.bytesperline == told->stride;
-    const std::uint32_t size = pix.sizeimage;
-    if (lies) {
-        pix.bytesperline = told->real_stride;
-        pix.sizeimage = 0;
-    }
+    v4l2_plane_pix_format& plane = format.fmt.pix_mp.plane_fmt[0];
+    const std::uint32_t stride = planar ? plane.bytesperline : pix.bytesperline;
+    const std::uint32_t size = planar ? plane.sizeimage : pix.sizeimage;
+    const auto set = [&](std::uint32_t bytes, std::uint32_t all) {
+        if (planar) {
+            plane.bytesperline = bytes;
+            plane.sizeimage = all;
+        } else {
+            pix.bytesperline = bytes;
+            pix.sizeimage = all;
+        }
+    };
+    const bool lies = stride == told->stride;
+    if (lies)
+        set(told->real_stride, 0);
     const int answer = real_ioctl(fd, VIDIOC_S_FMT, &format);
-    if (lies) {
-        pix.bytesperline = told->stride;
-        pix.sizeimage = size;
-    }
+    if (lies)
+        set(stride, size);
     return answer;
 }
 

@@ -12,6 +12,7 @@
 
 #include <drm_fourcc.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace {
@@ -159,6 +160,139 @@ TEST_F(Requests, AStatelessDecoderMakesWhatAStatefulOneMakes)
         ASSERT_TRUE(request->reset());
     }
     EXPECT_GT(predicted, 0U) << "some frame needs the one before it";
+}
+
+/// visl gets pictures in slices. It decodes none of them, but counts them, and paints bars.
+TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
+{
+    auto found = M2m::open("@visl");
+    if (!found)
+        GTEST_SKIP() << found.error().message();
+    M2m& decoder = *found;
+    EXPECT_EQ(decoder.kind(), M2m::Kind::decoder);
+    const auto media = MediaDevice::open(decoder.device());
+    ASSERT_TRUE(media) << media.error().message();
+    const auto coded = cb::Allocator().plan({cb::Format::v4l2(V4L2_PIX_FMT_H264_SLICE), size.width, size.height},
+                                            {cb::cpu(cb::Access::write), decoder.output()});
+    ASSERT_TRUE(coded) << coded.error().message();
+    const auto raw = cb::Allocator().plan({DRM_FORMAT_NV12, size.width, size.height},
+                                          {decoder.capture(), cb::cpu(cb::Access::read_write)});
+    ASSERT_TRUE(raw) << raw.error().message();
+    constexpr std::uint32_t slices = 4;
+    ASSERT_TRUE(decoder.open_queues(coded->layout(), raw->layout(), slices));
+    auto& in = *decoder.output_queue();
+    auto& out = *decoder.capture_queue();
+    ASSERT_TRUE(in.supports_hold_capture());
+    EXPECT_FALSE(out.supports_hold_capture());
+    ASSERT_TRUE(decoder.start());
+
+    std::vector<cb::Buffer> inputs;
+    std::vector<cb::v4l2::MediaRequest> requests;
+    for (std::uint32_t i = 0; i < slices; ++i) {
+        auto input = coded->allocate();
+        auto request = media->allocate();
+        ASSERT_TRUE(input && request);
+        ASSERT_TRUE(fill(*input, as_bytes(v4l2_ctrl_fwht_params{})));
+        inputs.push_back(std::move(*input));
+        requests.push_back(std::move(*request));
+    }
+    const auto submit = [&](std::uint32_t slice, std::chrono::milliseconds picture, bool hold) -> cb::Status {
+        v4l2_ctrl_h264_slice_params params{};
+        params.slice_type = V4L2_H264_SLICE_TYPE_I;
+        params.first_mb_in_slice = slice * 300;
+        cb::v4l2::Payload payload;
+        payload.bytes_used[0] = 16;
+        payload.timestamp = picture;
+        payload.hold_capture = hold;
+        payload.request = requests[slice].fd();
+        return requests[slice]
+            .set_control(V4L2_CID_STATELESS_H264_SLICE_PARAMS, std::as_bytes(std::span(&params, 1)))
+            .and_then([&] { return in.queue(inputs[slice], {}, payload); })
+            .and_then([&] { return requests[slice].submit(); });
+    };
+    /// Every slice that was given is worked on, and can be used again.
+    const auto finish = [&](std::uint32_t count) -> cb::Status {
+        cb::Status first;
+        for (std::uint32_t i = 0; i < count && first; ++i)
+            first = requests[i].wait(cb::in(10s)).and_then([&] { return requests[i].reset(); });
+        for (std::uint32_t i = 0; i < count && first; ++i) {
+            if (const auto back = in.dequeue(cb::in(10s)); !back)
+                first = cb::fail(back.error());
+        }
+        return first;
+    };
+    std::vector<cb::Buffer> pictures;
+    for (int i = 0; i < 3; ++i) {
+        auto picture = raw->allocate();
+        ASSERT_TRUE(picture) << picture.error().message();
+        ASSERT_TRUE(fill(*picture, std::vector<std::byte>(std::size_t{size.width} * size.height)));
+        pictures.push_back(std::move(*picture));
+    }
+
+    // The last slice says that it is.
+    ASSERT_TRUE(out.queue(pictures[0], {}) && out.queue(pictures[1], {}));
+    for (std::uint32_t i = 0; i + 1 < slices; ++i) {
+        const auto submitted = submit(i, 1ms, true);
+        ASSERT_TRUE(submitted) << submitted.error().message();
+    }
+    const auto finished = finish(slices - 1);
+    ASSERT_TRUE(finished) << finished.error().message();
+    EXPECT_FALSE(*out.try_dequeue()) << "it waits for its last slice";
+    EXPECT_EQ(out.with_device(), 2U);
+    ASSERT_TRUE(submit(0, 1ms, false) && finish(1));
+    const auto first = out.dequeue(cb::in(10s));
+    ASSERT_TRUE(first) << first.error().message();
+    EXPECT_EQ(first->buffer, pictures[0]);
+    EXPECT_EQ(first->timestamp, 1ms);
+    EXPECT_EQ(first->sequence, slices - 1) << "the driver counts slices";
+    EXPECT_FALSE(*out.try_dequeue()) << "once, and no other";
+    const auto seen = codec::pixels(first->buffer);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(std::count(seen->begin(), seen->end(), std::byte{0}), 0) << "all of it is painted";
+
+    // All of them hold; the next picture lets go of it.
+    for (std::uint32_t i = 0; i < slices; ++i)
+        ASSERT_TRUE(submit(i, 2ms, true));
+    ASSERT_TRUE(finish(slices));
+    EXPECT_FALSE(*out.try_dequeue());
+    ASSERT_TRUE(out.queue(pictures[2], {}));
+    ASSERT_TRUE(submit(0, 3ms, true) && finish(1));
+    const auto second = out.dequeue(cb::in(10s));
+    ASSERT_TRUE(second) << second.error().message();
+    EXPECT_EQ(second->buffer, pictures[1]);
+    EXPECT_EQ(second->timestamp, 2ms);
+    EXPECT_EQ(second->sequence, 2 * slices - 1);
+
+    // None follows, and nobody knew.
+    ASSERT_TRUE(submit(1, 3ms, true));
+    ASSERT_TRUE(requests[1].wait(cb::in(10s)) && in.dequeue(cb::in(10s)));
+    EXPECT_FALSE(*out.try_dequeue());
+    EXPECT_EQ(decoder.drain().error().category, cb::Category::unsupported);
+    const auto flushed = decoder.flush();
+    ASSERT_TRUE(flushed) << flushed.error().message();
+    const auto third = out.dequeue(cb::in(10s));
+    ASSERT_TRUE(third) << third.error().message();
+    EXPECT_EQ(third->buffer, pictures[2]);
+    EXPECT_EQ(third->sequence, 2 * slices + 1);
+    EXPECT_TRUE(decoder.flush()) << "nothing is held";
+    EXPECT_FALSE(*out.try_dequeue());
+}
+
+/// Where the kernel would pass over the wish, and give the picture back with its first slice.
+TEST_F(Requests, WhoHoldsNoPictureSaysSo)
+{
+    NEED_DECODER(decoder);
+    auto& in = *decoder.device.output_queue();
+    auto request = decoder.media.allocate();
+    ASSERT_TRUE(request);
+    EXPECT_FALSE(in.supports_hold_capture());
+    cb::v4l2::Payload payload;
+    payload.hold_capture = true;
+    payload.request = request->fd();
+    const auto refused = in.queue(decoder.coded[0], {}, payload);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, cb::Category::unsupported) << refused.error().message();
+    EXPECT_EQ(decoder.device.flush().error().category, cb::Category::unsupported);
 }
 
 TEST_F(Requests, ADriverThatRequiresThemSaysSo)

@@ -7,6 +7,7 @@
 #include <xf86drm.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -47,6 +48,12 @@ Screen::~Screen()
     static_cast<void>(queue.commit(commit().turn_off(), cb::in(1s)));
     static_cast<void>(queue.shown().wait(cb::in(1s)));
     drmDropMaster(on.device().fd());
+}
+
+bool lost_writeback(const Screen& screen, const cb::Status& written)
+{
+    return !written && written.error().category == cb::Category::timed_out &&
+           screen.display().device().info().driver == "vkms" && std::getenv("COMMONBUF_PATCHED_KERNEL") == nullptr;
 }
 
 cb::Status fill(const cb::Buffer& buffer, std::uint32_t colour)

@@ -44,6 +44,10 @@ private:
     explicit Screen(commonbuf::drm::CommitQueue commits) : queue(std::move(commits)) {}
 };
 
+/// Whether a writeback did not come where the kernel is known to lose them
+/// (tests/lab/patches/vkms-writeback.patch).
+bool lost_writeback(const Screen& screen, const commonbuf::Status& written);
+
 /// Paints every pixel of an XRGB8888 image.
 commonbuf::Status fill(const commonbuf::Buffer& buffer, std::uint32_t colour);
 

@@ -160,5 +160,68 @@ TEST_F(M2mTest, BuffersOfARequestThatWasNeverSubmittedComeBack)
               Category::invalid_argument);
 }
 
+TEST_F(M2mTest, WhoHoldsNoPicturesIsNotToldTo)
+{
+    machine.add_codec("video0", {.encodes = false});
+    M2m codec = *M2m::open("@fake-codec");
+    EXPECT_EQ(codec.flush().error().category, Category::unsupported) << "nothing is open";
+    ASSERT_TRUE(codec.open_queues(coded, raw, 2));
+    EXPECT_FALSE(codec.output_queue()->supports_hold_capture());
+    Payload payload;
+    payload.hold_capture = true;
+    const auto queued = codec.output_queue()->queue(make(coded), {}, payload);
+    ASSERT_FALSE(queued);
+    EXPECT_EQ(queued.error().category, Category::unsupported) << queued.error().message();
+    EXPECT_EQ(codec.output_queue()->with_device(), 0U);
+    EXPECT_EQ(machine.count("VIDIOC_QBUF"), 0U) << "the kernel would pass over it";
+    EXPECT_EQ(codec.flush().error().category, Category::unsupported);
+    EXPECT_EQ(machine.count("VIDIOC_DECODER_CMD"), 0U);
+}
+
+TEST_F(M2mTest, AHeldPictureComesWithItsLastSliceOrTheNextPictureOrAFlush)
+{
+    machine.add_codec("video0", {.encodes = false, .holds = true});
+    M2m codec = *M2m::open("@fake-codec");
+    ASSERT_TRUE(codec.open_queues(coded, raw, 4));
+    EXPECT_TRUE(codec.output_queue()->supports_hold_capture());
+    EXPECT_FALSE(codec.capture_queue()->supports_hold_capture());
+    ASSERT_TRUE(codec.start());
+    for (int i = 0; i < 3; ++i)
+        ASSERT_TRUE(codec.capture_queue()->queue(make(raw), {}));
+    const auto slice = [&](int picture, bool hold, const Fence& ready = {}) {
+        Payload payload;
+        payload.timestamp = std::chrono::milliseconds(picture);
+        payload.hold_capture = hold;
+        EXPECT_TRUE(codec.output_queue()->queue(make(coded), ready, payload));
+    };
+    const auto came = [&]() -> std::int64_t {
+        while (codec.output_queue()->dequeue(soon())) {
+        }
+        const auto frame = codec.capture_queue()->try_dequeue();
+        EXPECT_TRUE(frame);
+        return frame && *frame ? (*frame)->timestamp / std::chrono::milliseconds(1) : -1;
+    };
+    slice(1, true);
+    slice(1, true);
+    EXPECT_EQ(came(), -1);
+    slice(1, false);
+    EXPECT_EQ(came(), 1);
+    slice(2, true);
+    EXPECT_EQ(came(), -1);
+    slice(3, true);
+    EXPECT_EQ(came(), 2) << "another picture begins";
+    // A flush comes behind what waits for its fence.
+    const auto work = machine.add_fence("read");
+    slice(3, true, *Fence::from_fd(UniqueFd(machine.sync_file(work))));
+    ASSERT_TRUE(codec.flush());
+    EXPECT_EQ(machine.count("VIDIOC_DECODER_CMD"), 0U);
+    work->status = 1;
+    ASSERT_TRUE(codec.advance());
+    EXPECT_EQ(machine.count("VIDIOC_DECODER_CMD"), 1U);
+    EXPECT_EQ(came(), 3);
+    EXPECT_EQ(codec.drain().error().category, Category::unsupported) << "the driver knows no such command";
+    EXPECT_FALSE(codec.draining());
+}
+
 } // namespace
 } // namespace commonbuf::v4l2

@@ -354,6 +354,12 @@ bool FencedQueue::requires_requests() const noexcept
     return state_->queue.requires_requests();
 }
 
+bool FencedQueue::supports_hold_capture() const noexcept
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->queue.supports_hold_capture();
+}
+
 std::uint32_t FencedQueue::slots() const noexcept
 {
     const std::lock_guard lock(state_->mutex);

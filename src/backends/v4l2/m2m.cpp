@@ -29,6 +29,9 @@ struct M2m::State {
     bool hears_changes = false; ///< the event is subscribed
     bool wants_drain = false;   ///< the command is not sent yet
     bool draining = false;
+    bool wants_flush = false; ///< the command is not sent yet
+
+    enum class Command : std::uint8_t { start, stop, flush };
 
     State(Device of, std::shared_ptr<Node> its_node) : device(std::move(of)), node(std::move(its_node))
     {
@@ -92,12 +95,16 @@ struct M2m::State {
         return {};
     }
 
-    Status command(bool stop) const
+    Status command(Command which) const
     {
         v4l2_encoder_cmd encoder{};
-        encoder.cmd = stop ? V4L2_ENC_CMD_STOP : V4L2_ENC_CMD_START;
+        encoder.cmd = which == Command::stop ? V4L2_ENC_CMD_STOP : V4L2_ENC_CMD_START;
         v4l2_decoder_cmd decoder{};
-        decoder.cmd = stop ? V4L2_DEC_CMD_STOP : V4L2_DEC_CMD_START;
+        switch (which) {
+        case Command::start: decoder.cmd = V4L2_DEC_CMD_START; break;
+        case Command::stop: decoder.cmd = V4L2_DEC_CMD_STOP; break;
+        case Command::flush: decoder.cmd = V4L2_DEC_CMD_FLUSH; break;
+        }
         const bool encodes = kind == Kind::encoder;
         const char* call = encodes ? "VIDIOC_ENCODER_CMD" : "VIDIOC_DECODER_CMD";
         const int error =
@@ -105,9 +112,10 @@ struct M2m::State {
         if (error == 0)
             return {};
         Error failure = format_failure(*node, error, call);
-        if (error == ENOTTY) {
+        // EINVAL: it knows other commands, as stateless decoders do.
+        if (error == ENOTTY || error == EINVAL) {
             failure.category = Category::unsupported;
-            failure.detail = "it holds no frames back";
+            failure.detail = error == ENOTTY ? "it holds no frames back" : "it knows no such command";
             failure.advice = "it is done when as many frames came out as went in";
         }
         return fail(std::move(failure));
@@ -119,9 +127,17 @@ struct M2m::State {
         if (!wants_drain || (output && output->waiting() > 0))
             return {};
         wants_drain = false;
-        Status sent = command(true);
+        Status sent = command(Command::stop);
         draining = sent.has_value();
         return sent;
+    }
+
+    Status send_flush()
+    {
+        if (!wants_flush || (output && output->waiting() > 0))
+            return {};
+        wants_flush = false;
+        return command(Command::flush);
     }
 
     std::uint32_t min_capture_buffers() const
@@ -247,6 +263,7 @@ Status M2m::stop()
             first = stopped;
     }
     state_->wants_drain = false;
+    state_->wants_flush = false;
     state_->draining = false;
     return first;
 }
@@ -260,6 +277,16 @@ Status M2m::drain()
     return state_->send_drain();
 }
 
+Status M2m::flush()
+{
+    const State& state = *state_;
+    if (state.kind != Kind::decoder || !state.output || !state.output->supports_hold_capture())
+        return fail(Category::unsupported, state.node->where("flush"),
+                    "it holds no picture for further slices (V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)");
+    state_->wants_flush = true;
+    return state_->send_flush();
+}
+
 bool M2m::draining() const noexcept
 {
     return state_->wants_drain || (state_->draining && !(state_->capture && state_->capture->ended()));
@@ -270,7 +297,7 @@ Status M2m::resume()
     if (draining() || !state_->capture || !state_->capture->ended())
         return fail(Category::invalid_argument, state_->node->where("resume"), "the last frame has not come",
                     "drain(), and dequeue until Frame::last()");
-    if (Status sent = state_->command(false); !sent)
+    if (Status sent = state_->command(State::Command::start); !sent)
         return sent;
     state_->draining = false;
     return state_->capture->resume(!state_->output || state_->output->with_device() == 0);
@@ -302,7 +329,7 @@ Result<std::size_t> M2m::advance()
             return fail(count.error());
         given += *count;
     }
-    if (const Status sent = state.send_drain(); !sent)
+    if (const Status sent = state.send_drain().and_then([&] { return state.send_flush(); }); !sent)
         return fail(sent.error());
     return given;
 }

@@ -40,6 +40,7 @@ struct Queue::State {
     bool takes_damaged = false;
     bool takes_offsets = false;
     bool supports_requests = false;
+    bool supports_hold_capture = false;
     bool requires_requests = false;
     bool ended = false; ///< the last frame has come
     v4l2_memory memory = V4L2_MEMORY_DMABUF;
@@ -231,6 +232,7 @@ void Queue::take_damaged(bool take) noexcept { state_->takes_damaged = take; }
 void Queue::take_offsets(bool take) noexcept { state_->takes_offsets = take; }
 bool Queue::supports_requests() const noexcept { return state_->supports_requests; }
 bool Queue::requires_requests() const noexcept { return state_->requires_requests; }
+bool Queue::supports_hold_capture() const noexcept { return state_->supports_hold_capture; }
 
 std::vector<Buffer> Queue::buffers() const
 {
@@ -287,6 +289,12 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
                  std::span(fds).first(count), std::span(sizes).first(count), planes);
     if (Status added = add(payload, *state.node, state.role, state.layout.used_memories(), description, planes); !added)
         return added;
+    // The kernel passes over the flag, and the picture would come back with its first slice.
+    if (payload.hold_capture && !state.supports_hold_capture)
+        return fail(Category::unsupported, operation,
+                    "the driver keeps no capture buffer for further slices "
+                    "(V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)",
+                    "give it whole pictures");
     description.memory = state.memory;
     if (!state.cpu_looks)
         description.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
@@ -504,6 +512,7 @@ Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& l
     }
     state->slots.resize(made.count);
     state->supports_requests = (made.capabilities & V4L2_BUF_CAP_SUPPORTS_REQUESTS) != 0;
+    state->supports_hold_capture = (made.capabilities & V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF) != 0;
     for (std::uint32_t i = 0; own && i < made.count; ++i) {
         auto buffer = state->export_slot(i);
         if (!buffer)
