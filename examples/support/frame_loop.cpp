@@ -110,6 +110,7 @@ cb::Status FrameLoop::look()
     if (!now_shown)
         return cb::fail(now_shown.error());
     score_.shown += *now_shown;
+    leaving_.erase(leaving_.begin(), leaving_.begin() + *now_shown);
     while (!written_.empty()) {
         const auto written = written_.front().over.signalled();
         if (!written)
@@ -168,15 +169,15 @@ cb::Status FrameLoop::capture()
             returned_.push_back(buffer);
             continue;
         }
-        Lease lease(new cb::Buffer(buffer), [this](const cb::Buffer* back) {
+        ++in_flight_;
+        const Counted counted(nullptr, [this](void*) { --in_flight_; });
+        Lease lease(new cb::Buffer(buffer), [this, counted](const cb::Buffer* back) {
             returned_.push_back(*back);
-            --in_flight_;
             delete back;
         });
-        ++in_flight_;
         const std::size_t being_captured = camera_.with_device() > 0 ? 1 : 0;
         score_.in_flight = std::max(score_.in_flight, in_flight_ + being_captured);
-        captured_.push_back({lease, number_, accesses(buffer)});
+        captured_.push_back({lease, counted, number_, accesses(buffer)});
         if (side_ != nullptr) {
             if (auto given = side_->encode(std::move(lease), number_); !given)
                 return given;
@@ -248,6 +249,7 @@ cb::Status FrameLoop::take_committed()
             continue;
         score_.in_fences += each.kernel_waits ? 1U : 0U;
         showing_.push_back(each.shown);
+        leaving_.push_back(std::exchange(on_screen_, found->second.camera.counted));
         for (const cb::Buffer& buffer : each.replaced) {
             if (auto released = pictures_.release(buffer, each.shown); !released)
                 return released;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -21,7 +22,7 @@ struct Score {
     std::uint64_t wrong_pixels = 0;
     std::uint64_t copies = 0; ///< CPU accesses between the devices
     std::uint32_t in_fences = 0;
-    std::size_t in_flight = 0; ///< at most, at once: from the camera's first byte until it is compared
+    std::size_t in_flight = 0; ///< at most, at once: from the camera's first byte until no device has it any more
 };
 
 /// The event loop of examples/pipeline.cpp: frames come from the camera, go through the GPU and
@@ -53,9 +54,11 @@ public:
 
 private:
     using Lease = SideCopy::Lease;
+    using Counted = std::shared_ptr<void>; ///< a frame in flight, until the last copy goes
 
     struct Captured {
         Lease frame;
+        Counted counted;
         std::uint32_t number = 0;
         std::uint64_t cpu_accesses = 0; ///< see accesses(), when it was captured
     };
@@ -109,6 +112,8 @@ private:
     std::optional<commonbuf::Buffer> last_picture_;
     std::deque<commonbuf::Fence> drawing_;
     std::deque<commonbuf::Fence> showing_;
+    std::deque<Counted> leaving_; ///< the screen, with what is in showing_ at the same place
+    Counted on_screen_;
     // Leases last: they go first, and give their buffers back to what is above.
     std::deque<Captured> captured_;
     std::deque<Drawn> drawn_;
