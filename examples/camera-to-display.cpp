@@ -214,9 +214,10 @@ private:
         if (!*frame)
             return {};
         const std::uint32_t sequence = (*frame)->sequence;
-        if (last_ && sequence <= *last_)
+        // Some drivers give two frames one number when they are held up.
+        if (last_ && sequence < *last_)
             ++score_.out_of_order;
-        else if (last_) {
+        else if (last_ && sequence > *last_) {
             const std::uint32_t lost = sequence - *last_ - 1;
             score_.lost += lost;
             // It had somewhere to write: the camera itself, or its driver, was late.

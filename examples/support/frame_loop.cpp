@@ -158,7 +158,8 @@ cb::Status FrameLoop::capture()
         if (!*frame)
             return {};
         const std::uint32_t sequence = (*frame)->sequence;
-        const std::uint32_t lost = last_ ? sequence - *last_ - 1 : 0;
+        // Some drivers give two frames one number when they are held up.
+        const std::uint32_t lost = last_ && sequence > *last_ ? sequence - *last_ - 1 : 0;
         score_.lost += lost;
         // It had somewhere to write: the camera itself, or its driver, was late.
         score_.late += had_room ? lost : 0;
