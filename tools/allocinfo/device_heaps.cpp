@@ -91,7 +91,8 @@ HeapResult v4l2_heap(const Parts& /*parts*/) { return left_out("V4L2"); }
 #if defined(ALLOCINFO_GBM) && defined(ALLOCINFO_DRM)
 Result<gbm_device*> open_gbm(std::string_view target)
 {
-    static std::map<std::string, Card, std::less<>> opened;
+    // Heaps may live as long as the program: nothing takes these away before.
+    static auto& opened = *new std::map<std::string, Card, std::less<>>;
     if (const auto known = opened.find(target); known != opened.end())
         return known->second.gbm;
     auto device = commonbuf::drm::Device::open(target);

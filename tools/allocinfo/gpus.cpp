@@ -40,8 +40,8 @@ public:
         if (enumerate(instance_, &count, nullptr) != VK_SUCCESS)
             return all;
         all.resize(count);
-        // A device may go away in between: fewer are no failure.
-        if (enumerate(instance_, &count, all.data()) != VK_SUCCESS)
+        // Devices may come in between, which is VK_INCOMPLETE, and no failure.
+        if (enumerate(instance_, &count, all.data()) < VK_SUCCESS)
             count = 0;
         all.resize(count);
         return all;
