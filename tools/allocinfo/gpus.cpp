@@ -192,7 +192,7 @@ Result<std::vector<GpuInfo>> gpus()
     if (!vulkan)
         return fail(vulkan.error());
     std::vector<GpuInfo> all;
-    for (const VkPhysicalDevice physical : (*vulkan)->physical_devices())
+    for (VkPhysicalDevice physical : (*vulkan)->physical_devices())
         all.push_back((*vulkan)->describe(physical));
     return all;
 }
@@ -203,7 +203,7 @@ Result<vulkan::Device> open_gpu(std::string_view target)
     if (!vulkan)
         return fail(vulkan.error());
     std::vector<std::string> names;
-    for (const VkPhysicalDevice physical : (*vulkan)->physical_devices()) {
+    for (VkPhysicalDevice physical : (*vulkan)->physical_devices()) {
         const GpuInfo gpu = (*vulkan)->describe(physical);
         if (is_meant(target, gpu))
             return (*vulkan)->device(physical, gpu);

@@ -16,7 +16,6 @@
 namespace allocinfo {
 namespace {
 
-using commonbuf::Category;
 using commonbuf::Error;
 using commonbuf::fail;
 using commonbuf::Result;
@@ -91,13 +90,14 @@ Result<commonbuf::vulkan::ImageUsage> parse_image_usage(std::string_view words)
     for (std::size_t begin = 0; begin <= words.size();) {
         const auto end = std::min(words.find('+', begin), words.size());
         const auto word = words.substr(begin, end - begin);
-        const auto found =
-            std::find_if(usages.begin(), usages.end(), [word](const auto& each) { return each.first == word; });
-        if (found == usages.end())
+        VkImageUsageFlags flag = 0;
+        for (const auto& [name, bit] : usages)
+            flag |= name == word ? bit : 0;
+        if (flag == 0)
             return wrong(commonbuf::text::format("'{}' is nothing that a GPU does with images", word),
                          "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
                          "transfer-destination, or several with + between");
-        usage.flags |= found->second;
+        usage.flags |= flag;
         begin = end + 1;
     }
     return usage;
