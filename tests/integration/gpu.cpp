@@ -250,6 +250,8 @@ std::vector<std::string> Gpu::messages()
 
 void GpuTest::SetUp()
 {
+    const std::string suite = testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
+    ASSERT_NE(suite.find("Vulkan"), std::string::npos) << "scripts/test runs tests of Vulkan apart, by this word";
     // A driver opens what it keeps (a render node, a cache) when it is made.
     std::string why_not;
     Gpu::find(why_not);

@@ -12,7 +12,7 @@
 
 namespace {
 
-class Pipelines : public GpuTest {
+class PipelinesOfVulkan : public GpuTest {
 protected:
     /// A number that the program's report has before these words; -1 where it has none.
     static long before(const std::string& text, const std::string& words)
@@ -39,7 +39,7 @@ protected:
     if (std::getenv("COMMONBUF_PATCHED_KERNEL") == nullptr)                                                            \
     GTEST_SKIP() << "this kernel's vkms loses writebacks"
 
-TEST_F(Pipelines, EveryPixelIsWhatTheReferenceSays)
+TEST_F(PipelinesOfVulkan, EveryPixelIsWhatTheReferenceSays)
 {
     NEED_PIPELINE();
     // More frames than any machine has time for beside the comparing: the pipeline is full, and
@@ -52,7 +52,7 @@ TEST_F(Pipelines, EveryPixelIsWhatTheReferenceSays)
     EXPECT_EQ(before(outcome.text, "messages"), 0) << outcome.text;
 }
 
-TEST_F(Pipelines, EndsCleanlyWhenItIsInterruptedInTheMiddle)
+TEST_F(PipelinesOfVulkan, EndsCleanlyWhenItIsInterruptedInTheMiddle)
 {
     NEED_PIPELINE();
     const auto count = devices::dma_buf_count();
@@ -73,7 +73,7 @@ TEST_F(Pipelines, EndsCleanlyWhenItIsInterruptedInTheMiddle)
     EXPECT_EQ(devices::dma_buf_count(), count);
 }
 
-TEST_F(Pipelines, SaysWhichDeviceIsMissing)
+TEST_F(PipelinesOfVulkan, SaysWhichDeviceIsMissing)
 {
     NEED_EXAMPLE("pipeline");
     const auto outcome = example::run("pipeline --camera @nobody");

@@ -23,7 +23,7 @@ namespace cb = commonbuf;
 namespace drm = cb::drm;
 using namespace std::chrono_literals;
 
-class SeveralCards : public GpuTest {};
+class CardsAndVulkan : public GpuTest {};
 
 /// A picture of four quadrants, so that a wrong stride or half a picture is seen.
 using Quadrants = std::array<std::uint32_t, 4>;
@@ -255,7 +255,7 @@ std::optional<bool> shows(const Card& card, const cb::Buffer& buffer, const Quad
         ASSERT_TRUE(*is_right) << (card).info().path;                                                                  \
     }
 
-TEST_F(SeveralCards, ShowWhatOneGpuRendersIntoOneBuffer)
+TEST_F(CardsAndVulkan, ShowWhatOneGpuRendersIntoOneBuffer)
 {
     NEED_GPU(gpu);
     NEED_CARDS(all, gpu);
@@ -324,7 +324,7 @@ TEST_F(SeveralCards, ShowWhatOneGpuRendersIntoOneBuffer)
 
 /// A GPU that does its work on the CPU hands out fences that have signalled: so here is one that
 /// has not.
-TEST_F(SeveralCards, WaitForOneFence)
+TEST_F(CardsAndVulkan, WaitForOneFence)
 {
     NEED_GPU(gpu);
     NEED_SW_SYNC(timeline);
