@@ -62,7 +62,8 @@ void render_drm(Page& page, const Json& node)
 
 void render_vulkan(Page& page, const Json& device)
 {
-    page.line(0, "{} {}", page.bold(text(device["name"])), text(device["path"], ""));
+    const std::string path = device["path"].is_null() ? "" : " " + text(device["path"]);
+    page.line(0, "{}{}", page.bold(text(device["name"])), path);
     if (device["obstacle"].is_object()) {
         page.line(1, "{}", text(device["obstacle"]["message"]));
         return;
