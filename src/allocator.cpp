@@ -20,6 +20,12 @@ void save(VerdictCache& cache)
         log(saved.error().message());
 }
 
+/// Verdicts and preferences know heaps by their names.
+bool is_there(const std::vector<std::shared_ptr<Heap>>& heaps, const std::string& name)
+{
+    return std::any_of(heaps.begin(), heaps.end(), [&name](const auto& each) { return each->info().name == name; });
+}
+
 } // namespace
 
 Allocator::Allocator() : cache_(std::make_shared<VerdictCache>()) {}
@@ -45,8 +51,7 @@ Status Allocator::add_heap(std::shared_ptr<Heap> heap)
     if (heap == nullptr)
         return fail(Category::invalid_argument, operation, "there is none");
     const std::string& name = heap->info().name;
-    const auto& known = heaps();
-    if (std::any_of(known.begin(), known.end(), [&name](const auto& each) { return each->info().name == name; }))
+    if (is_there(heaps(), name))
         return fail(Category::invalid_argument, operation, text::format("there is a heap {} already", name),
                     "verdicts and preferences know heaps by their names: give it another one");
     heaps_.push_back(std::move(heap));
@@ -59,8 +64,7 @@ std::vector<std::shared_ptr<Heap>> Allocator::heaps_with_own(std::span<const Use
     auto all = heaps();
     for (const Use& use : uses) {
         auto own = finds_ ? use.importer().own_heap() : nullptr;
-        if (own && std::none_of(all.begin(), all.end(),
-                                [&own](const auto& each) { return each->info().name == own->info().name; }))
+        if (own && !is_there(all, own->info().name))
             all.push_back(std::move(own));
     }
     return all;
