@@ -521,8 +521,16 @@ TEST_F(AllocinfoAndVulkan, PlansForAGpuAndLetsItsMemoryServe)
     const Answer verified = allocinfo("verify " + uses + " --add-heap 'vulkan:" + name + ":storage' --json");
     ASSERT_EQ(verified.status, 0) << verified.out;
     const Json verification = Json::parse(verified.out)["verification"];
-    for (const Json& use : verification["uses"])
+    for (const Json& use : verification["uses"]) {
+        devices::cb::Content content;
+        if (use["result"] == "not-checked")
+            content.reason = use["reason"];
+        if (devices::lost_writeback(display, content)) {
+            kernel_keeps_memory();
+            GTEST_SKIP() << "this kernel's vkms lost a writeback";
+        }
         EXPECT_EQ(use["result"], "same") << use.dump(1);
+    }
 }
 
 TEST_F(AllocinfoAndVulkan, WhatIsNotThereIsSaidInOneLine)

@@ -32,8 +32,10 @@ protected:
     bool written(const drm::Committed& done, const Screen& screen)
     {
         const cb::Status complete = done.written.wait(cb::in(3s));
-        if (complete)
+        if (complete) {
+            let_it_clean_up(screen);
             return true;
+        }
         lost_ = lost_writeback(screen, complete);
         EXPECT_TRUE(lost_) << complete.error().message();
         if (lost_)

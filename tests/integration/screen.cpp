@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
@@ -20,6 +21,11 @@ namespace {
 const std::string vkms = "/sys/kernel/config/vkms";
 
 void write_text(const std::string& path, const std::string& text) { std::ofstream(path) << text << std::flush; }
+
+bool may_lose_writebacks(const Screen& screen)
+{
+    return screen.display().device().info().driver == "vkms" && std::getenv("COMMONBUF_PATCHED_KERNEL") == nullptr;
+}
 
 } // namespace
 
@@ -52,8 +58,13 @@ Screen::~Screen()
 
 bool lost_writeback(const Screen& screen, const cb::Status& written)
 {
-    return !written && written.error().category == cb::Category::timed_out &&
-           screen.display().device().info().driver == "vkms" && std::getenv("COMMONBUF_PATCHED_KERNEL") == nullptr;
+    return !written && written.error().category == cb::Category::timed_out && may_lose_writebacks(screen);
+}
+
+void let_it_clean_up(const Screen& screen)
+{
+    if (may_lose_writebacks(screen))
+        std::this_thread::sleep_for(30ms);
 }
 
 cb::Status fill(const cb::Buffer& buffer, std::uint32_t colour)

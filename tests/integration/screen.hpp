@@ -48,6 +48,9 @@ private:
 /// (tests/lab/patches/vkms-writeback.patch).
 bool lost_writeback(const Screen& screen, const commonbuf::Status& written);
 
+/// Waits, after a writeback, until the next one may be committed: such a kernel loses it sooner.
+void let_it_clean_up(const Screen& screen);
+
 /// Paints every pixel of an XRGB8888 image.
 commonbuf::Status fill(const commonbuf::Buffer& buffer, std::uint32_t colour);
 

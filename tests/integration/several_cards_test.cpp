@@ -241,6 +241,7 @@ std::optional<bool> shows(const Card& card, const cb::Buffer& buffer, const Quad
     if (lost_writeback(card.screen, written))
         return std::nullopt;
     EXPECT_TRUE(written) << written.error().message();
+    let_it_clean_up(card.screen);
     const auto wrong = wrong_pixels(*card.copy, picture);
     EXPECT_TRUE(wrong) << wrong.error().message();
     EXPECT_EQ(wrong.value_or(0), 0U) << "pixels on " << card.info().path;

@@ -80,6 +80,8 @@ private:
     std::uint32_t shown_width_ = 0;
     std::uint32_t shown_height_ = 0;
     bool lit_ = false;
+    /// When the display is done with the last writeback, and not only with its picture.
+    Deadline clean_ = Deadline::min();
 };
 
 } // namespace commonbuf::drm
