@@ -38,6 +38,7 @@ public:
     /// How much of the image is shown: all of it, or as much as the mode has room for.
     std::uint32_t shown_width() const noexcept { return shown_width_; }
     std::uint32_t shown_height() const noexcept { return shown_height_; }
+    std::uint32_t crtc_id() const noexcept { return crtc_.id; }
     std::uint32_t crtc_index() const noexcept { return crtc_index_; }
 
     /// The format in which the display writes back what it shows; nothing without writeback.

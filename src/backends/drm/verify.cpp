@@ -246,7 +246,7 @@ private:
         if (!written_) {
             // A display that is off has no checksums.
             if (!crc_) {
-                auto crc = Crc::open(file_->info().path, stage_.crtc_index());
+                auto crc = Crc::open(file_, stage_.crtc_id(), stage_.crtc_index());
                 if (!crc)
                     return fail(crc.error());
                 crc_.emplace(std::move(*crc));
