@@ -216,13 +216,14 @@ void Test::SetUp()
 void Test::TearDown()
 {
     EXPECT_EQ(open_descriptors(), descriptors_);
-    // The kernel frees some dma-bufs a moment later, from a work queue.
+    // The kernel frees some dma-bufs a moment later, from a work queue; even some that were
+    // there before this test.
     std::optional<unsigned> now = dma_bufs_ ? dma_buf_count() : std::nullopt;
-    for (int i = 0; i < 50 && now != dma_bufs_; ++i) {
+    for (int i = 0; i < 50 && now > dma_bufs_; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         now = dma_buf_count();
     }
-    EXPECT_EQ(now, dma_bufs_) << read_text("/sys/kernel/debug/dma_buf/bufinfo");
+    EXPECT_LE(now, dma_bufs_) << read_text("/sys/kernel/debug/dma_buf/bufinfo");
 }
 
 } // namespace devices
