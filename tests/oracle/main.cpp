@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -110,19 +111,40 @@ public:
             all_heaps_.push_back(each.heap);
     }
 
-    Json run()
+    /// The report is written after each image: all of them take hours on some boards.
+    void run()
     {
         const auto all = sets(uses_.size(), options_.largest_set);
         const auto pictures = images(options_.brief);
-        const auto started = std::chrono::steady_clock::now();
-        for (const Image& image : pictures) {
+        for (std::size_t i = 0; i < pictures.size(); ++i) {
+            const Image& image = pictures[i];
             for (const auto& set : all)
                 ask(set, image);
-            const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
             std::cerr << cb::text::format("oracle: {}: {} {}x{}: {} plans, {} cells, {} streams, {:.0f} s\n",
                                           options_.board, to_string(image.format), image.width, image.height, plans_,
-                                          cells_.size(), truths_.streams(), seconds);
+                                          cells_.size(), truths_.streams(), seconds());
+            save(report(all.size(), i + 1, pictures.size()));
         }
+    }
+
+private:
+    double seconds() const
+    {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+    }
+
+    void save(const Json& report) const
+    {
+        const std::string unfinished = options_.out + ".new";
+        std::ofstream file(unfinished);
+        file << report.dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
+        file.close();
+        if (!file || std::rename(unfinished.c_str(), options_.out.c_str()) != 0)
+            throw std::runtime_error("cannot write " + options_.out);
+    }
+
+    Json report(std::size_t set_count, std::size_t images_done, std::size_t images_in_all) const
+    {
         Json names = Json::array();
         for (const NamedUse& use : uses_)
             names.push_back(use.name);
@@ -131,18 +153,19 @@ public:
             {"board", options_.board},
             {"uses", std::move(names)},
             {"left_out", left_out_},
-            {"sets", all.size()},
+            {"sets", set_count},
+            {"images_done", images_done},
+            {"images_in_all", images_in_all},
             {"plans", plans_},
             {"streams", truths_.streams()},
             {"frames", truths_.frames()},
-            {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()},
+            {"seconds", seconds()},
             {"stream_seconds", truths_.seconds()},
             {"errors", errors_},
             {"cells", cells_},
         };
     }
 
-private:
     void ask(const std::vector<std::size_t>& set, const Image& image)
     {
         if (std::any_of(set.begin(), set.end(), [&](std::size_t i) { return takes_too_long(uses_[i], image); }))
@@ -208,6 +231,7 @@ private:
     }
 
     Options options_;
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::vector<std::string> left_out_;
     std::vector<NamedUse> uses_;
     std::vector<OracleHeap> heaps_;
@@ -227,10 +251,8 @@ int run(int count, char** words)
     app.add_flag("--short", options.brief, "three images in place of all");
     app.add_option("--largest-set", options.largest_set, "how many uses at most (default 3)");
     CLI11_PARSE(app, count, words);
-    const Json report = Oracle(options).run();
-    std::ofstream file(options.out);
-    file << report.dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
-    return file.flush() ? 0 : 3;
+    Oracle(options).run();
+    return 0;
 }
 
 } // namespace

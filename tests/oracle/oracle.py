@@ -62,11 +62,11 @@ def usual_boards():
 
 
 def run(machine, options):
-    """The machine's report; None when it did not come."""
+    """The machine's report, of as many images as it came to; None when there is none."""
     report = OUT / f"{machine.name}.json"
     report.unlink(missing_ok=True)
     build = pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
-    command = ["scripts/lab", "run", "--board", machine.base, "--timeout", "7200"]
+    command = ["scripts/lab", "run", "--board", machine.base, "--timeout", str(options.timeout)]
     for argument in machine.kernel_args:
         command += ["--kernel-arg", argument]
     if machine.kernel_args:
@@ -79,10 +79,12 @@ def run(machine, options):
         command.append("--short")
     done = subprocess.run(command, cwd=PROJECT, check=False, stdout=subprocess.DEVNULL,
                           env=dict(os.environ, COMMONBUF_BUILD=str(build)))
-    if done.returncode != 0 or not report.exists():
+    if done.returncode != 0:
         print(f"oracle: {machine.name}: the run failed with status {done.returncode}", file=sys.stderr)
+    if not report.exists():
         return None
-    return json.loads(report.read_text())
+    # What came to its end and failed all the same, for what the kernel said, is not whole either.
+    return json.loads(report.read_text()) | {"failed": done.returncode != 0}
 
 
 def is_false(cell):
@@ -123,6 +125,8 @@ def main():
     parser.add_argument("--short", action="store_true", help="three images instead of all of them")
     parser.add_argument("--full", action="store_true", help="all images (the default)")
     parser.add_argument("--random", type=int, metavar="N", help="N boards made by chance, in the short form")
+    parser.add_argument("--timeout", type=int, default=7200, metavar="SECONDS",
+                        help="for each board (default 7200); what was found by then is told, and the run fails")
     parser.add_argument("--seed", type=int, default=1, help="for --random (default 1)")
     options = parser.parse_args()
 
@@ -145,6 +149,8 @@ def main():
         held = [cell for cell in report["cells"] if cell["verdict"] != "not-tried"]
         print(f"{machine.describe()}: {len(report['uses'])} uses, {report['sets']} sets, {report['plans']} plans, "
               f"{len(held)} cells, {sum(map(is_false, held))} false, {report['seconds']:.0f} s")
+        if report["failed"]:
+            print(f"    not whole: {report['images_done']} of {report['images_in_all']} images")
         for error in report["errors"]:
             print(f"    no plan for {' + '.join(error['uses'])}: {error['error']}")
     held, false = draw(good)
@@ -154,7 +160,8 @@ def main():
         print(f"fewer than {FEWEST_CELLS[kind]} cells")
     print(f"{time.monotonic() - started:.0f} s")
     errors = any(report["errors"] for report in good)
-    return 0 if enough and false == 0 and not errors and len(good) == len(machines) else 1
+    whole = len(good) == len(machines) and not any(report["failed"] for report in good)
+    return 0 if enough and false == 0 and not errors and whole else 1
 
 
 if __name__ == "__main__":
