@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 #include <vulkan/vulkan_core.h>
 
@@ -33,6 +34,11 @@ struct ImageUsage {
     friend bool operator==(const ImageUsage&, const ImageUsage&) = default;
     friend auto operator<=>(const ImageUsage&, const ImageUsage&) = default;
 };
+
+/// The flags that words mean, one or several with "+" between: sampled, storage,
+/// colour-attachment, input-attachment, transfer-source, transfer-destination. Reports name
+/// uses by these. Nothing for other words. Thread-safe.
+COMMONBUF_API std::optional<ImageUsage> parse_image_usage(std::string_view words);
 
 /// What the numbers of a YCbCr image mean, in Vulkan's words (VkSamplerYcbcrConversion in
 /// the chapter on samplers). The defaults are those of HD video.

@@ -76,10 +76,12 @@ TEST(ParseHeap, RefusesNonsenseAsUsage)
 #ifdef ALLOCINFO_VULKAN
 TEST(ParseUse, RolesOfAGpuAreOneOrMore)
 {
-    EXPECT_EQ(parse_image_usage("storage")->flags, VkImageUsageFlags{VK_IMAGE_USAGE_STORAGE_BIT});
-    EXPECT_EQ(parse_image_usage("sampled+colour-attachment")->flags,
+    EXPECT_EQ(gpu_usage("sampled+colour-attachment")->flags,
               VkImageUsageFlags{VK_IMAGE_USAGE_SAMPLED_BIT} | VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT);
-    EXPECT_FALSE(parse_image_usage(""));
+    const auto nothing = gpu_usage("showing");
+    ASSERT_FALSE(nothing);
+    EXPECT_TRUE(is_usage_error(nothing.error()));
+    EXPECT_NE(nothing.error().message().find("'showing'"), std::string::npos) << nothing.error().message();
 }
 #endif
 

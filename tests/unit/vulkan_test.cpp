@@ -13,6 +13,16 @@
 namespace commonbuf::vulkan {
 namespace {
 
+TEST(VulkanUsage, IsReadFromTheWordsThatNameIt)
+{
+    EXPECT_EQ(parse_image_usage("storage")->flags, VkImageUsageFlags{VK_IMAGE_USAGE_STORAGE_BIT});
+    EXPECT_EQ(parse_image_usage("transfer-source+transfer-destination+sampled")->flags,
+              VkImageUsageFlags{VK_IMAGE_USAGE_TRANSFER_SRC_BIT} | VK_IMAGE_USAGE_TRANSFER_DST_BIT |
+                  VK_IMAGE_USAGE_SAMPLED_BIT);
+    for (const char* words : {"", "+", "storage+", "+storage", "storage++sampled", "Storage", "storage sampled", "0x8"})
+        EXPECT_FALSE(parse_image_usage(words)) << words;
+}
+
 /// The VkFormats of vulkan_core.h by value.
 const std::map<int, std::string>& vulkan_names()
 {

@@ -55,7 +55,7 @@ HeapResult gbm_heap(const Parts& /*parts*/) { return left_out("GBM"); }
 #ifdef ALLOCINFO_VULKAN
 HeapResult vulkan_heap(const Parts& parts)
 {
-    const auto usage = parse_image_usage(parts.role);
+    const auto usage = gpu_usage(parts.role);
     if (!usage)
         return fail(usage.error());
     const auto device = open_gpu(without_at(parts.target));

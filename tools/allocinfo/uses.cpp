@@ -48,18 +48,9 @@ Result<Use> drm_use(const Parts& parts)
 }
 
 #ifdef ALLOCINFO_VULKAN
-constexpr auto usages = std::to_array<std::pair<std::string_view, VkImageUsageFlags>>({
-    {"sampled", VK_IMAGE_USAGE_SAMPLED_BIT},
-    {"storage", VK_IMAGE_USAGE_STORAGE_BIT},
-    {"colour-attachment", VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT},
-    {"input-attachment", VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT},
-    {"transfer-source", VK_IMAGE_USAGE_TRANSFER_SRC_BIT},
-    {"transfer-destination", VK_IMAGE_USAGE_TRANSFER_DST_BIT},
-});
-
 Result<Use> vulkan_use(const Parts& parts)
 {
-    const auto usage = parse_image_usage(parts.role);
+    const auto usage = gpu_usage(parts.role);
     if (!usage)
         return fail(usage.error());
     const auto device = open_gpu(without_at(parts.target));
@@ -84,23 +75,14 @@ std::optional<std::uint64_t> parse_number(std::string_view text)
 } // namespace
 
 #ifdef ALLOCINFO_VULKAN
-Result<commonbuf::vulkan::ImageUsage> parse_image_usage(std::string_view words)
+Result<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words)
 {
-    commonbuf::vulkan::ImageUsage usage;
-    for (std::size_t begin = 0; begin <= words.size();) {
-        const auto end = std::min(words.find('+', begin), words.size());
-        const auto word = words.substr(begin, end - begin);
-        VkImageUsageFlags flag = 0;
-        for (const auto& [name, bit] : usages)
-            flag |= name == word ? bit : 0;
-        if (flag == 0)
-            return wrong(commonbuf::text::format("'{}' is nothing that a GPU does with images", word),
-                         "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
-                         "transfer-destination, or several with + between");
-        usage.flags |= flag;
-        begin = end + 1;
-    }
-    return usage;
+    auto usage = commonbuf::vulkan::parse_image_usage(words);
+    if (!usage)
+        return wrong(commonbuf::text::format("'{}' is nothing that a GPU does with images", words),
+                     "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
+                     "transfer-destination, or several with + between");
+    return std::move(*usage);
 }
 #endif
 

@@ -24,9 +24,8 @@ commonbuf::Result<commonbuf::Use> parse_use(std::string_view word);
 std::string_view without_at(std::string_view target);
 
 #ifdef ALLOCINFO_VULKAN
-/// "sampled", "storage+transfer-source": the words in which uses of Vulkan print themselves.
-/// Errors: invalid_argument.
-commonbuf::Result<commonbuf::vulkan::ImageUsage> parse_image_usage(std::string_view words);
+/// commonbuf::vulkan::parse_image_usage() with an error. Errors: invalid_argument.
+commonbuf::Result<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words);
 #endif
 
 /// "XR24" or "XRGB8888". Errors: invalid_argument.

@@ -17,15 +17,6 @@
 namespace commonbuf::vulkan {
 namespace {
 
-constexpr auto words = std::to_array<std::pair<VkImageUsageFlags, const char*>>({
-    {VK_IMAGE_USAGE_SAMPLED_BIT, "sampled"},
-    {VK_IMAGE_USAGE_STORAGE_BIT, "storage"},
-    {VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT, "colour-attachment"},
-    {VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT, "input-attachment"},
-    {VK_IMAGE_USAGE_TRANSFER_SRC_BIT, "transfer-source"},
-    {VK_IMAGE_USAGE_TRANSFER_DST_BIT, "transfer-destination"},
-});
-
 class ImageTrial final : public Trial {
 public:
     ImageTrial(std::shared_ptr<const Context> context, const Layout& layout, ImageUsage usage)
@@ -222,19 +213,6 @@ private:
 };
 
 } // namespace
-
-std::string usage_words(VkImageUsageFlags flags)
-{
-    std::vector<std::string> parts;
-    for (const auto& [bit, word] : words) {
-        if ((flags & bit) != 0)
-            parts.emplace_back(word);
-        flags &= ~bit;
-    }
-    if (flags != 0 || parts.empty())
-        parts.push_back(text::format("{:#x}", flags));
-    return text::join(parts, "+");
-}
 
 std::string image_identity(const Context& context, const ImageUsage& usage)
 {
