@@ -8,6 +8,9 @@
 
 namespace commonbuf::os {
 
+/// How long nobody looks where no descriptor tells that something has changed.
+constexpr std::chrono::milliseconds look_again{10};
+
 /// What an event loop polls where no fence says that there is something to do: a descriptor
 /// that is readable at once, or after a while. Not thread-safe.
 class Wakeup {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "buffer_state.hpp"
 #include "os/event.hpp"
+#include "os/wakeup.hpp"
 #include "sync/watch.hpp"
 #include "text/text.hpp"
 
@@ -117,9 +118,8 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
             watch::tell([&](watch::Watcher& watcher) { watcher.acquired(buffer->state(), where); });
             return std::move(*buffer);
         }
-        constexpr std::chrono::milliseconds look_again{10};
         auto waits = state_->waits();
-        const auto step = waits.blind ? std::min(deadline, in(look_again)) : deadline;
+        const auto step = waits.blind ? std::min(deadline, in(os::look_again)) : deadline;
         const auto woken = os::wait_any(waits.entries, step, "a pool");
         if (!woken)
             return fail(woken.error());

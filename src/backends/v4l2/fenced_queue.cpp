@@ -25,12 +25,6 @@
 #include <utility>
 
 namespace commonbuf::v4l2 {
-namespace {
-
-/// How long nobody looks where nothing tells.
-constexpr std::chrono::milliseconds look_again{10};
-
-} // namespace
 
 struct FencedQueue::State {
     struct Waiting {
@@ -114,7 +108,7 @@ struct FencedQueue::State {
         for (Fence fence : {waiting.front().own, waiting.front().ready}) {
             const auto fd = pending_fd(fence);
             if (!fd)
-                return wakeup.after(look_again); // no descriptor can be had of it
+                return wakeup.after(os::look_again); // no descriptor can be had of it
             if (*fd >= 0) {
                 polled = std::move(fence);
                 return *fd;
@@ -289,7 +283,7 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
                             "no buffer is with the device, and none waits", "queue one first");
         }
         // The library's thread may queue a buffer while this polls a queue without any.
-        const auto step = state.driven() ? std::min(deadline, in(look_again)) : deadline;
+        const auto step = state.driven() ? std::min(deadline, in(os::look_again)) : deadline;
         static_cast<void>(os::wait_any(entries, step, "a queue"));
         if (std::chrono::steady_clock::now() >= deadline) {
             if (auto last = state.try_dequeue(); last && *last)
