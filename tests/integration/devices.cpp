@@ -219,7 +219,7 @@ void Test::TearDown()
     // The kernel frees some dma-bufs a moment later, from a work queue; even some that were
     // there before this test.
     std::optional<unsigned> now = dma_bufs_ ? dma_buf_count() : std::nullopt;
-    for (int i = 0; i < 50 && now > dma_bufs_; ++i) {
+    for (int i = 0; i < 500 && now > dma_bufs_; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         now = dma_buf_count();
     }

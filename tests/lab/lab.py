@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import signal
 import sys
 import textwrap
 
@@ -155,6 +156,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = parser().parse_args()
+    # Leaves by the way on which the machine is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return options.call(options)
     except BrokenPipeError:
