@@ -9,7 +9,6 @@
 #include "text/text.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <mutex>
 #include <numeric>
