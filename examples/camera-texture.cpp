@@ -14,6 +14,7 @@
 #include "support/texture_pass.hpp"
 
 #include <commonbuf/commonbuf.hpp>
+#include <commonbuf/vulkan.hpp>
 
 #include <drm_fourcc.h>
 #include <vulkan/vulkan.h>
@@ -39,18 +40,18 @@ cb::Result<cb::Buffer> capture(const cb::v4l2::Device& camera, const cb::Plan& p
     constexpr std::uint32_t slots = 3; // many cameras want more than one
     auto queue = camera.open_queue(cb::v4l2::Role::capture, plan.layout(), slots);
     if (!queue)
-        return cb::fail(queue.error());
+        return queue.error();
     for (std::uint32_t i = 0; i < slots; ++i) {
         const auto queued =
             plan.allocate().and_then([&](const cb::Buffer& buffer) -> cb::Status { return queue->queue(buffer); });
         if (!queued)
-            return cb::fail(queued.error());
+            return queued.error();
     }
     if (const auto started = queue->start(); !started)
-        return cb::fail(started.error());
+        return started.error();
     auto frame = queue->dequeue(cb::in(5s));
     if (!frame)
-        return cb::fail(frame.error());
+        return frame.error();
     // The camera stops when the queue goes; this buffer is back, and stays as it is.
     return std::move(frame->buffer);
 }
@@ -59,10 +60,10 @@ cb::Result<std::string> sample(const Words& words)
 {
     const auto camera = cb::v4l2::Device::open(words[0]);
     if (!camera)
-        return cb::fail(camera.error());
+        return camera.error();
     const auto gpu = Gpu::create(words[1], false);
     if (!gpu)
-        return cb::fail(gpu.error());
+        return gpu.error();
     const cb::vulkan::Device& device = (*gpu)->device();
 
     cb::Allocator allocator;
@@ -71,32 +72,32 @@ cb::Result<std::string> sample(const Words& words)
     const auto frames = allocator.plan({DRM_FORMAT_NV12, width, height, 3},
                                        {camera->capture(), device.use(sampled), cb::cpu(cb::Access::read)});
     if (!frames)
-        return cb::fail(frames.error());
+        return frames.error();
     const auto picture =
         allocator.plan({DRM_FORMAT_XRGB8888, width, height}, {device.use(drawn), cb::cpu(cb::Access::read)})
             .and_then([](const cb::Plan& plan) { return plan.allocate(); });
     if (!picture)
-        return cb::fail(picture.error());
+        return picture.error();
     const auto frame = capture(*camera, *frames);
     if (!frame)
-        return cb::fail(frame.error());
+        return frame.error();
 
     // The texture: the buffer as an image, and a view of it with the conversion.
     const auto conversion = device.conversion(frame->layout().format, frame->layout().modifier, colours);
     if (!conversion)
-        return cb::fail(conversion.error());
+        return conversion.error();
     const auto texture = device.import_image(*frame, sampled);
     const auto target = device.import_image(*picture, drawn);
     if (!texture || !target)
-        return cb::fail((texture ? target : texture).error());
+        return (texture ? target : texture).error();
     const auto view = texture->view({.conversion = *conversion});
     if (!view)
-        return cb::fail(view.error());
+        return view.error();
 
     TexturePass pass((*gpu)->handle());
     const auto shot = OneShot::create(**gpu);
     if (!shot)
-        return cb::fail(shot.error());
+        return shot.error();
     const cb::vulkan::Families families = cb::vulkan::families(device);
     const cb::vulkan::Work reads{VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_READ_BIT,
                                  VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL};
@@ -107,13 +108,13 @@ cb::Result<std::string> sample(const Words& words)
     (*shot)->barrier(cb::vulkan::acquire_image(families, texture->handle(), reads, cb::vulkan::Contents::kept, planes));
     (*shot)->barrier(cb::vulkan::acquire_image(families, target->handle(), draws, cb::vulkan::Contents::undefined));
     if (const auto recorded = pass.record((*shot)->commands(), *conversion, *view, *target); !recorded)
-        return cb::fail(recorded.error());
+        return recorded.error();
     (*shot)->barrier(cb::vulkan::release_image(families, texture->handle(), reads, planes));
     (*shot)->barrier(cb::vulkan::release_image(families, target->handle(), draws));
     cb::Job job("sample");
     job.reads(*frame).writes(*picture);
     if (const auto done = (*shot)->submit(job, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT); !done)
-        return cb::fail(done.error());
+        return done.error();
 
     // Reading waits for the job. Where the GPU takes the chroma samples to be is its own affair
     // (conversion->changed() says so); for every second pixel of every second row it is the same.
@@ -122,7 +123,7 @@ cb::Result<std::string> sample(const Words& words)
     if (const auto alike =
             expect_alike("the texture and the camera's frame", *picture, *frame, rounding, cb::in(2s), step);
         !alike)
-        return cb::fail(alike.error());
+        return alike.error();
     return "a frame of " + camera->info().name + ", sampled by " + device.name() + ", is as the CPU sees it" +
            (conversion->changed().empty() ? "" : " (" + conversion->changed() + ")");
 }

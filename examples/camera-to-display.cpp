@@ -69,10 +69,10 @@ cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffe
 {
     auto left = captured.read(deadline);
     if (!left)
-        return cb::fail(left.error());
+        return left.error();
     auto right = shown.read(deadline);
     if (!right)
-        return cb::fail(right.error());
+        return right.error();
     std::uint64_t wrong = 0;
     const cb::Layout& a = captured.layout();
     const cb::Layout& b = shown.layout();
@@ -84,9 +84,9 @@ cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffe
             wrong += std::equal(from + x, from + x + pixel - 1, to + x) ? 0U : 1U;
     }
     if (const auto ended = left->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     if (const auto ended = right->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return wrong;
 }
 
@@ -117,10 +117,10 @@ public:
     cb::Result<Score> run()
     {
         if (const auto started = queue_.start(); !started)
-            return cb::fail(started.error());
+            return started.error();
         while ((score_.shown < options_.frames || !written_.empty()) && interrupted == 0) {
             if (const auto turned = turn(); !turned)
-                return cb::fail(turned.error());
+                return turned.error();
         }
         return score_;
     }
@@ -153,13 +153,12 @@ private:
         const auto to_show = waits_ ? wait_for(shown_, events) : true;
         const auto to_write = written_.empty() ? true : wait_for(written_.front().written, events);
         if (!to_show || !to_write)
-            return cb::fail((to_show ? to_write : to_show).error());
+            return (to_show ? to_write : to_show).error();
         const bool over = !*to_show || !*to_write; // since the last look, or since the commit
         constexpr int patience = 2000;             // milliseconds
         const int ready = ::poll(events.data(), events.size(), over ? 0 : patience);
         if (ready == 0 && !over)
-            return cb::fail(cb::Category::timed_out, "wait for the camera and the display",
-                            "nothing came for 2 s; " + standing());
+            return cb::Error::timed_out("wait for the camera and the display", "nothing came for 2 s; " + standing());
         if (ready < 0)
             return {}; // a signal: look whether it was SIGINT
         return look();
@@ -180,21 +179,21 @@ private:
         if (waits_) {
             const auto done = shown_.signalled();
             if (!done)
-                return cb::fail(done.error());
+                return done.error();
             score_.shown += *done ? 1U : 0U;
             waits_ = !*done;
         }
         while (!written_.empty()) {
             const auto done = written_.front().written.signalled();
             if (!done)
-                return cb::fail(done.error());
+                return done.error();
             if (!*done)
                 break;
             if (auto compared = compare(); !compared)
                 return compared;
         }
         if (const auto given = queue_.advance(); !given)
-            return cb::fail(given.error());
+            return given.error();
         return queue_.with_device() > 0 ? capture() : cb::Status{};
     }
 
@@ -210,7 +209,7 @@ private:
         const bool had_room = queue_.with_device() > 1;
         auto frame = queue_.try_dequeue();
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         if (!*frame)
             return {};
         const std::uint32_t sequence = (*frame)->sequence;
@@ -252,7 +251,7 @@ private:
         }
         auto done = display_.commit(std::move(commit), cb::in(1s));
         if (!done)
-            return cb::fail(done.error());
+            return done.error();
         lit_ = true;
         score_.in_fences += done->kernel_waits ? 1U : 0U;
         if (picture)
@@ -273,7 +272,7 @@ private:
             return {};
         const auto wrong = difference(*done.frame, done.picture, cb::in(1s));
         if (!wrong)
-            return cb::fail(wrong.error());
+            return wrong.error();
         ++score_.compared;
         score_.wrong_pixels += *wrong;
         return {};
@@ -301,68 +300,68 @@ cb::Result<Score> stream(const Options& options)
 {
     const auto camera = cb::v4l2::Device::open(options.camera);
     if (!camera)
-        return cb::fail(camera.error());
+        return camera.error();
     const auto device = cb::drm::Device::open(options.display);
     if (!device)
-        return cb::fail(device.error());
+        return device.error();
 
     constexpr std::uint32_t buffer_count = 10; // a third of a second of slack at 30 frames a second
     cb::Allocator allocator;
     const auto plan = allocator.plan({DRM_FORMAT_XRGB8888, options.width, options.height, buffer_count},
                                      {camera->capture(), device->scanout()});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     std::cout << plan->explain() << std::endl;
 
     // The library shows pictures where the program may: being master is the program's own affair.
     const auto master = Master::become(*device);
     if (!master)
-        return cb::fail(master.error());
+        return master.error();
     const auto display = cb::drm::Display::choose(
         *device, {.connector = options.connector, .width = options.width, .height = options.height});
     if (!display)
-        return cb::fail(display.error());
+        return display.error();
     auto commits = cb::drm::CommitQueue::create(*display);
     if (!commits)
-        return cb::fail(commits.error());
+        return commits.error();
     auto queue = camera->open_queue(cb::v4l2::Role::capture, plan->layout(), buffer_count);
     if (!queue)
-        return cb::fail(queue.error());
+        return queue.error();
     set_rate(*camera, options.rate);
 
     auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
     if (!fenced)
-        return cb::fail(fenced.error());
+        return fenced.error();
 
     Pipeline pipeline(options, *commits, *fenced);
     for (std::uint32_t i = 0; i < buffer_count; ++i) {
         const auto buffer = plan->allocate();
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         if (const auto added = pipeline.add(*buffer); !added)
-            return cb::fail(added.error());
+            return added.error();
     }
     std::optional<cb::Buffer> picture;
     if (display->writeback() != nullptr) {
         const auto pictures = allocator.plan({DRM_FORMAT_XRGB8888, options.width, options.height},
                                              {device->scanout(), cb::cpu(cb::Access::read)});
         if (!pictures)
-            return cb::fail(pictures.error());
+            return pictures.error();
         constexpr int in_flight = 2;
         for (int i = 0; i < in_flight; ++i) {
             const auto buffer = pictures->allocate();
             if (!buffer)
-                return cb::fail(buffer.error());
+                return buffer.error();
             pipeline.add_writeback(*buffer);
             picture = *buffer;
         }
     }
     auto score = pipeline.run();
     if (const auto off = commits->commit(cb::drm::Commit(*display).turn_off(), cb::in(1s)); !off && score)
-        return cb::fail(off.error());
+        return off.error();
     if (score && !options.picture.empty() && picture) {
         if (const auto written = write_png(*picture, cb::in(1s), options.picture); !written)
-            return cb::fail(written.error());
+            return written.error();
     }
     return score;
 }

@@ -33,20 +33,20 @@ cb::Result<std::string> show(const Words& words)
 {
     const auto card = cb::drm::Device::open(words[0]);
     if (!card)
-        return cb::fail(card.error());
+        return card.error();
     const unsigned long frames = std::strtoul(words[1].c_str(), nullptr, 10);
 
     // "Often": memory that is slow for the CPU is left out, as some displays' own is.
     const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, width, height, buffers},
                                            {card->scanout(), cb::cpu(cb::Access::write, cb::Often::often)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     auto pool = cb::Pool::create(*plan, buffers);
     if (!pool)
-        return cb::fail(pool.error());
+        return pool.error();
     const auto screen = Screen::open(*card, width, height);
     if (!screen)
-        return cb::fail(screen.error());
+        return screen.error();
 
     const cb::drm::Display& display = (*screen)->display();
     std::optional<cb::Buffer> last;
@@ -54,9 +54,9 @@ cb::Result<std::string> show(const Words& words)
         // Waits until the display has done with one of them.
         const auto buffer = pool->acquire(cb::in(1s));
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         if (const auto drawn = draw_picture(*buffer, number, cb::in(1s)); !drawn)
-            return cb::fail(drawn.error());
+            return drawn.error();
 
         cb::drm::Commit commit(display);
         commit.show(display.primary(), *buffer);
@@ -64,26 +64,26 @@ cb::Result<std::string> show(const Words& words)
             commit.light();
         const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
         if (!done)
-            return cb::fail(done.error());
+            return done.error();
         for (const cb::Buffer& replaced : done->replaced) {
             if (const auto released = pool->release(replaced, done->shown); !released)
-                return cb::fail(released.error());
+                return released.error();
         }
         last = *buffer;
     }
     if (!last)
-        return cb::fail(cb::Category::invalid_argument, "show " + words[1] + " frames", "there is nothing to show");
+        return cb::Error::invalid_argument("show " + words[1] + " frames", "there is nothing to show");
     if (const auto shown = (*screen)->queue().shown().wait(cb::in(1s)); !shown)
-        return cb::fail(shown.error());
+        return shown.error();
 
     const auto written = (*screen)->written_back();
     if (!written)
-        return cb::fail(written.error());
+        return written.error();
     if (*written) {
         if (const auto alike =
                 expect_alike("what the display shows and what was drawn", **written, *last, 0, cb::in(2s));
             !alike)
-            return cb::fail(alike.error());
+            return alike.error();
     }
     return std::to_string(frames) + " frames shown from " + plan->chosen().heap.name + ", the last one " +
            (*written ? "as it was drawn" : "not compared: the card has no writeback");

@@ -38,18 +38,18 @@ cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
 {
     const auto deadline = cb::in(5s);
     if (const auto started = decoder.start(); !started)
-        return cb::fail(started.error());
+        return started.error();
     for (;;) {
         const auto source = decoder.take_source_change();
         if (!source)
-            return cb::fail(source.error());
+            return source.error();
         if (*source)
             return **source;
         const auto more = decoder.wait(deadline);
         if (!more)
-            return cb::fail(more.error());
+            return more.error();
         if (!*more)
-            return cb::fail(cb::Category::timed_out, "wait for the decoder", "it found no picture in the stream");
+            return cb::Error::timed_out("wait for the decoder", "it found no picture in the stream");
     }
 }
 
@@ -59,17 +59,17 @@ cb::Result<cb::v4l2::Frame> next(cb::v4l2::M2m& decoder)
     const auto deadline = cb::in(5s);
     for (;;) {
         if (const auto given = decoder.advance(); !given)
-            return cb::fail(given.error());
+            return given.error();
         auto frame = decoder.capture_queue()->try_dequeue();
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         if (*frame)
             return std::move(**frame);
         const auto more = decoder.wait(deadline);
         if (!more)
-            return cb::fail(more.error());
+            return more.error();
         if (!*more)
-            return cb::fail(cb::Category::timed_out, "wait for the decoder", "no picture came");
+            return cb::Error::timed_out("wait for the decoder", "no picture came");
     }
 }
 
@@ -88,7 +88,7 @@ cb::Result<std::string> play(const Words& words)
     auto encoder = cb::v4l2::M2m::open(words[1]);
     auto decoder = cb::v4l2::M2m::open(words[2]);
     if (!card || !encoder || !decoder)
-        return cb::fail(!card ? card.error() : !encoder ? encoder.error() : decoder.error());
+        return !card ? card.error() : !encoder ? encoder.error() : decoder.error();
 
     // What format all of them have is asked before there is a stream: a decoder makes of it what
     // it was encoded from, or something near.
@@ -101,37 +101,37 @@ cb::Result<std::string> play(const Words& words)
                         .alternatives = {DRM_FORMAT_XRGB8888}},
                        {encoder->output(), decoder->capture(), card->scanout(), cb::cpu(cb::Access::read_write)});
     if (!agreed)
-        return cb::fail(agreed.error());
+        return agreed.error();
     const auto originals = allocate(*agreed, count);
     if (!originals)
-        return cb::fail(originals.error());
+        return originals.error();
     if (const auto encoded = feed_test_stream(*encoder, *decoder, *originals); !encoded)
-        return cb::fail(encoded.error());
+        return encoded.error();
 
     // The stream says its size, and how many buffers the decoder keeps for itself; the display
     // has one on the screen and one that comes next.
     const auto source = source_of(*decoder);
     if (!source)
-        return cb::fail(source.error());
+        return source.error();
     const std::uint32_t slots = source->min_buffers + 2;
     const auto plan = allocator.plan({agreed->layout().format, source->width, source->height, slots},
                                      {decoder->capture(), card->scanout(), cb::cpu(cb::Access::read)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     if (const auto opened = decoder->open_capture(plan->layout(), slots); !opened)
-        return cb::fail(opened.error());
+        return opened.error();
     const auto buffers = allocate(*plan, slots);
     if (!buffers)
-        return cb::fail(buffers.error());
+        return buffers.error();
     for (const cb::Buffer& buffer : *buffers) {
         if (const auto queued = decoder->capture_queue()->queue(buffer, {}); !queued)
-            return cb::fail(queued.error());
+            return queued.error();
     }
     if (const auto started = decoder->start(); !started)
-        return cb::fail(started.error());
+        return started.error();
     const auto screen = Screen::open(*card, source->width, source->height);
     if (!screen)
-        return cb::fail(screen.error());
+        return screen.error();
 
     const cb::drm::Display& display = (*screen)->display();
     double worst = 99; // dB
@@ -139,10 +139,9 @@ cb::Result<std::string> play(const Words& words)
     for (std::uint32_t number = 0; number < count; ++number) {
         const auto frame = next(*decoder);
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         if (frame->timestamp != test_stream_time(number))
-            return cb::fail(cb::Category::kernel_failure, "decode",
-                            "picture " + std::to_string(number) + " is another one");
+            return cb::Error::kernel_failure("decode", "picture " + std::to_string(number) + " is another one");
         cb::drm::Commit commit(display);
         commit.show(display.primary(), frame->buffer);
         if (!last) {
@@ -151,32 +150,32 @@ cb::Result<std::string> play(const Words& words)
         }
         const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
         if (!done)
-            return cb::fail(done.error());
+            return done.error();
         for (const cb::Buffer& replaced : done->replaced) {
             if (const auto queued = decoder->capture_queue()->queue(replaced, done->shown); !queued)
-                return cb::fail(queued.error());
+                return queued.error();
         }
         last = frame->buffer;
         // Looking on is allowed: the display only reads, too.
         const auto lost = difference(frame->buffer, (*originals)[number], 0, cb::in(1s));
         if (!lost)
-            return cb::fail(lost.error());
+            return lost.error();
         worst = std::min(worst, lost->psnr());
     }
     constexpr double good = 30; // dB
     if (worst < good)
-        return cb::fail(cb::Category::kernel_failure, "compare what was decoded with what was encoded",
-                        "only " + std::to_string(worst) + " dB");
+        return cb::Error::kernel_failure("compare what was decoded with what was encoded",
+                                         "only " + std::to_string(worst) + " dB");
 
     const auto written = (*screen)->written_back();
     if (!written)
-        return cb::fail(written.error());
+        return written.error();
     constexpr int rounding = 4; // displays make RGB of YCbCr in their own way
     if (*written) {
         if (const auto alike =
                 expect_alike("what the display shows and what was decoded", **written, *last, rounding, cb::in(1s));
             !alike)
-            return cb::fail(alike.error());
+            return alike.error();
     }
     return std::to_string(count) + " pictures of " + to_string(plan->layout().format) +
            " decoded and shown, at least " + std::to_string(static_cast<int>(worst)) + " dB; the display's last one " +

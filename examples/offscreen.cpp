@@ -17,6 +17,7 @@
 #include "support/screen.hpp"
 
 #include <commonbuf/commonbuf.hpp>
+#include <commonbuf/vulkan.hpp>
 
 #include <drm_fourcc.h>
 #include <vulkan/vulkan.h>
@@ -45,48 +46,48 @@ cb::Result<std::string> render(const Words& words)
 {
     const auto card = cb::drm::Device::open(words[0]);
     if (!card)
-        return cb::fail(card.error());
+        return card.error();
     const auto gpu = Gpu::create(words[1], false);
     if (!gpu)
-        return cb::fail(gpu.error());
+        return gpu.error();
     if (!draws(**gpu))
-        return cb::fail(cb::Category::unsupported, "render with " + (*gpu)->device().name(),
-                        "its first queue family with compute has no graphics");
+        return cb::Error::unsupported("render with " + (*gpu)->device().name(),
+                                      "its first queue family with compute has no graphics");
 
     cb::Allocator allocator;
     const auto plan =
         allocator.plan({DRM_FORMAT_XRGB8888, width, height}, {(*gpu)->device().colour_attachment(), card->scanout()});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     const auto buffer = plan->allocate();
     if (!buffer)
-        return cb::fail(buffer.error());
+        return buffer.error();
     const auto image = (*gpu)->device().import_image(*buffer, {.flags = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT});
     if (!image)
-        return cb::fail(image.error());
+        return image.error();
 
     const auto screen = Screen::open(*card, width, height);
     if (!screen)
-        return cb::fail(screen.error());
+        return screen.error();
 
     // The other device hands the image over, and takes it back.
     Bands bands((*gpu)->handle());
     const auto shot = OneShot::create(**gpu);
     if (!shot)
-        return cb::fail(shot.error());
+        return shot.error();
     const cb::vulkan::Families families = cb::vulkan::families((*gpu)->device());
     const cb::vulkan::Work work{VK_PIPELINE_STAGE_2_COLOR_ATTACHMENT_OUTPUT_BIT,
                                 VK_ACCESS_2_COLOR_ATTACHMENT_READ_BIT | VK_ACCESS_2_COLOR_ATTACHMENT_WRITE_BIT,
                                 VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL};
     (*shot)->barrier(cb::vulkan::acquire_image(families, image->handle(), work, cb::vulkan::Contents::undefined));
     if (const auto recorded = bands.record((*shot)->commands(), *image); !recorded)
-        return cb::fail(recorded.error());
+        return recorded.error();
     (*shot)->barrier(cb::vulkan::release_image(families, image->handle(), work));
     cb::Job job("render");
     job.writes(*buffer);
     const auto drawn = (*shot)->submit(job, VK_PIPELINE_STAGE_COLOR_ATTACHMENT_OUTPUT_BIT);
     if (!drawn)
-        return cb::fail(drawn.error());
+        return drawn.error();
 
     const cb::drm::Display& display = (*screen)->display();
     cb::drm::Commit commit(display);
@@ -94,23 +95,23 @@ cb::Result<std::string> render(const Words& words)
     commit.light().show(display.primary(), *buffer, *drawn).wait_by(cb::drm::FenceWait::kernel);
     const auto committed = (*screen)->queue().commit(std::move(commit), cb::in(1s));
     if (!committed)
-        return cb::fail(committed.error());
+        return committed.error();
     if (const auto shown = committed->shown.wait(cb::in(2s)); !shown)
-        return cb::fail(shown.error());
+        return shown.error();
 
     const auto written = (*screen)->written_back();
     if (!written)
-        return cb::fail(written.error());
+        return written.error();
     if (*written) {
         const auto expected = allocator.plan({DRM_FORMAT_XRGB8888, width, height}, {cb::cpu(cb::Access::read_write)})
                                   .and_then([](const cb::Plan& cpu_plan) { return cpu_plan.allocate(); });
         if (!expected)
-            return cb::fail(expected.error());
+            return expected.error();
         const auto alike = Bands::draw(*expected, cb::in(1s)).and_then([&] {
             return expect_alike("what the display shows and what was to be drawn", **written, *expected, 1, cb::in(1s));
         });
         if (!alike)
-            return cb::fail(alike.error());
+            return alike.error();
     }
     return (*gpu)->device().name() + " rendered, the display showed it" +
            (*written ? " as it was to be" : "; not compared: the card has no writeback") +

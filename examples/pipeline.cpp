@@ -81,21 +81,21 @@ cb::Result<bool> stream(const Options& options)
 {
     const auto camera = cb::v4l2::Device::open(options.camera);
     if (!camera)
-        return cb::fail(camera.error());
+        return camera.error();
     const auto card = cb::drm::Device::open(options.display);
     if (!card)
-        return cb::fail(card.error());
+        return card.error();
     const auto gpu = Gpu::create(options.gpu, options.validate);
     if (!gpu)
-        return cb::fail(gpu.error());
+        return gpu.error();
     const auto hue = HuePass::create(**gpu);
     if (!hue)
-        return cb::fail(hue.error());
+        return hue.error();
     std::unique_ptr<SideCopy> side;
     if (options.code) {
         auto opened = SideCopy::open(options.encoder, options.decoder);
         if (!opened)
-            return cb::fail(opened.error());
+            return opened.error();
         side = std::move(*opened);
     }
 
@@ -108,56 +108,56 @@ cb::Result<bool> stream(const Options& options)
         uses.push_back(side->input());
     const auto frames = allocator.plan({DRM_FORMAT_NV12, options.width, options.height, camera_buffers}, uses);
     if (!frames)
-        return cb::fail(frames.error());
+        return frames.error();
     const auto pictures = allocator.plan({DRM_FORMAT_XRGB8888, options.width, options.height, picture_buffers},
                                          {(*hue)->output(), card->scanout()});
     if (!pictures)
-        return cb::fail(pictures.error());
+        return pictures.error();
     std::cout << frames->explain() << pictures->explain() << std::endl;
 
     // The library shows pictures where the program may: being master is the program's own affair.
     const auto master = Master::become(*card);
     if (!master)
-        return cb::fail(master.error());
+        return master.error();
     auto chosen = cb::drm::Display::choose(
         *card, {.connector = options.connector, .width = options.width, .height = options.height});
     if (!chosen)
-        return cb::fail(chosen.error());
+        return chosen.error();
     auto display = cb::drm::CommitQueue::create(std::move(*chosen));
     if (!display)
-        return cb::fail(display.error());
+        return display.error();
     if (side) {
         if (const auto started = side->start(frames->layout(), camera_buffers); !started)
-            return cb::fail(started.error());
+            return started.error();
     }
     auto pool = cb::Pool::create(*pictures, picture_buffers);
     if (!pool)
-        return cb::fail(pool.error());
+        return pool.error();
     auto queue = camera->open_queue(cb::v4l2::Role::capture, frames->layout(), camera_buffers);
     if (!queue)
-        return cb::fail(queue.error());
+        return queue.error();
     set_rate(*camera, options.rate);
     auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
     if (!fenced)
-        return cb::fail(fenced.error());
+        return fenced.error();
 
     FrameLoop loop(options.frames, options.compare, **hue, side.get(), *fenced, std::move(*pool), *display);
     for (std::uint32_t i = 0; i < camera_buffers; ++i) {
         const auto buffer = frames->allocate();
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         if (const auto queued = fenced->queue(*buffer, {}); !queued)
-            return cb::fail(queued.error());
+            return queued.error();
     }
     if (display->display().writeback() != nullptr) {
         const auto plan = allocator.plan({DRM_FORMAT_XRGB8888, options.width, options.height},
                                          {card->scanout(), cb::cpu(cb::Access::read)});
         if (!plan)
-            return cb::fail(plan.error());
+            return plan.error();
         for (std::uint32_t i = 0; i < writeback_buffers; ++i) {
             const auto buffer = plan->allocate();
             if (!buffer)
-                return cb::fail(buffer.error());
+                return buffer.error();
             loop.add_writeback(*buffer);
         }
     }
@@ -168,12 +168,12 @@ cb::Result<bool> stream(const Options& options)
     } finish{**hue};
     const auto score = loop.run();
     if (!score)
-        return cb::fail(score.error());
+        return score.error();
     if (FrameLoop::stopped())
         std::cout << "interrupted\n";
     if (!options.picture.empty() && loop.last_picture()) {
         if (const auto written = write_png(*loop.last_picture(), cb::in(1s), options.picture); !written)
-            return cb::fail(written.error());
+            return written.error();
     }
     report(*score, options, side.get(), **gpu);
     return cb::check_findings() == 0 && score->lost == 0 && score->copies == 0 && score->wrong_pixels == 0 &&

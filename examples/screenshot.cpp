@@ -30,31 +30,31 @@ cb::Result<std::string> shoot(const Words& words)
 {
     const auto card = cb::drm::Device::open(words[0]);
     if (!card)
-        return cb::fail(card.error());
+        return card.error();
     const auto screen = Screen::open(*card, width, height);
     if (!screen)
-        return cb::fail(screen.error());
+        return screen.error();
     const cb::drm::Display& display = (*screen)->display();
     if (display.writeback() == nullptr)
-        return cb::fail(cb::Category::unsupported, "take a screenshot of " + card->info().path,
-                        "the card has no writeback connector");
+        return cb::Error::unsupported("take a screenshot of " + card->info().path,
+                                      "the card has no writeback connector");
 
     // One plan serves both ends: what the display reads and what it writes.
     const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, width, height, 2},
                                            {card->scanout(), cb::cpu(cb::Access::read_write, cb::Often::often)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     const auto picture = plan->allocate();
     const auto written = plan->allocate();
     if (!picture || !written)
-        return cb::fail((picture ? written : picture).error());
+        return (picture ? written : picture).error();
     constexpr std::uint32_t number = 7; // any
     if (const auto drawn = draw_picture(*picture, number, cb::in(1s)); !drawn)
-        return cb::fail(drawn.error());
+        return drawn.error();
     const auto lit =
         (*screen)->queue().commit(cb::drm::Commit(display).light().show(display.primary(), *picture), cb::in(1s));
     if (!lit)
-        return cb::fail(lit.error());
+        return lit.error();
 
     // The screenshot: a commit that changes nothing on the screen and writes back. The connector
     // joins the CRTC, which the kernel counts as a modeset. The buffer is complete when its fence
@@ -62,11 +62,11 @@ cb::Result<std::string> shoot(const Words& words)
     const auto shot =
         (*screen)->queue().commit(cb::drm::Commit(display).write_back(*written).allow_modeset(), cb::in(1s));
     if (!shot)
-        return cb::fail(shot.error());
+        return shot.error();
     if (const auto saved = write_png(*written, cb::in(2s), words[1]); !saved)
-        return cb::fail(saved.error());
+        return saved.error();
     if (const auto alike = expect_alike("the screenshot and what was drawn", *written, *picture, 0, cb::in(1s)); !alike)
-        return cb::fail(alike.error());
+        return alike.error();
     return std::to_string(width) + "x" + std::to_string(height) + " in " + words[1] + ", as it was drawn";
 }
 

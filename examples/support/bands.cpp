@@ -33,7 +33,7 @@ cb::Status Bands::record(VkCommandBuffer commands, const cb::vulkan::Image& imag
 {
     const auto view = image.view();
     if (!view)
-        return cb::fail(view.error());
+        return view.error();
     const VkExtent2D extent = image.extent();
     if (auto made = make(*view, image.format(), extent); !made)
         return made;
@@ -96,7 +96,7 @@ cb::Status Bands::draw(const cb::Buffer& buffer, cb::Deadline deadline)
 {
     auto access = buffer.write(deadline);
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const cb::Layout& layout = buffer.layout();
     for (std::size_t y = 0; y < layout.height; ++y) {
         const auto row = access->plane(0).subspan(y * layout.planes[0].stride);

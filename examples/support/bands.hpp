@@ -2,6 +2,7 @@
 #pragma once
 
 #include <commonbuf/commonbuf.hpp>
+#include <commonbuf/vulkan.hpp>
 
 #include <vulkan/vulkan.h>
 

@@ -43,10 +43,10 @@ cb::Result<Score> FrameLoop::run()
 {
     writes_back_ = !free_writebacks_.empty();
     if (const auto started = camera_.start(); !started)
-        return cb::fail(started.error());
+        return started.error();
     while (!done() && !stopped()) {
         if (const auto turned = turn(); !turned)
-            return cb::fail(turned.error());
+            return turned.error();
     }
     return score_;
 }
@@ -92,38 +92,38 @@ cb::Status FrameLoop::wait()
     for (const cb::Fence& fence : fences) {
         const auto waits = wait_for(fence, events);
         if (!waits)
-            return cb::fail(waits.error());
+            return waits.error();
         over = over || !*waits;
     }
     constexpr int patience = 5000; // milliseconds
     const int ready = ::poll(events.data(), events.size(), over ? 0 : patience);
     if (ready == 0 && !over)
-        return cb::fail(cb::Category::timed_out, "wait for the devices", "nothing came for 5 s");
+        return cb::Error::timed_out("wait for the devices", "nothing came for 5 s");
     return {}; // or a signal: the loop looks whether it was SIGINT
 }
 
 cb::Status FrameLoop::look()
 {
     if (auto over = drop_signalled(drawing_); !over)
-        return cb::fail(over.error());
+        return over.error();
     const auto now_shown = drop_signalled(showing_);
     if (!now_shown)
-        return cb::fail(now_shown.error());
+        return now_shown.error();
     score_.shown += *now_shown;
     leaving_.erase(leaving_.begin(), leaving_.begin() + *now_shown);
     while (!written_.empty()) {
         const auto written = written_.front().over.signalled();
         if (!written)
-            return cb::fail(written.error());
+            return written.error();
         if (!*written)
             break;
         if (auto compared = compare(); !compared)
             return compared;
     }
     if (const auto given = camera_.advance(); !given)
-        return cb::fail(given.error());
+        return given.error();
     if (const auto made = display_.advance(); !made)
-        return cb::fail(made.error());
+        return made.error();
     if (auto taken = take_committed(); !taken)
         return taken;
     if (side_ != nullptr) {
@@ -139,7 +139,7 @@ cb::Result<std::uint32_t> FrameLoop::drop_signalled(std::deque<cb::Fence>& fence
     while (!fences.empty()) {
         const auto signalled = fences.front().signalled();
         if (!signalled)
-            return cb::fail(signalled.error());
+            return signalled.error();
         if (!*signalled)
             break;
         fences.pop_front();
@@ -154,7 +154,7 @@ cb::Status FrameLoop::capture()
         const bool had_room = camera_.with_device() > 1;
         auto frame = camera_.try_dequeue();
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         if (!*frame)
             return {};
         const std::uint32_t sequence = (*frame)->sequence;
@@ -200,13 +200,13 @@ cb::Status FrameLoop::draw()
         if (!picture && picture.error().category == cb::Category::timed_out)
             return {}; // the display has them all
         if (!picture)
-            return cb::fail(picture.error());
+            return picture.error();
         Captured camera = std::move(captured_.front());
         captured_.pop_front();
         score_.copies += accesses(*camera.frame) - camera.cpu_accesses;
         auto over = hue_.submit(*camera.frame, *picture, turn_of(camera.number));
         if (!over)
-            return cb::fail(over.error());
+            return over.error();
         drawing_.push_back(*over);
         drawn_.push_back({std::move(camera), *picture, picture->cpu_accesses(), std::move(*over)});
     }
@@ -233,7 +233,7 @@ cb::Status FrameLoop::commit()
         }
         const auto number = display_.submit(std::move(next));
         if (!number)
-            return cb::fail(number.error());
+            return number.error();
         lit_ = true;
         committed_.emplace(*number, std::move(shown));
         if (auto taken = take_committed(); !taken)
@@ -260,7 +260,7 @@ cb::Status FrameLoop::take_committed()
         committed_.erase(found);
     }
     for (const cb::drm::WithheldCommit& each : display_.take_withheld())
-        return cb::fail(each.error);
+        return each.error;
     return {};
 }
 
@@ -275,7 +275,7 @@ cb::Status FrameLoop::compare()
     const auto wrong =
         wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number), cb::in(1s));
     if (!wrong)
-        return cb::fail(wrong.error());
+        return wrong.error();
     ++score_.compared;
     score_.wrong_pixels += *wrong;
     return {};

@@ -69,7 +69,7 @@ std::string missing(const cb::vulkan::Requirements& requirements)
 cb::Error vulkan_error(VkResult result, const std::string& call)
 {
     cb::Error error;
-    error.category = result == VK_ERROR_DEVICE_LOST ? cb::Category::device_lost : cb::Category::kernel_failure;
+    error.category = result == VK_ERROR_DEVICE_LOST ? cb::Category::device_gone : cb::Category::kernel_failure;
     error.operation = call;
     error.detail = "VkResult " + std::to_string(result);
     return error;
@@ -78,7 +78,7 @@ cb::Error vulkan_error(VkResult result, const std::string& call)
 cb::Status vulkan_status(VkResult result, const char* call)
 {
     if (result != VK_SUCCESS)
-        return cb::fail(vulkan_error(result, call));
+        return vulkan_error(result, call);
     return {};
 }
 
@@ -86,19 +86,19 @@ cb::Result<std::unique_ptr<Gpu>> Gpu::create(const std::string& name, bool valid
 {
     std::unique_ptr<Gpu> gpu(new Gpu);
     if (const auto made = gpu->make_instance(validate); !made)
-        return cb::fail(made.error());
+        return made.error();
     if (const auto chosen = gpu->choose(name); !chosen)
-        return cb::fail(chosen.error());
+        return chosen.error();
     if (const auto made = gpu->make_device(); !made)
-        return cb::fail(made.error());
+        return made.error();
     return gpu;
 }
 
 cb::Status Gpu::make_instance(bool validate)
 {
     if (validate && !has_layer(validation))
-        return cb::fail(cb::Category::not_present, std::string("find ") + validation,
-                        "the validation layers are not installed", "install vulkan-validationlayers");
+        return cb::Error::not_present(std::string("find ") + validation, "the validation layers are not installed",
+                                      "install vulkan-validationlayers");
     VkApplicationInfo application{};
     application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
     application.apiVersion = api_version;
@@ -130,14 +130,14 @@ cb::Status Gpu::make_instance(bool validate)
         info.ppEnabledExtensionNames = &extension;
     }
     if (const VkResult made = vkCreateInstance(&info, nullptr, &instance_); made != VK_SUCCESS)
-        return cb::fail(vulkan_error(made, "vkCreateInstance"));
+        return vulkan_error(made, "vkCreateInstance");
     if (validate) {
         const auto create = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
             vkGetInstanceProcAddr(instance_, "vkCreateDebugUtilsMessengerEXT"));
         const VkResult made =
             create != nullptr ? create(instance_, &messenger, nullptr, &messenger_) : VK_ERROR_EXTENSION_NOT_PRESENT;
         if (made != VK_SUCCESS)
-            return cb::fail(vulkan_error(made, "vkCreateDebugUtilsMessengerEXT"));
+            return vulkan_error(made, "vkCreateDebugUtilsMessengerEXT");
     }
     return {};
 }
@@ -171,10 +171,10 @@ cb::Status Gpu::choose(const std::string& name)
             return {};
         }
     }
-    return cb::fail(why.empty() ? cb::Category::not_present : cb::Category::unsupported, "find a Vulkan device",
-                    why.empty() ? "there is none" + (name.empty() ? "" : " with a name like '" + name + "'")
-                                : why.substr(2),
-                    "install a driver (mesa-vulkan-drivers has one for the CPU)");
+    return cb::Error::of(why.empty() ? cb::Category::not_present : cb::Category::unsupported, "find a Vulkan device",
+                         why.empty() ? "there is none" + (name.empty() ? "" : " with a name like '" + name + "'")
+                                     : why.substr(2),
+                         "install a driver (mesa-vulkan-drivers has one for the CPU)");
 }
 
 cb::Status Gpu::make_device()
@@ -208,7 +208,7 @@ cb::Status Gpu::make_device()
     info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());
     info.ppEnabledExtensionNames = extensions.data();
     if (const VkResult made = vkCreateDevice(physical_, &info, nullptr, &device_); made != VK_SUCCESS)
-        return cb::fail(vulkan_error(made, "vkCreateDevice of " + requirements_.device));
+        return vulkan_error(made, "vkCreateDevice of " + requirements_.device);
     vkGetDeviceQueue(device_, family_, 0, &queue_);
 
     auto wrapped = cb::vulkan::Device::wrap({.instance = instance_,
@@ -220,7 +220,7 @@ cb::Status Gpu::make_device()
                                              .extensions = extensions,
                                              .features = features});
     if (!wrapped)
-        return cb::fail(wrapped.error());
+        return wrapped.error();
     wrapped_ = std::make_unique<cb::vulkan::Device>(std::move(*wrapped));
     return {};
 }

@@ -51,9 +51,9 @@ cb::Result<std::unique_ptr<HuePass>> HuePass::create(const Gpu& gpu)
 {
     std::unique_ptr<HuePass> pass(new HuePass(gpu));
     if (const auto made = pass->make_pipeline(); !made)
-        return cb::fail(made.error());
+        return made.error();
     if (const auto made = pass->make_flights(); !made)
-        return cb::fail(made.error());
+        return made.error();
     return pass;
 }
 
@@ -163,7 +163,7 @@ cb::Status HuePass::make_flights()
         for (auto* semaphore : {&flight.ready, &flight.done}) {
             auto made = cb::vulkan::Semaphore::create(gpu_.device());
             if (!made)
-                return cb::fail(made.error());
+                return made.error();
             *semaphore = std::make_unique<cb::vulkan::Semaphore>(std::move(*made));
         }
     }
@@ -207,25 +207,25 @@ cb::Result<cb::Fence> HuePass::submit(const cb::Buffer& camera, const cb::Buffer
 {
     Flight* flight = free_flight();
     if (flight == nullptr)
-        return cb::fail(cb::Category::exhausted, "submit to the GPU", "all are in flight");
+        return cb::Error::out_of_memory("submit to the GPU", "all are in flight");
     const auto from = gpu_.device().import_image(camera, camera_usage());
     if (!from)
-        return cb::fail(from.error());
+        return from.error();
     const auto to = gpu_.device().import_image(picture, picture_usage());
     if (!to)
-        return cb::fail(to.error());
+        return to.error();
     if (const auto recorded = record(*flight, *from, *to, camera.layout(), turn); !recorded)
-        return cb::fail(recorded.error());
+        return recorded.error();
 
     cb::Job job("hue");
     job.reads(camera).writes(picture);
     const auto before = job.gather();
     if (!before)
-        return cb::fail(before.error());
+        return before.error();
     if (const auto imported = cb::vulkan::import_semaphore(gpu_.device(), flight->ready->handle(), *before); !imported)
-        return cb::fail(imported.error());
+        return imported.error();
     if (auto reset = vulkan_status(vkResetFences(gpu_.handle(), 1, &flight->over), "vkResetFences"); !reset)
-        return cb::fail(reset.error());
+        return reset.error();
 
     VkSemaphore ready = flight->ready->handle();
     VkSemaphore done = flight->done->handle();
@@ -242,13 +242,13 @@ cb::Result<cb::Fence> HuePass::submit(const cb::Buffer& camera, const cb::Buffer
     if (const VkResult result = vkQueueSubmit(gpu_.queue(), 1, &info, flight->over); result != VK_SUCCESS) {
         if (result == VK_ERROR_DEVICE_LOST)
             cb::vulkan::fail_outstanding(gpu_.device());
-        return cb::fail(vulkan_error(result, "vkQueueSubmit"));
+        return vulkan_error(result, "vkQueueSubmit");
     }
     auto over = cb::vulkan::export_semaphore(gpu_.device(), done, *before);
     if (!over)
         return over;
     if (const auto published = job.publish(*over); !published)
-        return cb::fail(published.error());
+        return published.error();
     return over;
 }
 
@@ -260,7 +260,7 @@ cb::Status HuePass::record(const Flight& flight, const cb::vulkan::Image& camera
     const auto target = picture.view();
     for (const auto* view : {&luma, &chroma, &target}) {
         if (!*view)
-            return cb::fail(view->error());
+            return view->error();
     }
     const std::array<VkDescriptorImageInfo, 3> images{{
         {VK_NULL_HANDLE, *luma, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL},

@@ -5,6 +5,7 @@
 #include "hue_reference.hpp"
 
 #include <commonbuf/commonbuf.hpp>
+#include <commonbuf/vulkan.hpp>
 
 #include <cstddef>
 #include <memory>

@@ -93,14 +93,14 @@ cb::Result<std::uint64_t> wrong_pixels(const cb::Buffer& camera, const cb::Buffe
     const std::size_t across = from.format == DRM_FORMAT_NV24 ? 1 : 2;
     const std::size_t down = from.format == DRM_FORMAT_NV12 ? 2 : 1;
     if (from.plane_count != 2 || to.format != DRM_FORMAT_XRGB8888)
-        return cb::fail(cb::Category::unsupported, "compare " + to_string(from) + " with " + to_string(to),
-                        "the reference knows NV12, NV16 and NV24, and XRGB8888");
+        return cb::Error::unsupported("compare " + to_string(from) + " with " + to_string(to),
+                                      "the reference knows NV12, NV16 and NV24, and XRGB8888");
     auto read = camera.read(deadline);
     if (!read)
-        return cb::fail(read.error());
+        return read.error();
     auto pixels = shown.read(deadline);
     if (!pixels)
-        return cb::fail(pixels.error());
+        return pixels.error();
 
     const Ink ink(turn.number);
     std::uint64_t wrong = 0;
@@ -121,8 +121,8 @@ cb::Result<std::uint64_t> wrong_pixels(const cb::Buffer& camera, const cb::Buffe
         }
     }
     if (const auto ended = read->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     if (const auto ended = pixels->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return wrong;
 }

@@ -12,9 +12,12 @@ cb::Result<Master> Master::become(const cb::drm::Device& device)
     if (drmSetMaster(device.fd()) == 0)
         return Master(device);
     const int error = errno;
-    return cb::fail({error == EBUSY ? cb::Category::busy : cb::Category::permission_denied, error,
-                     "become DRM master of " + device.info().path, "another program sets modes on this card",
-                     "stop the compositor, or run from a virtual terminal", nullptr});
+    return {error == EBUSY ? cb::Category::busy : cb::Category::permission_denied,
+            error,
+            "become DRM master of " + device.info().path,
+            "another program sets modes on this card",
+            "stop the compositor, or run from a virtual terminal",
+            nullptr};
 }
 
 Master::~Master()

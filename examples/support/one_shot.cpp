@@ -12,7 +12,7 @@ cb::Result<std::unique_ptr<OneShot>> OneShot::create(const Gpu& gpu)
 {
     std::unique_ptr<OneShot> shot(new OneShot(gpu));
     if (const auto begun = shot->begin(); !begun)
-        return cb::fail(begun.error());
+        return begun.error();
     return shot;
 }
 
@@ -21,7 +21,7 @@ cb::Status OneShot::begin()
     for (auto* semaphore : {&ready_, &done_}) {
         auto made = cb::vulkan::Semaphore::create(gpu_.device());
         if (!made)
-            return cb::fail(made.error());
+            return made.error();
         *semaphore = std::make_unique<cb::vulkan::Semaphore>(std::move(*made));
     }
     VkFenceCreateInfo over{};
@@ -66,14 +66,14 @@ void OneShot::barrier(const VkImageMemoryBarrier2& wanted) const
 cb::Result<cb::Fence> OneShot::submit(cb::Job& job, VkPipelineStageFlags stage)
 {
     if (const auto ended = vulkan_status(vkEndCommandBuffer(commands_), "vkEndCommandBuffer"); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     const auto before = job.gather();
     if (!before)
-        return cb::fail(before.error());
+        return before.error();
     VkSemaphore ready = ready_->handle();
     VkSemaphore done = done_->handle();
     if (const auto imported = cb::vulkan::import_semaphore(gpu_.device(), ready, *before); !imported)
-        return cb::fail(imported.error());
+        return imported.error();
     VkSubmitInfo info{};
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     info.waitSemaphoreCount = 1;
@@ -86,14 +86,14 @@ cb::Result<cb::Fence> OneShot::submit(cb::Job& job, VkPipelineStageFlags stage)
     if (const VkResult result = vkQueueSubmit(gpu_.queue(), 1, &info, over_); result != VK_SUCCESS) {
         if (result == VK_ERROR_DEVICE_LOST)
             cb::vulkan::fail_outstanding(gpu_.device());
-        return cb::fail(vulkan_error(result, "vkQueueSubmit"));
+        return vulkan_error(result, "vkQueueSubmit");
     }
     submitted_ = true;
     auto over = cb::vulkan::export_semaphore(gpu_.device(), done, *before);
     if (!over)
         return over;
     if (const auto published = job.publish(*over); !published)
-        return cb::fail(published.error());
+        return published.error();
     return over;
 }
 

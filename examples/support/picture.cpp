@@ -23,8 +23,8 @@ cb::Status check_format(const cb::Layout& layout)
 {
     if (is_rgb(layout.format) || layout.format == DRM_FORMAT_NV12)
         return {};
-    return cb::fail(cb::Category::unsupported, "look at pixels",
-                    "the examples know XR24, AR24 and NV12, not " + to_string(layout.format));
+    return cb::Error::unsupported("look at pixels",
+                                  "the examples know XR24, AR24 and NV12, not " + to_string(layout.format));
 }
 
 /// The pixels of a buffer during an access.
@@ -85,7 +85,7 @@ cb::Status draw_picture(const cb::Buffer& buffer, std::uint32_t number, cb::Dead
         return known;
     auto access = buffer.write(deadline);
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const Pixels pixels(layout, *access);
     constexpr std::uint32_t bar = 16; // pixels wide, and how far it moves
     const std::uint32_t left = number * bar % layout.width;
@@ -112,17 +112,17 @@ cb::Result<Difference> difference(const cb::Buffer& left, const cb::Buffer& righ
     const cb::Layout& layout = left.layout();
     for (const cb::Buffer* each : {&left, &right}) {
         if (const auto known = check_format(each->layout()); !known)
-            return cb::fail(known.error());
+            return known.error();
         if (each->layout().width != layout.width || each->layout().height != layout.height)
-            return cb::fail(cb::Category::invalid_argument, "compare pictures",
-                            to_string(left.layout()) + " and " + to_string(right.layout()));
+            return cb::Error::invalid_argument("compare pictures",
+                                               to_string(left.layout()) + " and " + to_string(right.layout()));
     }
     auto one = left.read(deadline);
     if (!one)
-        return cb::fail(one.error());
+        return one.error();
     auto other = right.read(deadline);
     if (!other)
-        return cb::fail(other.error());
+        return other.error();
     const Pixels a(layout, *one);
     const Pixels b(right.layout(), *other);
     Difference result;
@@ -144,9 +144,9 @@ cb::Result<Difference> difference(const cb::Buffer& left, const cb::Buffer& righ
     }
     result.mean_square /= static_cast<double>(pixels * Colour().size());
     if (const auto ended = one->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     if (const auto ended = other->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return result;
 }
 
@@ -155,10 +155,10 @@ cb::Status expect_alike(const std::string& what, const cb::Buffer& left, const c
 {
     const auto found = difference(left, right, tolerance, deadline, step);
     if (!found)
-        return cb::fail(found.error());
+        return found.error();
     if (found->above > 0)
-        return cb::fail(cb::Category::kernel_failure, "compare",
-                        what + ": " + std::to_string(found->above) + " pixels differ, by up to " +
-                            std::to_string(found->worst) + " of 255");
+        return cb::Error::kernel_failure("compare", what + ": " + std::to_string(found->above) +
+                                                        " pixels differ, by up to " + std::to_string(found->worst) +
+                                                        " of 255");
     return {};
 }

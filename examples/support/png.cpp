@@ -12,11 +12,11 @@ commonbuf::Status write_png(const commonbuf::Buffer& buffer, commonbuf::Deadline
     using commonbuf::Category;
     const commonbuf::Layout& layout = buffer.layout();
     if (layout.format != DRM_FORMAT_XRGB8888 && layout.format != DRM_FORMAT_ARGB8888)
-        return commonbuf::fail(Category::unsupported, "write " + path,
-                               "a picture is written from XR24 or AR24, not from " + to_string(layout.format));
+        return commonbuf::Error::unsupported("write " + path, "a picture is written from XR24 or AR24, not from " +
+                                                                  to_string(layout.format));
     auto access = buffer.read(deadline);
     if (!access)
-        return commonbuf::fail(access.error());
+        return access.error();
 
     constexpr std::size_t in = 4;
     constexpr std::size_t out = 3;
@@ -39,6 +39,6 @@ commonbuf::Status write_png(const commonbuf::Buffer& buffer, commonbuf::Deadline
     image.height = layout.height;
     image.format = PNG_FORMAT_RGB;
     if (png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr) == 0)
-        return commonbuf::fail(Category::kernel_failure, "write " + path, image.message);
+        return commonbuf::Error::kernel_failure("write " + path, image.message);
     return {};
 }

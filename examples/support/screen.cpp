@@ -11,13 +11,13 @@ cb::Result<std::unique_ptr<Screen>> Screen::open(const cb::drm::Device& card, st
     // The library shows pictures where the program may: being master is the program's own affair.
     auto master = Master::become(card);
     if (!master)
-        return cb::fail(master.error());
+        return master.error();
     const auto display = cb::drm::Display::choose(card, {.width = width, .height = height});
     if (!display)
-        return cb::fail(display.error());
+        return display.error();
     auto queue = cb::drm::CommitQueue::create(*display);
     if (!queue)
-        return cb::fail(queue.error());
+        return queue.error();
     return std::unique_ptr<Screen>(new Screen(std::move(*master), std::move(*queue)));
 }
 
@@ -34,15 +34,15 @@ cb::Result<std::optional<cb::Buffer>> Screen::written_back()
     const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, display().mode().width, display().mode().height},
                                            {display().device().scanout(), cb::cpu(cb::Access::read, cb::Often::often)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     auto buffer = plan->allocate();
     if (!buffer)
-        return cb::fail(buffer.error());
+        return buffer.error();
     // The connector joins the CRTC, which the kernel counts as a modeset.
     const auto done = queue_.commit(cb::drm::Commit(display()).write_back(*buffer).allow_modeset(), cb::in(1s));
     if (!done)
-        return cb::fail(done.error());
+        return done.error();
     if (const auto written = done->written.wait(cb::in(2s)); !written)
-        return cb::fail(written.error());
+        return written.error();
     return std::optional(std::move(*buffer));
 }

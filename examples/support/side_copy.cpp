@@ -19,10 +19,10 @@ cb::Result<double> psnr(const cb::Buffer& original, const cb::Buffer& copy)
 {
     auto left = original.read(cb::in(1s));
     if (!left)
-        return cb::fail(left.error());
+        return left.error();
     auto right = copy.read(cb::in(1s));
     if (!right)
-        return cb::fail(right.error());
+        return right.error();
     const cb::Layout& a = original.layout();
     const cb::Layout& b = copy.layout();
     std::uint64_t squares = 0;
@@ -35,9 +35,9 @@ cb::Result<double> psnr(const cb::Buffer& original, const cb::Buffer& copy)
         }
     }
     if (const auto ended = left->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     if (const auto ended = right->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     constexpr double peak = 255;
     constexpr double without_error = 99;
     if (squares == 0)
@@ -61,7 +61,7 @@ cb::Status fill(cb::v4l2::FencedQueue& queue, const cb::Plan& plan, std::uint32_
     for (std::uint32_t i = 0; i < count; ++i) {
         const auto buffer = plan.allocate();
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         if (auto queued = queue.queue(*buffer, {}); !queued)
             return queued;
     }
@@ -74,10 +74,10 @@ cb::Result<std::unique_ptr<SideCopy>> SideCopy::open(const std::string& encoder,
 {
     auto first = cb::v4l2::M2m::open(encoder);
     if (!first)
-        return cb::fail(first.error());
+        return first.error();
     auto second = cb::v4l2::M2m::open(decoder);
     if (!second)
-        return cb::fail(second.error());
+        return second.error();
     return std::unique_ptr<SideCopy>(new SideCopy(std::move(*first), std::move(*second)));
 }
 
@@ -88,7 +88,7 @@ cb::Status SideCopy::start(const cb::Layout& pictures, std::uint32_t buffers)
         cb::Allocator().plan({cb::Format::v4l2(V4L2_PIX_FMT_FWHT), pictures.width, pictures.height, in_between},
                              {encoder_.capture(), decoder_.output()});
     if (!coded)
-        return cb::fail(coded.error());
+        return coded.error();
     if (auto opened = encoder_.open_queues(pictures, coded->layout(), buffers); !opened)
         return opened;
     if (auto opened = decoder_.open_output(coded->layout(), in_between); !opened)
@@ -127,11 +127,11 @@ cb::Status SideCopy::look()
 cb::Status SideCopy::look_at_encoder()
 {
     if (const auto given = encoder_.advance(); !given)
-        return cb::fail(given.error());
+        return given.error();
     for (;;) {
         const auto read = encoder_.output_queue()->try_dequeue();
         if (!read)
-            return cb::fail(read.error());
+            return read.error();
         if (!*read)
             break;
         with_encoder_.erase((*read)->buffer.id());
@@ -139,7 +139,7 @@ cb::Status SideCopy::look_at_encoder()
     for (;;) {
         const auto coded = encoder_.capture_queue()->try_dequeue();
         if (!coded)
-            return cb::fail(coded.error());
+            return coded.error();
         if (!*coded)
             return {};
         coded_bytes_ += (*coded)->bytes_used[0];
@@ -154,11 +154,11 @@ cb::Status SideCopy::look_at_encoder()
 cb::Status SideCopy::look_at_decoder()
 {
     if (const auto given = decoder_.advance(); !given)
-        return cb::fail(given.error());
+        return given.error();
     for (;;) {
         const auto read = decoder_.output_queue()->try_dequeue();
         if (!read)
-            return cb::fail(read.error());
+            return read.error();
         if (!*read)
             break;
         if (auto queued = encoder_.capture_queue()->queue((*read)->buffer, {}); !queued)
@@ -166,7 +166,7 @@ cb::Status SideCopy::look_at_decoder()
     }
     const auto source = decoder_.take_source_change();
     if (!source)
-        return cb::fail(source.error());
+        return source.error();
     if (*source) {
         if (auto opened = open_pictures(**source); !opened)
             return opened;
@@ -175,7 +175,7 @@ cb::Status SideCopy::look_at_decoder()
     while (pictures != nullptr && pictures->streaming() && !pictures->ended()) {
         const auto frame = pictures->try_dequeue();
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         if (!*frame)
             break;
         if (auto compared = compare(**frame); !compared)
@@ -193,7 +193,7 @@ cb::Status SideCopy::open_pictures(const cb::v4l2::SourceChange& source)
     const auto plan = cb::Allocator().plan({pictures_.format, source.width, source.height, count},
                                            {decoder_.capture(), cb::cpu(cb::Access::read)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     if (auto opened = decoder_.open_capture(plan->layout(), count); !opened)
         return opened;
     if (auto filled = fill(*decoder_.capture_queue(), *plan, count); !filled)
@@ -209,7 +209,7 @@ cb::Status SideCopy::compare(const cb::v4l2::Frame& frame)
     ++looks_[original->second->id()];
     const auto measured = psnr(*original->second, frame.buffer);
     if (!measured)
-        return cb::fail(measured.error());
+        return measured.error();
     worst_psnr_ = std::min(worst_psnr_.value_or(*measured), *measured);
     ++decoded_;
     originals_.erase(original);

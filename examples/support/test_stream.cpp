@@ -16,7 +16,7 @@ cb::Result<std::vector<cb::Buffer>> allocate(const cb::Plan& plan, std::uint32_t
     for (std::uint32_t i = 0; i < count; ++i) {
         auto buffer = plan.allocate();
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         buffers.push_back(std::move(*buffer));
     }
     return buffers;
@@ -33,10 +33,10 @@ cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, cons
     const auto plan = cb::Allocator().plan({cb::Format::v4l2(V4L2_PIX_FMT_FWHT), layout.width, layout.height, count},
                                            {encoder.capture(), decoder.output()});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     const auto coded = allocate(*plan, count);
     if (!coded)
-        return cb::fail(coded.error());
+        return coded.error();
     if (auto opened = encoder.open_queues(layout, plan->layout(), count); !opened)
         return opened;
     if (auto opened = decoder.open_output(plan->layout(), count); !opened)
@@ -56,7 +56,7 @@ cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, cons
     for (std::uint32_t i = 0; i < count; ++i) {
         const auto frame = encoder.capture_queue()->dequeue(cb::in(2s));
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         cb::v4l2::Payload payload;
         payload.bytes_used[0] = frame->bytes_used[0];
         payload.timestamp = frame->timestamp;

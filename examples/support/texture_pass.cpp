@@ -22,7 +22,7 @@ cb::Status TexturePass::record(VkCommandBuffer commands, const cb::vulkan::Conve
 {
     const auto target = picture.view();
     if (!target)
-        return cb::fail(target.error());
+        return target.error();
     auto made = make_sampler(conversion).and_then([&] { return make_pipeline(); }).and_then([&] {
         return make_set(texture, *target);
     });

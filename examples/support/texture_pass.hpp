@@ -4,6 +4,7 @@
 #include "gpu.hpp"
 
 #include <commonbuf/commonbuf.hpp>
+#include <commonbuf/vulkan.hpp>
 
 #include <cstdint>
 #include <vulkan/vulkan.h>

@@ -13,10 +13,10 @@
 inline commonbuf::Result<bool> wait_for(const commonbuf::Fence& fence, std::vector<pollfd>& events)
 {
     const auto fd = fence.fd();
-    if (!fd && fd.error().category == commonbuf::Category::device_lost)
+    if (!fd && fd.error().category == commonbuf::Category::device_gone)
         return false;
     if (!fd)
-        return commonbuf::fail(fd.error());
+        return fd.error();
     if (*fd >= 0)
         events.push_back({*fd, POLLIN, 0});
     return *fd >= 0;

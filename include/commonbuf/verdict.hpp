@@ -38,6 +38,7 @@ struct Verdict {
 };
 
 /// A verdict that a failed call gives.
+COMMONBUF_API Verdict refused(const Error& error);
 COMMONBUF_API Verdict refused(const Error& error, std::string stage);
 
 struct UseVerdict {

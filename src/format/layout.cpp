@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "format/checked.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/layout.hpp>
 
@@ -20,10 +20,8 @@ std::string operation_for(Format format, std::uint32_t width, std::uint32_t heig
 
 Error unknown_format(Format format, const std::string& operation)
 {
-    return fail(Category::unsupported, operation,
-                is_opaque(format) ? "the format is opaque: only a driver can lay it out"
-                                  : "the library does not know this format")
-        .value();
+    return Error::unsupported(operation, is_opaque(format) ? "the format is opaque: only a driver can lay it out"
+                                                           : "the library does not know this format");
 }
 
 /// The stride of a further plane when the first one has `stride`; 0 when no whole
@@ -42,7 +40,7 @@ std::optional<Error> refusal(const Request& request, const FormatInfo* info, std
                              const std::string& operation)
 {
     const auto invalid = [&operation](std::string detail) {
-        return fail(Category::invalid_argument, operation, std::move(detail)).value();
+        return Error::invalid_argument(operation, std::move(detail));
     };
     if (info == nullptr)
         return unknown_format(request.format, operation);
@@ -102,10 +100,8 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
     const FormatInfo* info = format_info(request.format);
     const std::string operation = operation_for(request.format, request.width, request.height);
     if (auto refused = refusal(request, info, rows, operation))
-        return fail(std::move(*refused));
-    const auto overflow = [&operation] {
-        return fail(Category::invalid_argument, operation, "the sizes overflow 63 bits");
-    };
+        return std::move(*refused);
+    const auto overflow = [&operation] { return Error::invalid_argument(operation, "the sizes overflow 63 bits"); };
 
     Layout layout;
     layout.format = request.format;
@@ -120,9 +116,9 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
         const std::uint64_t plane_stride = i == 0 ? stride : following_stride(*info, i, stride);
         const std::uint64_t least = min_stride(*info, i, request.width);
         if (plane_stride == 0 || plane_stride < least)
-            return fail(Category::invalid_argument, operation,
-                        text::format("a stride of {} leaves plane {} with {} bytes a row, and it needs {}", stride, i,
-                                     plane_stride, least));
+            return Error::invalid_argument(
+                operation, text::format("a stride of {} leaves plane {} with {} bytes a row, and it needs {}", stride,
+                                        i, plane_stride, least));
         const checked::Number size = checked::multiply(plane_stride, plane_rows(*info, i, padded));
         if (memories == Memories::per_plane && i != 0)
             end = 0;
@@ -150,11 +146,11 @@ Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::
 {
     const std::string operation = operation_for(request.format, request.width, request.height);
     if (!is_opaque(request.format))
-        return fail(Category::unsupported, operation, "the format is not opaque");
+        return Error::unsupported(operation, "the format is not opaque");
     if (size == 0 || size > most_bytes)
-        return fail(Category::invalid_argument, operation, text::format("a size of {} bytes is none", size));
+        return Error::invalid_argument(operation, text::format("a size of {} bytes is none", size));
     if (request.lines_before != 0 || request.lines_after != 0)
-        return fail(Category::invalid_argument, operation, "an opaque format has no rows to leave room for");
+        return Error::invalid_argument(operation, "an opaque format has no rows to leave room for");
 
     Layout layout;
     layout.format = request.format;
@@ -172,13 +168,13 @@ Status check(const Layout& layout, std::span<const std::uint64_t> actual_sizes)
 {
     const std::string operation = operation_for(layout.format, layout.width, layout.height);
     const auto invalid = [&operation](std::string detail) {
-        return fail(Category::invalid_argument, operation, std::move(detail));
+        return Error::invalid_argument(operation, std::move(detail));
     };
 
     const bool opaque = is_opaque(layout.format);
     const FormatInfo* info = format_info(layout.format);
     if (info == nullptr && !opaque)
-        return fail(unknown_format(layout.format, operation));
+        return unknown_format(layout.format, operation);
     if (!opaque && (layout.width == 0 || layout.height == 0))
         return invalid("the image has no pixels");
     // Modifiers may add planes, for example for compression, but never remove one.

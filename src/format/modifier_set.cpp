@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/modifier_set.hpp>
 

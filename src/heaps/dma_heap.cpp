@@ -28,16 +28,16 @@ public:
     {
         const auto node = opened();
         if (!node)
-            return fail(node.error());
+            return node.error();
         dma_heap_allocation_data request{};
         request.len = bytes;
         request.fd_flags = O_RDWR | O_CLOEXEC;
         if (const int error = os::ioctl(*node, DMA_HEAP_IOCTL_ALLOC, &request); error != 0) {
-            Error result = os::failure(error, "DMA_HEAP_IOCTL_ALLOC on " + info_.path,
-                                       "the heap gives no " + std::to_string(bytes) + " bytes");
+            Error result = Error::from_errno(error, {"DMA_HEAP_IOCTL_ALLOC", info_.path},
+                                             "the heap gives no " + std::to_string(bytes) + " bytes");
             if (error == ENOMEM)
                 result.advice = "free buffers of this heap, or enlarge its region";
-            return fail(std::move(result));
+            return result;
         }
         return UniqueFd(static_cast<int>(request.fd));
     }
@@ -50,7 +50,7 @@ private:
         if (!node_) {
             auto fd = os::open(info_.path);
             if (!fd)
-                return fail(fd.error());
+                return fd.error();
             node_ = std::move(*fd);
         }
         return node_.get();

@@ -21,7 +21,7 @@ public:
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
         if (info_.obstacle)
-            return fail(*info_.obstacle);
+            return *info_.obstacle;
 
         // Rows of 4 KiB, as many as it takes: the layout is ours, not the driver's.
         constexpr std::uint32_t pixels = 1024;
@@ -30,15 +30,15 @@ public:
         constexpr std::uint64_t most_rows = 1U << 30U;
         const std::uint64_t rows = bytes / row + (bytes % row != 0 ? 1 : 0);
         if (rows == 0 || rows > most_rows)
-            return fail(Category::invalid_argument, "DRM_IOCTL_MODE_CREATE_DUMB on " + info_.path,
-                        std::to_string(bytes) + " bytes make no buffer");
+            return Error::invalid_argument("DRM_IOCTL_MODE_CREATE_DUMB on " + info_.path,
+                                           std::to_string(bytes) + " bytes make no buffer");
         drm_mode_create_dumb create{};
         create.width = pixels;
         create.height = static_cast<std::uint32_t>(rows);
         create.bpp = bits;
         if (const int error = os::ioctl_again(node_.get(), DRM_IOCTL_MODE_CREATE_DUMB, &create); error != 0)
-            return fail(os::failure(error, "DRM_IOCTL_MODE_CREATE_DUMB on " + info_.path,
-                                    "the device gives no " + std::to_string(bytes) + " bytes"));
+            return Error::from_errno(error, {"DRM_IOCTL_MODE_CREATE_DUMB", info_.path},
+                                     "the device gives no " + std::to_string(bytes) + " bytes");
 
         drm_prime_handle prime{};
         prime.handle = create.handle;
@@ -49,11 +49,12 @@ public:
         destroy.handle = create.handle;
         os::ioctl_again(node_.get(), DRM_IOCTL_MODE_DESTROY_DUMB, &destroy);
         if (error != 0)
-            return fail(os::failure(error, "DRM_IOCTL_PRIME_HANDLE_TO_FD on " + info_.path));
+            return Error::from_errno(error, {"DRM_IOCTL_PRIME_HANDLE_TO_FD", info_.path});
         UniqueFd memory(prime.fd);
         if (create.size < bytes)
-            return fail(Category::kernel_failure, "DRM_IOCTL_MODE_CREATE_DUMB on " + info_.path,
-                        "the driver gave " + std::to_string(create.size) + " bytes for " + std::to_string(bytes));
+            return Error::kernel_failure("DRM_IOCTL_MODE_CREATE_DUMB on " + info_.path,
+                                         "the driver gave " + std::to_string(create.size) + " bytes for " +
+                                             std::to_string(bytes));
         return memory;
     }
 
@@ -64,7 +65,7 @@ private:
 
 Error cannot(const std::string& path, std::string what)
 {
-    return fail(Category::unsupported, "DRM_IOCTL_GET_CAP on " + path, std::move(what)).value();
+    return Error::unsupported(Call{"DRM_IOCTL_GET_CAP", path}, std::move(what));
 }
 
 } // namespace

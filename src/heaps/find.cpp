@@ -15,7 +15,7 @@ Result<std::vector<UniqueFd>> Heap::allocate_image(const Layout& layout)
     for (const std::uint64_t size : layout.used_memories()) {
         auto memory = allocate(size);
         if (!memory)
-            return fail(memory.error());
+            return memory.error();
         memories.push_back(std::move(*memory));
     }
     return memories;

@@ -29,11 +29,11 @@ Result<UniqueFd> sealed_memory(std::uint64_t bytes)
 {
     UniqueFd memory(os::kernel().memfd_create("commonbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!memory)
-        return fail(os::failure(errno, "memfd_create"));
+        return Error::from_errno(errno, "memfd_create");
     if (os::kernel().ftruncate(memory.get(), static_cast<off_t>(bytes)) != 0)
-        return fail(os::failure(errno, "ftruncate", "no memory file of " + std::to_string(bytes) + " bytes"));
+        return Error::from_errno(errno, "ftruncate", "no memory file of " + std::to_string(bytes) + " bytes");
     if (os::kernel().fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0)
-        return fail(os::failure(errno, "fcntl F_ADD_SEALS"));
+        return Error::from_errno(errno, "fcntl F_ADD_SEALS");
     return memory;
 }
 
@@ -41,13 +41,13 @@ Result<std::uint64_t> whole_pages(std::uint64_t bytes)
 {
     const checked::Number size = checked::round_up(bytes, page);
     if (!size || *size == 0 || *size > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
-        return fail(Category::invalid_argument, "UDMABUF_CREATE", std::to_string(bytes) + " bytes make no buffer");
+        return Error::invalid_argument("UDMABUF_CREATE", std::to_string(bytes) + " bytes make no buffer");
     return *size;
 }
 
 Error creation_failure(int error, const char* operation, std::uint64_t bytes)
 {
-    Error result = os::failure(error, operation, "no udmabuf of " + std::to_string(bytes) + " bytes");
+    Error result = Error::from_errno(error, operation, "no udmabuf of " + std::to_string(bytes) + " bytes");
     if (error == EINVAL)
         result.advice = "see the limits in /sys/module/udmabuf/parameters (size_limit_mb, list_limit)";
     return result;
@@ -62,20 +62,20 @@ public:
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
         if (info_.obstacle)
-            return fail(*info_.obstacle);
+            return *info_.obstacle;
         const auto size = whole_pages(bytes);
         if (!size)
-            return fail(size.error());
+            return size.error();
         const auto memory = sealed_memory(*size);
         if (!memory)
-            return fail(memory.error());
+            return memory.error();
         udmabuf_create request{};
         request.memfd = static_cast<std::uint32_t>(memory->get());
         request.flags = UDMABUF_FLAGS_CLOEXEC;
         request.size = *size;
         const int fd = os::ioctl_fd(node_.get(), UDMABUF_CREATE, &request);
         if (fd < 0)
-            return fail(creation_failure(-fd, "UDMABUF_CREATE", *size));
+            return creation_failure(-fd, "UDMABUF_CREATE", *size);
         os::open_for_both_directions(fd);
         return UniqueFd(fd);
     }
@@ -108,18 +108,18 @@ Result<PageOrders> PageOrders::create(std::uint64_t bytes)
     constexpr std::uint64_t most_pieces = 256;
     auto node = os::open(path);
     if (!node)
-        return fail(node.error());
+        return node.error();
     const auto pages = whole_pages(std::max(bytes, 2 * page));
     if (!pages)
-        return fail(pages.error());
+        return pages.error();
     const std::uint64_t count = std::min(*pages / page, most_pieces);
     const checked::Number piece = checked::round_up((*pages + count - 1) / count, page);
     const auto size = whole_pages(checked::multiply(piece, count).value_or(0));
     if (!piece || !size)
-        return fail(Category::invalid_argument, "UDMABUF_CREATE_LIST", "the size overflows");
+        return Error::invalid_argument("UDMABUF_CREATE_LIST", "the size overflows");
     auto memory = sealed_memory(*size);
     if (!memory)
-        return fail(memory.error());
+        return memory.error();
     return PageOrders(std::move(*node), std::move(*memory), *piece, count);
 }
 
@@ -142,7 +142,7 @@ Result<UniqueFd> PageOrders::make(bool backwards) const
     }
     const int fd = os::ioctl_fd(node_.get(), UDMABUF_CREATE_LIST, space.data());
     if (fd < 0)
-        return fail(creation_failure(-fd, "UDMABUF_CREATE_LIST", piece_ * count_));
+        return creation_failure(-fd, "UDMABUF_CREATE_LIST", piece_ * count_);
     // One use brackets it for reading, another one for writing.
     os::open_for_both_directions(fd);
     return UniqueFd(fd);

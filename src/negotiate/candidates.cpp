@@ -4,7 +4,7 @@
 #include "format/checked.hpp"
 #include "negotiate/nearest.hpp"
 #include "negotiate/objection.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -36,7 +36,7 @@ Status fit_sizes(Layout& layout, const Constraints& constraints)
     for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
         const auto size = fit_size(constraints, layout.memory_sizes[i]);
         if (!size)
-            return fail(size.error());
+            return size.error();
         layout.memory_sizes[i] = *size;
     }
     return {};
@@ -52,23 +52,23 @@ Status check_request(const Request& request)
     }
     const FormatInfo* info = format_info(request.format);
     if (info == nullptr && !is_opaque(request.format))
-        return fail(Category::unsupported, planning(request), "the library does not know this format");
+        return Error::unsupported(planning(request), "the library does not know this format");
     for (const auto& [name, value] : {std::pair("width", request.width), std::pair("height", request.height)}) {
         if (value == 0 || value > most)
-            return fail(Category::invalid_argument, planning(request),
-                        text::format("a {} of {} is not between 1 and {} pixels", name, value, most));
+            return Error::invalid_argument(
+                planning(request), text::format("a {} of {} is not between 1 and {} pixels", name, value, most));
     }
     constexpr std::uint32_t most_buffers = 1024;
     if (request.count == 0 || request.count > most_buffers)
-        return fail(Category::invalid_argument, planning(request),
-                    text::format("{} buffers are not between 1 and {}", request.count, most_buffers));
+        return Error::invalid_argument(
+            planning(request), text::format("{} buffers are not between 1 and {}", request.count, most_buffers));
     if (info == nullptr)
         return {};
     if (request.width % info->hsub != 0 || request.height % info->vsub != 0)
-        return fail(Category::invalid_argument, planning(request),
-                    text::format("{} shares samples among {}x{} pixels", info->name, info->hsub, info->vsub),
-                    text::format("use {}x{}", (request.width + info->hsub - 1U) / info->hsub * info->hsub,
-                                 (request.height + info->vsub - 1U) / info->vsub * info->vsub));
+        return Error::invalid_argument(
+            planning(request), text::format("{} shares samples among {}x{} pixels", info->name, info->hsub, info->vsub),
+            text::format("use {}x{}", (request.width + info->hsub - 1U) / info->hsub * info->hsub,
+                         (request.height + info->vsub - 1U) / info->vsub * info->vsub));
     return {};
 }
 
@@ -168,7 +168,7 @@ Result<Constraints> Candidates::merged(const Entries& entries) const
     for (const Support::Entry* entry : entries) {
         auto both = merge(all, *entry->constraints);
         if (!both)
-            return fail(both.error());
+            return both.error();
         all = std::move(*both);
     }
     return all;
@@ -206,8 +206,8 @@ Status Candidates::expand_known(const Way& way, const Entries& entries, const Co
         return expand_opaque(way, constraints);
     if (way.modifier == linear)
         return expand_linear(way, constraints);
-    return fail(
-        Category::incompatible, planning(request_),
+    return Error::incompatible(
+        planning(request_),
         text::format("the uses share {}, and none of them says how an image lies in memory then", to_string(way)));
 }
 
@@ -227,12 +227,8 @@ void Candidates::expand_proposed()
         return std::any_of(all.begin(), all.end(), [&](const Candidate& each) { return each.layout == layout; });
     };
     const auto refuse_one = [&](const Proposal& proposal, const std::string& why) {
-        refuse(Error{Category::incompatible,
-                     0,
-                     planning(request_),
-                     text::format("{} proposes {}: {}", proposal.heap, to_string(proposal.layout), why),
-                     {},
-                     nullptr});
+        refuse(Error::incompatible(planning(request_),
+                                   text::format("{} proposes {}: {}", proposal.heap, to_string(proposal.layout), why)));
     };
     for (Proposal& proposal :
          propose_({for_format(request_, open.way.format), open.way.modifier, open.way.memories, *constraints})) {
@@ -273,11 +269,11 @@ Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
     constexpr auto steps = std::to_array<std::uint32_t>({1, 64, 128, 256, 512, 1024});
     const FormatInfo* info = format_info(way.format);
     if (info == nullptr)
-        return fail(Category::unsupported, planning(request_), "the library does not know this format");
+        return Error::unsupported(planning(request_), "the library does not know this format");
     const checked::Number rows = checked::round_up(request_.height, constraints.height_align);
     if (!rows || *rows > std::numeric_limits<std::uint32_t>::max())
-        return fail(Category::incompatible, planning(request_),
-                    text::format("rows in steps of {} overflow", constraints.height_align));
+        return Error::incompatible(planning(request_),
+                                   text::format("rows in steps of {} overflow", constraints.height_align));
     std::optional<Error> why_not;
     for (const std::uint32_t step : steps) {
         Constraints padded = constraints;
@@ -291,14 +287,14 @@ Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
                                      static_cast<std::uint32_t>(*rows), constraints.offset_align);
             });
         Layout layout = fitted.value_or(Layout{});
-        const Status sized = fitted ? fit_sizes(layout, constraints) : Status(fail(fitted.error()));
+        const Status sized = fitted ? fit_sizes(layout, constraints) : Status(fitted.error());
         if (!sized && !why_not)
             why_not = sized.error();
         // Padding grows with the steps: what is there already was the last one.
         if (sized && (layouts_.empty() || layouts_.back().layout != layout))
             layouts_.push_back({layout, constraints});
     }
-    return layouts_.empty() && why_not ? Status(fail(std::move(*why_not))) : Status();
+    return layouts_.empty() && why_not ? Status(std::move(*why_not)) : Status();
 }
 
 /// An opaque format has one layout: what the drivers say. Importer::fit() brings the size.
@@ -306,11 +302,11 @@ Status Candidates::expand_opaque(const Way& way, const Constraints& constraints)
 {
     const auto stride = fit_stride(constraints, 0);
     if (!stride)
-        return fail(stride.error());
+        return stride.error();
     auto layout = opaque_layout(for_format(request_, way.format), *stride,
                                 std::max<std::uint64_t>(std::uint64_t{*stride} * request_.height, 1));
     if (!layout)
-        return fail(layout.error());
+        return layout.error();
     if (Status sized = fit_sizes(*layout, constraints); !sized)
         return sized;
     layouts_.push_back({*layout, constraints});
@@ -334,8 +330,7 @@ Status Candidates::expand_given(const Way& way, const Entries& entries, const Co
             layouts_.push_back({layout, constraints});
     }
     if (layouts_.empty() && against)
-        return fail(Category::incompatible, planning(request_),
-                    text::format("{}: {}", to_string(way), against->reason));
+        return Error::incompatible(planning(request_), text::format("{}: {}", to_string(way), against->reason));
     return {};
 }
 

@@ -2,7 +2,7 @@
 #include "negotiate/cpu_time.hpp"
 
 #include "negotiate/rank.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <set>
@@ -56,8 +56,8 @@ Status check_costs(std::span<const CpuCost> costs)
     std::set<std::string_view> names;
     for (const CpuCost& cost : costs) {
         const auto wrong = [&cost](const char* why) {
-            return fail(Category::invalid_argument, "CPU costs", text::format("of '{}': {}", cost.heap, why),
-                        "measure the heaps again");
+            return Error::invalid_argument("CPU costs", text::format("of '{}': {}", cost.heap, why),
+                                           "measure the heaps again");
         };
         if (cost.heap.empty())
             return wrong("a heap has a name");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "format/checked.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/constraints.hpp>
 
@@ -41,8 +41,8 @@ Status check_choice(Choice choice, const char* name, const std::vector<Origin>& 
 {
     if (choice != Choice::neither)
         return {};
-    return fail(
-        Category::incompatible, "merge constraints",
+    return Error::incompatible(
+        "merge constraints",
         text::format("the uses agree on no memory: some want it {}, some do not ({})", name, who_asked(origins, name)));
 }
 
@@ -92,24 +92,25 @@ Result<Constraints> merge(const Constraints& a, const Constraints& b)
     const checked::Number size = checked::common_multiple(a.size_align, b.size_align);
     constexpr auto limit = std::numeric_limits<std::uint32_t>::max();
     if (!stride || *stride > limit || !height || *height > limit || !offset || !size)
-        return fail(Category::invalid_argument, "merge constraints",
-                    text::format("an alignment is 0, or all of them together overflow (strides: {}; rows: {}; "
-                                 "offsets: {}; sizes: {})",
-                                 who_asked(both.origins, "stride_align"), who_asked(both.origins, "height_align"),
-                                 who_asked(both.origins, "offset_align"), who_asked(both.origins, "size_align")));
+        return Error::invalid_argument(
+            "merge constraints",
+            text::format("an alignment is 0, or all of them together overflow (strides: {}; rows: {}; "
+                         "offsets: {}; sizes: {})",
+                         who_asked(both.origins, "stride_align"), who_asked(both.origins, "height_align"),
+                         who_asked(both.origins, "offset_align"), who_asked(both.origins, "size_align")));
     both.stride_align = static_cast<std::uint32_t>(*stride);
     both.height_align = static_cast<std::uint32_t>(*height);
     both.offset_align = *offset;
     both.size_align = *size;
 
     if (const auto fits = fit_stride(both, both.min_stride); !fits)
-        return fail(fits.error());
+        return fits.error();
     if (const auto fits = fit_size(both, both.min_size); !fits)
-        return fail(fits.error());
+        return fits.error();
     if (const Status agreed = check_choice(both.cached, "cached", both.origins); !agreed)
-        return fail(agreed.error());
+        return agreed.error();
     if (const Status agreed = check_choice(both.protected_, "protected", both.origins); !agreed)
-        return fail(agreed.error());
+        return agreed.error();
     return both;
 }
 
@@ -118,8 +119,8 @@ Result<std::uint32_t> fit_stride(const Constraints& constraints, std::uint64_t w
     const std::uint64_t least = std::max<std::uint64_t>(wanted, constraints.min_stride);
     const checked::Number stride = checked::round_up(least, constraints.stride_align);
     if (!stride || *stride > constraints.max_stride)
-        return fail(Category::incompatible, text::format("find a stride of at least {}", wanted),
-                    "the uses agree on none: " + describe_strides(constraints));
+        return Error::incompatible(text::format("find a stride of at least {}", wanted),
+                                   "the uses agree on none: " + describe_strides(constraints));
     return static_cast<std::uint32_t>(*stride);
 }
 
@@ -128,8 +129,8 @@ Result<std::uint64_t> fit_size(const Constraints& constraints, std::uint64_t wan
     const std::uint64_t least = std::max(wanted, constraints.min_size);
     const checked::Number size = checked::round_up(least, constraints.size_align);
     if (!size || *size > constraints.max_size)
-        return fail(Category::incompatible, text::format("find a size of at least {} bytes", wanted),
-                    "the uses agree on none: " + describe_sizes(constraints));
+        return Error::incompatible(text::format("find a size of at least {} bytes", wanted),
+                                   "the uses agree on none: " + describe_sizes(constraints));
     return *size;
 }
 

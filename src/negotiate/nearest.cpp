@@ -2,7 +2,7 @@
 #include "negotiate/nearest.hpp"
 
 #include "negotiate/rank.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "negotiate/objection.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <vector>
 

@@ -32,6 +32,14 @@ std::string_view to_string(HeapKind kind) noexcept
     return "unknown";
 }
 
+Verdict refused(const Error& error)
+{
+    Verdict verdict = refused(error, error.call);
+    verdict.needed = error.needed.value_or(0);
+    verdict.offered = error.offered.value_or(0);
+    return verdict;
+}
+
 Verdict refused(const Error& error, std::string stage)
 {
     Verdict verdict;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "negotiate/ways.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <numeric>

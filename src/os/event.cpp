@@ -15,7 +15,7 @@ Result<Event> Event::create()
 {
     const int fd = kernel().eventfd(EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
-        return fail(failure(errno, "eventfd"));
+        return Error::from_errno(errno, "eventfd");
     return Event(UniqueFd(fd));
 }
 

@@ -2,7 +2,7 @@
 #include "os/failure.hpp"
 
 #include "os/kernel.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <grp.h>
 #include <pwd.h>
@@ -51,47 +51,9 @@ std::string who_may_open(const struct stat& file)
 
 } // namespace
 
-Category category_of(int error) noexcept
-{
-    switch (error) {
-    case ENOENT:
-    case ENXIO: return Category::not_present;
-    case EACCES:
-    case EPERM: return Category::permission_denied;
-    case EBUSY: return Category::busy;
-    case ENOTTY:
-    case ENOSYS:
-    case EOPNOTSUPP: return Category::unsupported;
-    case ENOMEM:
-    case ENOSPC:
-    case EMFILE:
-    case ENFILE: return Category::exhausted;
-    case EINVAL:
-    case EBADF: return Category::invalid_argument;
-    case ETIME:
-    case ETIMEDOUT: return Category::timed_out;
-    case ENODEV:
-    case EIO: return Category::device_lost;
-    default: return Category::kernel_failure;
-    }
-}
-
-Error failure(int error, std::string operation, std::string detail, std::string advice)
-{
-    Error result;
-    result.category = category_of(error);
-    result.sys_errno = error;
-    result.operation = std::move(operation);
-    result.detail = std::move(detail);
-    result.advice = std::move(advice);
-    if (result.advice.empty() && (error == EMFILE || error == ENFILE))
-        result.advice = "raise the limit on open files (ulimit -n) or close some";
-    return result;
-}
-
 Error open_failure(int error, const std::string& path)
 {
-    Error result = failure(error, "open " + path);
+    Error result = Error::from_errno(error, {"open", path});
     switch (error) {
     case ENOENT: result.detail = "there is no such file"; break;
     case ENODEV:

@@ -33,7 +33,7 @@ Result<UniqueFd> create_file(const std::string& path)
     } while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         const int error = errno;
-        return fail(failure(error, "write " + path, {}, advice_for(error)));
+        return Error::from_errno(error, "write " + path, {}, advice_for(error));
     }
     return UniqueFd(fd);
 }
@@ -44,7 +44,7 @@ Status write_all(int fd, std::string_view bytes, const std::string& operation)
         const ssize_t written = kernel().write(fd, bytes.data(), bytes.size());
         if (written < 0 && errno != EINTR) {
             const int error = errno;
-            return fail(failure(error, operation, {}, advice_for(error)));
+            return Error::from_errno(error, operation, {}, advice_for(error));
         }
         if (written > 0)
             bytes.remove_prefix(static_cast<std::size_t>(written));

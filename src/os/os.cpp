@@ -32,7 +32,7 @@ Result<UniqueFd> duplicate(int fd)
 {
     const int copy = os::kernel().fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
-        return fail(os::failure(errno, "fcntl F_DUPFD_CLOEXEC"));
+        return Error::from_errno(errno, "fcntl F_DUPFD_CLOEXEC");
     return UniqueFd(copy);
 }
 
@@ -48,7 +48,7 @@ Result<UniqueFd> open(const std::string& path)
         fd = kernel().open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
     } while (fd < 0 && errno == EINTR);
     if (fd < 0)
-        return fail(open_failure(errno, path));
+        return open_failure(errno, path);
     return UniqueFd(fd);
 }
 
@@ -99,7 +99,7 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
         if (ready < 0) {
             if (errno == EINTR)
                 continue;
-            return fail(failure(errno, "poll " + what));
+            return Error::from_errno(errno, {"poll", what});
         }
         if (ready == 0)
             return false;
@@ -108,8 +108,8 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
             return true;
         const bool closed = std::any_of(entries.begin(), entries.end(),
                                         [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; });
-        return fail(Category::device_lost, "poll " + what,
-                    closed ? "the descriptor is not open" : "the device reports an error or is gone");
+        return Error::device_gone(Call{"poll", what},
+                                  closed ? "the descriptor is not open" : "the device reports an error or is gone");
     }
 }
 
@@ -117,7 +117,7 @@ Result<std::uint64_t> size_of(int fd)
 {
     const off_t size = kernel().lseek(fd, 0, SEEK_END);
     if (size < 0)
-        return fail(failure(errno, "lseek SEEK_END"));
+        return Error::from_errno(errno, "lseek SEEK_END");
     return static_cast<std::uint64_t>(size);
 }
 
@@ -125,7 +125,7 @@ Result<FileId> id_of(int fd)
 {
     struct stat file {};
     if (kernel().fstat(fd, &file) != 0)
-        return fail(failure(errno, "fstat"));
+        return Error::from_errno(errno, "fstat");
     return FileId{file.st_dev, file.st_ino};
 }
 
@@ -138,11 +138,11 @@ Mapping::~Mapping()
 Result<Mapping> Mapping::create(int fd, std::uint64_t size, bool writable)
 {
     if (size == 0 || size > std::numeric_limits<std::size_t>::max() / 2)
-        return fail(Category::invalid_argument, "mmap", "the size is 0 or does not fit the address space");
+        return Error::invalid_argument("mmap", "the size is 0 or does not fit the address space");
     const auto length = static_cast<std::size_t>(size);
     void* address = kernel().mmap(length, writable ? PROT_READ | PROT_WRITE : PROT_READ, fd);
     if (address == MAP_FAILED)
-        return fail(failure(errno, "mmap", "the exporter does not map " + std::to_string(size) + " bytes"));
+        return Error::from_errno(errno, "mmap", "the exporter does not map " + std::to_string(size) + " bytes");
     return Mapping(static_cast<std::byte*>(address), length);
 }
 

@@ -14,7 +14,7 @@ Result<Timer> Timer::create()
 {
     const int fd = kernel().timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (fd < 0)
-        return fail(failure(errno, "timerfd_create"));
+        return Error::from_errno(errno, "timerfd_create");
     return Timer(UniqueFd(fd));
 }
 

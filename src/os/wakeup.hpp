@@ -20,7 +20,7 @@ public:
     {
         auto event = Event::create();
         if (!event)
-            return fail(std::move(event.error()));
+            return std::move(event.error());
         return Wakeup(std::move(*event));
     }
 

@@ -51,7 +51,7 @@ Status result_of(std::span<const std::shared_ptr<FencePoint>> points)
 {
     for (const auto& point : points) {
         if (point->known() == FenceState::failed)
-            return fail(told(*point));
+            return told(*point);
     }
     return {};
 }
@@ -63,7 +63,7 @@ Result<UniqueFd> merge(int a, int b)
     std::memcpy(request.name, name, std::strlen(name) + 1);
     request.fd2 = b;
     if (const int error = os::ioctl(a, SYNC_IOC_MERGE, &request); error != 0)
-        return fail(os::failure(error, "SYNC_IOC_MERGE"));
+        return Error::from_errno(error, "SYNC_IOC_MERGE");
     return UniqueFd(request.fence);
 }
 
@@ -93,7 +93,7 @@ Result<int> FenceSet::merged() const
         if (last >= 0) {
             auto both = merge(last, point->fd());
             if (!both)
-                return fail(both.error());
+                return both.error();
             sum = std::move(*both);
         }
         last = sum ? sum.get() : point->fd();
@@ -109,21 +109,22 @@ Result<int> FenceSet::fd() const
     const std::lock_guard lock(mutex_);
     for (const auto& point : points_) {
         if (!point->is_sync_file() && point->known() == FenceState::pending)
-            return fail(Category::unsupported, "make a descriptor of a fence",
-                        "this kernel gives no sync_file for the implicit fences of a dma-buf (Linux before 6.0)",
-                        "wait for the fence instead");
+            return Error::unsupported(
+                "make a descriptor of a fence",
+                "this kernel gives no sync_file for the implicit fences of a dma-buf (Linux before 6.0)",
+                "wait for the fence instead");
     }
     const auto descriptor = merged();
     if (!descriptor)
-        return fail(descriptor.error());
+        return descriptor.error();
     // Asked after merging: what failed before that is not in the descriptor, and what fails
     // after it is.
     for (const auto& point : points_) {
         if (const auto state = point->ask(); !state)
-            return fail(state.error());
+            return state.error();
     }
     if (const Status good = result_of(points_); !good)
-        return fail(good.error());
+        return good.error();
     const bool over = std::all_of(points_.begin(), points_.end(),
                                   [](const auto& point) { return point->known() == FenceState::signalled; });
     return over ? -1 : *descriptor;
@@ -137,10 +138,9 @@ Result<Fence> Fence::from_fd(UniqueFd sync_file)
     auto point = FencePoint::of_sync_file(std::move(sync_file));
     const auto state = point->ask();
     if (!state && state.error().sys_errno == ENOTTY)
-        return fail(Category::invalid_argument, "take a fence",
-                    "descriptor " + std::to_string(number) + " is no sync_file");
+        return Error::invalid_argument("take a fence", "descriptor " + std::to_string(number) + " is no sync_file");
     if (!state)
-        return fail(state.error());
+        return state.error();
     return *state == FenceState::signalled ? Fence() : Fence(std::make_shared<FenceSet>(Points{std::move(point)}));
 }
 
@@ -186,13 +186,13 @@ Result<bool> Fence::signalled() const
     for (const auto& point : points_of(*this)) {
         const auto state = point->ask();
         if (!state)
-            return fail(state.error());
+            return state.error();
         all = all && *state != FenceState::pending;
     }
     if (!all)
         return false;
     if (const Status good = result_of(points_of(*this)); !good)
-        return fail(good.error());
+        return good.error();
     return true;
 }
 
@@ -205,17 +205,17 @@ Status wait_for(FencePoint& point, Deadline deadline, int cancel)
         std::array<pollfd, 2> entries{{{point.fd(), point.events(), 0}, {cancel, POLLIN, 0}}};
         const auto ready = os::wait_any(entries, deadline, "a fence");
         if (!ready)
-            return fail(ready.error());
+            return ready.error();
         // Somebody else may have learned meanwhile that it failed (a device that is lost).
         if (!*ready && point.known() != FenceState::pending)
             return {};
         if (!*ready)
-            return fail(Category::timed_out, "wait for a fence", "it did not signal before the deadline");
+            return Error::timed_out("wait for a fence", "it did not signal before the deadline");
         if ((entries[0].revents & point.events()) == 0)
-            return fail(Category::cancelled, "wait for a fence", "the caller ended the wait");
+            return Error::cancelled("wait for a fence", "the caller ended the wait");
         const auto state = point.ask();
         if (!state)
-            return fail(state.error());
+            return state.error();
         if (*state != FenceState::pending)
             return {};
     }
@@ -229,7 +229,7 @@ Status Fence::wait(Deadline deadline, int cancel) const
     for (const auto& point : points_of(*this)) {
         const auto state = point->ask();
         if (!state)
-            return fail(state.error());
+            return state.error();
         if (*state != FenceState::pending)
             continue;
         const auto begun = std::chrono::steady_clock::now();
@@ -247,7 +247,7 @@ Result<std::vector<FencePart>> Fence::parts() const
     for (const auto& point : points_of(*this)) {
         auto parts = point->parts();
         if (!parts)
-            return fail(parts.error());
+            return parts.error();
         std::move(parts->begin(), parts->end(), std::back_inserter(all));
     }
     return all;
@@ -259,7 +259,7 @@ Result<UniqueFd> Fence::export_fd() const
 {
     const auto borrowed = fd();
     if (!borrowed)
-        return fail(borrowed.error());
+        return borrowed.error();
     return *borrowed >= 0 ? duplicate(*borrowed) : UniqueFd();
 }
 
@@ -272,7 +272,7 @@ Status Fence::hint(Deadline deadline) const
         const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count();
         request.deadline_ns = static_cast<__u64>(std::max<decltype(time)>(time, 0));
         if (const int error = os::ioctl(point->fd(), SYNC_IOC_SET_DEADLINE, &request); error != 0)
-            return fail(os::failure(error, "SYNC_IOC_SET_DEADLINE"));
+            return Error::from_errno(error, "SYNC_IOC_SET_DEADLINE");
     }
     return {};
 }

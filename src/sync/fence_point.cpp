@@ -2,7 +2,7 @@
 #include "sync/fence_point.hpp"
 
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <linux/sync_file.h>
 
@@ -50,12 +50,12 @@ Result<std::vector<sync_fence_info>> read_info(int fd)
             return parts;
         }
         if (error != EINVAL)
-            return fail(os::failure(error, "SYNC_IOC_FILE_INFO"));
+            return Error::from_errno(error, "SYNC_IOC_FILE_INFO");
         sync_file_info count{};
         if (const int again = os::ioctl(fd, SYNC_IOC_FILE_INFO, &count); again != 0)
-            return fail(os::failure(again, "SYNC_IOC_FILE_INFO"));
+            return Error::from_errno(again, "SYNC_IOC_FILE_INFO");
         if (count.num_fences <= parts.size())
-            return fail(os::failure(error, "SYNC_IOC_FILE_INFO"));
+            return Error::from_errno(error, "SYNC_IOC_FILE_INFO");
         parts.resize(count.num_fences);
     }
 }
@@ -64,7 +64,7 @@ Error failure_of(const sync_fence_info& info)
 {
     const FencePart part = part_of(info);
     Error error;
-    error.category = Category::device_lost;
+    error.category = Category::device_gone;
     error.sys_errno = part.sys_errno;
     error.operation = "wait for a fence";
     error.detail = text::format("the work of {} (timeline {}) ended with an error", part.driver, part.timeline);
@@ -107,14 +107,14 @@ Result<FenceState> FencePoint::ask()
     if (!sync_file_) {
         const auto ready = os::wait(fd(), events_, Deadline{}, "dma-buf");
         if (!ready)
-            return fail(ready.error());
+            return ready.error();
         if (*ready)
             settle(FenceState::signalled);
         return known();
     }
     const auto parts = read_info(fd());
     if (!parts)
-        return fail(parts.error());
+        return parts.error();
     const auto pending = [](const sync_fence_info& part) { return part.status == 0; };
     const auto failed = [](const sync_fence_info& part) { return part.status < 0; };
     // Over only when nobody works on the buffers any more, failed or not.
@@ -132,7 +132,7 @@ Result<std::vector<FencePart>> FencePoint::parts()
     if (!sync_file_) {
         const auto state = ask();
         if (!state)
-            return fail(state.error());
+            return state.error();
         FencePart part;
         part.driver = fd_ ? "dma-buf" : "commonbuf";
         part.state = *state;
@@ -141,7 +141,7 @@ Result<std::vector<FencePart>> FencePoint::parts()
     }
     const auto infos = read_info(fd());
     if (!infos)
-        return fail(infos.error());
+        return infos.error();
     std::vector<FencePart> parts;
     std::transform(infos->begin(), infos->end(), std::back_inserter(parts), part_of);
     return parts;

@@ -38,7 +38,7 @@ Result<Fence> by_poll(int dma_buf, Access access)
 {
     auto own = duplicate(dma_buf);
     if (!own)
-        return fail(own.error());
+        return own.error();
     const auto events = static_cast<short>(access == Access::read ? POLLIN : POLLOUT);
     return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_dma_buf(std::move(*own), events)}));
 }
@@ -59,7 +59,7 @@ Result<Fence> export_fence(int dma_buf, Access access)
     if (error == ENOTTY)
         return by_poll(dma_buf, access);
     if (error != 0)
-        return fail(os::failure(error, "DMA_BUF_IOCTL_EXPORT_SYNC_FILE"));
+        return Error::from_errno(error, "DMA_BUF_IOCTL_EXPORT_SYNC_FILE");
     return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(UniqueFd(request.fd))}));
 }
 
@@ -68,11 +68,11 @@ Status import_fence(int dma_buf, int sync_file, Access access)
     dma_buf_import_sync_file request{flags_of(access), sync_file};
     const int error = os::ioctl_again(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &request);
     if (error == ENOTTY)
-        return fail(os::failure(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE",
-                                "this kernel takes no fences into dma-bufs (Linux before 6.0)",
-                                "wait for the fence before you pass the buffer on"));
+        return Error::from_errno(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE",
+                                 "this kernel takes no fences into dma-bufs (Linux before 6.0)",
+                                 "wait for the fence before you pass the buffer on");
     if (error != 0)
-        return fail(os::failure(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"));
+        return Error::from_errno(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE");
     return {};
 }
 

@@ -3,7 +3,7 @@
 
 #include "os/os.hpp"
 #include "sync/syncobj_header.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <poll.h>
 
@@ -39,13 +39,13 @@ Status has_timelines(int drm_fd)
     request.capability = DRM_CAP_SYNCOBJ_TIMELINE;
     const int error = os::ioctl_again(drm_fd, DRM_IOCTL_GET_CAP, &request);
     if (error == ENOTTY)
-        return fail(Category::invalid_argument, what, text::format("descriptor {} is no DRM device", drm_fd));
+        return Error::invalid_argument(what, text::format("descriptor {} is no DRM device", drm_fd));
     if (error != 0 && error != EINVAL) // a kernel that does not know the question
-        return fail(os::failure(error, "DRM_IOCTL_GET_CAP"));
+        return Error::from_errno(error, "DRM_IOCTL_GET_CAP");
     if (error != 0 || request.value == 0)
-        return fail(Category::unsupported, what,
-                    "the driver of this DRM device has no timelines (DRM_CAP_SYNCOBJ_TIMELINE is 0)",
-                    "another device's timelines serve too, or use a Fence for each piece of work");
+        return Error::unsupported(what,
+                                  "the driver of this DRM device has no timelines (DRM_CAP_SYNCOBJ_TIMELINE is 0)",
+                                  "another device's timelines serve too, or use a Fence for each piece of work");
     return {};
 }
 
@@ -53,7 +53,7 @@ Result<Syncobj> Syncobj::create(int drm_fd)
 {
     drm_syncobj_create request{};
     if (const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_CREATE, &request); error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_CREATE"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_CREATE");
     return Syncobj(drm_fd, request.handle);
 }
 
@@ -63,10 +63,10 @@ Result<Syncobj> Syncobj::import(int drm_fd, int syncobj)
     request.fd = syncobj;
     const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request);
     if (error == EINVAL)
-        return fail(
-            os::failure(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE", text::format("descriptor {} is no syncobj", syncobj)));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
+                                 text::format("descriptor {} is no syncobj", syncobj));
     if (error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE");
     return Syncobj(drm_fd, request.handle);
 }
 
@@ -85,7 +85,7 @@ Result<UniqueFd> Syncobj::export_fd() const
     request.handle = handle_;
     request.fd = -1;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD");
     return UniqueFd(request.fd);
 }
 
@@ -98,7 +98,7 @@ Result<std::uint64_t> Syncobj::query(std::uint32_t flags) const
     request.count_handles = 1;
     request.flags = flags;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_QUERY, &request); error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_QUERY"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_QUERY");
     return point;
 }
 
@@ -112,7 +112,7 @@ Status Syncobj::signal(std::uint64_t point) const
     request.points = address(&point);
     request.count_handles = 1;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &request); error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL");
     return {};
 }
 
@@ -134,8 +134,8 @@ Status Syncobj::take_sync_file(int sync_file) const
     request.flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE;
     request.fd = sync_file;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request); error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
-                                text::format("the fence of sync_file {} was not taken", sync_file)));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
+                                 text::format("the fence of sync_file {} was not taken", sync_file));
     return {};
 }
 
@@ -146,7 +146,7 @@ Result<UniqueFd> Syncobj::sync_file() const
     request.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE;
     request.fd = -1;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD", "no sync_file was made"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD", "no sync_file was made");
     return UniqueFd(request.fd);
 }
 
@@ -161,19 +161,19 @@ Status Syncobj::notify(std::uint64_t point, int eventfd, bool submitted) const
     if (error == 0)
         return {};
     if (error != EINVAL && error != EBADF)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_EVENTFD"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_EVENTFD");
     // Older kernels answer EINVAL to any call that they do not know. One that knows it
     // looks for the handle first, and there is none with the number 0.
     drm_syncobj_eventfd nothing{};
     nothing.fd = -1;
     if (os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_EVENTFD, &nothing) == ENOENT)
-        return fail(
-            os::failure(EINVAL, "DRM_IOCTL_SYNCOBJ_EVENTFD", text::format("descriptor {} is no eventfd", eventfd)));
-    Error missing =
-        os::failure(error, "DRM_IOCTL_SYNCOBJ_EVENTFD", "this kernel tells no eventfd of a timeline (Linux before 6.6)",
-                    "wait in a thread of its own");
+        return Error::from_errno(EINVAL, "DRM_IOCTL_SYNCOBJ_EVENTFD",
+                                 text::format("descriptor {} is no eventfd", eventfd));
+    Error missing = Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_EVENTFD",
+                                      "this kernel tells no eventfd of a timeline (Linux before 6.6)",
+                                      "wait in a thread of its own");
     missing.category = Category::unsupported;
-    return fail(std::move(missing));
+    return missing;
 }
 
 Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handles,
@@ -194,17 +194,17 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
         if (error == 0)
             return request.first_signaled;
         if (error != ETIME)
-            return fail(os::failure(error, what));
+            return Error::from_errno(error, what);
         if (cancel >= 0) {
             const auto cancelled = os::wait(cancel, POLLIN, Deadline{}, "the descriptor that cancels");
             if (!cancelled)
-                return fail(cancelled.error());
+                return cancelled.error();
             if (*cancelled)
-                return fail(Category::cancelled, what, "the caller ended the wait");
+                return Error::cancelled(what, "the caller ended the wait");
         }
         // The kernel counts in ticks, and comes back early where some of them were late.
         if (std::chrono::steady_clock::now() >= deadline)
-            return fail(os::failure(error, what));
+            return Error::from_errno(error, what);
     }
 }
 

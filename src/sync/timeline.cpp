@@ -16,9 +16,9 @@
 // fences up to the point. They are a Fence together, which knows how to wait for all and to
 // lose no error.
 #include "os/os.hpp"
-#include "sync/kept_fences.hpp"
+#include "buffer/kept_fences.hpp"
 #include "sync/syncobj.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/timeline.hpp>
 
@@ -44,9 +44,10 @@ struct Kept {
 Status numbered(std::uint64_t point)
 {
     if (point == 0)
-        return fail(Category::invalid_argument, "use point 0 of a timeline",
-                    "points are numbered from 1 on; the kernel takes 0 for the one fence of a syncobj without a "
-                    "timeline");
+        return Error::invalid_argument(
+            "use point 0 of a timeline",
+            "points are numbered from 1 on; the kernel takes 0 for the one fence of a syncobj without a "
+            "timeline");
     return {};
 }
 
@@ -99,9 +100,10 @@ Result<std::uint64_t> TimelineState::room_for(std::uint64_t point) const
 {
     auto last = syncobj_.last_submitted();
     if (last && *last >= point)
-        return fail(Category::invalid_argument, text::format("submit point {} of a timeline", point),
-                    text::format("it is not above the last submitted one, {}: the kernel would lose the order", *last),
-                    text::format("submit a point from {} on", *last + 1));
+        return Error::invalid_argument(
+            text::format("submit point {} of a timeline", point),
+            text::format("it is not above the last submitted one, {}: the kernel would lose the order", *last),
+            text::format("submit a point from {} on", *last + 1));
     return last;
 }
 
@@ -109,7 +111,7 @@ Status TimelineState::signal(std::uint64_t point)
 {
     const std::lock_guard lock(mutex_);
     if (const auto last = room_for(point); !last)
-        return fail(last.error());
+        return last.error();
     return syncobj_.signal(point);
 }
 
@@ -118,12 +120,12 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
     const std::lock_guard lock(mutex_);
     const auto last = room_for(point);
     if (!last)
-        return fail(last.error());
+        return last.error();
     let_go();
     Fence pending = fence;
     const auto fd = pending_fd(pending);
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     if (*fd < 0) {
         if (Status signalled = syncobj_.signal(point); !signalled)
             return signalled;
@@ -133,11 +135,11 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
         // timeline. A transfer flattens it.
         const auto binary = Syncobj::create(drm_fd());
         if (!binary)
-            return fail(binary.error());
+            return binary.error();
         if (Status taken = binary->take_sync_file(*fd); !taken)
             return taken;
         if (const int error = syncobj_.transfer(*binary, 0, point); error != 0)
-            return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_TRANSFER"));
+            return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_TRANSFER");
     }
     if (fence.known() != FenceState::signalled)
         kept_.push_back({*last, point, false, fence});
@@ -155,18 +157,18 @@ Result<bool> TimelineState::hold(std::uint64_t point)
     let_go();
     const auto binary = Syncobj::create(drm_fd());
     if (!binary)
-        return fail(binary.error());
+        return binary.error();
     const int error = binary->transfer(syncobj_, point, 0);
     if (error == EINVAL)
         return false;
     if (error != 0)
-        return fail(os::failure(error, "DRM_IOCTL_SYNCOBJ_TRANSFER"));
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_TRANSFER");
     auto file = binary->sync_file();
     if (!file)
-        return fail(file.error());
+        return file.error();
     auto fence = Fence::from_fd(std::move(*file));
     if (!fence)
-        return fail(fence.error());
+        return fence.error();
     if (point <= forgotten_)
         *fence = without_failed(*fence);
     if (fence->known() != FenceState::signalled)
@@ -179,7 +181,7 @@ Result<std::optional<Fence>> TimelineState::fence(std::uint64_t point)
     const std::lock_guard lock(mutex_);
     const auto there = hold(point);
     if (!there)
-        return fail(there.error());
+        return there.error();
     if (!*there)
         return std::nullopt;
     std::vector<Fence> all;
@@ -195,13 +197,13 @@ Result<Fence> TimelineState::fence(std::uint64_t point, Deadline deadline, int c
     auto found = fence(point);
     if (found && !*found) {
         if (Status there = wait_submitted(point, deadline, cancel); !there)
-            return fail(there.error());
+            return there.error();
         found = fence(point);
     }
     if (!found)
-        return fail(found.error());
+        return found.error();
     if (!*found)
-        return fail(not_submitted(point));
+        return not_submitted(point);
     return std::move(**found);
 }
 
@@ -216,7 +218,7 @@ Status TimelineState::wait_submitted(std::uint64_t point, Deadline deadline, int
         error.detail = not_submitted(point).detail + " before the deadline";
     if (error.category == Category::timed_out || error.category == Category::cancelled)
         error.operation = wait_for(point);
-    return fail(std::move(error));
+    return error;
 }
 
 Error TimelineState::not_submitted(std::uint64_t point) const
@@ -225,8 +227,8 @@ Error TimelineState::not_submitted(std::uint64_t point) const
     std::string detail = "nothing was submitted there";
     if (last && *last < point)
         detail = text::format("nothing was submitted there (the last point is {})", *last);
-    return os::failure(EINVAL, text::format("use point {} of a timeline", point), std::move(detail),
-                       "wait_submitted() waits for that");
+    return Error::from_errno(EINVAL, text::format("use point {} of a timeline", point), std::move(detail),
+                             "wait_submitted() waits for that");
 }
 
 /// Fences that nobody waits for would pile up, each with a descriptor.
@@ -303,10 +305,10 @@ Result<std::uint32_t> handle_on(const TimelineState& home, const TimelineState& 
         return guest.syncobj().handle();
     const auto fd = guest.syncobj().export_fd();
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     auto here = Syncobj::import(home.drm_fd(), fd->get());
     if (!here)
-        return fail(here.error());
+        return here.error();
     borrowed.push_back(std::move(*here));
     return borrowed.back().handle();
 }
@@ -317,12 +319,12 @@ Result<Timeline> Timeline::create(int drm_fd)
 {
     auto drm = duplicate(drm_fd);
     if (!drm)
-        return fail(drm.error());
+        return drm.error();
     if (Status can = has_timelines(drm->get()); !can)
-        return fail(can.error());
+        return can.error();
     auto syncobj = Syncobj::create(drm->get());
     if (!syncobj)
-        return fail(syncobj.error());
+        return syncobj.error();
     return Timeline(std::make_shared<TimelineState>(std::move(*drm), std::move(*syncobj)));
 }
 
@@ -330,12 +332,12 @@ Result<Timeline> Timeline::import(int drm_fd, UniqueFd syncobj)
 {
     auto drm = duplicate(drm_fd);
     if (!drm)
-        return fail(drm.error());
+        return drm.error();
     if (Status can = has_timelines(drm->get()); !can)
-        return fail(can.error());
+        return can.error();
     auto here = Syncobj::import(drm->get(), syncobj.get());
     if (!here)
-        return fail(here.error());
+        return here.error();
     return Timeline(std::make_shared<TimelineState>(std::move(*drm), std::move(*here)));
 }
 
@@ -364,12 +366,12 @@ Status Timeline::attach(std::uint64_t point, const Fence& fence) const
 Result<Fence> Timeline::fence(std::uint64_t point) const
 {
     if (Status good = numbered(point); !good)
-        return fail(good.error());
+        return good.error();
     auto found = state_->fence(point);
     if (!found)
-        return fail(found.error());
+        return found.error();
     if (!*found)
-        return fail(state_->not_submitted(point));
+        return state_->not_submitted(point);
     return std::move(**found);
 }
 
@@ -378,7 +380,7 @@ Status Timeline::transfer(std::uint64_t point, const Timeline& to, std::uint64_t
     // By way of a fence, which may go to another device, and takes the failures along.
     const auto source = fence(point);
     if (!source)
-        return fail(source.error());
+        return source.error();
     return to.attach(to_point, *source);
 }
 
@@ -401,15 +403,15 @@ Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadli
         if (Status good = numbered(point); !good)
             return good;
         if (const auto held = timeline.state_->fence(point); !held)
-            return fail(held.error());
+            return held.error();
     }
     Status all;
     for (const auto& [timeline, point] : points) {
         const auto fence = timeline.state_->fence(point, deadline, cancel);
         if (!fence)
-            return fail(fence.error());
+            return fence.error();
         Status over = fence->wait(deadline, cancel);
-        if (!over && over.error().category != Category::device_lost)
+        if (!over && over.error().category != Category::device_gone)
             return told(std::move(over), point);
         timeline.state_->settle(point);
         if (over || !all)
@@ -424,19 +426,19 @@ Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadli
 Result<std::size_t> Timeline::wait_any(std::span<const TimelinePoint> points, Deadline deadline, int cancel)
 {
     if (points.empty())
-        return fail(Category::invalid_argument, "wait for any point", "there are none to wait for");
+        return Error::invalid_argument("wait for any point", "there are none to wait for");
     const TimelineState& home = *points.front().timeline.state_;
     std::vector<Syncobj> borrowed;
     std::vector<std::uint32_t> handles;
     std::vector<std::uint64_t> numbers;
     for (const auto& [timeline, point] : points) {
         if (Status good = numbered(point); !good)
-            return fail(good.error());
+            return good.error();
         if (const auto fence = timeline.state_->fence(point); !fence)
-            return fail(fence.error());
+            return fence.error();
         const auto handle = handle_on(home, *timeline.state_, borrowed);
         if (!handle)
-            return fail(handle.error());
+            return handle.error();
         handles.push_back(*handle);
         numbers.push_back(point);
     }
@@ -447,14 +449,14 @@ Result<std::size_t> Timeline::wait_any(std::span<const TimelinePoint> points, De
             error.operation = text::format("wait for any of {} points", points.size());
             error.detail = "none has signalled before the deadline";
         }
-        return fail(std::move(error));
+        return error;
     }
     const auto& [timeline, point] = points[*first];
     Status over = timeline.wait(point, deadline, cancel);
-    if (!over && over.error().category == Category::device_lost)
+    if (!over && over.error().category == Category::device_gone)
         over.error().detail = text::format("place {} of those waited for: {}", *first, over.error().detail);
     if (!over)
-        return fail(over.error());
+        return over.error();
     return *first;
 }
 

@@ -77,7 +77,7 @@ public:
     {
         cb::UniqueFd memory(::memfd_create("bench", MFD_CLOEXEC));
         if (::ftruncate(memory.get(), static_cast<off_t>(bytes)) != 0)
-            return cb::fail(cb::Category::exhausted, "ftruncate", "no memory");
+            return cb::Error::out_of_memory("ftruncate", "no memory");
         return memory;
     }
 

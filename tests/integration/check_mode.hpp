@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <commonbuf/check.hpp>
+#include <commonbuf/checker.hpp>
 
 #include <cstdlib>
 #include <string_view>

@@ -20,7 +20,7 @@ cb::Result<cb::Layout> layout_for(const cb::Use& use, cb::Format format, Size si
 {
     const auto plan = cb::Allocator().plan({format, size.width, size.height}, {use, cb::cpu(cb::Access::read_write)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     return plan->layout();
 }
 
@@ -28,10 +28,10 @@ cb::Status write(const cb::Buffer& buffer, const Bytes& content)
 {
     auto access = buffer.write(cb::in(5s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const auto plane = access->plane(0);
     if (content.size() > plane.size())
-        return cb::fail(cb::Category::invalid_argument, "write a frame", "it does not fit");
+        return cb::Error::invalid_argument("write a frame", "it does not fit");
     std::memcpy(plane.data(), content.data(), content.size());
     return access->end();
 }
@@ -42,7 +42,7 @@ cb::Status draw(const cb::Buffer& buffer, std::uint32_t number)
 {
     auto access = buffer.write(cb::in(5s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const cb::Layout& layout = buffer.layout();
     for (std::uint32_t p = 0; p < layout.plane_count; ++p) {
         const auto plane = access->plane(p);
@@ -63,7 +63,7 @@ cb::Result<Bytes> pixels(const cb::Buffer& buffer)
 {
     auto access = buffer.read(cb::in(5s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const cb::Layout& layout = buffer.layout();
     const cb::FormatInfo& format = *cb::format_info(layout.format);
     Bytes seen;
@@ -76,7 +76,7 @@ cb::Result<Bytes> pixels(const cb::Buffer& buffer)
         }
     }
     if (auto ended = access->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return seen;
 }
 
@@ -84,11 +84,11 @@ cb::Result<Bytes> bytes(const cb::Buffer& buffer, std::uint32_t count)
 {
     auto access = buffer.read(cb::in(5s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const auto plane = access->plane(0);
     Bytes copy(plane.begin(), plane.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(count, plane.size())));
     if (auto ended = access->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return copy;
 }
 
@@ -96,15 +96,15 @@ cb::Result<std::vector<Bytes>> encode_in_own_memory(Size size, std::uint32_t fra
 {
     const auto device = cb::v4l2::Device::open("@stateful-encoder");
     if (!device)
-        return cb::fail(device.error());
+        return device.error();
     const auto raw = layout_for(device->output(), DRM_FORMAT_NV12, size);
     const auto coded = layout_for(device->capture(), cb::Format::v4l2(V4L2_PIX_FMT_FWHT), size);
     if (!raw || !coded)
-        return cb::fail((raw ? coded : raw).error());
+        return (raw ? coded : raw).error();
     auto in = device->open_own_queue(Role::output, *raw, 2);
-    auto out = in ? device->open_own_queue(Role::capture, *coded, 2) : cb::fail(in.error());
+    auto out = in ? device->open_own_queue(Role::capture, *coded, 2) : in.error();
     if (!out)
-        return cb::fail(out.error());
+        return out.error();
     std::vector<Bytes> stream;
     for (std::uint32_t i = 0; i < frames; ++i) {
         const cb::Buffer picture = in->buffers().at(i % 2);
@@ -114,16 +114,16 @@ cb::Result<std::vector<Bytes>> encode_in_own_memory(Size size, std::uint32_t fra
         if (done && i == 0)
             done = in->start().and_then([&] { return out->start(); });
         if (!done)
-            return cb::fail(done.error());
+            return done.error();
         const auto frame = next(*out);
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         auto content = bytes(frame->buffer, frame->bytes_used[0]);
         if (!content)
-            return cb::fail(content.error());
+            return content.error();
         stream.push_back(std::move(*content));
         if (const auto back = next(*in); !back)
-            return cb::fail(back.error());
+            return back.error();
     }
     return stream;
 }
@@ -132,13 +132,13 @@ cb::Result<std::vector<Bytes>> decode_in_own_memory(Size size, std::span<const B
 {
     const auto device = cb::v4l2::Device::open("@stateful-decoder");
     if (!device)
-        return cb::fail(device.error());
+        return device.error();
     const auto coded = layout_for(device->output(), cb::Format::v4l2(V4L2_PIX_FMT_FWHT), size);
     if (!coded)
-        return cb::fail(coded.error());
+        return coded.error();
     auto in = device->open_own_queue(Role::output, *coded, 2);
     if (!in)
-        return cb::fail(in.error());
+        return in.error();
     std::optional<cb::v4l2::Queue> out;
     std::vector<Bytes> pictures;
     for (std::size_t i = 0; i < stream.size(); ++i) {
@@ -151,10 +151,10 @@ cb::Result<std::vector<Bytes>> decode_in_own_memory(Size size, std::span<const B
             // The first frame tells the decoder the size; only then its pictures can be set.
             const auto raw = layout_for(device->capture(), DRM_FORMAT_NV12, size);
             if (!raw)
-                return cb::fail(raw.error());
+                return raw.error();
             auto opened = device->open_own_queue(Role::capture, *raw, 2);
             if (!opened)
-                return cb::fail(opened.error());
+                return opened.error();
             out.emplace(std::move(*opened));
         }
         if (done)
@@ -162,16 +162,16 @@ cb::Result<std::vector<Bytes>> decode_in_own_memory(Size size, std::span<const B
         if (done && i == 0)
             done = out->start();
         if (!done)
-            return cb::fail(done.error());
+            return done.error();
         const auto picture = next(*out);
         if (!picture)
-            return cb::fail(picture.error());
+            return picture.error();
         auto seen = pixels(picture->buffer);
         if (!seen)
-            return cb::fail(seen.error());
+            return seen.error();
         pictures.push_back(std::move(*seen));
         if (const auto back = next(*in); !back)
-            return cb::fail(back.error());
+            return back.error();
     }
     return pictures;
 }

@@ -237,8 +237,8 @@ TEST_F(Commits, ALeaseIsEnough)
         ASSERT_EQ(drmModeRevokeLease(whole.device().fd(), lessee), 0);
         const auto revoked = queue->commit(commit, cb::in(1s));
         ASSERT_FALSE(revoked);
-        EXPECT_EQ(revoked.error().category, cb::Category::device_lost) << revoked.error().message();
-        EXPECT_EQ(display->connected().error().category, cb::Category::device_lost);
+        EXPECT_EQ(revoked.error().category, cb::Category::device_gone) << revoked.error().message();
+        EXPECT_EQ(display->connected().error().category, cb::Category::device_gone);
     }
 }
 

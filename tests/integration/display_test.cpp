@@ -16,7 +16,7 @@ cb::Result<cb::Buffer> image(const cb::drm::Device& display)
 {
     const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 640, 480}, {display.scanout()});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     return plan->allocate();
 }
 

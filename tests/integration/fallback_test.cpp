@@ -121,7 +121,7 @@ TEST_F(Fallback, WithoutItAFullRegionIsATypedErrorAndStreamsGoOn)
         while (held.size() < no_region_has) {
             auto buffer = made->allocate();
             if (!buffer) {
-                EXPECT_EQ(buffer.error().category, cb::Category::exhausted) << buffer.error().message();
+                EXPECT_EQ(buffer.error().category, cb::Category::out_of_memory) << buffer.error().message();
                 EXPECT_NE(buffer.error().message().find("without fall-back"), std::string::npos)
                     << buffer.error().message();
                 break;
@@ -148,7 +148,7 @@ TEST_F(Fallback, ACameraThatNeedsTheRegionGetsNothingElse)
     while (held.size() < no_region_has) {
         auto buffer = made->allocate();
         if (!buffer) {
-            EXPECT_EQ(buffer.error().category, cb::Category::exhausted) << buffer.error().message();
+            EXPECT_EQ(buffer.error().category, cb::Category::out_of_memory) << buffer.error().message();
             break;
         }
         // Other regions may be proved too; ordinary memory never is.

@@ -144,7 +144,7 @@ TEST_F(Heaps, AFullRegionIsATypedErrorAndComesBack)
         for (;;) {
             auto buffer = plan->allocate();
             if (!buffer) {
-                EXPECT_EQ(buffer.error().category, cb::Category::exhausted) << buffer.error().message();
+                EXPECT_EQ(buffer.error().category, cb::Category::out_of_memory) << buffer.error().message();
                 break;
             }
             held.push_back(std::move(*buffer));

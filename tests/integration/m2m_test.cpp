@@ -74,7 +74,7 @@ struct Stream {
             for (;;) {
                 auto back = in->try_dequeue();
                 if (!back)
-                    return cb::fail(back.error());
+                    return back.error();
                 if (!*back)
                     break;
                 inputs.push_back((*back)->buffer);
@@ -84,7 +84,7 @@ struct Stream {
         while (out != nullptr && out->streaming() && !out->ended()) {
             auto frame = out->try_dequeue();
             if (!frame)
-                return cb::fail(frame.error());
+                return frame.error();
             if (!*frame)
                 break;
             const bool last = (*frame)->last();
@@ -107,18 +107,18 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
     const auto coded =
         cb::Allocator().plan({fwht(), size.width, size.height, 3}, {encoder.capture(), cb::cpu(cb::Access::read)});
     if (!raw || !coded)
-        return cb::fail((raw ? coded : raw).error());
+        return (raw ? coded : raw).error();
     if (auto opened = encoder.open_queues(raw->layout(), coded->layout(), 3); !opened)
-        return cb::fail(opened.error());
+        return opened.error();
     for (const auto& buffer : allocate(*coded, 3)) {
         if (auto queued = encoder.capture_queue()->queue(buffer, {}); !queued)
-            return cb::fail(queued.error());
+            return queued.error();
     }
     Stream stream{encoder, {}};
     for (const auto& buffer : allocate(*raw, 3))
         stream.inputs.push_back(buffer);
     if (auto started = encoder.start(); !started)
-        return cb::fail(started.error());
+        return started.error();
 
     std::vector<Bytes> result;
     const auto deadline = cb::in(10s);
@@ -133,10 +133,10 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
                 return encoder.output_queue()->queue(picture, {}, payload);
             });
             if (!sent)
-                return cb::fail(sent.error());
+                return sent.error();
             if (++stream.sent == frames) {
                 if (auto drained = encoder.drain(); !drained)
-                    return cb::fail(drained.error());
+                    return drained.error();
             }
         }
         auto taken = stream.take([&](const cb::v4l2::Frame& frame) -> cb::Status {
@@ -146,19 +146,19 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
             EXPECT_EQ(frame.timestamp, std::chrono::milliseconds(result.size())) << "it goes with the picture";
             auto content = codec::bytes(frame.buffer, frame.bytes_used[0]);
             if (!content)
-                return cb::fail(content.error());
+                return content.error();
             result.push_back(std::move(*content));
             return {};
         });
         if (!taken)
-            return cb::fail(taken.error());
+            return taken.error();
         if (last || (!stream.inputs.empty() && stream.sent < frames))
             continue;
         const auto more = encoder.wait(deadline).and_then([&](bool) { return encoder.advance(); });
         if (!more)
-            return cb::fail(more.error());
+            return more.error();
         if (std::chrono::steady_clock::now() >= deadline)
-            return cb::fail(cb::Category::timed_out, "encode", stream.state(result.size()));
+            return cb::Error::timed_out("encode", stream.state(result.size()));
     }
     return result;
 }
@@ -175,14 +175,14 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
     const auto coded = cb::Allocator().plan({fwht(), largest.width, largest.height, 3},
                                             {cb::cpu(cb::Access::write), decoder.output()});
     if (!coded)
-        return cb::fail(coded.error());
+        return coded.error();
     if (auto opened = decoder.open_output(coded->layout(), 3); !opened)
-        return cb::fail(opened.error());
+        return opened.error();
     Stream stream{decoder, {}};
     for (const auto& buffer : allocate(*coded, 3))
         stream.inputs.push_back(buffer);
     if (auto started = decoder.start(); !started)
-        return cb::fail(started.error());
+        return started.error();
 
     Decoded result;
     std::optional<cb::v4l2::SourceChange> coming;
@@ -194,22 +194,22 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
             const Bytes& frame = frames[stream.sent];
             auto access = buffer.write(cb::in(5s));
             if (!access)
-                return cb::fail(access.error());
+                return access.error();
             std::copy(frame.begin(), frame.end(), access->plane(0).begin());
             cb::v4l2::Payload payload;
             payload.bytes_used[0] = static_cast<std::uint32_t>(frame.size());
             payload.timestamp = std::chrono::milliseconds(stream.sent);
             auto sent = access->end().and_then([&] { return decoder.output_queue()->queue(buffer, {}, payload); });
             if (!sent)
-                return cb::fail(sent.error());
+                return sent.error();
             if (++stream.sent == frames.size()) {
                 if (auto drained = decoder.drain(); !drained)
-                    return cb::fail(drained.error());
+                    return drained.error();
             }
         }
         auto change = decoder.take_source_change();
         if (!change)
-            return cb::fail(change.error());
+            return change.error();
         if (*change)
             coming = **change;
         bool old_is_over = decoder.capture_queue() == nullptr;
@@ -220,14 +220,14 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
                 EXPECT_NE(frame.coding(), cb::v4l2::Coding::unknown);
                 auto seen = codec::pixels(frame.buffer);
                 if (!seen)
-                    return cb::fail(seen.error());
+                    return seen.error();
                 result.pictures.push_back(std::move(*seen));
             }
             if (frame.last()) {
                 // The event stands before the frame; it may have come since we looked.
                 auto late = decoder.take_source_change();
                 if (!late)
-                    return cb::fail(late.error());
+                    return late.error();
                 if (*late)
                     coming = **late;
                 old_is_over = true;
@@ -236,7 +236,7 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
             return {};
         });
         if (!taken)
-            return cb::fail(taken.error());
+            return taken.error();
         if (coming && old_is_over) {
             result.changes.push_back({coming->width, coming->height});
             result.min_buffers = coming->min_buffers;
@@ -244,25 +244,25 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
             const auto plan = cb::Allocator().plan({DRM_FORMAT_NV12, coming->width, coming->height, 3},
                                                    {decoder.capture(), cb::cpu(cb::Access::read)});
             if (!plan)
-                return cb::fail(plan.error());
+                return plan.error();
             coming.reset();
             if (auto opened = decoder.open_capture(plan->layout(), 3); !opened)
-                return cb::fail(opened.error());
+                return opened.error();
             for (const auto& buffer : allocate(*plan, 3)) {
                 if (auto queued = decoder.capture_queue()->queue(buffer, {}); !queued)
-                    return cb::fail(queued.error());
+                    return queued.error();
             }
             if (auto started = decoder.start(); !started)
-                return cb::fail(started.error());
+                return started.error();
             continue;
         }
         if (last || (!stream.inputs.empty() && stream.sent < frames.size()))
             continue;
         const auto more = decoder.wait(deadline).and_then([&](bool) { return decoder.advance(); });
         if (!more)
-            return cb::fail(more.error());
+            return more.error();
         if (std::chrono::steady_clock::now() >= deadline)
-            return cb::fail(cb::Category::timed_out, "decode", stream.state(result.pictures.size()));
+            return cb::Error::timed_out("decode", stream.state(result.pictures.size()));
     }
     return result;
 }

@@ -63,7 +63,7 @@ cb::Status fill(const cb::Buffer& buffer, std::span<const std::byte> content)
 {
     auto access = buffer.write(cb::in(5s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     std::copy(content.begin(), content.end(), access->plane(0).begin());
     return access->end();
 }
@@ -82,24 +82,24 @@ cb::Result<Decoder> open_decoder()
 {
     auto device = M2m::open("@stateless-decoder");
     if (!device)
-        return cb::fail(device.error());
+        return device.error();
     auto media = MediaDevice::open(device->device());
     if (!media)
-        return cb::fail(media.error());
+        return media.error();
     const auto coded = cb::Allocator().plan({cb::Format::v4l2(V4L2_PIX_FMT_FWHT_STATELESS), size.width, size.height},
                                             {cb::cpu(cb::Access::write), device->output()});
     const auto raw = cb::Allocator().plan({DRM_FORMAT_NV12, size.width, size.height},
                                           {device->capture(), cb::cpu(cb::Access::read)});
     if (!coded || !raw)
-        return cb::fail((coded ? raw : coded).error());
+        return (coded ? raw : coded).error();
     if (auto opened = device->open_queues(coded->layout(), raw->layout(), 3); !opened)
-        return cb::fail(opened.error());
+        return opened.error();
     Decoder decoder{std::move(*device), std::move(*media), {}, {}};
     for (int i = 0; i < 3; ++i) {
         auto in = coded->allocate();
         auto out = raw->allocate();
         if (!in || !out)
-            return cb::fail((in ? out : in).error());
+            return (in ? out : in).error();
         decoder.coded.push_back(std::move(*in));
         decoder.pictures.push_back(std::move(*out));
     }
@@ -217,7 +217,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
             first = requests[i].wait(cb::in(10s)).and_then([&] { return requests[i].reset(); });
         for (std::uint32_t i = 0; i < count && first; ++i) {
             if (const auto back = in.dequeue(cb::in(10s)); !back)
-                first = cb::fail(back.error());
+                first = back.error();
         }
         return first;
     };

@@ -36,7 +36,7 @@ std::optional<Screen> Screen::open(const cb::drm::Device& device, std::string& w
         return std::nullopt;
     }
     auto display = cb::drm::Display::choose(device, {.width = width, .height = height});
-    auto queue = display ? cb::drm::CommitQueue::create(*display) : cb::fail(display.error());
+    auto queue = display ? cb::drm::CommitQueue::create(*display) : display.error();
     if (!queue) {
         why_not = queue.error().message();
         drmDropMaster(device.fd());
@@ -71,7 +71,7 @@ cb::Status fill(const cb::Buffer& buffer, std::uint32_t colour)
 {
     auto access = buffer.write(cb::in(1s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     const cb::Layout& layout = buffer.layout();
     for (std::uint32_t y = 0; y < layout.height; ++y) {
         std::byte* row = access->plane(0).data() + std::size_t{y} * layout.planes[0].stride;
@@ -85,12 +85,12 @@ cb::Result<std::uint32_t> pixel(const cb::Buffer& buffer, std::uint32_t x, std::
 {
     auto access = buffer.read(cb::in(1s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     std::uint32_t value = 0;
     const std::size_t at = std::size_t{y} * buffer.layout().planes[0].stride + std::size_t{x} * sizeof value;
     std::memcpy(&value, access->plane(0).data() + at, sizeof value);
     if (cb::Status ended = access->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return value & 0xffffffU;
 }
 
@@ -100,12 +100,12 @@ cb::Result<cb::Buffer> Screen::image(const cb::drm::Device& device, std::uint32_
     const auto plan =
         cb::Allocator().plan({DRM_FORMAT_XRGB8888, columns, rows}, {device.scanout(), cb::cpu(cb::Access::read_write)});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     auto buffer = plan->allocate();
     if (!buffer)
         return buffer;
     if (cb::Status filled = fill(*buffer, colour); !filled)
-        return cb::fail(filled.error());
+        return filled.error();
     return buffer;
 }
 

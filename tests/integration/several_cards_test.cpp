@@ -52,7 +52,7 @@ public:
           image_(gpu.wrapped->import_image(buffer, {VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT}))
     {
         EXPECT_TRUE(image_) << image_.error().message();
-        const auto view = image_ ? image_->view() : cb::fail(image_.error());
+        const auto view = image_ ? image_->view() : image_.error();
         EXPECT_TRUE(view) << view.error().message();
         if (view)
             make(*view);
@@ -137,7 +137,7 @@ cb::Result<std::size_t> wrong_pixels(const cb::Buffer& buffer, const Quadrants& 
 {
     auto access = buffer.read(cb::in(1s));
     if (!access)
-        return cb::fail(access.error());
+        return access.error();
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < picture.size(); ++i) {
         const VkRect2D part = quadrant(i);
@@ -153,7 +153,7 @@ cb::Result<std::size_t> wrong_pixels(const cb::Buffer& buffer, const Quadrants& 
         }
     }
     if (cb::Status ended = access->end(); !ended)
-        return cb::fail(ended.error());
+        return ended.error();
     return wrong;
 }
 

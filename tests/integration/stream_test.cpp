@@ -34,12 +34,12 @@ cb::Status stream(const cb::v4l2::Device& device, Role role, const cb::Plan& pla
     for (std::uint32_t i = 0; i < buffers_at_once; ++i) {
         auto buffer = plan.allocate();
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         buffers.push_back(std::move(*buffer));
     }
     auto queue = device.open_queue(role, plan.layout(), buffers_at_once);
     if (!queue)
-        return cb::fail(queue.error());
+        return queue.error();
     for (const cb::Buffer& buffer : buffers) {
         if (auto queued = queue->queue(buffer); !queued)
             return queued;
@@ -50,10 +50,10 @@ cb::Status stream(const cb::v4l2::Device& device, Role role, const cb::Plan& pla
     for (std::uint32_t i = 0; i < frames; ++i) {
         const auto frame = queue->dequeue(cb::in(5s));
         if (!frame)
-            return cb::fail(frame.error());
+            return frame.error();
         // A vivid that is held up gives two frames one number.
         if (last && frame->sequence < *last)
-            return cb::fail(cb::Category::kernel_failure, "look at the sequence", "frames are out of order");
+            return cb::Error::kernel_failure("look at the sequence", "frames are out of order");
         last = frame->sequence;
         if (auto queued = queue->queue(frame->buffer); !queued)
             return queued;
@@ -260,11 +260,11 @@ TEST_F(Streams, AVanishedCameraIsLostAndNothingHangs)
     const auto start = std::chrono::steady_clock::now();
     const auto frame = queue->dequeue(cb::in(2s));
     ASSERT_FALSE(frame);
-    EXPECT_EQ(frame.error().category, cb::Category::device_lost) << frame.error().message();
+    EXPECT_EQ(frame.error().category, cb::Category::device_gone) << frame.error().message();
     EXPECT_LT(std::chrono::steady_clock::now() - start, 2500ms);
     const auto again = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 640, 480}, {camera.capture()});
     ASSERT_FALSE(again);
-    EXPECT_EQ(again.error().category, cb::Category::device_lost) << again.error().message();
+    EXPECT_EQ(again.error().category, cb::Category::device_gone) << again.error().message();
 }
 
 TEST_F(Streams, WaitingForACameraThatWasNotStartedHasAnEnd)

@@ -83,7 +83,7 @@ cb::Category category(const cb::Status& status)
 
 cb::Status waited(const cb::Result<cb::Fence>& fence)
 {
-    return fence ? fence->wait(cb::in(1s)) : cb::Status(cb::fail(fence.error()));
+    return fence ? fence->wait(cb::in(1s)) : cb::Status(fence.error());
 }
 
 TEST_F(Timelines, ADriverWithoutThemIsSaid)
@@ -256,7 +256,7 @@ TEST_F(Timelines, AWaitCanBeCancelled)
         [&](cb::Deadline d, int c) { return timeline.wait_submitted(2, d, c); },
         [&](cb::Deadline d, int c) -> cb::Status {
             const auto any = Timeline::wait_any(points, d, c);
-            return any ? cb::Status() : cb::fail(any.error());
+            return any ? cb::Status() : any.error();
         },
     };
     for (const auto& wait : waits) {
@@ -402,7 +402,7 @@ struct Route {
 cb::Status any(const Timeline& one, const Timeline& other)
 {
     const auto first = Timeline::wait_any(std::array{TimelinePoint{one, 1}, TimelinePoint{other, 1}}, cb::in(1s));
-    return first ? cb::Status() : cb::fail(first.error());
+    return first ? cb::Status() : first.error();
 }
 
 /// A test of a point whose work is pending.
@@ -629,7 +629,7 @@ TEST_F(Timelines, AnErrorReachesTheCallerInEveryOrder)
         EXPECT_EQ(result.has_value(), route.lost) << route.name;
         if (!result) {
             EXPECT_EQ(result.error().sys_errno, ENOENT) << route.name << ": " << result.error().message();
-            EXPECT_EQ(result.error().category, cb::Category::device_lost) << route.name;
+            EXPECT_EQ(result.error().category, cb::Category::device_gone) << route.name;
         }
     }
 }

@@ -49,10 +49,10 @@ cb::Result<cb::Content> verify(const cb::Request& request, const cb::Use& use, s
     cb::Allocator allocator = heap != nullptr ? cb::Allocator({heap}) : cb::Allocator();
     const auto plan = allocator.plan(request, {use});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     auto verification = allocator.verify(*plan, {use}, {.frames = frames});
     if (!verification)
-        return cb::fail(verification.error());
+        return verification.error();
     return verification->uses.at(0).content;
 }
 
@@ -144,7 +144,7 @@ cb::Result<cb::Content> verify_layout(const cb::Layout& layout, const cb::Use& u
 {
     const auto plan = cb::Allocator().plan({layout.format, layout.width, layout.height}, {use});
     if (!plan)
-        return cb::fail(plan.error());
+        return plan.error();
     const auto heaps = cb::find_heaps();
     const auto heap = std::find_if(heaps.begin(), heaps.end(),
                                    [&](const auto& each) { return each->info().name == plan->chosen().heap.name; });

@@ -196,7 +196,7 @@ protected:
     {
         const auto plan = allocator.plan({xr24, 320, 240}, {gpu.wrapped->use(copies), cb::cpu(cb::Access::read_write)});
         if (!plan)
-            return cb::fail(plan.error());
+            return plan.error();
         return plan->allocate();
     }
     static void barrier(const Gpu& gpu, VkCommandBuffer commands, const VkImageMemoryBarrier2& modern)

@@ -321,7 +321,7 @@ TEST_F(VulkanSync, AFenceThatHasFailedIsRefused)
     for (const auto& refused : {vulkan::import_semaphore(*gpu.wrapped, semaphore, broken),
                                 vulkan::import_fence(*gpu.wrapped, fence, broken)}) {
         ASSERT_FALSE(refused);
-        EXPECT_EQ(refused.error().category, cb::Category::device_lost);
+        EXPECT_EQ(refused.error().category, cb::Category::device_gone);
         EXPECT_EQ(refused.error().sys_errno, ENOENT) << refused.error().message();
     }
     // Both are as they were.
@@ -347,7 +347,7 @@ TEST_F(VulkanSync, AFailureWhileTheGpuWaitsReachesWhoWaitsForTheGpu)
     ASSERT_TRUE(told);
     const auto over = told->wait(cb::in(10s));
     ASSERT_FALSE(over);
-    EXPECT_EQ(over.error().category, cb::Category::device_lost);
+    EXPECT_EQ(over.error().category, cb::Category::device_gone);
     EXPECT_EQ(over.error().sys_errno, ENOENT);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
@@ -466,7 +466,7 @@ TEST_F(VulkanTimelines, AFailureSignalsNothing)
     ASSERT_TRUE(bridge);
     const cb::Fence broken = sw.fence(1);
     sw.fail();
-    EXPECT_EQ(bridge->signal(gpu.queue, timeline, 1, broken).error().category, cb::Category::device_lost);
+    EXPECT_EQ(bridge->signal(gpu.queue, timeline, 1, broken).error().category, cb::Category::device_gone);
     EXPECT_EQ(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, broken, cb::in(1s)).error().sys_errno, ENOENT);
     EXPECT_EQ(vulkan::timeline_value(*gpu.wrapped, timeline).value(), 0U);
     // What is waited for and fails later.

@@ -206,15 +206,15 @@ cb::Result<cb::Buffer> allocate_layout(const cb::Layout& layout, const cb::Use& 
 {
     const auto fitted = use.importer().fit(layout);
     if (!fitted)
-        return cb::fail(fitted.error());
+        return fitted.error();
     const auto heaps = usable_heaps();
     if (heaps.empty())
-        return cb::fail(cb::Category::not_present, "find a heap", "no heap can be used here");
+        return cb::Error::not_present("find a heap", "no heap can be used here");
     std::vector<cb::UniqueFd> memories;
     for (const std::uint64_t size : fitted->used_memories()) {
         auto memory = heaps.front()->allocate(size);
         if (!memory)
-            return cb::fail(memory.error());
+            return memory.error();
         memories.push_back(std::move(*memory));
     }
     return cb::Buffer::wrap(*fitted, std::move(memories));

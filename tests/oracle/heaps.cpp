@@ -27,10 +27,10 @@ cb::Result<cb::Buffer> make_object(const OracleHeap& heap, const cb::Layout& lay
     const std::unique_ptr<gbm_bo, Destroy> object(
         gbm_bo_create(heap.gbm, layout.width, layout.height, layout.format.fourcc, heap.gbm_flags | GBM_BO_USE_LINEAR));
     if (object == nullptr)
-        return cb::fail(cb::Category::incompatible, operation, "gbm_bo_create: errno " + std::to_string(errno));
+        return cb::Error::incompatible(operation, "gbm_bo_create: errno " + std::to_string(errno));
     auto made = cb::gbm::wrap(object.get());
     if (!made)
-        return cb::fail(made.error());
+        return made.error();
     const cb::Layout& its = made->layout();
     bool same = its.plane_count == layout.plane_count && its.memory_count == layout.memory_count;
     for (std::uint32_t i = 0; same && i < layout.plane_count; ++i)
@@ -38,13 +38,13 @@ cb::Result<cb::Buffer> make_object(const OracleHeap& heap, const cb::Layout& lay
                its.planes.at(i).offset == layout.planes.at(i).offset &&
                its.planes.at(i).memory == layout.planes.at(i).memory;
     if (!same)
-        return cb::fail(cb::Category::incompatible, operation, "GBM makes " + cb::to_string(its));
+        return cb::Error::incompatible(operation, "GBM makes " + cb::to_string(its));
     // In the layout that the plan has: linear, where GBM says nothing, and with the plan's sizes.
     std::vector<cb::UniqueFd> memories;
     for (std::uint32_t i = 0; i < its.memory_count; ++i) {
         auto copy = cb::duplicate(made->fd(i));
         if (!copy)
-            return cb::fail(copy.error());
+            return copy.error();
         memories.push_back(std::move(*copy));
     }
     return cb::Buffer::wrap(layout, std::move(memories));
@@ -59,7 +59,7 @@ cb::Result<cb::Buffer> make_buffer(const OracleHeap& heap, const cb::Layout& lay
         larger.memory_sizes.at(i) += extra;
     auto memories = heap.heap->allocate_image(larger);
     if (!memories)
-        return cb::fail(memories.error());
+        return memories.error();
     return cb::Buffer::wrap(layout, std::move(*memories));
 }
 
@@ -95,7 +95,7 @@ cb::Result<std::vector<cb::Buffer>> allocate(const OracleHeap& heap, const cb::L
     for (std::uint32_t i = 0; i < count; ++i) {
         auto buffer = make_buffer(heap, layout, extra);
         if (!buffer)
-            return cb::fail(buffer.error());
+            return buffer.error();
         buffers.push_back(std::move(*buffer));
     }
     return buffers;

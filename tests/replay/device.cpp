@@ -112,7 +112,7 @@ public:
     cb::Result<std::shared_ptr<const cb::Support>> support(const cb::Request& request) override
     {
         if (record_.error)
-            return cb::fail(*record_.error);
+            return *record_.error;
         auto all = std::make_shared<cb::Support>();
         const std::vector<cb::Format> formats = request.formats();
         for (const cb::Format format : formats) {
@@ -122,13 +122,13 @@ public:
                 if (std::find(record.formats.begin(), record.formats.end(), format) == record.formats.end())
                     continue;
                 if (const cb::Status appended = append(*all, record, one); !appended)
-                    return cb::fail(appended.error());
+                    return appended.error();
             }
         }
         if (!all->entries.empty())
             return all;
-        return cb::fail(cb::Category::unsupported, "use " + record_.name,
-                        "the dump has no " + cb::to_string(request.format) + " for it; it has " + format_list());
+        return cb::Error::unsupported("use " + record_.name, "the dump has no " + cb::to_string(request.format) +
+                                                                 " for it; it has " + format_list());
     }
 
     cb::Result<std::unique_ptr<cb::Trial>> begin_trial(const cb::Layout& layout) override
@@ -145,7 +145,7 @@ private:
             if (!record.planes.empty()) {
                 auto layout = tiled_layout(record, modifier, request);
                 if (!layout)
-                    return cb::fail(layout.error());
+                    return layout.error();
                 entry.layout = std::make_shared<const cb::Layout>(*layout);
             }
             all.entries.push_back(std::move(entry));

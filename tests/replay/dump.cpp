@@ -108,10 +108,12 @@ private:
 constexpr std::array kinds{cb::HeapKind::dma_heap, cb::HeapKind::udmabuf, cb::HeapKind::drm_dumb, cb::HeapKind::gbm,
                            cb::HeapKind::v4l2,     cb::HeapKind::vulkan,  cb::HeapKind::custom};
 constexpr std::array choices{cb::Choice::neither, cb::Choice::without, cb::Choice::with, cb::Choice::either};
-constexpr std::array categories{
-    cb::Category::invalid_argument, cb::Category::not_present, cb::Category::permission_denied, cb::Category::busy,
-    cb::Category::unsupported,      cb::Category::exhausted,   cb::Category::incompatible,      cb::Category::timed_out,
-    cb::Category::cancelled,        cb::Category::device_lost, cb::Category::kernel_failure};
+constexpr std::array categories{cb::Category::invalid_argument,  cb::Category::not_present,
+                                cb::Category::permission_denied, cb::Category::busy,
+                                cb::Category::unsupported,       cb::Category::out_of_memory,
+                                cb::Category::incompatible,      cb::Category::timed_out,
+                                cb::Category::cancelled,         cb::Category::device_gone,
+                                cb::Category::kernel_failure};
 
 int errno_of(const Value& value)
 {
@@ -343,8 +345,7 @@ cb::Result<Dump> read_dump(const std::string& text)
             throw Wrong("it is no JSON object");
         return read(Value(json, ""));
     } catch (const std::exception& error) {
-        return cb::fail(cb::Category::invalid_argument, operation, error.what(),
-                        "write it with 'allocinfo devices --json'");
+        return cb::Error::invalid_argument(operation, error.what(), "write it with 'allocinfo devices --json'");
     }
 }
 

@@ -192,7 +192,7 @@ TEST(Dump, AHeapHasTheRoomThatItSays)
     const auto second = region->allocate(10U << 20U);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().sys_errno, ENOMEM);
-    EXPECT_EQ(second.error().category, cb::Category::exhausted);
+    EXPECT_EQ(second.error().category, cb::Category::out_of_memory);
     EXPECT_EQ(region->allocate(0).error().category, cb::Category::invalid_argument);
     // 4 buffers of 3.7 MB fit, 5 do not.
     const auto plan = [&](std::uint32_t count) {

@@ -54,26 +54,30 @@ public:
         constexpr std::uint64_t page = 4096;
         constexpr std::uint64_t most = 1ULL << 40U;
         if (info_.obstacle)
-            return cb::fail(*info_.obstacle);
+            return *info_.obstacle;
         if (bytes == 0 || bytes > most)
             return failure(EINVAL, cb::Category::invalid_argument, bytes);
         const std::uint64_t size = (bytes + page - 1) / page * page;
         if (capacity_ && (size > *capacity_ || held(memory_name_) > *capacity_ - size))
-            return failure(ENOMEM, cb::Category::exhausted, bytes);
+            return failure(ENOMEM, cb::Category::out_of_memory, bytes);
         cb::UniqueFd memory(::memfd_create(memory_name_.c_str(), MFD_CLOEXEC));
         if (!memory || ::ftruncate(memory.get(), static_cast<off_t>(size)) != 0)
-            return failure(errno, cb::Category::exhausted, bytes);
+            return failure(errno, cb::Category::out_of_memory, bytes);
         return memory;
     }
 
 private:
-    tl::unexpected<cb::Error> failure(int error, cb::Category category, std::uint64_t bytes) const
+    cb::Error failure(int error, cb::Category category, std::uint64_t bytes) const
     {
         const char* call = info_.kind == cb::HeapKind::udmabuf    ? "UDMABUF_CREATE"
                            : info_.kind == cb::HeapKind::drm_dumb ? "DRM_IOCTL_MODE_CREATE_DUMB"
                                                                   : "DMA_HEAP_IOCTL_ALLOC";
-        return cb::fail(cb::Error{category, error, call + std::string(" on ") + info_.path,
-                                  "the heap gives no " + std::to_string(bytes) + " bytes", "", nullptr});
+        return cb::Error{category,
+                         error,
+                         call + std::string(" on ") + info_.path,
+                         "the heap gives no " + std::to_string(bytes) + " bytes",
+                         "",
+                         nullptr};
     }
 
     cb::HeapInfo info_;

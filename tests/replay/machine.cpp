@@ -54,7 +54,7 @@ cb::Result<Machine> Machine::load(const std::string& path)
 {
     std::ifstream file(path);
     if (!file)
-        return cb::fail(cb::Category::not_present, "read " + path, "there is no such file");
+        return cb::Error::not_present("read " + path, "there is no such file");
     return parse({std::istreambuf_iterator<char>(file), {}}).map_error([&path](cb::Error error) {
         error.operation = "read " + path;
         return error;
@@ -68,12 +68,12 @@ cb::Result<cb::Use> Machine::use(const std::string& name) const
         std::string all;
         for (const std::string& each : names_)
             all += (all.empty() ? "" : ", ") + each;
-        return cb::fail(cb::Category::not_present, "find the use " + name, "the dump has none; it has " + all);
+        return cb::Error::not_present("find the use " + name, "the dump has none; it has " + all);
     }
     for (auto other = first; other != last; ++other) {
         if (other->second != first->second)
-            return cb::fail(cb::Category::invalid_argument, "find the use " + name, "several devices have this name",
-                            "name one by its path");
+            return cb::Error::invalid_argument("find the use " + name, "several devices have this name",
+                                               "name one by its path");
     }
     return cb::Use(first->second);
 }

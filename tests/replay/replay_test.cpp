@@ -29,7 +29,7 @@ protected:
         for (const std::string& name : names) {
             auto use = machine_->use(name);
             if (!use)
-                return cb::fail(use.error());
+                return use.error();
             uses.push_back(std::move(*use));
         }
         return machine_->allocator().plan(request, uses, preferences);

@@ -108,7 +108,7 @@ cb::Result<cb::Layout> tiled_layout(const SupportRecord& record, cb::Modifier mo
         const std::uint64_t stride = round_up(bytes, rule.stride_align);
         const std::uint64_t padded = round_up(rows, rule.rows_align);
         if (stride > std::numeric_limits<std::uint32_t>::max())
-            return cb::fail(cb::Category::unsupported, "lay out a tiled image", "a row has more than 4 GiB");
+            return cb::Error::unsupported("lay out a tiled image", "a row has more than 4 GiB");
         first_rows = i == 0 ? padded : first_rows;
         end = round_up(end, record.plane_align);
         layout.planes[i] = {0, static_cast<std::uint32_t>(stride), end, stride * padded};

@@ -2,9 +2,9 @@
 //
 // What an allocator makes of heaps and devices that a caller brings: the choice, what is
 // remembered, what happens when a heap runs dry or a use comes later.
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "fake/machine.hpp"
-#include "verdict_cache.hpp"
+#include "plan/verdict_cache.hpp"
 
 #include <commonbuf/commonbuf.hpp>
 
@@ -32,7 +32,7 @@ public:
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
         if (room == 0)
-            return fail(Category::exhausted, "allocate from " + info_.name, "it is full");
+            return Error::out_of_memory("allocate from " + info_.name, "it is full");
         --room;
         ++allocations;
         return UniqueFd(machine_.add_dma_buf(bytes));
@@ -340,7 +340,7 @@ TEST_F(AllocatorTest, ADryHeapMakesWayUnlessForbidden)
 
     const auto none = strict->allocate();
     ASSERT_FALSE(none);
-    EXPECT_EQ(none.error().category, Category::exhausted);
+    EXPECT_EQ(none.error().category, Category::out_of_memory);
     EXPECT_NE(none.error().message().find("without fall-back"), std::string::npos) << none.error().message();
 }
 

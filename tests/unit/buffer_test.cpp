@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "fake/machine.hpp"
 
 #include <commonbuf/buffer.hpp>

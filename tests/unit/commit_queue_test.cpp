@@ -140,7 +140,7 @@ TEST_F(CommitQueueTest, FailedWorkIsNotShown)
     bad->status = -EIO;
     const auto at_once = queue.submit(picture(queue, fence(bad)));
     ASSERT_FALSE(at_once);
-    EXPECT_EQ(at_once.error().category, Category::device_lost);
+    EXPECT_EQ(at_once.error().category, Category::device_gone);
     EXPECT_EQ(at_once.error().sys_errno, EIO);
     EXPECT_EQ(queue.waiting(), 0U);
 
@@ -378,10 +378,10 @@ TEST_F(CommitQueueTest, AnUnpluggedCardIsToldAndWhatWaitsCanBeHadBack)
     ASSERT_TRUE(queue.submit(picture(queue)));
     refresh();
     model.gone = true;
-    EXPECT_EQ(queue.advance().error().category, Category::device_lost);
-    EXPECT_EQ(queue.commit(picture(queue), in(milliseconds(5))).error().category, Category::device_lost);
+    EXPECT_EQ(queue.advance().error().category, Category::device_gone);
+    EXPECT_EQ(queue.commit(picture(queue), in(milliseconds(5))).error().category, Category::device_gone);
     EXPECT_EQ(queue.take_back().size(), 1U);
-    EXPECT_EQ(queue.submit(picture(queue)).error().category, Category::device_lost);
+    EXPECT_EQ(queue.submit(picture(queue)).error().category, Category::device_gone);
     EXPECT_EQ(queue.waiting(), 0U);
 }
 

@@ -129,11 +129,11 @@ TEST_F(CommitTest, WhatIsNoRefusalIsAnErrorOfTheJudge)
     EXPECT_EQ(judge({&one, 1}).error().category, Category::permission_denied);
     model.master = true;
     model.judge = [](const auto&) { return ENOMEM; };
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::exhausted);
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::out_of_memory);
     model.judge = [](const auto&) { return ENOENT; };
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_lost) << "a revoked lease";
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_gone) << "a revoked lease";
     model.gone = true;
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_lost);
+    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_gone);
 }
 
 TEST_F(CommitTest, TurningOffHidesThePlanesOfTheCrtc)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Differences between synthetic images, and what they are taken for.
-#include "content/compare.hpp"
+#include "verify/compare.hpp"
 
 #include <commonbuf/use.hpp>
 

@@ -236,12 +236,12 @@ TEST_F(CpuCostTest, AskingForNonsense)
     EXPECT_EQ(measure_cpu_cost(*named("system"), 0, later).error().category, Category::invalid_argument);
     EXPECT_EQ(measure_cpu_cost(*named("system"), std::numeric_limits<std::uint64_t>::max(), later).error().category,
               Category::invalid_argument);
-    EXPECT_EQ(measure_cpu_cost(*named("small"), 8192, later).error().category, Category::exhausted);
+    EXPECT_EQ(measure_cpu_cost(*named("small"), 8192, later).error().category, Category::out_of_memory);
     EXPECT_EQ(measure_cpu_cost(*named("system"), 8192, in(std::chrono::seconds(-1))).error().category,
               Category::timed_out);
     // The kernel would end some program for it.
     machine.add_text("/proc/meminfo", "MemAvailable: 100000 kB\n");
-    EXPECT_EQ(measure_cpu_cost(*named("system"), 90U << 20U, later).error().category, Category::exhausted);
+    EXPECT_EQ(measure_cpu_cost(*named("system"), 90U << 20U, later).error().category, Category::out_of_memory);
     EXPECT_EQ(machine.leaks(), "");
 }
 

@@ -4,8 +4,8 @@
 #include "fake/display.hpp"
 #include "fake/machine.hpp"
 
-#include <commonbuf/commit_queue.hpp>
-#include <commonbuf/display.hpp>
+#include <commonbuf/drm/commit_queue.hpp>
+#include <commonbuf/drm/display.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "fake/machine.hpp"
 
-#include <commonbuf/drm.hpp>
+#include <commonbuf/drm/device.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "negotiate/explain.hpp"
+#include "explain/explain.hpp"
 #include "negotiate/rank.hpp"
 
 #include <commonbuf/verdict.hpp>

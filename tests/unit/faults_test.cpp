@@ -35,24 +35,24 @@ Status the_whole_way()
     const auto deadline = in(std::chrono::milliseconds(1));
     const auto camera = v4l2::Device::open("@fake-cam");
     if (!camera)
-        return fail(camera.error());
+        return camera.error();
     const auto display = drm::Device::open("@fakedrm");
     if (!display)
-        return fail(display.error());
+        return display.error();
     Allocator allocator;
     if (Status kept = allocator.remember_in("/verdicts"); !kept)
         return kept;
     const auto plan =
         allocator.plan({DRM_FORMAT_XRGB8888, 64, 32, 2}, {camera->capture(), display->scanout(), cpu(Access::read)});
     if (!plan)
-        return fail(plan.error());
+        return plan.error();
     auto queue = camera->open_queue(v4l2::Role::capture, plan->layout(), 2);
     if (!queue)
-        return fail(queue.error());
+        return queue.error();
     for (int i = 0; i < 2; ++i) {
         const auto buffer = plan->allocate();
         if (!buffer)
-            return fail(buffer.error());
+            return buffer.error();
         if (Status queued = queue->queue(*buffer); !queued)
             return queued;
     }
@@ -60,16 +60,16 @@ Status the_whole_way()
         return started;
     const auto frame = queue->dequeue(deadline);
     if (!frame)
-        return fail(frame.error());
+        return frame.error();
     const auto framebuffer = display->framebuffer(frame->buffer);
     if (!framebuffer)
-        return fail(framebuffer.error());
+        return framebuffer.error();
     const auto exported = frame->buffer.export_fd();
     if (!exported)
-        return fail(exported.error());
+        return exported.error();
     auto access = frame->buffer.read(deadline);
     if (!access)
-        return fail(access.error());
+        return access.error();
     if (Status ended = access->end(); !ended)
         return ended;
     return queue->stop();
@@ -92,7 +92,7 @@ Result<Buffer> memory(const Layout& layout)
 {
     auto fd = find_heaps().at(0)->allocate(layout.memory_sizes[0]);
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     std::vector<UniqueFd> fds;
     fds.push_back(std::move(*fd));
     return Buffer::wrap(layout, std::move(fds));
@@ -104,13 +104,13 @@ Status feed(v4l2::M2m& codec, const Layout& in, const Layout& out, const v4l2::P
     const auto input = memory(in);
     const auto output = memory(out);
     if (!input || !output)
-        return fail((input ? output : input).error());
+        return (input ? output : input).error();
     for (const auto& [side, buffer] : {std::pair{codec.capture_queue(), *output}, {codec.output_queue(), *input}}) {
         const bool in_side = side == codec.output_queue();
         if (Status queued = side->queue(buffer, {}, in_side ? payload : v4l2::Payload{}); !queued)
             return queued;
         if (const auto withheld = side->take_withheld(); !withheld.empty())
-            return fail(withheld.front().error);
+            return withheld.front().error;
     }
     return {};
 }
@@ -122,7 +122,7 @@ Status the_way_through_codecs()
     const auto deadline = in(std::chrono::milliseconds(1));
     auto encoder = v4l2::M2m::open("@fake-codec");
     if (!encoder)
-        return fail(encoder.error());
+        return encoder.error();
     Status done = encoder->open_queues(sizes.raw, sizes.coded, 2)
                       .and_then([&] { return feed(*encoder, sizes.raw, sizes.coded); })
                       .and_then([&] { return feed(*encoder, sizes.raw, sizes.coded); })
@@ -130,35 +130,35 @@ Status the_way_through_codecs()
     if (!done)
         return done;
     if (const auto ready = encoder->wait(deadline); !ready)
-        return fail(ready.error());
+        return ready.error();
     for (auto* side : {encoder->output_queue(), encoder->capture_queue()}) {
         const auto frame = side->dequeue(deadline);
         if (!frame)
-            return fail(frame.error());
+            return frame.error();
         if (const auto again = side->dequeue(deadline); !again)
-            return fail(again.error());
+            return again.error();
     }
     if (const auto slots = encoder->capture_queue()->grow(1); !slots)
-        return fail(slots.error());
+        return slots.error();
     const auto spare = memory(sizes.coded);
     if (!spare)
-        return fail(spare.error());
+        return spare.error();
     done = encoder->capture_queue()->queue(*spare, {}).and_then([&] { return encoder->drain(); });
     if (!done)
         return done;
     const auto last = encoder->capture_queue()->dequeue(deadline);
     if (!last)
-        return fail(last.error());
+        return last.error();
     if (done = encoder->resume(); !done)
         return done;
 
     auto decoder = v4l2::M2m::open("@fake-decoder");
     if (!decoder)
-        return fail(decoder.error());
+        return decoder.error();
     if (done = decoder->open_output(sizes.coded, 2); !done)
         return done;
     if (const auto change = decoder->take_source_change(); !change)
-        return fail(change.error());
+        return change.error();
     done = decoder->open_capture(sizes.raw, 2)
                .and_then([&] { return feed(*decoder, sizes.coded, sizes.raw); })
                .and_then([&] { return decoder->start(); })
@@ -169,15 +169,15 @@ Status the_way_through_codecs()
 
     auto stateless = v4l2::M2m::open("@fake-stateless");
     if (!stateless)
-        return fail(stateless.error());
+        return stateless.error();
     if (done = stateless->open_queues(sizes.coded, sizes.raw, 2); !done)
         return done;
     const auto media = v4l2::MediaDevice::open(stateless->device());
     if (!media)
-        return fail(media.error());
+        return media.error();
     auto request = media->allocate();
     if (!request)
-        return fail(request.error());
+        return request.error();
     v4l2::Payload payload;
     payload.request = request->fd();
     return request->set_control(V4L2_CID_BRIGHTNESS, 1)

@@ -69,7 +69,7 @@ TEST_F(FenceTest, KnowsPendingSignalledAndFailed)
     bad->status = -EIO;
     const Status waited = failing.wait(Deadline{});
     ASSERT_FALSE(waited);
-    EXPECT_EQ(waited.error().category, Category::device_lost);
+    EXPECT_EQ(waited.error().category, Category::device_gone);
     EXPECT_EQ(waited.error().sys_errno, EIO);
     EXPECT_NE(waited.error().detail.find("encode"), std::string::npos);
     EXPECT_EQ(failing.signalled().error().sys_errno, EIO);
@@ -170,7 +170,7 @@ TEST_F(FenceTest, WhatFailsAfterMergingIsAFailure)
 
 TEST_F(FenceTest, AMadeFailureIsOne)
 {
-    const Fence fence = Fence::failed({Category::device_lost, EIO, "submit", "no such queue", "", nullptr});
+    const Fence fence = Fence::failed({Category::device_gone, EIO, "submit", "no such queue", "", nullptr});
     EXPECT_EQ(fence.known(), FenceState::failed);
     EXPECT_EQ(fence.wait(Deadline{}).error().operation, "submit");
     EXPECT_FALSE(Fence::merge(std::array{fence, Fence()}).fd());

@@ -2,7 +2,7 @@
 #include "fake/machine.hpp"
 
 #include <commonbuf/job.hpp>
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -215,7 +215,7 @@ TEST_F(FencedQueueTest, ADamagedFrameIsAFailedAccess)
     const Buffer buffer = make();
     ASSERT_TRUE(queue.queue(buffer, {}));
     ASSERT_TRUE(queue.start());
-    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::device_lost);
+    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::device_gone);
     const auto access = buffer.read(Deadline{});
     ASSERT_FALSE(access) << "what is in it is not a frame";
     EXPECT_NE(access.error().detail.find("V4L2_BUF_FLAG_ERROR"), std::string::npos);

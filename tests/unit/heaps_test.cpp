@@ -127,7 +127,7 @@ TEST(Allocate, AFullRegionIsExhausted)
     ASSERT_TRUE(first);
     const auto second = heaps[0]->allocate(4096);
     ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().category, Category::exhausted);
+    EXPECT_EQ(second.error().category, Category::out_of_memory);
     EXPECT_EQ(second.error().sys_errno, ENOMEM);
     EXPECT_NE(second.error().message().find("/dev/dma_heap/camera"), std::string::npos);
 }

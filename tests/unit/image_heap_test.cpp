@@ -30,17 +30,17 @@ public:
 
     Result<UniqueFd> allocate(std::uint64_t /*bytes*/) override
     {
-        return fail(Category::unsupported, "allocate from gpu", "it makes images, not bytes");
+        return Error::unsupported("allocate from gpu", "it makes images, not bytes");
     }
 
     Result<std::vector<Layout>> propose(const ImageWay& way) override
     {
         asked.push_back(way);
         if (broken)
-            return fail(Category::device_lost, "ask the gpu", "it is gone");
+            return Error::device_gone("ask the gpu", "it is gone");
         auto layout = linear_layout(way.request, stride, way.memories);
         if (!layout)
-            return fail(layout.error());
+            return layout.error();
         layout->modifier = way.modifier;
         if (lie)
             lie(*layout);
@@ -50,14 +50,14 @@ public:
     Result<std::vector<UniqueFd>> allocate_image(const Layout& layout) override
     {
         if (layout.planes[0].stride != stride)
-            return fail(Category::incompatible, "gbm_bo_create of gpu",
-                        "the device's stride is " + std::to_string(stride) + ", and " +
-                            std::to_string(layout.planes[0].stride) + " is wanted");
+            return Error::incompatible("gbm_bo_create of gpu", "the device's stride is " + std::to_string(stride) +
+                                                                   ", and " + std::to_string(layout.planes[0].stride) +
+                                                                   " is wanted");
         if (layout.total_size() > most)
-            return fail(Category::incompatible, "gbm_bo_create of gpu", "it has another size");
+            return Error::incompatible("gbm_bo_create of gpu", "it has another size");
         auto memory = memory_->allocate(layout.memory_sizes[0]);
         if (!memory)
-            return fail(memory.error());
+            return memory.error();
         std::vector<UniqueFd> memories;
         for (std::size_t i = 0; i < too_many; ++i)
             memories.emplace_back();

@@ -154,7 +154,7 @@ TEST_F(JobTest, AFailureIsForgottenWhenTheCallerSaysSo)
 {
     const Buffer buffer = make();
     ASSERT_TRUE(
-        Job("render").writes(buffer).publish(Fence::failed({Category::device_lost, EIO, "submit", "", "", nullptr})));
+        Job("render").writes(buffer).publish(Fence::failed({Category::device_gone, EIO, "submit", "", "", nullptr})));
     EXPECT_FALSE(buffer.read(Deadline{}));
     buffer.forget_failure();
     EXPECT_TRUE(buffer.read(Deadline{}));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
 
-#include <commonbuf/m2m.hpp>
-#include <commonbuf/media_request.hpp>
+#include <commonbuf/v4l2/m2m.hpp>
+#include <commonbuf/v4l2/media_request.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -123,7 +123,7 @@ TEST_F(M2mTest, DamagedFramesComeWithTheirBufferOnRequest)
             EXPECT_TRUE(came->damaged());
             EXPECT_EQ(came->buffer, frame);
         } else {
-            EXPECT_EQ(came.error().category, Category::device_lost);
+            EXPECT_EQ(came.error().category, Category::device_gone);
         }
         frame.forget_failure();
     }

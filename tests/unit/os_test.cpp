@@ -175,7 +175,7 @@ TEST(Wait, AClosedDescriptorIsAnErrorAtOnce)
 {
     const auto ready = os::wait(12345, POLLIN, in(5s), "nothing");
     ASSERT_FALSE(ready);
-    EXPECT_EQ(ready.error().category, Category::device_lost);
+    EXPECT_EQ(ready.error().category, Category::device_gone);
 }
 
 TEST(Mapping, RefusesSizesThatAreNone)

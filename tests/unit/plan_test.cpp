@@ -378,7 +378,7 @@ TEST_F(PlanTest, NoHeapThatKnowsLessServesInSilence)
     machine.fail_all("DMA_HEAP_IOCTL_ALLOC", ENOMEM);
     const auto buffer = made->allocate();
     ASSERT_FALSE(buffer);
-    EXPECT_EQ(buffer.error().category, Category::exhausted);
+    EXPECT_EQ(buffer.error().category, Category::out_of_memory);
     EXPECT_EQ(buffer.error().message().find("/dev/dma_heap/system"), std::string::npos) << buffer.error().message();
     static_cast<void>(good);
 }

@@ -131,7 +131,7 @@ TEST_F(PoolTest, TakesBackItsOwnBuffersOnce)
 TEST_F(PoolTest, AHeapThatRunsDryLeavesNothingBehind)
 {
     machine.fail_all("DMA_HEAP_IOCTL_ALLOC", ENOMEM);
-    EXPECT_EQ(Pool::create(*plan, 2).error().category, Category::exhausted);
+    EXPECT_EQ(Pool::create(*plan, 2).error().category, Category::out_of_memory);
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "fake/machine.hpp"
 
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -100,7 +100,7 @@ TEST_F(QueueTest, AFourthBufferTakesTheOldestFreeSlot)
     ASSERT_TRUE(queue->queue(a) && queue->queue(b) && queue->start());
     const auto full = queue->queue(c);
     ASSERT_FALSE(full);
-    EXPECT_EQ(full.error().category, Category::exhausted);
+    EXPECT_EQ(full.error().category, Category::out_of_memory);
     ASSERT_TRUE(queue->dequeue(soon()));
     ASSERT_TRUE(queue->queue(c));
     EXPECT_EQ(camera.maps, 3U);
@@ -152,7 +152,7 @@ TEST_F(QueueTest, ADamagedFrameIsAnErrorAndItsBufferComesBack)
     ASSERT_TRUE(queue->queue(a) && queue->start());
     const auto frame = queue->dequeue(soon());
     ASSERT_FALSE(frame);
-    EXPECT_EQ(frame.error().category, Category::device_lost);
+    EXPECT_EQ(frame.error().category, Category::device_gone);
     EXPECT_TRUE(queue->queue(a));
 }
 
@@ -165,7 +165,7 @@ TEST_F(QueueTest, AVanishedDeviceIsLost)
     machine.fail_all("VIDIOC_DQBUF", ENODEV);
     const auto frame = queue->dequeue(soon());
     ASSERT_FALSE(frame);
-    EXPECT_EQ(frame.error().category, Category::device_lost);
+    EXPECT_EQ(frame.error().category, Category::device_gone);
     EXPECT_EQ(frame.error().sys_errno, ENODEV);
 }
 

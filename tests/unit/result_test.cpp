@@ -12,7 +12,7 @@ namespace {
 
 TEST(Error, MessageSaysWhatWasTriedWhatTheSystemSaidAndWhatToDo)
 {
-    const Error error{Category::exhausted,
+    const Error error{Category::out_of_memory,
                       ENOMEM,
                       "DMA_HEAP_IOCTL_ALLOC on /dev/dma_heap/camera",
                       "the heap gives no 4096 bytes",
@@ -43,15 +43,15 @@ TEST(Failure, CategoriesFollowErrno)
     EXPECT_EQ(os::category_of(EACCES), Category::permission_denied);
     EXPECT_EQ(os::category_of(EBUSY), Category::busy);
     EXPECT_EQ(os::category_of(ENOTTY), Category::unsupported);
-    EXPECT_EQ(os::category_of(EMFILE), Category::exhausted);
+    EXPECT_EQ(os::category_of(EMFILE), Category::out_of_memory);
     EXPECT_EQ(os::category_of(EINVAL), Category::invalid_argument);
-    EXPECT_EQ(os::category_of(ENODEV), Category::device_lost);
+    EXPECT_EQ(os::category_of(ENODEV), Category::device_gone);
     EXPECT_EQ(os::category_of(EFAULT), Category::kernel_failure);
 }
 
 TEST(Failure, TooManyFilesSaysWhatToDo)
 {
-    EXPECT_NE(os::failure(EMFILE, "open /dev/x").message().find("ulimit -n"), std::string::npos);
+    EXPECT_NE(Error::from_errno(EMFILE, "open /dev/x").message().find("ulimit -n"), std::string::npos);
 }
 
 } // namespace

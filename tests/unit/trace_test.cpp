@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "fake/machine.hpp"
-#include "sync/trace.hpp"
+#include "observe/trace.hpp"
 #include "sync/watch.hpp"
 
 #include <commonbuf/job.hpp>
 #include <commonbuf/log.hpp>
 #include <commonbuf/trace.hpp>
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -340,7 +340,7 @@ TEST_F(TraceTest, WhatGoesWrongIsSaid)
     signal(*broken, -EIO);
     ASSERT_TRUE(Job("hangs").writes(buffer).publish(fence(hanging)));
     Error why;
-    why.category = Category::device_lost;
+    why.category = Category::device_gone;
     ASSERT_TRUE(Job("refused").writes(buffer).publish(Fence::failed(why)));
     buffer.forget_failure();
     ASSERT_TRUE(Job("at once").writes(buffer).publish({}));
@@ -500,7 +500,7 @@ TEST_F(TraceTest, AFullDiskEndsTheTraceAndNothingElse)
     EXPECT_FALSE(watch::anybody());
     const Status ended = set_trace("");
     ASSERT_FALSE(ended);
-    EXPECT_EQ(ended.error().category, Category::exhausted);
+    EXPECT_EQ(ended.error().category, Category::out_of_memory);
     EXPECT_TRUE(set_trace("")) << "it is said once";
     // And at the very end.
     ASSERT_TRUE(set_trace(path));

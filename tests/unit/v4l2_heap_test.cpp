@@ -52,7 +52,7 @@ TEST_F(V4l2Heap, GivesMemoryAndLeavesTheQueueFree)
     EXPECT_EQ(heap->allocate(0).error().category, Category::invalid_argument);
     EXPECT_EQ(heap->allocate(std::uint64_t{1} << 32U).error().category, Category::invalid_argument);
     camera.room = 4096;
-    EXPECT_EQ(heap->allocate(100'000).error().category, Category::exhausted);
+    EXPECT_EQ(heap->allocate(100'000).error().category, Category::out_of_memory);
     EXPECT_EQ(camera.slots, 0U);
 }
 

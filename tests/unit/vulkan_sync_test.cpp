@@ -8,6 +8,7 @@
 #include "os/os.hpp"
 
 #include <commonbuf/commonbuf.hpp>
+#include <commonbuf/vulkan.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -135,7 +136,7 @@ TEST_F(VulkanSyncTest, WhatHasFailedIsNotImported)
     work->status = -EIO;
     const auto refused = import_semaphore(device(), semaphore, broken);
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().category, Category::device_lost);
+    EXPECT_EQ(refused.error().category, Category::device_gone);
     EXPECT_EQ(refused.error().sys_errno, EIO);
     EXPECT_FALSE(import_fence(device(), vk_fence, broken));
     EXPECT_EQ(sync.imported, 0U);
@@ -177,16 +178,16 @@ TEST_F(VulkanSyncTest, ALostDeviceFailsWhatIsOutstanding)
     const auto elsewhere = export_fence(other, vk_fence);
     ASSERT_TRUE(pending && over && elsewhere);
     sync.answers = {{"vkGetSemaphoreFdKHR", VK_ERROR_DEVICE_LOST}};
-    EXPECT_EQ(export_semaphore(lost, semaphore).error().category, Category::device_lost);
+    EXPECT_EQ(export_semaphore(lost, semaphore).error().category, Category::device_gone);
     const auto told = pending->wait(Deadline{});
     ASSERT_FALSE(told);
-    EXPECT_EQ(told.error().category, Category::device_lost);
+    EXPECT_EQ(told.error().category, Category::device_gone);
     EXPECT_NE(told.error().message().find("VK_ERROR_DEVICE_LOST"), std::string::npos) << told.error().message();
     EXPECT_TRUE(over->signalled().value());
     EXPECT_FALSE(elsewhere->signalled().value());
     // A caller who learned it from a call of its own.
     fail_outstanding(other);
-    EXPECT_EQ(elsewhere->signalled().error().category, Category::device_lost);
+    EXPECT_EQ(elsewhere->signalled().error().category, Category::device_gone);
 }
 
 TEST_F(VulkanSyncTest, TheBridgeSubmitsTheValues)
@@ -216,7 +217,7 @@ TEST_F(VulkanSyncTest, ABridgeThatFailedGoesOnWithAnotherSemaphore)
     auto bridge = TimelineBridge::create(device());
     ASSERT_TRUE(bridge);
     sync.answers = {{"vkGetSemaphoreFdKHR", VK_ERROR_TOO_MANY_OBJECTS}};
-    EXPECT_EQ(bridge->fence(queue, semaphore, 1).error().category, Category::exhausted);
+    EXPECT_EQ(bridge->fence(queue, semaphore, 1).error().category, Category::out_of_memory);
     sync.answers.clear();
     EXPECT_EQ(sync.semaphores_made, 1U);
     ASSERT_TRUE(bridge->fence(queue, semaphore, 2));
@@ -224,16 +225,16 @@ TEST_F(VulkanSyncTest, ABridgeThatFailedGoesOnWithAnotherSemaphore)
     EXPECT_EQ(bridge->semaphores(), 1U);
 
     sync.answers = {{"vkQueueSubmit", VK_ERROR_OUT_OF_HOST_MEMORY}};
-    EXPECT_EQ(bridge->signal(queue, semaphore, 3, fence(work)).error().category, Category::exhausted);
+    EXPECT_EQ(bridge->signal(queue, semaphore, 3, fence(work)).error().category, Category::out_of_memory);
     EXPECT_EQ(bridge->semaphores(), 0U);
     for (const char* call : {"vkCreateSemaphore", "vkCreateFence"}) {
         sync.answers = {{call, VK_ERROR_OUT_OF_DEVICE_MEMORY}};
-        EXPECT_EQ(bridge->fence(queue, semaphore, 4).error().category, Category::exhausted);
+        EXPECT_EQ(bridge->fence(queue, semaphore, 4).error().category, Category::out_of_memory);
     }
     sync.answers.clear();
     ASSERT_TRUE(bridge->signal(queue, semaphore, 3, fence(work)));
     sync.answers = {{"vkResetFences", VK_ERROR_DEVICE_LOST}};
-    EXPECT_EQ(bridge->signal(queue, semaphore, 5, fence(work)).error().category, Category::device_lost);
+    EXPECT_EQ(bridge->signal(queue, semaphore, 5, fence(work)).error().category, Category::device_gone);
 }
 
 TEST_F(VulkanSyncTest, TimelinesOnTheCpuHaveADeadline)
@@ -342,7 +343,7 @@ TEST_F(VulkanSyncTest, AHeapThatFailsLeavesNothing)
     ASSERT_TRUE(memory->allocate(5000));
     EXPECT_GE(sync.exported_bytes, 5000U);
     sync.answers = {{"vkGetMemoryFdKHR", VK_ERROR_TOO_MANY_OBJECTS}};
-    EXPECT_EQ(memory->allocate(5000).error().category, Category::exhausted);
+    EXPECT_EQ(memory->allocate(5000).error().category, Category::out_of_memory);
     sync.answers.clear();
     sync.short_by = 4096;
     const auto small = memory->allocate(8192);

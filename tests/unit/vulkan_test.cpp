@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel_header.hpp"
 
-#include <commonbuf/vulkan.hpp>
+#include <commonbuf/vulkan/device.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>

@@ -13,7 +13,7 @@ namespace allocinfo {
 namespace {
 
 using commonbuf::Category;
-using commonbuf::fail;
+using commonbuf::Error;
 
 Exit give_up(const commonbuf::Error& error, Exit status, bool json)
 {
@@ -29,9 +29,8 @@ Exit run_bench_access(const BenchAccessOptions& options, bool json)
 {
     if (options.bytes == 0)
         return give_up(
-            fail(Category::invalid_argument, "read the command line", "a buffer of 0 bytes is none", "write --size 8M")
-                .value(),
-            usage, json);
+            Error::invalid_argument("read the command line", "a buffer of 0 bytes is none", "write --size 8M"), usage,
+            json);
     const auto found = heaps_with(options.added);
     if (!found)
         return give_up(found.error(), status_of(found.error()), json);
@@ -39,10 +38,9 @@ Exit run_bench_access(const BenchAccessOptions& options, bool json)
     for (const std::string& word : options.heaps) {
         if (std::none_of(heaps.begin(), heaps.end(),
                          [&word](const auto& heap) { return names_heap(word, heap->info()); }))
-            return give_up(fail(Category::invalid_argument, "read the command line",
-                                commonbuf::text::format("this machine has no heap '{}'", word),
-                                "allocinfo heaps lists them")
-                               .value(),
+            return give_up(Error::invalid_argument("read the command line",
+                                                   commonbuf::text::format("this machine has no heap '{}'", word),
+                                                   "allocinfo heaps lists them"),
                            usage, json);
     }
     if (!options.heaps.empty())
@@ -64,9 +62,8 @@ Exit run_bench_access(const BenchAccessOptions& options, bool json)
     }
     if (std::any_of(measured.begin(), measured.end(), [](const MeasuredHeap& heap) { return heap.cost.has_value(); }))
         return done;
-    return give_up(fail(Category::not_present, "measure heaps", "no heap of this machine could be measured",
-                        "allocinfo doctor says what stands in the way")
-                       .value(),
+    return give_up(Error::not_present("measure heaps", "no heap of this machine could be measured",
+                                      "allocinfo doctor says what stands in the way"),
                    trouble, false);
 }
 

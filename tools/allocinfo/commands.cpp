@@ -30,7 +30,7 @@ Exit status_of(const Error& error)
         return usage;
     switch (error.category) {
     case Category::incompatible:
-    case Category::exhausted: return no_heap;
+    case Category::out_of_memory: return no_heap;
     case Category::invalid_argument:
     case Category::unsupported: return error.sys_errno == 0 ? usage : trouble;
     default: return trouble;

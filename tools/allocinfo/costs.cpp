@@ -18,7 +18,7 @@ namespace {
 
 using commonbuf::Category;
 using commonbuf::CpuCost;
-using commonbuf::fail;
+using commonbuf::Error;
 using commonbuf::HeapInfo;
 using commonbuf::Result;
 using commonbuf::text::format;
@@ -38,9 +38,9 @@ Result<CpuCost> measure(commonbuf::Heap& heap, std::uint64_t bytes)
 {
     const HeapInfo& info = heap.info();
     if (info.obstacle)
-        return fail(*info.obstacle);
+        return *info.obstacle;
     if (!info.same_as.empty())
-        return fail(Category::unsupported, "measure " + info.name, "it is another name of " + info.same_as);
+        return Error::unsupported("measure " + info.name, "it is another name of " + info.same_as);
     constexpr auto patience = std::chrono::seconds(20);
     return commonbuf::measure_cpu_cost(heap, bytes, commonbuf::in(patience));
 }
@@ -119,7 +119,7 @@ Json costs_document(const std::vector<MeasuredHeap>& heaps, std::uint64_t bytes)
 Result<std::vector<CpuCost>> parse_costs(std::string_view text, const std::string& path)
 {
     const auto wrong = [&path](std::string why) {
-        return fail(Category::invalid_argument, "read CPU costs from " + path, std::move(why), advice);
+        return Error::invalid_argument("read CPU costs from " + path, std::move(why), advice);
     };
     const Json document = Json::parse(text, nullptr, false);
     if (!document.is_object())
@@ -156,7 +156,7 @@ Result<std::vector<CpuCost>> read_costs(const std::string& path)
     if (!text) {
         auto error = text.error();
         error.advice = advice;
-        return fail(std::move(error));
+        return error;
     }
     return parse_costs(*text, path);
 }

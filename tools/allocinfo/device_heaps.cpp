@@ -20,7 +20,7 @@ namespace allocinfo {
 namespace {
 
 using commonbuf::Category;
-using commonbuf::fail;
+using commonbuf::Error;
 using commonbuf::Heap;
 using commonbuf::Result;
 using commonbuf::text::format;
@@ -45,7 +45,7 @@ HeapResult gbm_heap(const Parts& parts)
                      "write scanout, render or scanout-render");
     const auto device = open_gbm(parts.target);
     if (!device)
-        return fail(device.error());
+        return device.error();
     return commonbuf::gbm::heap(*device, purpose->second);
 }
 #else
@@ -57,10 +57,10 @@ HeapResult vulkan_heap(const Parts& parts)
 {
     const auto usage = gpu_usage(parts.role);
     if (!usage)
-        return fail(usage.error());
+        return usage.error();
     const auto device = open_gpu(without_at(parts.target));
     if (!device)
-        return fail(device.error());
+        return device.error();
     return commonbuf::vulkan::heap(*device, *usage);
 }
 #else
@@ -75,11 +75,11 @@ HeapResult v4l2_heap(const Parts& parts)
         return wrong(format("'{}' is no queue of a V4L2 device", parts.role), "write capture or output");
     const auto device = commonbuf::v4l2::Device::open(parts.target);
     if (!device)
-        return fail(device.error());
+        return device.error();
     auto heap = device->heap(parts.role == "capture" ? Role::capture : Role::output);
     if (heap == nullptr)
-        return fail(Category::unsupported, format("take memory of {}", parts.target),
-                    format("its driver gives none of the {} queue to others", parts.role));
+        return Error::unsupported(format("take memory of {}", parts.target),
+                                  format("its driver gives none of the {} queue to others", parts.role));
     return heap;
 }
 #else
@@ -97,11 +97,11 @@ Result<gbm_device*> open_gbm(std::string_view target)
         return known->second.gbm;
     auto device = commonbuf::drm::Device::open(target);
     if (!device)
-        return fail(device.error());
+        return device.error();
     gbm_device* made = gbm_create_device(device->fd());
     if (made == nullptr)
-        return fail(Category::unsupported, format("gbm_create_device on {}", device->info().path),
-                    "GBM has no driver for it", "install Mesa's drivers (libgbm1, mesa-libgallium)");
+        return Error::unsupported(format("gbm_create_device on {}", device->info().path), "GBM has no driver for it",
+                                  "install Mesa's drivers (libgbm1, mesa-libgallium)");
     return opened.emplace(target, Card{std::move(*device), made}).first->second.gbm;
 }
 #endif
@@ -125,9 +125,9 @@ commonbuf::Status add_heaps(commonbuf::Allocator& allocator, const std::vector<s
     for (const std::string& word : words) {
         const auto heap = parse_heap(word);
         if (!heap)
-            return fail(heap.error());
+            return heap.error();
         if (const auto added = allocator.add_heap(*heap); !added)
-            return fail(added.error());
+            return added.error();
     }
     return {};
 }
@@ -136,7 +136,7 @@ Result<std::vector<std::shared_ptr<Heap>>> heaps_with(const std::vector<std::str
 {
     commonbuf::Allocator allocator;
     if (const auto added = add_heaps(allocator, words); !added)
-        return fail(added.error());
+        return added.error();
     return allocator.heaps();
 }
 

@@ -61,10 +61,10 @@ public:
         if (const auto known = devices_.find(physical); known != devices_.end())
             return known->second;
         if (!info.requirements)
-            return fail(info.requirements.error());
+            return info.requirements.error();
         const auto made = make(physical, *info.requirements);
         if (!made)
-            return fail(made.error());
+            return made.error();
         return devices_.emplace(physical, *made).first->second;
     }
 
@@ -73,8 +73,8 @@ private:
     {
         void* loader = ::dlopen(loader_name, RTLD_NOW | RTLD_LOCAL);
         if (loader == nullptr)
-            return fail(Category::not_present, format("open {}", loader_name), "this machine has no Vulkan loader",
-                        install_advice);
+            return Error::not_present(format("open {}", loader_name), "this machine has no Vulkan loader",
+                                      install_advice);
         auto* vulkan = new Vulkan;
         vulkan->get_ = reinterpret_cast<PFN_vkGetInstanceProcAddr>(::dlsym(loader, "vkGetInstanceProcAddr"));
         VkApplicationInfo application{};
@@ -87,7 +87,7 @@ private:
         const auto create = vulkan->find<PFN_vkCreateInstance>("vkCreateInstance");
         if (create == nullptr || create(&info, nullptr, &vulkan->instance_) != VK_SUCCESS) {
             delete vulkan;
-            return fail(Category::not_present, "vkCreateInstance", "there is no Vulkan driver", install_advice);
+            return Error::not_present("vkCreateInstance", "there is no Vulkan driver", install_advice);
         }
         return vulkan;
     }
@@ -164,8 +164,9 @@ private:
         VkDevice device = VK_NULL_HANDLE;
         const VkResult made = find<PFN_vkCreateDevice>("vkCreateDevice")(physical, &info, nullptr, &device);
         if (made != VK_SUCCESS)
-            return fail(made == VK_ERROR_DEVICE_LOST ? Category::device_lost : Category::kernel_failure,
-                        "vkCreateDevice on " + requirements.device, format("VkResult {}", static_cast<int>(made)));
+            return Error::of(made == VK_ERROR_DEVICE_LOST ? Category::device_gone : Category::kernel_failure,
+                             Call{"vkCreateDevice", requirements.device},
+                             format("VkResult {}", static_cast<int>(made)));
         VkQueue queue = VK_NULL_HANDLE;
         find<PFN_vkGetDeviceQueue>("vkGetDeviceQueue")(device, family, 0, &queue);
         return vulkan::Device::wrap(
@@ -190,7 +191,7 @@ Result<std::vector<GpuInfo>> gpus()
 {
     const auto& vulkan = Vulkan::get();
     if (!vulkan)
-        return fail(vulkan.error());
+        return vulkan.error();
     std::vector<GpuInfo> all;
     for (VkPhysicalDevice physical : (*vulkan)->physical_devices())
         all.push_back((*vulkan)->describe(physical));
@@ -201,7 +202,7 @@ Result<vulkan::Device> open_gpu(std::string_view target)
 {
     const auto& vulkan = Vulkan::get();
     if (!vulkan)
-        return fail(vulkan.error());
+        return vulkan.error();
     std::vector<std::string> names;
     for (VkPhysicalDevice physical : (*vulkan)->physical_devices()) {
         const GpuInfo gpu = (*vulkan)->describe(physical);
@@ -211,9 +212,9 @@ Result<vulkan::Device> open_gpu(std::string_view target)
     }
     const std::string operation = format("find the Vulkan device '{}'", target);
     if (names.empty())
-        return fail(Category::not_present, operation, "there is none", install_advice);
-    return fail(Category::not_present, operation, "there is " + text::join(names, ", and "),
-                "write a part of a name, or the path of a render node; allocinfo devices lists them");
+        return Error::not_present(operation, "there is none", install_advice);
+    return Error::not_present(operation, "there is " + text::join(names, ", and "),
+                              "write a part of a name, or the path of a render node; allocinfo devices lists them");
 }
 
 } // namespace allocinfo

@@ -12,7 +12,6 @@ namespace allocinfo {
 
 using commonbuf::Category;
 using commonbuf::Error;
-using commonbuf::fail;
 using commonbuf::Result;
 
 Result<std::string> read_file(const std::string& path, std::size_t most)
@@ -24,8 +23,8 @@ Result<std::string> read_file(const std::string& path, std::size_t most)
         while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || file.gcount() > 0) {
             content.append(chunk.data(), static_cast<std::size_t>(file.gcount()));
             if (content.size() > most)
-                return fail(Category::invalid_argument, "read " + path,
-                            commonbuf::text::format("it has more than {} MiB", most >> 20U));
+                return Error::invalid_argument("read " + path,
+                                               commonbuf::text::format("it has more than {} MiB", most >> 20U));
         }
     }
     if (file.eof())
@@ -37,7 +36,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most)
                                          : Category::kernel_failure;
     failure.sys_errno = error;
     failure.operation = "read " + path;
-    return fail(std::move(failure));
+    return failure;
 }
 
 } // namespace allocinfo

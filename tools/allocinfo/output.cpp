@@ -20,7 +20,7 @@ using commonbuf::Error;
 using commonbuf::Status;
 using commonbuf::UniqueFd;
 
-tl::unexpected<Error> failure(int error, const std::string& path, const char* detail)
+Error failure(int error, const std::string& path, const char* detail)
 {
     const bool denied = error == EACCES || error == EPERM || error == EROFS;
     const bool missing = error == ENOENT || error == ENOTDIR;
@@ -30,7 +30,7 @@ tl::unexpected<Error> failure(int error, const std::string& path, const char* de
     result.operation = "write " + path;
     result.detail = detail;
     result.advice = denied ? "choose a folder that this user may write to" : missing ? "make the folder first" : "";
-    return commonbuf::fail(std::move(result));
+    return result;
 }
 
 int write_all(int fd, std::string_view content)

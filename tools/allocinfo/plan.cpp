@@ -15,7 +15,6 @@ namespace allocinfo {
 namespace {
 
 using commonbuf::Error;
-using commonbuf::fail;
 using commonbuf::Result;
 
 /// A document, and what the exit status shall be.
@@ -39,16 +38,16 @@ Result<std::vector<commonbuf::Use>> gather_uses(const PlanOptions& options, cons
     for (const std::string& word : options.uses) {
         auto use = parse_use(word);
         if (!use)
-            return fail(use.error());
+            return use.error();
         uses.push_back(std::move(*use));
     }
     const auto usage = parse_usage_words(options.usage);
     if (!usage)
-        return fail(usage.error());
+        return usage.error();
     if (*usage != commonbuf::Usage::none) {
         auto resolution = commonbuf::resolve(*usage, request);
         if (!resolution)
-            return fail(resolution.error());
+            return resolution.error();
         for (commonbuf::Use& use : resolution->uses) {
             if (std::none_of(uses.begin(), uses.end(), [&use](const auto& each) { return each.name() == use.name(); }))
                 uses.push_back(std::move(use));

@@ -16,16 +16,15 @@ namespace allocinfo {
 namespace {
 
 using commonbuf::Error;
-using commonbuf::fail;
 using commonbuf::Result;
 using commonbuf::Use;
 
 Result<Use> v4l2_use(const Parts& parts)
 {
-#if __has_include(<commonbuf/v4l2.hpp>) && defined(ALLOCINFO_V4L2)
+#if __has_include(<commonbuf/v4l2/v4l2.hpp>) && defined(ALLOCINFO_V4L2)
     const auto device = commonbuf::v4l2::Device::open(parts.target);
     if (!device)
-        return fail(device.error());
+        return device.error();
     return parts.role == "capture" ? device->capture() : device->output();
 #else
     static_cast<void>(parts);
@@ -35,10 +34,10 @@ Result<Use> v4l2_use(const Parts& parts)
 
 Result<Use> drm_use(const Parts& parts)
 {
-#if __has_include(<commonbuf/drm.hpp>) && defined(ALLOCINFO_DRM)
+#if __has_include(<commonbuf/drm/device.hpp>) && defined(ALLOCINFO_DRM)
     const auto device = commonbuf::drm::Device::open(parts.target);
     if (!device)
-        return fail(device.error());
+        return device.error();
     return device->scanout();
 #else
     static_cast<void>(parts);
@@ -51,10 +50,10 @@ Result<Use> vulkan_use(const Parts& parts)
 {
     const auto usage = gpu_usage(parts.role);
     if (!usage)
-        return fail(usage.error());
+        return usage.error();
     const auto device = open_gpu(without_at(parts.target));
     if (!device)
-        return fail(device.error());
+        return device.error();
     return device->use(*usage);
 }
 #else
@@ -137,7 +136,7 @@ Result<commonbuf::Request> parse_image(std::string_view format, std::string_view
         const auto comma = std::min(format.find(','), format.size());
         const auto known = parse_format_word(format.substr(0, comma));
         if (!known)
-            return fail(known.error());
+            return known.error();
         formats.push_back(*known);
         if (comma == format.size())
             break;
@@ -145,7 +144,7 @@ Result<commonbuf::Request> parse_image(std::string_view format, std::string_view
     }
     const auto pixels = parse_size(size);
     if (!pixels)
-        return fail(pixels.error());
+        return pixels.error();
     commonbuf::Request request{formats.front(), pixels->width, pixels->height, 1};
     request.alternatives.assign(formats.begin() + 1, formats.end());
     return request;
@@ -165,9 +164,6 @@ Result<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words
     return usage;
 }
 
-tl::unexpected<Error> no_use()
-{
-    return wrong("there is no use", "name devices with --use, or what the image is for with --usage");
-}
+Error no_use() { return wrong("there is no use", "name devices with --use, or what the image is for with --usage"); }
 
 } // namespace allocinfo

@@ -4,6 +4,9 @@
 #include "words.hpp"
 
 #include <commonbuf/commonbuf.hpp>
+#ifdef ALLOCINFO_VULKAN
+#include <commonbuf/vulkan.hpp>
+#endif
 
 #include <cstdint>
 #include <string>
@@ -35,7 +38,7 @@ commonbuf::Result<commonbuf::Format> parse_format_word(std::string_view word);
 commonbuf::Result<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words);
 
 /// That the command line names no use at all.
-tl::unexpected<commonbuf::Error> no_use();
+commonbuf::Error no_use();
 
 /// Pixels.
 struct Size {

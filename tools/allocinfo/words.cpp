@@ -10,7 +10,6 @@ namespace {
 
 using commonbuf::Category;
 using commonbuf::Error;
-using commonbuf::fail;
 
 constexpr std::string_view usage_operation = "read the command line";
 
@@ -28,16 +27,16 @@ std::optional<Parts> split(std::string_view word)
     return parts;
 }
 
-tl::unexpected<Error> wrong(std::string detail, std::string advice)
+Error wrong(std::string detail, std::string advice)
 {
-    return fail(Category::invalid_argument, std::string(usage_operation), std::move(detail), std::move(advice));
+    return Error::invalid_argument(std::string(usage_operation), std::move(detail), std::move(advice));
 }
 
-tl::unexpected<Error> left_out(std::string_view backend)
+Error left_out(std::string_view backend)
 {
-    return fail(Category::unsupported, std::string(usage_operation),
-                commonbuf::text::format("this build of allocinfo has no {}", backend),
-                "build with the meson option enabled");
+    return Error::unsupported(std::string(usage_operation),
+                              commonbuf::text::format("this build of allocinfo has no {}", backend),
+                              "build with the meson option enabled");
 }
 
 bool is_usage_error(const Error& error) { return error.operation == usage_operation; }

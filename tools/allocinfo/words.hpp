@@ -20,10 +20,10 @@ struct Parts {
 std::optional<Parts> split(std::string_view word);
 
 /// An error about the words themselves: is_usage_error().
-tl::unexpected<commonbuf::Error> wrong(std::string detail, std::string advice);
+commonbuf::Error wrong(std::string detail, std::string advice);
 
 /// That this build cannot do it.
-tl::unexpected<commonbuf::Error> left_out(std::string_view backend);
+commonbuf::Error left_out(std::string_view backend);
 
 /// Whether an error is about the words of the command line, not about the machine.
 bool is_usage_error(const commonbuf::Error& error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "buffer_state.hpp"
-#include "content/compare.hpp"
+#include "buffer/buffer_state.hpp"
+#include "verify/compare.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/use.hpp>
@@ -45,7 +45,7 @@ private:
         for (const unsigned half : {unsigned{DMA_BUF_SYNC_START}, unsigned{DMA_BUF_SYNC_END}}) {
             dma_buf_sync request{flags | half};
             if (const int error = os::ioctl_again(memory, DMA_BUF_IOCTL_SYNC, &request); error != 0)
-                return std::pair("DMA_BUF_IOCTL_SYNC", os::failure(error, "DMA_BUF_IOCTL_SYNC"));
+                return std::pair("DMA_BUF_IOCTL_SYNC", Error::from_errno(error, "DMA_BUF_IOCTL_SYNC"));
         }
         return std::nullopt;
     }
@@ -97,20 +97,20 @@ public:
     Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
     {
         if (buffers.empty() || frames == 0)
-            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
         Content content;
         content.stage = "what was written through another mapping";
         std::vector<Buffer> others;
         for (const Buffer& buffer : buffers) {
             auto other = map_again(buffer);
             if (!other)
-                return fail(other.error());
+                return other.error();
             others.push_back(std::move(*other));
         }
         for (std::uint32_t i = 0; i < frames; ++i) {
             const std::size_t index = i % buffers.size();
             if (const Status looked = write_and_read(buffers[index], others[index], i, deadline, content); !looked)
-                return fail(looked.error());
+                return looked.error();
         }
         if (content.result == Sameness::not_checked)
             content.result = Sameness::same;
@@ -125,7 +125,7 @@ private:
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i) {
             auto memory = buffer.export_fd(i);
             if (!memory)
-                return fail(memory.error());
+                return memory.error();
             memories.push_back(std::move(*memory));
         }
         return Buffer::wrap(buffer.layout(), std::move(memories));
@@ -138,7 +138,7 @@ private:
         {
             auto access = buffer.write(deadline);
             if (!access)
-                return fail(access.error());
+                return access.error();
             const content::View view{buffer.layout(), buffer.state().bytes()};
             content::draw(view, frame);
             expected = content::Picture(view);
@@ -147,7 +147,7 @@ private:
         }
         auto access = other.read(deadline);
         if (!access)
-            return fail(access.error());
+            return access.error();
         const content::View view{other.layout(), other.state().bytes()};
         const auto comparison = content::compare(expected, view);
         if (comparison.first && !content.first) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/commit_request.hpp"
 #include "backends/drm/display.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/commit.hpp>
+#include <commonbuf/drm/commit.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -19,8 +19,7 @@ Commit::Commit(Display display, std::string name, Place where)
 void Commit::mistake(std::string detail)
 {
     if (!mistake_)
-        mistake_ = Error{Category::invalid_argument, 0,  display_.state().file().where("prepare a commit"),
-                         std::move(detail),          {}, nullptr};
+        mistake_ = Error::invalid_argument(display_.state().file().where("prepare a commit"), std::move(detail));
 }
 
 Commit::Shown& Commit::shown(const DisplayPlane& plane)
@@ -179,13 +178,13 @@ Result<Judgement> judge(std::span<const Commit> candidates)
     Judgement judgement;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const auto request = CommitRequest::create(candidates[i]);
-        Status taken = request ? (*request)->test() : Status(fail(request.error()));
+        Status taken = request ? (*request)->test() : Status(request.error());
         if (taken) {
             judgement.accepted = i;
             return judgement;
         }
         if (!is_refusal(taken.error()))
-            return fail(std::move(taken.error()));
+            return std::move(taken.error());
         judgement.refused.push_back(std::move(taken.error()));
     }
     return judgement;

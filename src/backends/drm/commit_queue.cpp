@@ -9,16 +9,16 @@
 // of that. So it gets only what is ready, unless the caller says that a fence surely signals.
 #include "backends/drm/commit_request.hpp"
 #include "backends/drm/display.hpp"
-#include "buffer_state.hpp"
-#include "log.hpp"
+#include "buffer/buffer_state.hpp"
+#include "base/log.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
 #include "sync/fence_point.hpp"
-#include "sync/kept_fences.hpp"
+#include "buffer/kept_fences.hpp"
 #include "sync/watch.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/commit_queue.hpp>
+#include <commonbuf/drm/commit_queue.hpp>
 
 #include <poll.h>
 
@@ -46,7 +46,7 @@ Fence made(UniqueFd fd)
 bool over(const Fence& fence)
 {
     const auto done = fence.signalled();
-    return done ? *done : done.error().category == Category::device_lost;
+    return done ? *done : done.error().category == Category::device_gone;
 }
 
 } // namespace
@@ -103,12 +103,12 @@ public:
             if (!done && !done.error().its_own) {
                 first.gathered = false;
                 trouble = done.error().error.category;
-                return fail(std::move(done.error().error));
+                return std::move(done.error().error);
             }
             if (done && !*done)
                 break;
             count += done ? 1U : 0U;
-            settle(done ? Result<Committed>(std::move(**done)) : fail(std::move(done.error().error)));
+            settle(done ? Result<Committed>(std::move(**done)) : std::move(done.error().error));
         }
         return count;
     }
@@ -182,7 +182,7 @@ private:
         auto done = one.before.signalled();
         if (done)
             return *done;
-        return done.error().category == Category::device_lost ? given_up(std::move(done.error()))
+        return done.error().category == Category::device_gone ? given_up(std::move(done.error()))
                                                               : not_now(std::move(done.error()));
     }
 
@@ -193,7 +193,7 @@ private:
         const auto add = [&](Job& job) -> Status {
             auto fence = job.gather();
             if (!fence)
-                return fail(fence.error());
+                return fence.error();
             fences.push_back(std::move(*fence));
             return {};
         };
@@ -373,7 +373,7 @@ Result<CommitQueue> CommitQueue::create(Display display, Fencing fencing)
 {
     auto wakeup = os::Wakeup::create();
     if (!wakeup)
-        return fail(wakeup.error());
+        return wakeup.error();
     return CommitQueue(std::make_unique<State>(std::move(display), fencing, std::move(*wakeup)));
 }
 
@@ -384,20 +384,20 @@ Result<std::uint64_t> CommitQueue::submit(Commit commit)
     State& state = *state_;
     const std::lock_guard lock(state.mutex);
     if (&commit.display().state() != &state.display.state())
-        return fail(Category::invalid_argument, "submit a commit", "it is for another display");
+        return Error::invalid_argument("submit a commit", "it is for another display");
     const bool first = state.waiting.empty();
     const std::uint64_t number = state.add(std::move(commit));
     if (first) {
         const auto advanced = state.advance();
         if (auto answer = state.answer(number)) {
             if (!*answer)
-                return fail(std::move(answer->error()));
+                return std::move(answer->error());
             state.committed.push_back(std::move(**answer));
             return number;
         }
         if (!advanced) {
             state.withdraw(number);
-            return fail(advanced.error());
+            return advanced.error();
         }
     }
     state.waiting.back().awaited = false;
@@ -409,7 +409,7 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
     State& state = *state_;
     std::unique_lock lock(state.mutex);
     if (&commit.display().state() != &state.display.state())
-        return fail(Category::invalid_argument, "commit", "it is for another display");
+        return Error::invalid_argument("commit", "it is for another display");
     const std::uint64_t number = state.add(std::move(commit));
     for (;;) {
         const auto advanced = state.advance();
@@ -418,16 +418,17 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
         const bool busy = state.trouble == Category::busy;
         if (!advanced && !busy) {
             state.withdraw(number);
-            return fail(advanced.error());
+            return advanced.error();
         }
         if (std::chrono::steady_clock::now() >= deadline) {
             const std::size_t front = state.waiting.size() - 1;
             state.withdraw(number);
-            return fail(Category::timed_out, "commit to " + state.display.connector().name,
-                        advanced ? text::format("its turn did not come before the deadline: {} wait in front, and the "
-                                                "commit before it is {}; it is taken back",
-                                                front, over(state.flip) ? "shown" : "not shown yet")
-                                 : advanced.error().message() + "; it is taken back");
+            return Error::timed_out(
+                "commit to " + state.display.connector().name,
+                advanced ? text::format("its turn did not come before the deadline: {} wait in front, and the "
+                                        "commit before it is {}; it is taken back",
+                                        front, over(state.flip) ? "shown" : "not shown yet")
+                         : advanced.error().message() + "; it is taken back");
         }
         // Those in front may be taken back meanwhile, which no descriptor tells.
         constexpr int refreshes = 4;

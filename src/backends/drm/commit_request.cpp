@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/commit_request.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -41,9 +41,9 @@ bool is_refusal(const Error& error) noexcept
 {
     switch (error.category) {
     case Category::permission_denied:
-    case Category::device_lost:
+    case Category::device_gone:
     case Category::busy:
-    case Category::exhausted: return false;
+    case Category::out_of_memory: return false;
     default: return true;
     }
 }
@@ -51,10 +51,10 @@ bool is_refusal(const Error& error) noexcept
 Result<std::unique_ptr<CommitRequest>> CommitRequest::create(const Commit& commit)
 {
     if (commit.mistake_)
-        return fail(*commit.mistake_);
+        return *commit.mistake_;
     std::unique_ptr<CommitRequest> request(new CommitRequest(commit));
     if (const Status prepared = request->prepare(); !prepared)
-        return fail(prepared.error());
+        return prepared.error();
     return request;
 }
 
@@ -134,13 +134,14 @@ Status CommitRequest::show(const Commit::Shown& shown)
     const Layout& layout = shown.buffer->layout();
     const auto source = part_of(layout, shown.source);
     if (!source)
-        return fail(Category::invalid_argument, state_.file().where("prepare a commit"),
-                    text::format("the part for plane {} reaches beyond the image of {}x{}, or the image beyond DRM's "
-                                 "65535 pixels",
-                                 plane.id, layout.width, layout.height));
+        return Error::invalid_argument(
+            state_.file().where("prepare a commit"),
+            text::format("the part for plane {} reaches beyond the image of {}x{}, or the image beyond DRM's "
+                         "65535 pixels",
+                         plane.id, layout.width, layout.height));
     auto framebuffer = state_.device.framebuffer(*shown.buffer);
     if (!framebuffer)
-        return fail(std::move(framebuffer.error()));
+        return std::move(framebuffer.error());
     const Target target = shown.target.value_or(Target{0, 0, state_.mode.width, state_.mode.height});
     set(plane, "CRTC_ID", state_.crtc.id);
     set(plane, "FB_ID", framebuffer->id());
@@ -165,7 +166,7 @@ Status CommitRequest::write_back(const Buffer& buffer)
 {
     auto framebuffer = state_.device.framebuffer(buffer);
     if (!framebuffer)
-        return fail(std::move(framebuffer.error()));
+        return std::move(framebuffer.error());
     set(*state_.writeback, "CRTC_ID", state_.crtc.id);
     set(*state_.writeback, "WRITEBACK_FB_ID", framebuffer->id());
     description_.push_back("writeback into " + to_string(buffer.layout()));
@@ -179,7 +180,7 @@ Status CommitRequest::settings()
         if (setting.blob && !setting.blob->empty()) {
             const auto blob = create_blob(state_.file(), *setting.blob);
             if (!blob)
-                return fail(blob.error());
+                return blob.error();
             blobs_.push_back(*blob);
             value = *blob;
         }
@@ -221,7 +222,7 @@ Result<CommitRequest::Fences> CommitRequest::commit(int in_fence)
     const int error = request.commit(state_.file(), all_flags, commit_.event_.value_or(0));
     Fences fences{UniqueFd(shown), UniqueFd(written)};
     if (Status taken = result(error, "commit"); !taken)
-        return fail(std::move(taken.error()));
+        return std::move(taken.error());
     return fences;
 }
 
@@ -230,14 +231,14 @@ Status CommitRequest::result(int error, const std::string& call) const
     if (error == 0)
         return {};
     Error failure =
-        lost_object(os::failure(error, state_.file().where(text::format("DRM_IOCTL_MODE_ATOMIC ({})", call))));
+        lost_object(Error::from_errno(error, state_.file().where(text::format("DRM_IOCTL_MODE_ATOMIC ({})", call))));
     switch (failure.category) {
     case Category::permission_denied:
         failure.detail = "this file is not DRM master at present";
         failure.advice = "become master, or take the descriptor from logind, libseat or a lease";
         break;
     case Category::busy: failure.detail = "another commit to this CRTC is not on the screen yet"; break;
-    case Category::device_lost:
+    case Category::device_gone:
         if (failure.detail.empty())
             failure.detail = "the card is gone";
         break;
@@ -248,7 +249,7 @@ Status CommitRequest::result(int error, const std::string& call) const
         failure.detail = "the driver does not show " + text::join(description_, "; ");
         break;
     }
-    return fail(std::move(failure));
+    return failure;
 }
 
 } // namespace commonbuf::drm

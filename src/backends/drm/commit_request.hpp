@@ -4,7 +4,7 @@
 #include "backends/drm/display.hpp"
 #include "backends/drm/objects.hpp"
 
-#include <commonbuf/commit.hpp>
+#include <commonbuf/drm/commit.hpp>
 #include <commonbuf/unique_fd.hpp>
 
 #include <cstdint>

@@ -39,19 +39,19 @@ Result<Crc> Crc::open(std::shared_ptr<File> file, std::uint32_t crtc_id, std::ui
     constexpr std::string_view card = "card";
     const std::string name = card_path.substr(card_path.find_last_of('/') + 1);
     if (!name.starts_with(card))
-        return fail(Category::not_present, "find the checksums of " + card_path, "this is no card node");
+        return Error::not_present("find the checksums of " + card_path, "this is no card node");
     const std::string folder =
         "/sys/kernel/debug/dri/" + name.substr(card.size()) + "/crtc-" + std::to_string(crtc_index) + "/crc/";
     const auto control = os::open(folder + "control");
     if (!control)
-        return fail(control.error());
+        return control.error();
     constexpr std::string_view source = "auto";
     if (os::kernel().write(control->get(), source.data(), source.size()) < 0)
-        return fail(os::failure(errno, "write " + folder + "control"));
+        return Error::from_errno(errno, "write " + folder + "control");
     const std::string path = folder + "data";
     UniqueFd data(os::kernel().open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!data)
-        return fail(os::open_failure(errno, path));
+        return os::open_failure(errno, path);
     return Crc(std::move(file), crtc_id, std::move(data));
 }
 
@@ -63,12 +63,12 @@ Result<std::string> Crc::line(Deadline deadline)
         if (got > 0)
             return std::string(text.data(), static_cast<std::size_t>(got));
         if (got < 0 && errno != EAGAIN && errno != EINTR)
-            return fail(os::failure(errno, "read the display's checksums"));
+            return Error::from_errno(errno, "read the display's checksums");
         const auto ready = os::wait(data_.get(), POLLIN, deadline, "the display's checksums");
         if (!ready)
-            return fail(ready.error());
+            return ready.error();
         if (!*ready)
-            return fail(Category::timed_out, "read the display's checksums", "none came before the deadline");
+            return Error::timed_out("read the display's checksums", "none came before the deadline");
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/file.hpp"
 #include "os/drm_node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 namespace commonbuf::drm {
 namespace {
@@ -29,12 +29,12 @@ Result<std::string> resolve(std::string_view target)
     }
     const std::string operation = text::format("find the DRM card {}", target);
     if (found.empty())
-        return fail(Category::not_present, operation, "no card has this device or driver name",
-                    "allocinfo devices lists those of this machine");
+        return Error::not_present(operation, "no card has this device or driver name",
+                                  "allocinfo devices lists those of this machine");
     if (found.size() > 1)
-        return fail(Category::invalid_argument, operation,
-                    text::format("{} cards go by this name: {}", found.size(), text::join(found, ", ")),
-                    "name one by its path");
+        return Error::invalid_argument(
+            operation, text::format("{} cards go by this name: {}", found.size(), text::join(found, ", ")),
+            "name one by its path");
     return found.front();
 }
 
@@ -45,7 +45,7 @@ std::vector<NodeInfo> nodes()
     std::vector<NodeInfo> infos;
     for (const os::DrmNode& node : os::drm_nodes()) {
         auto fd = os::open_drm(node.path);
-        const auto file = fd ? File::create(std::move(*fd), node.path) : fail(fd.error());
+        const auto file = fd ? File::create(std::move(*fd), node.path) : fd.error();
         if (file) {
             infos.push_back((*file)->info());
             continue;
@@ -67,10 +67,10 @@ Result<Device> Device::open(std::string_view target)
 {
     auto path = resolve(target);
     if (!path)
-        return fail(path.error());
+        return path.error();
     auto fd = os::open_drm(*path);
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     return wrap(std::move(*fd), std::move(*path));
 }
 
@@ -80,7 +80,7 @@ Result<Device> Device::wrap(UniqueFd fd, std::string path)
         return Device(std::move(known));
     auto file = File::create(std::move(fd), std::move(path));
     if (!file)
-        return fail(file.error());
+        return file.error();
     return Device(std::move(*file));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/display.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -45,9 +45,9 @@ Result<Connector> choose_connector(const File& file, const std::vector<Connector
             return connector;
     }
     const std::string wanted = request.connector.empty() ? "a display" : "the connector " + request.connector;
-    return fail(Category::not_present, text::format("find {} on {}", wanted, file.info().path),
-                request.connector.empty() ? "nothing is connected; the card has " + names_of(displays)
-                                          : "the card has " + names_of(displays));
+    return Error::not_present(text::format("find {} on {}", wanted, file.info().path),
+                              request.connector.empty() ? "nothing is connected; the card has " + names_of(displays)
+                                                        : "the card has " + names_of(displays));
 }
 
 Result<Crtc> choose_crtc(const File& file, const DisplayResources& all, const Connector& connector,
@@ -71,11 +71,11 @@ Result<Crtc> choose_crtc(const File& file, const DisplayResources& all, const Co
             return *found;
     }
     const bool none = connector.crtcs.empty() || request.crtc;
-    return fail(none ? Category::unsupported : Category::busy,
-                text::format("find a CRTC for {} on {}", connector.name, file.info().path),
-                request.crtc ? text::format("CRTC {} cannot drive it", *request.crtc)
-                : none       ? "none can drive it"
-                             : "those that can drive it have other connectors");
+    return Error::of(none ? Category::unsupported : Category::busy,
+                     text::format("find a CRTC for {} on {}", connector.name, file.info().path),
+                     request.crtc ? text::format("CRTC {} cannot drive it", *request.crtc)
+                     : none       ? "none can drive it"
+                                  : "those that can drive it have other connectors");
 }
 
 Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& request)
@@ -94,11 +94,11 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
     }
     if (best != nullptr)
         return *best;
-    return fail(Category::unsupported, "find a mode on " + connector.name,
-                any ? "it has none"
-                    : text::format("it has no mode of {}x{}: it has {}", request.width, request.height,
-                                   names_of(connector.modes)),
-                any ? "" : "choose one of these, or give a mode of your own");
+    return Error::unsupported("find a mode on " + connector.name,
+                              any ? "it has none"
+                                  : text::format("it has no mode of {}x{}: it has {}", request.width, request.height,
+                                                 names_of(connector.modes)),
+                              any ? "" : "choose one of these, or give a mode of your own");
 }
 
 } // namespace
@@ -126,7 +126,7 @@ std::chrono::nanoseconds DisplayState::refresh() const noexcept
 Error lost_object(Error error)
 {
     if (error.sys_errno == ENOENT) {
-        error.category = Category::device_lost;
+        error.category = Category::device_gone;
         error.detail = "an object of the display is gone: a lease was revoked, or the connector was unplugged";
     }
     return error;
@@ -136,20 +136,20 @@ Result<Display> Display::choose(const Device& device, const DisplayRequest& requ
 {
     auto all = display_resources(device);
     if (!all)
-        return fail(all.error());
+        return all.error();
     auto state = std::make_shared<DisplayState>(device);
     const File& file = state->file();
     auto connector = choose_connector(file, all->connectors, request);
     if (!connector)
-        return fail(connector.error());
+        return connector.error();
     state->connector = std::move(*connector);
     auto crtc = choose_crtc(file, *all, state->connector, request);
     if (!crtc)
-        return fail(crtc.error());
+        return crtc.error();
     state->crtc = std::move(*crtc);
     auto mode = choose_mode(state->connector, request);
     if (!mode)
-        return fail(mode.error());
+        return mode.error();
     state->mode = std::move(*mode);
     for (DisplayPlane& plane : all->planes) {
         if (has(plane.crtcs, state->crtc.id) && !has(request.not_planes, plane.id))
@@ -158,15 +158,15 @@ Result<Display> Display::choose(const Device& device, const DisplayRequest& requ
     std::stable_sort(state->planes.begin(), state->planes.end(),
                      [](const DisplayPlane& a, const DisplayPlane& b) { return a.type < b.type; });
     if (state->planes.empty())
-        return fail(Category::unsupported, "find a plane on " + file.info().path,
-                    text::format("CRTC {} has none that is free", state->crtc.id));
+        return Error::unsupported("find a plane on " + file.info().path,
+                                  text::format("CRTC {} has none that is free", state->crtc.id));
     for (Connector& other : all->connectors) {
         if (other.writeback && !state->writeback && has(other.crtcs, state->crtc.id))
             state->writeback = std::move(other);
     }
     const auto blob = create_blob(file, state->mode.timings);
     if (!blob)
-        return fail(blob.error());
+        return blob.error();
     state->mode_blob = *blob;
     return Display(std::move(state));
 }
@@ -193,7 +193,7 @@ Result<bool> Display::connected() const
     request.connector_id = connector().id;
     const File& file = state_->file();
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &request); error != 0)
-        return fail(lost_object(os::failure(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR"))));
+        return lost_object(Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR")));
     return request.connection == connection_connected;
 }
 

@@ -4,7 +4,7 @@
 #include "backends/drm/file.hpp"
 #include "backends/drm/objects.hpp"
 
-#include <commonbuf/display.hpp>
+#include <commonbuf/drm/display.hpp>
 
 #include <chrono>
 #include <cstdint>

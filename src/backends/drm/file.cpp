@@ -2,7 +2,7 @@
 #include "backends/drm/file.hpp"
 
 #include "os/drm_node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -58,8 +58,8 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
     NodeInfo info;
     info.driver = os::drm_driver_name(fd.get());
     if (info.driver.empty())
-        return fail(Category::invalid_argument, "DRM_IOCTL_VERSION on " + path, "this is no DRM node",
-                    "allocinfo devices lists those of this machine");
+        return Error::invalid_argument("DRM_IOCTL_VERSION on " + path, "this is no DRM node",
+                                       "allocinfo devices lists those of this machine");
     for (const os::DrmNode& node : os::drm_nodes()) {
         if (node.path == path) {
             info.name = node.device;
@@ -94,7 +94,7 @@ File::File(UniqueFd fd, NodeInfo info)
 
 File::~File() = default;
 
-std::string File::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }
+Call File::where(std::string_view call) const { return {call, info_.path}; }
 
 Result<std::uint32_t> File::import(int dma_buf)
 {
@@ -102,7 +102,7 @@ Result<std::uint32_t> File::import(int dma_buf)
     drm_prime_handle request{};
     request.fd = dma_buf;
     if (const int error = ioctl(DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0)
-        return fail(os::failure(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not take this memory"));
+        return Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not take this memory");
     ++counts_[request.handle];
     return request.handle;
 }
@@ -125,7 +125,7 @@ Result<std::shared_ptr<const ScanoutSupport>> File::scanout_support()
     if (!scanout_) {
         auto support = read_scanout_support(*this);
         if (!support)
-            return fail(support.error());
+            return support.error();
         scanout_ = std::make_shared<const ScanoutSupport>(std::move(*support));
     }
     return scanout_;

@@ -5,8 +5,8 @@
 
 #include <commonbuf/buffer.hpp>
 #include <commonbuf/constraints.hpp>
-#include <commonbuf/display.hpp>
-#include <commonbuf/drm.hpp>
+#include <commonbuf/drm/display.hpp>
+#include <commonbuf/drm/device.hpp>
 #include <commonbuf/layout.hpp>
 
 #include <cstdint>
@@ -48,7 +48,7 @@ public:
 
     int fd() const noexcept { return fd_.get(); }
     const NodeInfo& info() const noexcept { return info_; }
-    std::string where(std::string_view call) const;
+    Call where(std::string_view call) const;
 
     /// What verdicts on its planes are remembered under.
     const std::string& identity() const noexcept { return identity_; }
@@ -92,13 +92,8 @@ Result<ScanoutSupport> read_scanout_support(const File& file);
 /// A framebuffer and the handles behind it.
 class FramebufferObject {
 public:
-    /// Which call failed, for verdicts.
-    struct Failure {
-        std::string stage;
-        Error error;
-    };
-    static tl::expected<std::shared_ptr<FramebufferObject>, Failure>
-    create(std::shared_ptr<File> file, const Layout& layout, std::span<const int> memories);
+    static Result<std::shared_ptr<FramebufferObject>> create(std::shared_ptr<File> file, const Layout& layout,
+                                                             std::span<const int> memories);
     ~FramebufferObject();
     FramebufferObject(const FramebufferObject&) = delete;
     FramebufferObject& operator=(const FramebufferObject&) = delete;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/file.hpp"
 
-#include <commonbuf/flip_event.hpp>
+#include <commonbuf/drm/flip_event.hpp>
 
 #include <drm.h>
 #include <poll.h>
@@ -18,7 +18,7 @@ Result<std::vector<FlipEvent>> read_flip_events(const Device& device)
     // A descriptor that somebody else opened may block.
     const auto some = os::wait(file.fd(), POLLIN, Deadline{}, "the events of " + file.info().path);
     if (!some)
-        return fail(some.error());
+        return some.error();
     if (!*some)
         return std::vector<FlipEvent>{};
     std::array<std::byte, 4096> room{};
@@ -27,7 +27,7 @@ Result<std::vector<FlipEvent>> read_flip_events(const Device& device)
         size = os::kernel().read(file.fd(), room.data(), room.size());
     } while (size < 0 && errno == EINTR);
     if (size < 0 && errno != EAGAIN)
-        return fail(os::failure(errno, file.where("read the events")));
+        return Error::from_errno(errno, file.where("read the events"));
     std::vector<FlipEvent> events;
     std::size_t left = size > 0 ? static_cast<std::size_t>(size) : 0;
     for (const std::byte* at = room.data(); left >= sizeof(drm_event);) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/file.hpp"
-#include "buffer_state.hpp"
-#include "text/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -11,15 +11,15 @@
 
 namespace commonbuf::drm {
 
-tl::expected<std::shared_ptr<FramebufferObject>, FramebufferObject::Failure>
-FramebufferObject::create(std::shared_ptr<File> file, const Layout& layout, std::span<const int> memories)
+Result<std::shared_ptr<FramebufferObject>> FramebufferObject::create(std::shared_ptr<File> file, const Layout& layout,
+                                                                     std::span<const int> memories)
 {
     std::shared_ptr<FramebufferObject> object(new FramebufferObject(std::move(file)));
     const File& drm = *object->file_;
     for (const int memory : memories) {
         const auto handle = object->file_->import(memory);
         if (!handle)
-            return tl::unexpected(Failure{"DRM_IOCTL_PRIME_FD_TO_HANDLE", handle.error()});
+            return handle.error();
         object->handles_.push_back(*handle);
     }
 
@@ -31,10 +31,9 @@ FramebufferObject::create(std::shared_ptr<File> file, const Layout& layout, std:
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const Plane& plane = layout.planes[i];
         if (plane.offset > std::numeric_limits<std::uint32_t>::max())
-            return tl::unexpected(Failure{
-                stage, fail(Category::unsupported, drm.where(stage),
-                            text::format("plane {} starts at {}, beyond the 32 bits that DRM has", i, plane.offset))
-                           .value()});
+            return Error::unsupported(
+                drm.where(stage),
+                text::format("plane {} starts at {}, beyond the 32 bits that DRM has", i, plane.offset));
         request.handles[i] = object->handles_[plane.memory];
         request.pitches[i] = plane.stride;
         request.offsets[i] = static_cast<std::uint32_t>(plane.offset);
@@ -44,10 +43,10 @@ FramebufferObject::create(std::shared_ptr<File> file, const Layout& layout, std:
     if (drm.info().modifiers)
         request.flags = DRM_MODE_FB_MODIFIERS;
     if (const int error = drm.ioctl(DRM_IOCTL_MODE_ADDFB2, &request); error != 0) {
-        Error result = os::failure(error, drm.where(stage), "the driver does not show " + to_string(layout));
+        Error result = Error::from_errno(error, drm.where(stage), "the driver does not show " + to_string(layout));
         if (error == EINVAL)
             result.category = Category::unsupported;
-        return tl::unexpected(Failure{stage, std::move(result)});
+        return result;
     }
     object->id_ = request.fb_id;
     return object;
@@ -66,7 +65,7 @@ std::uint32_t Framebuffer::id() const noexcept { return object_->id(); }
 Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
 {
     if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
-        return fail(can.error());
+        return can.error();
     auto object =
         buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
             std::vector<int> memories;
@@ -74,15 +73,15 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
                 memories.push_back(buffer.fd(i));
             auto made = FramebufferObject::create(file_, buffer.layout(), memories);
             if (!made) {
-                const int error = made.error().error.sys_errno;
+                const int error = made.error().sys_errno;
                 if (error != ENOMEM && error != EMFILE && error != ENODEV)
                     buffer.state().import_failed(file_->identity());
-                return fail(std::move(made.error().error));
+                return std::move(made.error());
             }
             return std::move(*made);
         });
     if (!object)
-        return fail(object.error());
+        return object.error();
     return Framebuffer(std::move(*object));
 }
 

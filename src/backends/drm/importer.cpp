@@ -6,7 +6,7 @@
 // commit only (drm_gem_shmem_helper.c), so the best verdict here is "accepted".
 #include "backends/drm/file.hpp"
 #include "backends/drm/verify.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/use.hpp>
 
@@ -23,7 +23,7 @@ public:
     {
         const auto object = FramebufferObject::create(file_, layout_, memories);
         if (!object)
-            return refused(object.error().error, object.error().stage);
+            return refused(object.error());
         Verdict verdict;
         verdict.outcome = Outcome::accepted;
         verdict.stage = "DRM_IOCTL_MODE_ADDFB2";
@@ -52,26 +52,26 @@ public:
         const std::string operation = text::format("use {} for scanout", file_->info().path);
         const auto scanout = file_->scanout_support();
         if (!scanout)
-            return fail(scanout.error());
+            return scanout.error();
         if (!file_->info().import)
-            return fail(Category::unsupported, operation, "the driver does not import dma-bufs (DRM_CAP_PRIME)");
+            return Error::unsupported(operation, "the driver does not import dma-bufs (DRM_CAP_PRIME)");
         const bool at_once = flip_ == Flip::at_once;
         if (at_once && !file_->info().async_flips)
-            return fail(Category::unsupported, operation, "the driver does not flip at once (DRM_CAP_ASYNC_PAGE_FLIP)");
+            return Error::unsupported(operation, "the driver does not flip at once (DRM_CAP_ASYNC_PAGE_FLIP)");
         const auto& shown =
             at_once && !(*scanout)->async_formats.empty() ? (*scanout)->async_formats : (*scanout)->formats;
         if (request.width > (*scanout)->max_width || request.height > (*scanout)->max_height)
-            return fail(Category::unsupported, operation,
-                        text::format("{}x{} is larger than the {}x{} that the device shows", request.width,
-                                     request.height, (*scanout)->max_width, (*scanout)->max_height));
+            return Error::unsupported(operation, text::format("{}x{} is larger than the {}x{} that the device shows",
+                                                              request.width, request.height, (*scanout)->max_width,
+                                                              (*scanout)->max_height));
         auto support = std::make_shared<Support>();
         for (const Format format : request.formats())
             append(*support, shown, format, request.width);
         support->sort();
         if (!support->entries.empty())
             return support;
-        return fail(Category::unsupported, operation,
-                    text::format("no plane shows {}; they show {}", to_string(request.format), format_list(shown)));
+        return Error::unsupported(
+            operation, text::format("no plane shows {}; they show {}", to_string(request.format), format_list(shown)));
     }
 
     Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) override
@@ -82,7 +82,7 @@ public:
     Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
     {
         if (buffers.empty() || frames == 0)
-            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
         return verify_scanout(file_->info().path, buffers, frames, deadline);
     }
 

@@ -4,7 +4,7 @@
 // (ADDFB2) over one dumb buffer, one number changed at a time. ADDFB2 looks at the numbers
 // and the size of the memory, and shows nothing.
 #include "backends/drm/file.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>

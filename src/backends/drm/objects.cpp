@@ -83,7 +83,7 @@ Result<std::uint32_t> create_blob(const File& file, std::span<const std::byte> c
     request.data = reinterpret_cast<std::uintptr_t>(content.data());
     request.length = static_cast<std::uint32_t>(content.size());
     if (const int error = file.ioctl(DRM_IOCTL_MODE_CREATEPROPBLOB, &request); error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_CREATEPROPBLOB")));
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_CREATEPROPBLOB"));
     return request.blob_id;
 }
 
@@ -97,7 +97,7 @@ Result<Pipes> pipes_of(const File& file)
 {
     drm_mode_card_res counts{};
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &counts); error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays"));
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
     Pipes pipes;
     pipes.crtcs.resize(std::min(counts.count_crtcs, most_objects));
     pipes.connectors.resize(std::min(counts.count_connectors, most_objects));
@@ -107,7 +107,7 @@ Result<Pipes> pipes_of(const File& file)
     request.count_connectors = static_cast<std::uint32_t>(pipes.connectors.size());
     request.connector_id_ptr = address(pipes.connectors);
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &request); error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_GETRESOURCES")));
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"));
     pipes.crtcs.resize(std::min<std::size_t>(pipes.crtcs.size(), request.count_crtcs));
     pipes.connectors.resize(std::min<std::size_t>(pipes.connectors.size(), request.count_connectors));
     return pipes;

@@ -86,7 +86,7 @@ Result<ScanoutSupport> read_scanout_support(const File& file)
 
     drm_mode_card_res resources{};
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources); error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays"));
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
     ScanoutSupport support;
     support.max_width = resources.max_width;
     support.max_height = resources.max_height;

@@ -3,7 +3,7 @@
 // Connectors, CRTCs and planes with everything that the kernel says of them.
 #include "backends/drm/display.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -195,12 +195,12 @@ Status show_everything(const File& file)
         drm_set_client_cap request{capability, 1};
         const int error = file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &request);
         if (error != 0 && capability == DRM_CLIENT_CAP_ATOMIC) {
-            Error result = os::failure(error, file.where("DRM_CLIENT_CAP_ATOMIC"),
-                                       "the driver has no atomic "
-                                       "modesetting");
-            if (result.category != Category::device_lost)
+            Error result = Error::from_errno(error, file.where("DRM_CLIENT_CAP_ATOMIC"),
+                                             "the driver has no atomic "
+                                             "modesetting");
+            if (result.category != Category::device_gone)
                 result.category = Category::unsupported;
-            return fail(std::move(result));
+            return result;
         }
     }
     return {};
@@ -270,10 +270,10 @@ Result<DisplayResources> display_resources(const Device& device)
 {
     const File& file = *device.file();
     if (const Status shown = show_everything(file); !shown)
-        return fail(shown.error());
+        return shown.error();
     const auto pipes = pipes_of(file);
     if (!pipes)
-        return fail(pipes.error());
+        return pipes.error();
     Reader reader(file);
     DisplayResources all;
     for (const std::uint32_t id : pipes->connectors) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/stage.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_fourcc.h>
@@ -57,15 +57,15 @@ Result<Stage> Stage::create(std::shared_ptr<File> file, Format format, std::uint
 {
     Stage stage(std::move(file));
     if (const Status chosen = stage.choose_display(width, height); !chosen)
-        return fail(chosen.error());
+        return chosen.error();
     if (const Status chosen = stage.choose_plane(format); !chosen)
-        return fail(chosen.error());
+        return chosen.error();
     stage.choose_writeback();
     stage.shown_width_ = std::min(width, stage.mode_width());
     stage.shown_height_ = std::min(height, stage.mode_height());
     const auto blob = stage.make_blob(&stage.mode_, sizeof stage.mode_);
     if (!blob)
-        return fail(blob.error());
+        return blob.error();
     stage.mode_blob_ = *blob;
     return stage;
 }
@@ -125,7 +125,7 @@ Status Stage::choose_display(std::uint32_t width, std::uint32_t height)
 {
     auto pipes = pipes_of(*file_);
     if (!pipes)
-        return fail(pipes.error());
+        return pipes.error();
     crtcs_ = std::move(pipes->crtcs);
     connectors_ = std::move(pipes->connectors);
 
@@ -154,7 +154,7 @@ Status Stage::choose_display(std::uint32_t width, std::uint32_t height)
             return {};
         }
     }
-    return fail(Category::not_present, "find a display on " + file_->info().path, "no display is connected and free");
+    return Error::not_present("find a display on " + file_->info().path, "no display is connected and free");
 }
 
 Status Stage::choose_plane(Format format)
@@ -182,8 +182,8 @@ Status Stage::choose_plane(Format format)
             covers_.push_back(std::move(plane));
     }
     if (plane_.id == 0)
-        return fail(Category::unsupported, "find a plane on " + file_->info().path,
-                    "no plane of the display's CRTC shows " + to_string(format));
+        return Error::unsupported("find a plane on " + file_->info().path,
+                                  "no plane of the display's CRTC shows " + to_string(format));
     return {};
 }
 
@@ -251,16 +251,16 @@ Status Stage::show(std::uint32_t framebuffer, std::uint32_t writeback, Deadline 
     const UniqueFd shown_fence(shown);
     const UniqueFd written_fence(written);
     if (error != 0)
-        return fail(os::failure(error, file_->where("DRM_IOCTL_MODE_ATOMIC"), "the display does not show the frame"));
+        return Error::from_errno(error, file_->where("DRM_IOCTL_MODE_ATOMIC"), "the display does not show the frame");
     lit_ = true;
     for (const UniqueFd* fence : {&shown_fence, &written_fence}) {
         if (!*fence)
             continue;
         const auto done = os::wait(fence->get(), POLLIN, deadline, "the display's fence");
         if (!done)
-            return fail(done.error());
+            return done.error();
         if (!*done)
-            return fail(Category::timed_out, "wait for the display", "it showed no frame before the deadline");
+            return Error::timed_out("wait for the display", "it showed no frame before the deadline");
     }
     if (writeback != 0 && file_->info().driver == "vkms")
         clean_ = in(vkms_clean_up);

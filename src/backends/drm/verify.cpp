@@ -8,9 +8,9 @@
 #include "backends/drm/crc.hpp"
 #include "backends/drm/file.hpp"
 #include "backends/drm/stage.hpp"
-#include "buffer_state.hpp"
-#include "content/compare.hpp"
-#include "text/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "verify/compare.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -39,7 +39,7 @@ Status become_master(const File& file)
     if (file.ioctl(DRM_IOCTL_AUTH_MAGIC, &magic) != EACCES)
         return {};
     if (const int error = file.ioctl(DRM_IOCTL_SET_MASTER, nullptr); error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_SET_MASTER"), "another program shows pictures there"));
+        return Error::from_errno(error, file.where("DRM_IOCTL_SET_MASTER"), "another program shows pictures there");
     return {};
 }
 
@@ -47,12 +47,12 @@ Result<std::shared_ptr<File>> open_stage(const std::string& path)
 {
     auto fd = os::open(path);
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     auto file = File::create(std::move(*fd), path);
     if (!file)
-        return fail(file.error());
+        return file.error();
     if (const Status master = become_master(**file); !master)
-        return fail(master.error());
+        return master.error();
     // Without the third the kernel hides writeback connectors; a card without any refuses.
     constexpr std::array<std::uint64_t, 3> capabilities{DRM_CLIENT_CAP_UNIVERSAL_PLANES, DRM_CLIENT_CAP_ATOMIC,
                                                         DRM_CLIENT_CAP_WRITEBACK_CONNECTORS};
@@ -60,8 +60,8 @@ Result<std::shared_ptr<File>> open_stage(const std::string& path)
         drm_set_client_cap request{capability, 1};
         const int error = (*file)->ioctl(DRM_IOCTL_SET_CLIENT_CAP, &request);
         if (error != 0 && capability == DRM_CLIENT_CAP_ATOMIC)
-            return fail(
-                os::failure(error, (*file)->where("DRM_CLIENT_CAP_ATOMIC"), "the driver has no atomic modesetting"));
+            return Error::from_errno(error, (*file)->where("DRM_CLIENT_CAP_ATOMIC"),
+                                     "the driver has no atomic modesetting");
     }
     return file;
 }
@@ -71,18 +71,18 @@ Result<Buffer> own_buffer(const File& file, const Request& request)
 {
     const FormatInfo* info = format_info(request.format);
     if (info == nullptr)
-        return fail(Category::unsupported, "make a dumb buffer", "the library does not know this format");
+        return Error::unsupported("make a dumb buffer", "the library does not know this format");
     const auto least = static_cast<std::uint32_t>(min_stride(*info, 0, request.width));
     auto layout = linear_layout(request, least, Memories::single);
     if (!layout)
-        return fail(layout.error());
+        return layout.error();
     constexpr std::uint32_t bits = 8;
     drm_mode_create_dumb create{};
     create.width = request.width;
     create.height = static_cast<std::uint32_t>((layout->total_size() + least - 1) / least);
     create.bpp = bits * info->planes[0].block_bytes / info->planes[0].block_width;
     if (const int error = file.ioctl(DRM_IOCTL_MODE_CREATE_DUMB, &create); error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_MODE_CREATE_DUMB")));
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_CREATE_DUMB"));
     drm_prime_handle prime{};
     prime.handle = create.handle;
     prime.flags = DRM_CLOEXEC | DRM_RDWR;
@@ -91,7 +91,7 @@ Result<Buffer> own_buffer(const File& file, const Request& request)
     destroy.handle = create.handle;
     file.ioctl(DRM_IOCTL_MODE_DESTROY_DUMB, &destroy);
     if (error != 0)
-        return fail(os::failure(error, file.where("DRM_IOCTL_PRIME_HANDLE_TO_FD")));
+        return Error::from_errno(error, file.where("DRM_IOCTL_PRIME_HANDLE_TO_FD"));
     std::vector<UniqueFd> memories;
     memories.emplace_back(prime.fd);
     if (auto wanted = linear_layout(request, create.pitch, Memories::single))
@@ -106,7 +106,7 @@ Result<std::shared_ptr<FramebufferObject>> framebuffer(const std::shared_ptr<Fil
         memories.push_back(buffer.fd(i));
     auto made = FramebufferObject::create(file, buffer.layout(), memories);
     if (!made)
-        return fail(std::move(made.error().error));
+        return std::move(made.error());
     return std::move(*made);
 }
 
@@ -114,7 +114,7 @@ Status draw(const Buffer& buffer, std::uint32_t picture, Deadline deadline)
 {
     auto access = buffer.write(deadline);
     if (!access)
-        return fail(access.error());
+        return access.error();
     content::draw({buffer.layout(), buffer.state().bytes()}, picture);
     return access->end();
 }
@@ -144,10 +144,10 @@ public:
             return {};
         auto buffer = own_buffer(*file_, {*format, stage_.mode_width(), stage_.mode_height()});
         if (!buffer)
-            return fail(buffer.error());
+            return buffer.error();
         auto object = framebuffer(file_, *buffer);
         if (!object)
-            return fail(object.error());
+            return object.error();
         written_ = std::move(*buffer);
         written_object_ = std::move(*object);
         return {};
@@ -162,25 +162,24 @@ public:
         for (int i = 0; i < 2; ++i) {
             auto buffer = own_buffer(*file_, {layout_.format, layout_.width, layout_.height});
             if (!buffer)
-                return fail(buffer.error());
+                return buffer.error();
             auto object = framebuffer(file_, *buffer);
             if (!object)
-                return fail(object.error());
+                return object.error();
             own.push_back(std::move(*buffer));
             objects_.push_back(std::move(*object));
         }
         for (std::uint32_t i = 0; i < count; ++i) {
             auto shown = show(own[i % own.size()], *objects_[i % own.size()], i);
             if (!shown)
-                return fail(shown.error());
+                return shown.error();
             const auto known = [&] { return std::find(expected_.begin(), expected_.end(), *shown) != expected_.end(); };
             for (int tries = 0; crc_ && known() && tries < late_frames; ++tries) {
                 if (Status again = look_again(*shown); !again)
                     return again;
             }
             if (known()) {
-                return fail(Category::unsupported, "look at what the display shows",
-                            "it says the same of different pictures");
+                return Error::unsupported("look at what the display shows", "it says the same of different pictures");
             }
             expected_.push_back(std::move(*shown));
         }
@@ -193,7 +192,7 @@ public:
         for (const Buffer& buffer : buffers) {
             auto object = framebuffer(file_, buffer);
             if (!object)
-                return fail(object.error());
+                return object.error();
             objects.push_back(*object);
             objects_.push_back(std::move(*object));
         }
@@ -205,13 +204,13 @@ public:
             const Buffer& buffer = buffers[i % buffers.size()];
             auto shown = show(buffer, *objects[i % buffers.size()], picture);
             if (!shown)
-                return fail(shown.error());
+                return shown.error();
             for (int tries = 0; crc_ && *shown != expected_[picture] && tries < late_frames; ++tries) {
                 if (const Status again = look_again(*shown); !again)
-                    return fail(again.error());
+                    return again.error();
             }
             if (const Status looked = look(expected_[picture], *shown, buffer, i, content); !looked)
-                return fail(looked.error());
+                return looked.error();
         }
         if (content.result == Sameness::not_checked)
             content.result = Sameness::same;
@@ -231,7 +230,7 @@ private:
     {
         auto checksum = crc_->read(deadline_);
         if (!checksum)
-            return fail(checksum.error());
+            return checksum.error();
         shown.checksum = std::move(*checksum);
         return {};
     }
@@ -239,30 +238,30 @@ private:
     Result<Shown> show(const Buffer& buffer, const FramebufferObject& object, std::uint32_t picture)
     {
         if (const Status drawn = draw(buffer, picture, deadline_); !drawn)
-            return fail(drawn.error());
+            return drawn.error();
         const Status done = stage_.show(object.id(), written_object_ ? written_object_->id() : 0, deadline_);
         if (!done)
-            return fail(done.error());
+            return done.error();
         if (!written_) {
             // A display that is off has no checksums.
             if (!crc_) {
                 auto crc = Crc::open(file_, stage_.crtc_id(), stage_.crtc_index());
                 if (!crc)
-                    return fail(crc.error());
+                    return crc.error();
                 crc_.emplace(std::move(*crc));
             }
             auto checksum = crc_->read(deadline_);
-            return checksum ? Result<Shown>(Shown{{}, std::move(*checksum)}) : fail(checksum.error());
+            return checksum ? Result<Shown>(Shown{{}, std::move(*checksum)}) : checksum.error();
         }
         auto access = written_->read(deadline_);
         if (!access)
-            return fail(access.error());
+            return access.error();
         View view{written_->layout(), written_->state().bytes()};
         view.layout.width = stage_.shown_width();
         view.layout.height = stage_.shown_height();
         Shown shown{Picture(view), {}};
         if (const Status ended = access->end(); !ended)
-            return fail(ended.error());
+            return ended.error();
         return shown;
     }
 
@@ -290,7 +289,7 @@ private:
             return {};
         auto access = buffer.read(deadline_);
         if (!access)
-            return fail(access.error());
+            return access.error();
         const auto guess = content::guess(shown.picture, {layout_, buffer.state().bytes()}, std::nullopt);
         content.cause = guess.cause;
         content.reason = guess.reason;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/gbm/describe.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <gbm.h>
 
@@ -17,7 +17,7 @@ Result<std::uint32_t> memory_of(UniqueFd fd, std::vector<UniqueFd>& memories, st
 {
     const auto id = os::id_of(fd.get());
     if (!id)
-        return fail(id.error());
+        return id.error();
     for (std::uint32_t i = 0; i < ids.size(); ++i) {
         if (ids[i].device == id->device && ids[i].inode == id->inode)
             return i;
@@ -39,8 +39,8 @@ Result<Image> describe(gbm_bo* object, const std::string& operation)
     const FormatInfo* info = format_info(layout.format);
     const int planes = gbm_bo_get_plane_count(object);
     if (info == nullptr || planes < 1 || planes > static_cast<int>(max_planes))
-        return fail(Category::unsupported, operation,
-                    text::format("{} with {} planes is not known", to_string(layout.format), planes));
+        return Error::unsupported(operation,
+                                  text::format("{} with {} planes is not known", to_string(layout.format), planes));
     layout.plane_count = static_cast<std::uint32_t>(planes);
 
     std::vector<UniqueFd> memories;
@@ -48,10 +48,10 @@ Result<Image> describe(gbm_bo* object, const std::string& operation)
     for (int i = 0; i < planes; ++i) {
         UniqueFd fd(gbm_bo_get_fd_for_plane(object, i));
         if (!fd)
-            return fail(os::failure(errno, "gbm_bo_get_fd_for_plane", text::format("GBM does not export plane {}", i)));
+            return Error::from_errno(errno, "gbm_bo_get_fd_for_plane", text::format("GBM does not export plane {}", i));
         const auto memory = memory_of(std::move(fd), memories, ids);
         if (!memory)
-            return fail(memory.error());
+            return memory.error();
         Plane& plane = layout.planes[static_cast<std::size_t>(i)];
         plane.memory = *memory;
         plane.offset = gbm_bo_get_offset(object, i);
@@ -61,7 +61,7 @@ Result<Image> describe(gbm_bo* object, const std::string& operation)
     for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
         const auto size = os::size_of(memories[i].get());
         if (!size)
-            return fail(size.error());
+            return size.error();
         layout.memory_sizes[i] = *size;
     }
     // GBM does not say how long a plane is: to the end of its last row where rows are

@@ -5,9 +5,9 @@
 // modifier, and what came of it is read back.
 #include "backends/gbm/describe.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/gbm.hpp>
+#include <commonbuf/gbm/gbm.hpp>
 
 #include <gbm.h>
 
@@ -81,8 +81,8 @@ public:
 
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
-        return fail(Category::unsupported, "allocate from " + info_.name,
-                    text::format("GBM makes images, and no {} bytes", bytes));
+        return Error::unsupported("allocate from " + info_.name,
+                                  text::format("GBM makes images, and no {} bytes", bytes));
     }
 
     Result<std::vector<Layout>> propose(const ImageWay& way) override
@@ -93,7 +93,7 @@ public:
             return layouts;
         const auto image = make(way.request.format, way.modifier, way.request.width, way.request.height);
         if (!image)
-            return fail(image.error());
+            return image.error();
         layouts.push_back(image->layout);
         return layouts;
     }
@@ -102,12 +102,12 @@ public:
     {
         const std::string operation = "allocate from " + info_.name;
         if (is_opaque(layout.format))
-            return fail(Category::incompatible, operation, "GBM has no images without rows");
+            return Error::incompatible(operation, "GBM has no images without rows");
         auto image = make(layout.format, layout.modifier, layout.width, layout.height);
         if (!image)
-            return fail(image.error());
+            return image.error();
         if (std::string differs = difference(layout, image->layout); !differs.empty())
-            return fail(Category::incompatible, operation, std::move(differs));
+            return Error::incompatible(operation, std::move(differs));
         return std::move(image->memories);
     }
 
@@ -138,11 +138,11 @@ private:
         const std::string operation = text::format("{} on {}", call, info_.name);
         const std::string what = text::format("{} {}x{} {}", to_string(format), width, height, to_string(modifier));
         if (made == nullptr) {
-            Error failure = os::failure(error != 0 ? error : EINVAL, operation, "GBM makes no " + what);
+            Error failure = Error::from_errno(error != 0 ? error : EINVAL, operation, "GBM makes no " + what);
             // It says no more of what it cannot do, and plans know others.
             if (error == EINVAL || error == ENOSYS || error == 0)
                 failure.category = Category::incompatible;
-            return fail(std::move(failure));
+            return failure;
         }
         auto image = describe(made.get(), operation);
         if (!image)
@@ -152,8 +152,8 @@ private:
         if (image->layout.modifier == implicit_modifier || modifier == implicit_modifier)
             image->layout.modifier = modifier;
         if (image->layout.modifier != modifier)
-            return fail(Category::incompatible, operation,
-                        text::format("GBM made {} of {}", to_string(image->layout.modifier), what));
+            return Error::incompatible(operation,
+                                       text::format("GBM made {} of {}", to_string(image->layout.modifier), what));
         return image;
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/gbm/describe.hpp"
 
-#include <commonbuf/gbm.hpp>
+#include <commonbuf/gbm/gbm.hpp>
 
 namespace commonbuf::gbm {
 
@@ -9,7 +9,7 @@ Result<Buffer> wrap(gbm_bo* object)
 {
     auto image = describe(object, "wrap a GBM buffer object");
     if (!image)
-        return fail(image.error());
+        return image.error();
     return Buffer::wrap(image->layout, std::move(image->memories));
 }
 

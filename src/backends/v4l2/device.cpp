@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <fcntl.h>
 
@@ -41,12 +41,12 @@ Result<std::string> resolve(std::string_view target)
     }
     const std::string operation = text::format("find the V4L2 node {}", target);
     if (found.empty())
-        return fail(Category::not_present, operation, "no node has this name",
-                    "allocinfo devices lists the names of this machine");
+        return Error::not_present(operation, "no node has this name",
+                                  "allocinfo devices lists the names of this machine");
     if (found.size() > 1)
-        return fail(Category::invalid_argument, operation,
-                    text::format("{} nodes have this name: {}", found.size(), text::join(found, ", ")),
-                    "name one by its path");
+        return Error::invalid_argument(
+            operation, text::format("{} nodes have this name: {}", found.size(), text::join(found, ", ")),
+            "name one by its path");
     return found.front();
 }
 
@@ -58,7 +58,7 @@ std::vector<NodeInfo> nodes()
     for (const std::string& name : video_nodes()) {
         const std::string path = "/dev/" + name;
         auto fd = os::open(path);
-        auto node = fd ? Node::create(std::move(*fd), path) : fail(fd.error());
+        auto node = fd ? Node::create(std::move(*fd), path) : fd.error();
         if (node) {
             infos.push_back((*node)->info());
             continue;
@@ -76,10 +76,10 @@ Result<Device> Device::open(std::string_view target)
 {
     auto path = resolve(target);
     if (!path)
-        return fail(path.error());
+        return path.error();
     auto fd = os::open(*path);
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     return wrap(std::move(*fd), std::move(*path));
 }
 
@@ -88,10 +88,10 @@ Result<Device> Device::wrap(UniqueFd fd, std::string path)
     // DQBUF on a blocking descriptor would wait without end.
     const int flags = os::kernel().fcntl(fd.get(), F_GETFL, 0);
     if (flags < 0 || os::kernel().fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0)
-        return fail(os::failure(errno, "fcntl F_SETFL on " + path));
+        return Error::from_errno(errno, {"fcntl F_SETFL", path});
     auto node = Node::create(std::move(fd), std::move(path));
     if (!node)
-        return fail(node.error());
+        return node.error();
     return Device(std::move(*node));
 }
 

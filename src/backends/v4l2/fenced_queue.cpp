@@ -5,13 +5,13 @@
 //                      advance(): the first whose fence has signalled goes on, and so
 //                      forth; nobody overtakes
 #include "backends/v4l2/node.hpp"
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
-#include "sync/kept_fences.hpp"
-#include "text/text.hpp"
+#include "buffer/kept_fences.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <poll.h>
 
@@ -63,7 +63,7 @@ struct FencedQueue::State {
     Result<bool> is_over(const Waiting& first) const
     {
         auto own = first.own.signalled();
-        if (!own && own.error().category == Category::device_lost && queue.role() == Role::capture) {
+        if (!own && own.error().category == Category::device_gone && queue.role() == Role::capture) {
             first.buffer.forget_failure();
             own = true;
         }
@@ -78,20 +78,20 @@ struct FencedQueue::State {
         while (!waiting.empty()) {
             const Waiting& first = waiting.front();
             const auto over = is_over(first);
-            if (!over && over.error().category == Category::device_lost) {
+            if (!over && over.error().category == Category::device_gone) {
                 withheld.push_back({first.buffer, over.error()});
                 waiting.pop_front();
                 continue;
             }
             if (!over)
-                return fail(over.error());
+                return over.error();
             if (!*over)
                 break;
             if (const Status queued = queue.queue(first.buffer, first.payload, first.where); !queued) {
-                no_slot = queued.error().category == Category::exhausted && queued.error().sys_errno == 0;
+                no_slot = queued.error().category == Category::out_of_memory && queued.error().sys_errno == 0;
                 if (no_slot)
                     break;
-                return fail(queued.error());
+                return queued.error();
             }
             waiting.pop_front();
             ++given;
@@ -143,7 +143,7 @@ struct FencedQueue::State {
     {
         const std::lock_guard lock(mutex);
         if (trouble)
-            return fail(*std::exchange(trouble, std::nullopt));
+            return *std::exchange(trouble, std::nullopt);
         const auto before = queue.queued();
         auto frame = queue.try_dequeue();
         if (no_slot && queue.queued() < before) {
@@ -166,13 +166,13 @@ Result<FencedQueue> FencedQueue::create(Queue queue, Driver driver)
 {
     auto wakeup = os::Wakeup::create();
     if (!wakeup)
-        return fail(wakeup.error());
+        return wakeup.error();
     auto state = std::make_unique<State>(std::move(queue), std::move(*wakeup));
     if (driver == Driver::thread) {
         try {
             state->thread = std::thread([inner = state.get()] { inner->work(); });
         } catch (const std::system_error& error) {
-            return fail(Category::exhausted, "start a thread for a queue", error.what());
+            return Error::out_of_memory("start a thread for a queue", error.what());
         }
     }
     return FencedQueue(std::move(state));
@@ -189,10 +189,10 @@ Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, const Payloa
     const Access access = state.queue.role() == Role::capture ? Access::write : Access::read;
     auto own = buffer.export_fence(access);
     if (!own)
-        return fail(own.error());
+        return own.error();
     const std::lock_guard lock(state.mutex);
     if (std::ranges::find(state.waiting, buffer, &State::Waiting::buffer) != state.waiting.end())
-        return fail(Category::invalid_argument, "queue a buffer with its fence", "it waits in this queue already");
+        return Error::invalid_argument("queue a buffer with its fence", "it waits in this queue already");
     const bool first = state.waiting.empty();
     state.waiting.push_back({buffer, ready, std::move(*own), payload, where});
     if (state.driven()) {
@@ -204,7 +204,7 @@ Status FencedQueue::queue(const Buffer& buffer, const Fence& ready, const Payloa
     const auto given = state.advance();
     if (!given) {
         state.waiting.pop_back();
-        return fail(given.error());
+        return given.error();
     }
     return {};
 }
@@ -263,7 +263,7 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
         const bool idle =
             !frame && frame.error().category == Category::invalid_argument && frame.error().sys_errno == 0;
         if (!frame && !idle)
-            return fail(frame.error());
+            return frame.error();
         if (frame && *frame)
             return std::move(**frame);
         std::array<pollfd, 2> entries{{{-1, events, 0}, {-1, POLLIN, 0}}};
@@ -272,15 +272,15 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
             if (!state.driven()) {
                 state.wakeup.clear();
                 if (const auto given = state.advance(); !given)
-                    return fail(given.error());
+                    return given.error();
                 entries[1].fd = state.fence_fd();
             }
             // Without buffers the node polls as an error.
             if (state.queue.queued() > 0)
                 entries[0].fd = state.queue.fd();
             if (state.queue.queued() == 0 && state.waiting.empty())
-                return fail(Category::invalid_argument, "dequeue a frame",
-                            "no buffer is with the device, and none waits", "queue one first");
+                return Error::invalid_argument("dequeue a frame", "no buffer is with the device, and none waits",
+                                               "queue one first");
         }
         // The library's thread may queue a buffer while this polls a queue without any.
         const auto step = state.driven() ? std::min(deadline, in(os::look_again)) : deadline;
@@ -288,10 +288,11 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
         if (std::chrono::steady_clock::now() >= deadline) {
             if (auto last = state.try_dequeue(); last && *last)
                 return std::move(**last);
-            return fail(Category::timed_out, "dequeue a frame",
-                        text::format("nothing came before the deadline; {} buffers are with the device, and {} wait "
-                                     "for their fence",
-                                     with_device(), waiting()));
+            return Error::timed_out(
+                "dequeue a frame",
+                text::format("nothing came before the deadline; {} buffers are with the device, and {} wait "
+                             "for their fence",
+                             with_device(), waiting()));
         }
     }
 }

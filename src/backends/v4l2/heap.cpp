@@ -9,7 +9,7 @@
 // again at once, for the format of the next plan or for streaming. CREATE_BUFS takes any size
 // from that of the current format on, and leaves the format alone (videobuf2-core.c).
 #include "backends/v4l2/node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/heap.hpp>
 
@@ -35,18 +35,18 @@ public:
 
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
-        const std::string operation = node_->where("VIDIOC_CREATE_BUFS");
+        const Call operation = node_->where("VIDIOC_CREATE_BUFS");
         if (bytes == 0 || bytes > std::numeric_limits<std::uint32_t>::max())
-            return fail(Category::invalid_argument, operation, text::format("{} bytes make no buffer", bytes));
+            return Error::invalid_argument(operation, text::format("{} bytes make no buffer", bytes));
         const std::lock_guard lock(node_->slots());
         if (has_slots(*node_, role_)) {
             Error busy = format_failure(*node_, EBUSY, "VIDIOC_CREATE_BUFS");
             busy.detail = "the queue has slots, and while it has, its memory is for them alone";
             busy.advice = "allocate the buffers first, and open the queue then";
-            return fail(std::move(busy));
+            return busy;
         }
         if (const Status made = make_slot(bytes); !made)
-            return fail(made.error());
+            return made.error();
         auto memory = export_memory(*node_, role_, 0, 0);
         // Whatever became of it: the queue must be free again.
         v4l2_requestbuffers none{};
@@ -54,15 +54,14 @@ public:
         none.memory = V4L2_MEMORY_MMAP;
         const int error = node_->ioctl(VIDIOC_REQBUFS, &none);
         if (!memory)
-            return fail(memory.error());
+            return memory.error();
         if (error != 0)
-            return fail(format_failure(*node_, error, "VIDIOC_REQBUFS"));
+            return format_failure(*node_, error, "VIDIOC_REQBUFS");
         const auto size = os::size_of(memory->get());
         if (!size)
-            return fail(size.error());
+            return size.error();
         if (*size < bytes)
-            return fail(Category::kernel_failure, operation,
-                        text::format("the driver gave {} bytes for {}", *size, bytes));
+            return Error::kernel_failure(operation, text::format("the driver gave {} bytes for {}", *size, bytes));
         return memory;
     }
 
@@ -75,7 +74,7 @@ private:
         request.memory = V4L2_MEMORY_MMAP;
         request.format.type = node_->type(role_);
         if (const int error = node_->ioctl(VIDIOC_G_FMT, &request.format); error != 0)
-            return fail(format_failure(*node_, error, "VIDIOC_G_FMT"));
+            return format_failure(*node_, error, "VIDIOC_G_FMT");
         const auto wanted = static_cast<__u32>(bytes);
         if (node_->info().metadata)
             request.format.fmt.meta.buffersize = std::max(request.format.fmt.meta.buffersize, wanted);
@@ -88,7 +87,7 @@ private:
             Error failure = format_failure(*node_, error, "VIDIOC_CREATE_BUFS");
             if (error == ENOMEM)
                 failure.detail = text::format("the driver has no {} bytes", bytes);
-            return fail(std::move(failure));
+            return failure;
         }
         return {};
     }

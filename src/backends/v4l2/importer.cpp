@@ -3,7 +3,7 @@
 // A V4L2 queue as a use: what TRY_FMT says of layouts.
 #include "backends/v4l2/node.hpp"
 #include "backends/v4l2/verify.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/use.hpp>
 
@@ -37,11 +37,10 @@ public:
     {
         const std::string operation = text::format("use {} for {}", node_->info().path, to_string(role_));
         if (!node_->has(role_))
-            return fail(
-                Category::not_present, operation,
-                text::format("{} ({}) has no {} queue", node_->info().path, node_->info().name, to_string(role_)));
+            return Error::not_present(operation, text::format("{} ({}) has no {} queue", node_->info().path,
+                                                              node_->info().name, to_string(role_)));
         if (!node_->info().streaming)
-            return fail(Category::not_present, operation, "the node has no buffer queues (read and write only)");
+            return Error::not_present(operation, "the node has no buffer queues (read and write only)");
 
         auto support = std::make_shared<Support>();
         std::optional<Error> why_not;
@@ -51,19 +50,18 @@ public:
         if (!support->entries.empty())
             return support;
         if (why_not)
-            return fail(std::move(*why_not));
-        return fail(
-            Category::unsupported, operation,
-            text::format("the node does not have the format {}; it has {}", to_string(request.format), format_list()));
+            return std::move(*why_not);
+        return Error::unsupported(operation, text::format("the node does not have the format {}; it has {}",
+                                                          to_string(request.format), format_list()));
     }
 
     Result<Layout> fit(const Layout& layout) override
     {
         const auto answer = ask(layout);
         if (!answer)
-            return fail(answer.error());
+            return answer.error();
         if (const Status same = same_image(*node_, role_, layout, *answer, "VIDIOC_TRY_FMT"); !same)
-            return fail(same.error());
+            return same.error();
         Layout fitted = layout;
         for (std::uint32_t i = 0; i < layout.memory_count; ++i)
             fitted.memory_sizes[i] = std::max<std::uint64_t>(layout.memory_sizes[i], answer->sizes[i]);
@@ -78,7 +76,7 @@ public:
     Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
     {
         if (buffers.empty() || frames == 0)
-            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
         if (node_->info().metadata) {
             Content content;
             content.reason = "metadata is another one in each frame: nothing says what it should be";
@@ -117,7 +115,7 @@ private:
     {
         v4l2_format format = to_v4l2(*node_, role_, layout);
         if (const int error = node_->ioctl(VIDIOC_TRY_FMT, &format); error != 0)
-            return fail(format_failure(*node_, error, "VIDIOC_TRY_FMT"));
+            return format_failure(*node_, error, "VIDIOC_TRY_FMT");
         return from_v4l2(format);
     }
 
@@ -137,12 +135,12 @@ private:
 
         const auto own = ask(probe);
         if (!own)
-            return fail(own.error());
+            return own.error();
         if (const Status same = same_image(*node_, role_, probe, *own, "VIDIOC_TRY_FMT"); !same) {
             Error error = same.error();
             if (own->width != request.width || own->height != request.height)
                 error.advice = sizes_advice(*node_, own->fourcc);
-            return fail(std::move(error));
+            return error;
         }
 
         Constraints constraints;

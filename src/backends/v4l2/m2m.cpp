@@ -9,9 +9,9 @@
 //   converter  S_FMT output, S_FMT capture, slots
 #include "backends/v4l2/node.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/m2m.hpp>
+#include <commonbuf/v4l2/m2m.hpp>
 
 #include <poll.h>
 
@@ -48,10 +48,10 @@ struct M2m::State {
     {
         auto queue = Queue::make(node, role, layout, answer, slots, false);
         if (!queue)
-            return fail(queue.error());
+            return queue.error();
         auto fenced = FencedQueue::create(std::move(*queue));
         if (!fenced)
-            return fail(fenced.error());
+            return fenced.error();
         side(role).emplace(std::move(*fenced));
         return {};
     }
@@ -63,7 +63,7 @@ struct M2m::State {
             return can;
         const auto answer = set_format(*node, role, layout);
         if (!answer)
-            return fail(answer.error());
+            return answer.error();
         return fill(role, layout, *answer, slots);
     }
 
@@ -73,10 +73,10 @@ struct M2m::State {
         v4l2_format format{};
         format.type = node->type(role);
         if (const int error = node->ioctl(VIDIOC_G_FMT, &format); error != 0)
-            return fail(format_failure(*node, error, "VIDIOC_G_FMT"));
+            return format_failure(*node, error, "VIDIOC_G_FMT");
         const Answer answer = from_v4l2(format);
         if (const Status same = same_image(*node, role, layout, answer, "VIDIOC_G_FMT"); !same)
-            return fail(same.error());
+            return same.error();
         return answer;
     }
 
@@ -90,7 +90,7 @@ struct M2m::State {
         subscription.type = V4L2_EVENT_SOURCE_CHANGE;
         const int error = node->ioctl(VIDIOC_SUBSCRIBE_EVENT, &subscription);
         if (error != 0 && error != EINVAL && error != ENOTTY)
-            return fail(format_failure(*node, error, "VIDIOC_SUBSCRIBE_EVENT"));
+            return format_failure(*node, error, "VIDIOC_SUBSCRIBE_EVENT");
         hears_changes = error == 0;
         return {};
     }
@@ -118,7 +118,7 @@ struct M2m::State {
             failure.detail = error == ENOTTY ? "it holds no frames back" : "it knows no such command";
             failure.advice = "it is done when as many frames came out as went in";
         }
-        return fail(std::move(failure));
+        return failure;
     }
 
     /// The command, when everything that has to be before it is with the device.
@@ -154,7 +154,7 @@ struct M2m::State {
         v4l2_format format{};
         format.type = node->type(Role::capture);
         if (const int error = node->ioctl(VIDIOC_G_FMT, &format); error != 0)
-            return fail(format_failure(*node, error, "VIDIOC_G_FMT"));
+            return format_failure(*node, error, "VIDIOC_G_FMT");
         const Answer answer = from_v4l2(format);
         SourceChange change{
             answer.width,         answer.height, answer.width, answer.height, Format::v4l2(answer.fourcc),
@@ -181,7 +181,7 @@ Result<M2m> M2m::open(std::string_view target)
 {
     auto device = Device::open(target);
     if (!device)
-        return fail(device.error());
+        return device.error();
     return create(*device);
 }
 
@@ -189,8 +189,9 @@ Result<M2m> M2m::create(const Device& device)
 {
     const NodeInfo& info = device.info();
     if (!info.memory_to_memory || !info.streaming)
-        return fail(Category::invalid_argument, "open a memory-to-memory device",
-                    text::format("{} ({}) is none", info.path, info.name), "allocinfo devices lists those there are");
+        return Error::invalid_argument("open a memory-to-memory device",
+                                       text::format("{} ({}) is none", info.path, info.name),
+                                       "allocinfo devices lists those there are");
     return M2m(std::make_unique<State>(device, device.node_));
 }
 
@@ -212,14 +213,14 @@ Status M2m::open_queues(const Layout& output, const Layout& capture, std::uint32
     const bool encodes = state.kind == Kind::encoder;
     if (encodes) {
         if (const auto codec = set_format(node, Role::capture, capture); !codec)
-            return fail(codec.error());
+            return codec.error();
     }
     const auto in = set_format(node, Role::output, output);
     if (!in)
-        return fail(in.error());
+        return in.error();
     const auto out = encodes ? state.format_of(Role::capture, capture) : set_format(node, Role::capture, capture);
     if (!out)
-        return fail(out.error());
+        return out.error();
     return state.hear_changes().and_then([&] { return state.fill(Role::output, output, *in, slots); }).and_then([&] {
         return state.fill(Role::capture, capture, *out, slots);
     });
@@ -271,8 +272,8 @@ Status M2m::stop()
 Status M2m::drain()
 {
     if (state_->kind == Kind::converter)
-        return fail(Category::unsupported, state_->node->where("drain a converter"), "it holds no frames back",
-                    "it is done when as many frames came out as went in");
+        return Error::unsupported(state_->node->where("drain a converter"), "it holds no frames back",
+                                  "it is done when as many frames came out as went in");
     state_->wants_drain = true;
     return state_->send_drain();
 }
@@ -281,8 +282,9 @@ Status M2m::flush()
 {
     const State& state = *state_;
     if (state.kind != Kind::decoder || !state.output || !state.output->supports_hold_capture())
-        return fail(Category::unsupported, state.node->where("flush"),
-                    "it holds no picture for further slices (V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)");
+        return Error::unsupported(
+            state.node->where("flush"),
+            "it holds no picture for further slices (V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)");
     state_->wants_flush = true;
     return state_->send_flush();
 }
@@ -295,8 +297,8 @@ bool M2m::draining() const noexcept
 Status M2m::resume()
 {
     if (draining() || !state_->capture || !state_->capture->ended())
-        return fail(Category::invalid_argument, state_->node->where("resume"), "the last frame has not come",
-                    "drain(), and dequeue until Frame::last()");
+        return Error::invalid_argument(state_->node->where("resume"), "the last frame has not come",
+                                       "drain(), and dequeue until Frame::last()");
     if (Status sent = state_->command(State::Command::start); !sent)
         return sent;
     state_->draining = false;
@@ -326,11 +328,11 @@ Result<std::size_t> M2m::advance()
             continue;
         const auto count = (*side)->advance();
         if (!count)
-            return fail(count.error());
+            return count.error();
         given += *count;
     }
     if (const Status sent = state.send_drain().and_then([&] { return state.send_flush(); }); !sent)
-        return fail(sent.error());
+        return sent.error();
     return given;
 }
 
@@ -344,8 +346,8 @@ Result<bool> M2m::wait(Deadline deadline)
     entries[1].fd = state.output ? state.output->fd() : -1;
     entries[2].fd = state.capture ? state.capture->fd() : -1;
     if (entries[0].fd < 0 && entries[1].fd < 0 && entries[2].fd < 0)
-        return fail(Category::invalid_argument, state.node->where("wait"),
-                    "no buffer is with the device, and none waits for a fence", "queue one first");
+        return Error::invalid_argument(state.node->where("wait"),
+                                       "no buffer is with the device, and none waits for a fence", "queue one first");
     return os::wait_any(entries, deadline, state.node->info().path);
 }
 
@@ -359,7 +361,7 @@ Result<std::optional<SourceChange>> M2m::take_source_change()
         if (error == ENOENT || error == EAGAIN)
             break;
         if (error != 0)
-            return fail(format_failure(*state.node, error, "VIDIOC_DQEVENT"));
+            return format_failure(*state.node, error, "VIDIOC_DQEVENT");
         changed = changed || (event.type == V4L2_EVENT_SOURCE_CHANGE &&
                               (event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION) != 0);
     }

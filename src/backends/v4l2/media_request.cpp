@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/media_request.hpp>
+#include <commonbuf/v4l2/media_request.hpp>
 
 #include <linux/media.h>
 #include <poll.h>
@@ -16,9 +16,9 @@
 namespace commonbuf::v4l2 {
 namespace {
 
-Error request_failure(int error, const std::string& operation)
+Error request_failure(int error, Call operation)
 {
-    Error failure = os::failure(error, operation);
+    Error failure = Error::from_errno(error, std::move(operation));
     if (error == EBUSY) {
         failure.category = Category::busy;
         failure.detail = "the request is submitted and not complete";
@@ -54,7 +54,7 @@ Status MediaRequest::set(std::uint32_t id, void* control)
         failure.category = Category::invalid_argument;
         failure.detail = text::format("the driver does not take this value of the control {:#x}", id);
     }
-    return fail(std::move(failure));
+    return failure;
 }
 
 Status MediaRequest::set_control(std::uint32_t id, std::int64_t value)
@@ -66,8 +66,9 @@ Status MediaRequest::set_control(std::uint32_t id, std::int64_t value)
     control.id = id;
     const bool wide = node_->ioctl(VIDIOC_QUERYCTRL, &query) == 0 && query.type == V4L2_CTRL_TYPE_INTEGER64;
     if (!wide && (value < std::numeric_limits<std::int32_t>::min() || value > std::numeric_limits<std::int32_t>::max()))
-        return fail(Category::invalid_argument, node_->where("VIDIOC_S_EXT_CTRLS"),
-                    text::format("{} does not fit into the 32 bits of the control {:#x}", value, id));
+        return Error::invalid_argument(
+            node_->where("VIDIOC_S_EXT_CTRLS"),
+            text::format("{} does not fit into the 32 bits of the control {:#x}", value, id));
     if (wide)
         control.value64 = value;
     else
@@ -78,8 +79,8 @@ Status MediaRequest::set_control(std::uint32_t id, std::int64_t value)
 Status MediaRequest::set_control(std::uint32_t id, std::span<const std::byte> value)
 {
     if (value.empty() || value.size() > std::numeric_limits<__u32>::max())
-        return fail(Category::invalid_argument, node_->where("VIDIOC_S_EXT_CTRLS"),
-                    text::format("a control has no {} bytes", value.size()));
+        return Error::invalid_argument(node_->where("VIDIOC_S_EXT_CTRLS"),
+                                       text::format("a control has no {} bytes", value.size()));
     // The kernel's struct has no const; S_EXT_CTRLS reads.
     std::vector<std::byte> copy(value.begin(), value.end());
     v4l2_ext_control control{};
@@ -92,7 +93,7 @@ Status MediaRequest::set_control(std::uint32_t id, std::span<const std::byte> va
 Status MediaRequest::submit()
 {
     if (const int error = os::ioctl(fd_.get(), MEDIA_REQUEST_IOC_QUEUE, nullptr); error != 0)
-        return fail(request_failure(error, node_->where("MEDIA_REQUEST_IOC_QUEUE")));
+        return request_failure(error, node_->where("MEDIA_REQUEST_IOC_QUEUE"));
     return {};
 }
 
@@ -102,25 +103,24 @@ Result<bool> MediaRequest::complete() const
     const timespec now{};
     // A request that is not submitted polls as an error: it is not complete either.
     if (os::kernel().ppoll(&entry, 1, &now) < 0 && errno != EINTR)
-        return fail(os::failure(errno, node_->where("poll a media request")));
+        return Error::from_errno(errno, node_->where("poll a media request"));
     return (entry.revents & POLLPRI) != 0;
 }
 
 Status MediaRequest::wait(Deadline deadline) const
 {
-    const auto done = os::wait(fd_.get(), POLLPRI, deadline, node_->where("a media request"));
+    const auto done = os::wait(fd_.get(), POLLPRI, deadline, node_->info().path);
     if (!done)
-        return fail(done.error());
+        return done.error();
     if (!*done)
-        return fail(Category::timed_out, node_->where("wait for a media request"),
-                    "it was not complete before the deadline");
+        return Error::timed_out(node_->where("wait for a media request"), "it was not complete before the deadline");
     return {};
 }
 
 Status MediaRequest::reset()
 {
     if (const int error = os::ioctl(fd_.get(), MEDIA_REQUEST_IOC_REINIT, nullptr); error != 0)
-        return fail(request_failure(error, node_->where("MEDIA_REQUEST_IOC_REINIT")));
+        return request_failure(error, node_->where("MEDIA_REQUEST_IOC_REINIT"));
     return {};
 }
 
@@ -144,22 +144,22 @@ Result<MediaDevice> MediaDevice::open(const Device& device)
         std::string path = "/dev/" + name;
         auto fd = os::open(path);
         if (!fd)
-            return fail(fd.error());
+            return fd.error();
         return MediaDevice(device.node_, std::make_shared<const UniqueFd>(std::move(*fd)), std::move(path));
     }
-    return fail(Category::not_present, "find the media device of " + node, "it belongs to none");
+    return Error::not_present("find the media device of " + node, "it belongs to none");
 }
 
 Result<MediaRequest> MediaDevice::allocate() const
 {
     int fd = -1;
     if (const int error = os::ioctl(fd_->get(), MEDIA_IOC_REQUEST_ALLOC, &fd); error != 0) {
-        Error failure = os::failure(error, "MEDIA_IOC_REQUEST_ALLOC on " + path_);
+        Error failure = Error::from_errno(error, {"MEDIA_IOC_REQUEST_ALLOC", path_});
         if (error == ENOTTY) {
             failure.category = Category::unsupported;
             failure.detail = "the driver has no requests";
         }
-        return fail(std::move(failure));
+        return failure;
     }
     return MediaRequest(node_, UniqueFd(fd));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/format.hpp>
 
@@ -112,13 +112,13 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
 {
     v4l2_capability answer{};
     if (const int error = os::ioctl(fd.get(), VIDIOC_QUERYCAP, &answer); error != 0) {
-        Error result = os::failure(error, "VIDIOC_QUERYCAP on " + path);
+        Error result = Error::from_errno(error, {"VIDIOC_QUERYCAP", path});
         if (error == ENOTTY || error == EINVAL) {
             result.category = Category::invalid_argument;
             result.detail = "this is no V4L2 node";
             result.advice = "allocinfo devices lists those of this machine";
         }
-        return fail(std::move(result));
+        return result;
     }
     const std::uint32_t caps =
         (answer.capabilities & V4L2_CAP_DEVICE_CAPS) != 0 ? answer.device_caps : answer.capabilities;
@@ -188,7 +188,7 @@ bool Node::has_exported(const os::FileId& memory) const
     });
 }
 
-std::string Node::where(std::string_view call) const { return text::format("{} on {}", call, info_.path); }
+Call Node::where(std::string_view call) const { return {call, info_.path}; }
 
 std::uint32_t pixel_format(Format format, Memories memories) noexcept
 {
@@ -265,9 +265,7 @@ Answer from_v4l2(const v4l2_format& format) noexcept
 Status same_image(const Node& node, Role role, const Layout& layout, const Answer& answer, std::string_view call)
 {
     const bool coded = node.is_coded(role);
-    const auto differs = [&](std::string detail) {
-        return fail(Category::unsupported, node.where(call), std::move(detail));
-    };
+    const auto differs = [&](std::string detail) { return Error::unsupported(node.where(call), std::move(detail)); };
     const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
     // V4L2 has no way to say where in a memory the image begins (vb2 itself refuses a
     // data_offset in a capture buffer).
@@ -301,10 +299,10 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
 {
     v4l2_format format = to_v4l2(node, role, layout);
     if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_S_FMT"));
+        return format_failure(node, error, "VIDIOC_S_FMT");
     const Answer answer = from_v4l2(format);
     if (const Status same = same_image(node, role, layout, answer, "VIDIOC_S_FMT"); !same)
-        return fail(same.error());
+        return same.error();
     // What a decoder shows of its pictures, the stream says.
     if (role == Role::capture || node.info().metadata || node.is_compressed(role) ||
         (answer.width == layout.width && answer.height == layout.height))
@@ -314,11 +312,12 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
     selection.target = V4L2_SEL_TGT_CROP;
     selection.r = {0, 0, layout.width, layout.height};
     if (const int error = node.ioctl(VIDIOC_S_SELECTION, &selection); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_S_SELECTION"));
+        return format_failure(node, error, "VIDIOC_S_SELECTION");
     if (selection.r.width != layout.width || selection.r.height != layout.height)
-        return fail(Category::unsupported, node.where("VIDIOC_S_SELECTION"),
-                    text::format("of {}x{}, with padding {}x{}, the encoder takes {}x{}", layout.width, layout.height,
-                                 answer.width, answer.height, selection.r.width, selection.r.height));
+        return Error::unsupported(node.where("VIDIOC_S_SELECTION"),
+                                  text::format("of {}x{}, with padding {}x{}, the encoder takes {}x{}", layout.width,
+                                               layout.height, answer.width, answer.height, selection.r.width,
+                                               selection.r.height));
     return answer;
 }
 
@@ -344,7 +343,7 @@ std::string sizes_advice(const Node& node, std::uint32_t fourcc)
 
 Error format_failure(const Node& node, int error, std::string_view call)
 {
-    Error result = os::failure(error, node.where(call));
+    Error result = Error::from_errno(error, node.where(call));
     if (error == EBUSY) {
         result.detail = "another program, or another part of this one, owns the queue";
         result.advice = "stop it, or plan with a node of its own";
@@ -438,12 +437,12 @@ Result<UniqueFd> export_memory(const Node& node, Role role, std::uint32_t slot, 
         Error failure = format_failure(node, error, "VIDIOC_EXPBUF");
         if (error == EINVAL || error == ENOTTY)
             failure.category = Category::unsupported;
-        return fail(std::move(failure));
+        return failure;
     }
     UniqueFd fd(request.fd);
     const auto id = os::id_of(fd.get());
     if (!id)
-        return fail(id.error());
+        return id.error();
     node.note_export(*id);
     return fd;
 }

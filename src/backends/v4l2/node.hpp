@@ -4,7 +4,7 @@
 #include "os/os.hpp"
 
 #include <commonbuf/layout.hpp>
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <linux/videodev2.h>
 
@@ -54,7 +54,7 @@ public:
     bool has_exported(const os::FileId& memory) const;
 
     /// "VIDIOC_S_FMT on /dev/video0".
-    std::string where(std::string_view call) const;
+    Call where(std::string_view call) const;
 
     /// 0 or a positive errno value; EINTR is retried.
     int ioctl(unsigned long request, void* argument) const noexcept { return os::ioctl(fd_.get(), request, argument); }

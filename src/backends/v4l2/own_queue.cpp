@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/own_queue.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <linux/dma-buf.h>
 #include <poll.h>
@@ -16,13 +16,13 @@ Result<OwnQueue> OwnQueue::create(std::shared_ptr<Node> node, Role role, std::ui
     v4l2_format format{};
     format.type = queue.node_->type(role);
     if (const int error = queue.node_->ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return fail(format_failure(*queue.node_, error, "VIDIOC_G_FMT"));
+        return format_failure(*queue.node_, error, "VIDIOC_G_FMT");
     if (const Status made = queue.request(slots); !made)
-        return fail(made.error());
+        return made.error();
     const std::uint32_t memories = from_v4l2(format).memory_count;
     for (std::uint32_t i = 0; i < queue.slots(); ++i) {
         if (const Status mapped = queue.map(i, memories); !mapped)
-            return fail(mapped.error());
+            return mapped.error();
     }
     return queue;
 }
@@ -46,7 +46,7 @@ Status OwnQueue::request(std::uint32_t count)
             failure.category = Category::unsupported;
             failure.detail = "the driver has no memory of its own (V4L2_MEMORY_MMAP)";
         }
-        return fail(std::move(failure));
+        return failure;
     }
     slots_.resize(count);
     return {};
@@ -57,13 +57,13 @@ Status OwnQueue::map(std::uint32_t slot, std::uint32_t memory_count)
     for (std::uint32_t i = 0; i < memory_count; ++i) {
         auto fd = export_memory(*node_, role_, slot, i);
         if (!fd)
-            return fail(fd.error());
+            return fd.error();
         const auto size = os::size_of(fd->get());
         if (!size)
-            return fail(size.error());
+            return size.error();
         auto mapping = os::Mapping::create(fd->get(), *size, true);
         if (!mapping)
-            return fail(mapping.error());
+            return mapping.error();
         slots_[slot].push_back({std::move(*fd), std::move(*mapping)});
     }
     return {};
@@ -88,7 +88,7 @@ Status OwnQueue::sync(std::uint32_t slot, bool start) const
         dma_buf_sync request{start ? std::uint64_t{DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START}
                                    : std::uint64_t{DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END}};
         if (const int error = os::ioctl_again(memory.fd.get(), DMA_BUF_IOCTL_SYNC, &request); error != 0)
-            return fail(os::failure(error, node_->where("DMA_BUF_IOCTL_SYNC on a buffer")));
+            return Error::from_errno(error, node_->where("DMA_BUF_IOCTL_SYNC on a buffer"));
     }
     return {};
 }
@@ -126,7 +126,7 @@ Status OwnQueue::queue(std::uint32_t slot)
             planes[i].bytesused = planes[i].length;
     }
     if (const int error = node_->ioctl(VIDIOC_QBUF, &buffer); error != 0)
-        return fail(format_failure(*node_, error, "VIDIOC_QBUF"));
+        return format_failure(*node_, error, "VIDIOC_QBUF");
     return {};
 }
 
@@ -134,7 +134,7 @@ Status OwnQueue::start()
 {
     int type = node_->type(role_);
     if (const int error = node_->ioctl(VIDIOC_STREAMON, &type); error != 0)
-        return fail(format_failure(*node_, error, "VIDIOC_STREAMON"));
+        return format_failure(*node_, error, "VIDIOC_STREAMON");
     return {};
 }
 
@@ -144,8 +144,7 @@ Result<OwnQueue::Done> OwnQueue::dequeue(Deadline deadline)
         const auto ready =
             os::wait(node_->fd(), role_ == Role::capture ? POLLIN : POLLOUT, deadline, node_->info().path);
         if (ready && !*ready)
-            return fail(Category::timed_out, node_->where("VIDIOC_DQBUF"),
-                        "the device finished no frame before the deadline");
+            return Error::timed_out(node_->where("VIDIOC_DQBUF"), "the device finished no frame before the deadline");
         Planes planes{};
         v4l2_buffer buffer{};
         buffer.type = node_->type(role_);
@@ -158,13 +157,14 @@ Result<OwnQueue::Done> OwnQueue::dequeue(Deadline deadline)
         if (error == EAGAIN && ready)
             continue;
         if (error != 0)
-            return fail(format_failure(*node_, error, "VIDIOC_DQBUF"));
+            return format_failure(*node_, error, "VIDIOC_DQBUF");
         if (buffer.index >= slots())
-            return fail(Category::kernel_failure, node_->where("VIDIOC_DQBUF"),
-                        text::format("the driver gave back slot {}, which it does not have", buffer.index));
+            return Error::kernel_failure(
+                node_->where("VIDIOC_DQBUF"),
+                text::format("the driver gave back slot {}, which it does not have", buffer.index));
         if ((buffer.flags & V4L2_BUF_FLAG_ERROR) != 0)
-            return fail(Category::device_lost, node_->where("VIDIOC_DQBUF"),
-                        "the driver marks a frame in its own memory as damaged (V4L2_BUF_FLAG_ERROR)");
+            return Error::device_gone(node_->where("VIDIOC_DQBUF"),
+                                      "the driver marks a frame in its own memory as damaged (V4L2_BUF_FLAG_ERROR)");
         Done done{buffer.index, {}};
         for (std::size_t i = 0; i < planes.size(); ++i)
             done.bytes_used[i] = node_->info().multiplanar ? planes[i].bytesused : (i == 0 ? buffer.bytesused : 0);

@@ -2,7 +2,7 @@
 //
 // What goes with a buffer to a device and comes back with it, beside the pixels.
 #include "backends/v4l2/node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -13,7 +13,7 @@ Status add(const Payload& payload, const Node& node, Role role, std::span<const 
            v4l2_buffer& buffer, Planes& planes)
 {
     const auto wrong = [&](std::string detail) {
-        return fail(Category::invalid_argument, node.where("VIDIOC_QBUF"), std::move(detail));
+        return Error::invalid_argument(node.where("VIDIOC_QBUF"), std::move(detail));
     };
     const bool planar = is_planar(node, role);
     for (std::size_t i = 0; i < max_planes; ++i) {
@@ -26,8 +26,8 @@ Status add(const Payload& payload, const Node& node, Role role, std::span<const 
         if (i >= sizes.size())
             return wrong(text::format("memory {} is not one of the buffer's {}", i, sizes.size()));
         if (offset != 0 && !planar)
-            return fail(Category::unsupported, node.where("VIDIOC_QBUF"),
-                        "offsets are a matter of the multi-planar API, which this node does not speak");
+            return Error::unsupported(node.where("VIDIOC_QBUF"),
+                                      "offsets are a matter of the multi-planar API, which this node does not speak");
         std::uint32_t& used = planar ? planes[i].bytesused : buffer.bytesused;
         // Without a number, all that the layout asks for, behind the offset.
         const std::uint64_t all = bytes != 0 ? bytes : std::uint64_t{used} + offset;

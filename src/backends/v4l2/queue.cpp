@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
-#include "buffer_state.hpp"
+#include "buffer/buffer_state.hpp"
 #include "sync/watch.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <poll.h>
 
@@ -80,7 +80,7 @@ struct Queue::State {
         for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
             auto exported = export_memory(*node, role, index, i);
             if (!exported)
-                return fail(exported.error());
+                return exported.error();
             memories.push_back(std::move(*exported));
         }
         return make_buffer(layout, std::move(memories), heap_name(*node, role), {});
@@ -97,7 +97,7 @@ struct Queue::State {
                 tell_back(*slot.buffer, false);
         }
         if (error != 0)
-            return fail(stream_failure(*node, error, "VIDIOC_STREAMOFF"));
+            return stream_failure(*node, error, "VIDIOC_STREAMOFF");
         return {};
     }
 
@@ -106,7 +106,7 @@ struct Queue::State {
     {
         int type = node->type(role);
         if (const int error = node->ioctl(VIDIOC_STREAMOFF, &type); error != 0)
-            return fail(stream_failure(*node, error, "VIDIOC_STREAMOFF"));
+            return stream_failure(*node, error, "VIDIOC_STREAMOFF");
         std::vector<Slot*> queued;
         for (Slot& slot : slots) {
             if (std::exchange(slot.queued, false))
@@ -117,11 +117,11 @@ struct Queue::State {
             Planes planes;
             v4l2_buffer description = describe_slot(*slot, planes);
             if (const int error = node->ioctl(VIDIOC_QBUF, &description); error != 0)
-                return fail(stream_failure(*node, error, "VIDIOC_QBUF"));
+                return stream_failure(*node, error, "VIDIOC_QBUF");
             slot->queued = true;
         }
         if (const int error = node->ioctl(VIDIOC_STREAMON, &type); error != 0)
-            return fail(stream_failure(*node, error, "VIDIOC_STREAMON"));
+            return stream_failure(*node, error, "VIDIOC_STREAMON");
         return {};
     }
 
@@ -188,12 +188,10 @@ struct Queue::State {
 
     Error damaged(const v4l2_buffer& buffer) const
     {
-        Error error;
-        error.category = Category::device_lost;
-        error.operation = node->where("VIDIOC_DQBUF");
-        error.detail = text::format("the driver marks frame {} as damaged (V4L2_BUF_FLAG_ERROR)", buffer.sequence);
-        error.advice = "the buffer is back: queue it again";
-        return error;
+        return Error::damaged_frame(
+            node->where("VIDIOC_DQBUF"),
+            text::format("the driver marks frame {} as damaged (V4L2_BUF_FLAG_ERROR)", buffer.sequence),
+            "the buffer is back: queue it again");
     }
 };
 
@@ -249,7 +247,7 @@ Status Queue::queue(const Buffer& buffer, Place where) { return queue(buffer, Pa
 Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
 {
     State& state = *state_;
-    const std::string operation = state.node->where("VIDIOC_QBUF");
+    const Call operation = state.node->where("VIDIOC_QBUF");
     if (Status can = shareable(buffer, operation); !can)
         return can;
     // The memories may be larger than this queue asks for; the image must be the same. Of
@@ -259,28 +257,26 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
     if (state.node->is_compressed(state.role) && same.format == state.layout.format && is_opaque(same.format))
         same = state.layout;
     if (same != state.layout)
-        return fail(Category::invalid_argument, operation,
-                    text::format("the buffer is {}, and the queue is set to {}", to_string(buffer.layout()),
-                                 to_string(state.layout)));
+        return Error::invalid_argument(operation, text::format("the buffer is {}, and the queue is set to {}",
+                                                               to_string(buffer.layout()), to_string(state.layout)));
     std::array<int, max_planes> fds{};
     std::array<std::uint64_t, max_planes> sizes{};
     for (std::uint32_t i = 0; i < state.layout.memory_count; ++i) {
         fds[i] = buffer.fd(i);
         sizes[i] = buffer.size(i);
         if (sizes[i] < state.layout.memory_sizes[i])
-            return fail(Category::invalid_argument, operation,
-                        text::format("memory {} has {} bytes, and the driver needs {}", i, sizes[i],
-                                     state.layout.memory_sizes[i]));
+            return Error::invalid_argument(operation, text::format("memory {} has {} bytes, and the driver needs {}", i,
+                                                                   sizes[i], state.layout.memory_sizes[i]));
     }
     Slot* slot = state.slot_for(buffer);
     if (slot == nullptr && state.is_own())
-        return fail(Category::invalid_argument, operation, "the buffer is not of the driver's memory of this queue",
-                    "queue what buffers() gives");
+        return Error::invalid_argument(operation, "the buffer is not of the driver's memory of this queue",
+                                       "queue what buffers() gives");
     if (slot == nullptr)
-        return fail(Category::exhausted, operation, text::format("all {} slots are with the device", slots()),
-                    "dequeue a frame first");
+        return Error::out_of_memory(operation, text::format("all {} slots are with the device", slots()),
+                                    "dequeue a frame first");
     if (slot->queued)
-        return fail(Category::invalid_argument, operation, "the buffer is queued already");
+        return Error::invalid_argument(operation, "the buffer is queued already");
 
     Planes planes;
     const auto count = state.layout.memory_count;
@@ -291,10 +287,10 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
         return added;
     // The kernel passes over the flag, and the picture would come back with its first slice.
     if (payload.hold_capture && !state.supports_hold_capture)
-        return fail(Category::unsupported, operation,
-                    "the driver keeps no capture buffer for further slices "
-                    "(V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)",
-                    "give it whole pictures");
+        return Error::unsupported(operation,
+                                  "the driver keeps no capture buffer for further slices "
+                                  "(V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)",
+                                  "give it whole pictures");
     description.memory = state.memory;
     if (!state.cpu_looks)
         description.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
@@ -316,7 +312,7 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
                                                  : "this queue takes no media requests";
             failure.advice = payload.request < 0 ? "name one in Payload::request" : "queue without one";
         }
-        return fail(std::move(failure));
+        return failure;
     }
     if (slot->buffer != buffer)
         slot->buffer = buffer;
@@ -329,7 +325,7 @@ Status Queue::start()
 {
     int type = state_->node->type(state_->role);
     if (const int error = state_->node->ioctl(VIDIOC_STREAMON, &type); error != 0)
-        return fail(stream_failure(*state_->node, error, "VIDIOC_STREAMON"));
+        return stream_failure(*state_->node, error, "VIDIOC_STREAMON");
     state_->streaming = true;
     return {};
 }
@@ -346,21 +342,22 @@ Result<std::optional<Frame>> Queue::try_dequeue()
     if (error == EAGAIN)
         return std::nullopt;
     if (error == EINVAL)
-        return fail(Category::invalid_argument, state.node->where("VIDIOC_DQBUF"), "the queue is not streaming",
-                    "call start() first");
+        return Error::invalid_argument(state.node->where("VIDIOC_DQBUF"), "the queue is not streaming",
+                                       "call start() first");
     if (error == EPIPE) {
         state.ended = true;
         Error end = stream_failure(*state.node, error, "VIDIOC_DQBUF");
         end.category = Category::invalid_argument;
         end.detail = "the last frame has come";
         end.advice = "stop and start the queue, or let the codec resume";
-        return fail(std::move(end));
+        return end;
     }
     if (error != 0)
-        return fail(stream_failure(*state.node, error, "VIDIOC_DQBUF"));
+        return stream_failure(*state.node, error, "VIDIOC_DQBUF");
     if (description.index >= state.slots.size() || !state.slots[description.index].buffer)
-        return fail(Category::kernel_failure, state.node->where("VIDIOC_DQBUF"),
-                    text::format("the driver gave back slot {}, which holds no buffer", description.index));
+        return Error::kernel_failure(
+            state.node->where("VIDIOC_DQBUF"),
+            text::format("the driver gave back slot {}, which holds no buffer", description.index));
     Slot& slot = state.slots[description.index];
     slot.queued = false;
     if ((description.flags & V4L2_BUF_FLAG_LAST) != 0)
@@ -370,7 +367,7 @@ Result<std::optional<Frame>> Queue::try_dequeue()
         Error damage = state.damaged(description);
         state.came_back(*slot.buffer, Fence::failed(damage));
         if (!state.takes_damaged)
-            return fail(std::move(damage));
+            return damage;
     } else {
         state.came_back(*slot.buffer, {});
     }
@@ -390,8 +387,8 @@ Result<std::optional<Frame>> Queue::try_dequeue()
         frame.data_offset[i] = planar ? planes[i].data_offset : 0;
         // A header in front of the pixels, which the layout does not have.
         if (frame.data_offset[i] != 0 && state.role == Role::capture && !state.takes_offsets)
-            return fail(
-                Category::unsupported, state.node->where("VIDIOC_DQBUF"),
+            return Error::unsupported(
+                state.node->where("VIDIOC_DQBUF"),
                 text::format("the driver put the image at {} of its memory (data_offset)", frame.data_offset[i]));
     }
     return frame;
@@ -403,19 +400,19 @@ Result<Frame> Queue::dequeue(Deadline deadline)
     for (;;) {
         const auto ready = os::wait(fd(), events, deadline, state_->node->info().path);
         if (ready && !*ready)
-            return fail(Category::timed_out, state_->node->where("VIDIOC_DQBUF"),
-                        "the device finished no frame before the deadline");
+            return Error::timed_out(state_->node->where("VIDIOC_DQBUF"),
+                                    "the device finished no frame before the deadline");
         // Where poll reports an error, DQBUF says which.
         auto frame = try_dequeue();
         if (!frame)
-            return fail(frame.error());
+            return frame.error();
         if (*frame)
             return std::move(**frame);
         if (!ready) {
             if (std::none_of(state_->slots.begin(), state_->slots.end(), [](const Slot& slot) { return slot.queued; }))
-                return fail(Category::invalid_argument, state_->node->where("VIDIOC_DQBUF"),
-                            "no buffer is with the device", "queue one first");
-            return fail(ready.error());
+                return Error::invalid_argument(state_->node->where("VIDIOC_DQBUF"), "no buffer is with the device",
+                                               "queue one first");
+            return ready.error();
         }
     }
 }
@@ -423,29 +420,29 @@ Result<Frame> Queue::dequeue(Deadline deadline)
 Result<std::uint32_t> Queue::grow(std::uint32_t more)
 {
     State& state = *state_;
-    const std::string operation = state.node->where("VIDIOC_CREATE_BUFS");
+    const Call operation = state.node->where("VIDIOC_CREATE_BUFS");
     if (state.is_own())
-        return fail(Category::unsupported, operation, "the queue is in the driver's own memory");
+        return Error::unsupported(operation, "the queue is in the driver's own memory");
     if (more == 0 || more > VIDEO_MAX_FRAME || slots() + more > VIDEO_MAX_FRAME)
-        return fail(Category::invalid_argument, operation,
-                    text::format("{} slots more than {} are not between 1 and {}", more, slots(), VIDEO_MAX_FRAME));
+        return Error::invalid_argument(
+            operation, text::format("{} slots more than {} are not between 1 and {}", more, slots(), VIDEO_MAX_FRAME));
     v4l2_create_buffers request{};
     request.count = more;
     request.memory = state.memory;
     request.format.type = state.node->type(state.role);
     if (const int error = state.node->ioctl(VIDIOC_G_FMT, &request.format); error != 0)
-        return fail(stream_failure(*state.node, error, "VIDIOC_G_FMT"));
+        return stream_failure(*state.node, error, "VIDIOC_G_FMT");
     if (const int error = state.node->ioctl(VIDIOC_CREATE_BUFS, &request); error != 0) {
         Error failure = stream_failure(*state.node, error, "VIDIOC_CREATE_BUFS");
         if (error == ENOTTY)
             failure.category = Category::unsupported;
-        return fail(std::move(failure));
+        return failure;
     }
     // The driver says where the new ones begin: behind those that are there.
     if (request.index != slots() || request.count > more)
-        return fail(Category::kernel_failure, operation,
-                    text::format("the driver made {} slots from {} on, behind {} there were", request.count,
-                                 request.index, slots()));
+        return Error::kernel_failure(operation,
+                                     text::format("the driver made {} slots from {} on, behind {} there were",
+                                                  request.count, request.index, slots()));
     state.slots.resize(slots() + request.count);
     return slots();
 }
@@ -463,10 +460,10 @@ Result<Rectangle> Queue::set_selection(std::uint32_t target, const Rectangle& wa
 Status Queue::take_back(const Buffer& buffer)
 {
     State& state = *state_;
-    const std::string operation = state.node->where("VIDIOC_QUERYBUF");
+    const Call operation = state.node->where("VIDIOC_QUERYBUF");
     Slot* slot = state.slot_for(buffer);
     if (slot == nullptr || slot->buffer != buffer || !slot->queued)
-        return fail(Category::invalid_argument, operation, "the buffer is not in this queue");
+        return Error::invalid_argument(operation, "the buffer is not in this queue");
     Planes planes{};
     v4l2_buffer description{};
     description.type = state.node->type(state.role);
@@ -476,11 +473,11 @@ Status Queue::take_back(const Buffer& buffer)
         description.length = static_cast<std::uint32_t>(planes.size());
     }
     if (const int error = state.node->ioctl(VIDIOC_QUERYBUF, &description); error != 0)
-        return fail(stream_failure(*state.node, error, "VIDIOC_QUERYBUF"));
+        return stream_failure(*state.node, error, "VIDIOC_QUERYBUF");
     constexpr std::uint32_t theirs = V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_IN_REQUEST;
     if ((description.flags & theirs) != 0)
-        return fail(Category::busy, operation, "the device, or a media request, has the buffer",
-                    "dequeue it, or reset the request");
+        return Error::busy(operation, "the device, or a media request, has the buffer",
+                           "dequeue it, or reset the request");
     slot->queued = false;
     state.tell_back(buffer, false);
     return {};
@@ -508,7 +505,7 @@ Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& l
             failure.detail = "the driver imports no memory (V4L2_MEMORY_DMABUF)";
             failure.advice = "open_own_queue() streams from its own";
         }
-        return fail(std::move(failure));
+        return failure;
     }
     state->slots.resize(made.count);
     state->supports_requests = (made.capabilities & V4L2_BUF_CAP_SUPPORTS_REQUESTS) != 0;
@@ -516,7 +513,7 @@ Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& l
     for (std::uint32_t i = 0; own && i < made.count; ++i) {
         auto buffer = state->export_slot(i);
         if (!buffer)
-            return fail(buffer.error());
+            return buffer.error();
         state->slots[i].buffer = std::move(*buffer);
     }
     return Queue(std::move(state));
@@ -525,31 +522,30 @@ Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& l
 Status check_opening(const Node& node, Role role, const Layout& layout, std::uint32_t slots)
 {
     if (!node.has(role))
-        return fail(Category::unsupported, node.where("open a queue"),
-                    text::format("it has no {} queue", to_string(role)));
+        return Error::unsupported(node.where("open a queue"), text::format("it has no {} queue", to_string(role)));
     if (slots == 0 || slots > VIDEO_MAX_FRAME)
-        return fail(Category::invalid_argument, node.where("open a queue"),
-                    text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
+        return Error::invalid_argument(node.where("open a queue"),
+                                       text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
     return check(layout);
 }
 
 Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
 {
     if (const Status can = check_opening(*node_, role, layout, slots); !can)
-        return fail(can.error());
+        return can.error();
     const auto answer = set_format(*node_, role, layout);
     if (!answer)
-        return fail(answer.error());
+        return answer.error();
     return Queue::make(node_, role, layout, *answer, slots, false);
 }
 
 Result<Queue> Device::open_own_queue(Role role, const Layout& layout, std::uint32_t slots) const
 {
     if (const Status can = check_opening(*node_, role, layout, slots); !can)
-        return fail(can.error());
+        return can.error();
     const auto answer = set_format(*node_, role, layout);
     if (!answer)
-        return fail(answer.error());
+        return answer.error();
     return Queue::make(node_, role, layout, *answer, slots, true);
 }
 

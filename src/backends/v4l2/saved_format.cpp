@@ -12,7 +12,7 @@ Status SavedFormat::save()
     v4l2_format format{};
     format.type = node_->type(role_);
     if (const int error = node_->ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return fail(format_failure(*node_, error, "VIDIOC_G_FMT"));
+        return format_failure(*node_, error, "VIDIOC_G_FMT");
     // A new format may reset what is cropped and composed.
     for (std::size_t i = 0; i < targets.size(); ++i) {
         v4l2_selection selection{};

@@ -2,7 +2,7 @@
 //
 // Rectangles: what a device looks at, and where it writes.
 #include "backends/v4l2/node.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <cerrno>
 #include <limits>
@@ -62,7 +62,7 @@ Result<Rectangle> get_selection(const Node& node, Role role, std::uint32_t targe
 {
     v4l2_selection selection = ask_for(role, target);
     if (const int error = node.ioctl(VIDIOC_G_SELECTION, &selection); error != 0)
-        return fail(selection_failure(node, error, "VIDIOC_G_SELECTION", target));
+        return selection_failure(node, error, "VIDIOC_G_SELECTION", target);
     return to_rectangle(selection.r);
 }
 
@@ -70,7 +70,7 @@ Result<Rectangle> set_selection(const Node& node, Role role, std::uint32_t targe
                                 std::uint32_t flags)
 {
     const auto wrong = [&](std::string detail) {
-        return fail(Category::invalid_argument, node.where("VIDIOC_S_SELECTION"), std::move(detail));
+        return Error::invalid_argument(node.where("VIDIOC_S_SELECTION"), std::move(detail));
     };
     constexpr auto most = std::numeric_limits<std::int32_t>::max();
     if (wanted.width == 0 || wanted.height == 0 || std::int64_t{wanted.left} + wanted.width > most ||
@@ -88,7 +88,7 @@ Result<Rectangle> set_selection(const Node& node, Role role, std::uint32_t targe
     selection.flags = flags;
     selection.r = {wanted.left, wanted.top, wanted.width, wanted.height};
     if (const int error = node.ioctl(VIDIOC_S_SELECTION, &selection); error != 0)
-        return fail(selection_failure(node, error, "VIDIOC_S_SELECTION", target));
+        return selection_failure(node, error, "VIDIOC_S_SELECTION", target);
     return to_rectangle(selection.r);
 }
 

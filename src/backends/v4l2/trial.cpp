@@ -4,7 +4,7 @@
 // (videobuf2-core.c).
 #include "backends/v4l2/node.hpp"
 #include "backends/v4l2/saved_format.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/use.hpp>
 
@@ -35,7 +35,7 @@ public:
     Status begin()
     {
         if (has_slots(*node_, role_))
-            return fail(format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF"));
+            return format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF");
         if (Status saved = saved_.save(); !saved)
             return saved;
         if (Status set = set_layout(); !set)
@@ -105,7 +105,7 @@ private:
         saved_.outlive(to_v4l2(*node_, role_, layout_));
         const auto answer = set_format(*node_, role_, layout_);
         if (!answer)
-            return fail(answer.error());
+            return answer.error();
         answer_ = *answer;
         // Other uses may need larger memories; the kernel counts what an output queue's buffers
         // hold against the size that the driver asked for (__verify_length in videobuf2-v4l2.c).
@@ -193,7 +193,7 @@ private:
             result.category = Category::unsupported;
             result.detail = "the driver does not import dma-bufs (V4L2_MEMORY_DMABUF)";
         }
-        return fail(std::move(result));
+        return result;
     }
 
     std::shared_ptr<Node> node_;
@@ -214,13 +214,13 @@ public:
     Status begin(const Layout& layout)
     {
         if (has_slots(*node_, role_))
-            return fail(format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF"));
+            return format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF");
         if (Status saved = saved_.save(); !saved)
             return saved;
         saved_.outlive(to_v4l2(*node_, role_, layout));
         const auto answer = set_format(*node_, role_, layout);
         if (!answer)
-            return fail(answer.error());
+            return answer.error();
         answer_ = *answer;
         return {};
     }
@@ -277,7 +277,7 @@ template <typename Kind, typename... Arguments>
 Result<std::unique_ptr<Trial>> begun(std::unique_ptr<Kind> trial, Arguments&... arguments)
 {
     if (const Status begun = trial->begin(arguments...); !begun)
-        return fail(begun.error());
+        return begun.error();
     return trial;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backends/v4l2/node.hpp"
-#include "content/picture.hpp"
+#include "verify/picture.hpp"
 
 #include <commonbuf/content.hpp>
 

@@ -6,11 +6,11 @@
 #include "backends/v4l2/own_queue.hpp"
 #include "backends/v4l2/saved_format.hpp"
 #include "backends/v4l2/verify.hpp"
-#include "buffer_state.hpp"
-#include "content/compare.hpp"
-#include "text/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "verify/compare.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <algorithm>
 #include <deque>
@@ -39,9 +39,9 @@ Status fill_whole_image(const Node& node, const Layout& image)
     if (selection.r.left <= 0 && selection.r.top <= 0 && selection.r.width >= image.width &&
         selection.r.height >= image.height)
         return {};
-    return fail(Category::unsupported, node.where("VIDIOC_S_SELECTION"),
-                text::format("it fills {}x{} pixels of {}x{} and leaves the others as they are", selection.r.width,
-                             selection.r.height, image.width, image.height));
+    return Error::unsupported(node.where("VIDIOC_S_SELECTION"),
+                              text::format("it fills {}x{} pixels of {}x{} and leaves the others as they are",
+                                           selection.r.width, selection.r.height, image.width, image.height));
 }
 
 Result<Layout> set_own_layout(const Node& node, Role role, const Layout& image)
@@ -52,10 +52,10 @@ Result<Layout> set_own_layout(const Node& node, Role role, const Layout& image)
     own.memory_sizes = {};
     const auto answer = set_format(node, role, own);
     if (!answer)
-        return fail(answer.error());
+        return answer.error();
     if (role == Role::capture) {
         if (const Status whole = fill_whole_image(node, image); !whole)
-            return fail(whole.error());
+            return whole.error();
     }
     return linear_layout({image.format, image.width, image.height}, answer->strides[0], memories_of(image),
                          node.is_coded(role) ? answer->height : 0);
@@ -84,12 +84,12 @@ public:
     Result<Content> run()
     {
         if (const Status saved = saved_.save(); !saved)
-            return fail(saved.error());
+            return saved.error();
         outlive();
         // A camera that refuses the buffers is not asked for a picture: one that needs
         // contiguous memory may be unable to get its own.
         if (auto filled = fill_queue(); !filled)
-            return fail(filled.error());
+            return filled.error();
         if (still_ && still_->format() == layout_.format && still_->width() == layout_.width &&
             still_->height() == layout_.height) {
             hold_text();
@@ -131,9 +131,9 @@ private:
     {
         switch (error.category) {
         case Category::busy:
-        case Category::exhausted:
+        case Category::out_of_memory:
         case Category::unsupported: return not_checked("there is no frame to compare with: " + error.message());
-        default: return fail(error);
+        default: return error;
         }
     }
 
@@ -142,29 +142,29 @@ private:
     {
         const auto layout = set_own_layout(*node_, Role::capture, layout_);
         if (!layout)
-            return fail(layout.error());
+            return layout.error();
         constexpr std::uint32_t slots = 2;
         auto queue = OwnQueue::create(node_, Role::capture, slots);
         if (!queue)
-            return fail(queue.error());
+            return queue.error();
         for (std::uint32_t i = 0; i < queue->slots(); ++i) {
             if (const Status queued = queue->queue(i); !queued)
-                return fail(queued.error());
+                return queued.error();
         }
         if (const Status started = queue->start(); !started)
-            return fail(started.error());
+            return started.error();
         std::vector<Picture> pictures;
         while (pictures.size() < count) {
             const auto done = queue->dequeue(deadline_);
             if (!done)
-                return fail(done.error());
+                return done.error();
             if (const Status begun = queue->begin_access(done->slot); !begun)
-                return fail(begun.error());
+                return begun.error();
             pictures.emplace_back(View{*layout, queue->memories(done->slot)});
             if (const Status ended = queue->end_access(done->slot); !ended)
-                return fail(ended.error());
+                return ended.error();
             if (const Status queued = queue->queue(done->slot); !queued)
-                return fail(queued.error());
+                return queued.error();
         }
         return pictures;
     }
@@ -181,7 +181,7 @@ private:
             constexpr std::uint32_t enough = 3;
             auto pictures = own_frames(enough);
             if (!pictures)
-                return fail(pictures.error());
+                return pictures.error();
             if (pictures->back() == (*pictures)[enough - 2]) {
                 still_ = std::move(pictures->back());
                 return {};
@@ -212,7 +212,7 @@ private:
     {
         auto access = buffer.write(deadline_);
         if (!access)
-            return fail(access.error());
+            return access.error();
         content::fill({layout_, buffer.state().bytes()}, content::canary(frame));
         if (Status ended = access->end(); !ended)
             return ended;
@@ -224,7 +224,7 @@ private:
     {
         auto access = buffer.read(deadline_);
         if (!access)
-            return fail(access.error());
+            return access.error();
         const View view{layout_, buffer.state().bytes()};
         const std::byte canary = canaries_[buffer.id()];
         if (expected == nullptr) {
@@ -281,11 +281,11 @@ private:
         const auto count = static_cast<std::uint32_t>(buffers_.size());
         auto queue = Device(node_).open_queue(Role::capture, layout_, std::max(count, 2U) - 1);
         if (!queue)
-            return fail(queue.error());
+            return queue.error();
         Filled filled{std::move(*queue), {buffers_.begin(), buffers_.end()}, 0};
         while (filled.sent < std::min(filled.queue.slots(), std::max(count, 2U) - 1)) {
             if (const Status given = send(filled.queue, filled.waiting.front(), filled.sent); !given)
-                return fail(given.error());
+                return given.error();
             filled.waiting.pop_front();
             ++filled.sent;
         }
@@ -303,22 +303,22 @@ private:
         }
         auto filled = fill_queue();
         if (!filled)
-            return fail(filled.error());
+            return filled.error();
         auto& [queue, waiting, sent] = *filled;
         Content content;
         content.stage = expected != nullptr ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)"
                                             : "what stood in the buffers before";
         if (const Status started = queue.start(); !started)
-            return fail(started.error());
+            return started.error();
         for (std::uint32_t i = 0; i < frames_; ++i) {
             const auto frame = queue.dequeue(deadline_);
             if (!frame)
-                return fail(frame.error());
+                return frame.error();
             if (const Status looked = look(frame->buffer, expected, i, content); !looked)
-                return fail(looked.error());
+                return looked.error();
             waiting.push_back(frame->buffer);
             if (const Status given = send(queue, waiting.front(), sent); !given)
-                return fail(given.error());
+                return given.error();
             waiting.pop_front();
             ++sent;
         }

@@ -11,11 +11,11 @@
 #include "backends/v4l2/controls.hpp"
 #include "backends/v4l2/own_queue.hpp"
 #include "backends/v4l2/verify.hpp"
-#include "buffer_state.hpp"
-#include "content/compare.hpp"
-#include "text/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "verify/compare.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/v4l2.hpp>
+#include <commonbuf/v4l2/v4l2.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -39,10 +39,10 @@ Result<std::shared_ptr<Node>> open_again(const Node& node)
 {
     auto fd = os::open(node.info().path);
     if (!fd)
-        return fail(fd.error());
+        return fd.error();
     auto again = Node::create(std::move(*fd), node.info().path);
     if (!again)
-        return fail(again.error());
+        return again.error();
     // A test driver pretends to work for 40 ms on each frame.
     if (const auto time = find_control(**again, "Transaction Time (msec)")) {
         v4l2_control control{time->id, time->minimum};
@@ -90,7 +90,7 @@ Result<std::optional<Layout>> set_result(const Node& node, const Layout& input)
     v4l2_format format{};
     format.type = node.type(Role::capture);
     if (const int error = node.ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_G_FMT"));
+        return format_failure(node, error, "VIDIOC_G_FMT");
     if (node.info().multiplanar) {
         format.fmt.pix_mp.width = input.width;
         format.fmt.pix_mp.height = input.height;
@@ -99,7 +99,7 @@ Result<std::optional<Layout>> set_result(const Node& node, const Layout& input)
         format.fmt.pix.height = input.height;
     }
     if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return fail(format_failure(node, error, "VIDIOC_S_FMT"));
+        return format_failure(node, error, "VIDIOC_S_FMT");
     return std::nullopt;
 }
 
@@ -116,22 +116,22 @@ public:
         if (side_ == Role::output) {
             auto output = set_own_layout(*node_, Role::output, image);
             if (!output)
-                return fail(output.error());
+                return output.error();
             auto capture = set_result(*node_, image);
             if (!capture)
-                return fail(capture.error());
+                return capture.error();
             return Formats{*output, *capture};
         }
         const auto input = input_for(*node_, image);
         if (!input)
-            return fail(Category::unsupported, node_->where("find an input picture"),
-                        "what goes into this device is no picture that the library can draw");
+            return Error::unsupported(node_->where("find an input picture"),
+                                      "what goes into this device is no picture that the library can draw");
         auto output = set_own_layout(*node_, Role::output, *input);
         if (!output)
-            return fail(output.error());
+            return output.error();
         auto capture = set_own_layout(*node_, Role::capture, image);
         if (!capture)
-            return fail(capture.error());
+            return capture.error();
         return Formats{*output, *capture};
     }
 
@@ -151,13 +151,13 @@ public:
         // the CPU may write into that.
         auto queue = Device(node_).open_queue(side_, buffers.front().layout(), 1);
         if (!queue)
-            return fail(queue.error());
+            return queue.error();
         ours_.emplace(std::move(*queue));
         if (side_ == Role::output) {
             formats_.output = buffers.front().layout();
             // A new input format may have reset what comes out.
             if (const auto capture = set_result(*node_, formats_.output); !capture)
-                return fail(capture.error());
+                return capture.error();
             return own(Role::capture, capture_);
         }
         formats_.capture = buffers.front().layout();
@@ -190,16 +190,16 @@ public:
         if (capture_) {
             const auto done = capture_->dequeue(deadline);
             if (!done)
-                return fail(done.error());
+                return done.error();
             bytes = done->bytes_used[0];
         } else if (const auto done = ours_->dequeue(deadline); !done) {
-            return fail(done.error());
+            return done.error();
         }
         if (output_) {
             if (const auto done = output_->dequeue(deadline); !done)
-                return fail(done.error());
+                return done.error();
         } else if (const auto done = ours_->dequeue(deadline); !done) {
-            return fail(done.error());
+            return done.error();
         }
         return bytes;
     }
@@ -218,7 +218,7 @@ public:
         }
         auto access = kind == Access::read ? ours(frame).read(deadline) : ours(frame).write(deadline);
         if (!access)
-            return fail(access.error());
+            return access.error();
         look(View{layout, ours(frame).state().bytes()});
         return access->end();
     }
@@ -230,7 +230,7 @@ private:
     {
         auto made = OwnQueue::create(node_, role, 1);
         if (!made)
-            return fail(made.error());
+            return made.error();
         queue.emplace(std::move(*made));
         return {};
     }
@@ -271,11 +271,11 @@ public:
         const auto expected_bytes = reference_.receive(std::min(deadline, in(patience)));
         if (!expected_bytes) {
             reference_failed_ = true;
-            return fail(expected_bytes.error());
+            return expected_bytes.error();
         }
         const auto found_bytes = tested_.receive(deadline);
         if (!found_bytes)
-            return fail(found_bytes.error());
+            return found_bytes.error();
         return compressed ? compare_bytes(frame, *expected_bytes, *found_bytes, deadline, content)
                           : compare_pictures(frame, deadline, content);
     }
@@ -366,9 +366,9 @@ Result<Content> verify_m2m(const Node& node, Role role, std::span<const Buffer> 
     if (const Status opened = reference.open_own(*formats); !opened)
         return not_checked("the same work cannot be done in its own memory: " + opened.error().message());
     if (const auto same = tested.set(layout); !same)
-        return fail(same.error());
+        return same.error();
     if (const Status opened = tested.open_with(*formats, buffers); !opened)
-        return fail(opened.error());
+        return opened.error();
 
     Content content;
     content.stage = role == Role::capture ? "the same picture in the driver's own memory (V4L2_MEMORY_MMAP)"
@@ -379,7 +379,7 @@ Result<Content> verify_m2m(const Node& node, Role role, std::span<const Buffer> 
         if (!done && comparer.reference_failed())
             return not_checked("it does not do one frame after the other in its own memory: " + done.error().message());
         if (!done)
-            return fail(done.error());
+            return done.error();
     }
     if (content.result == Sameness::not_checked)
         content.result = Sameness::same;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/context.hpp"
 
-#include <commonbuf/vulkan_barrier.hpp>
+#include <commonbuf/vulkan/barrier.hpp>
 
 namespace commonbuf::vulkan {
 namespace {

@@ -2,9 +2,9 @@
 #include "backends/vulkan/buffer.hpp"
 
 #include "backends/vulkan/image_support.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/vulkan_image.hpp>
+#include <commonbuf/vulkan/image.hpp>
 
 namespace commonbuf::vulkan {
 namespace {
@@ -25,10 +25,11 @@ VkExternalMemoryFeatureFlags buffer_features(const Context& context, VkBufferUsa
     return answer.externalMemoryProperties.externalMemoryFeatures;
 }
 
-Made<BareBuffer> BareBuffer::create(std::shared_ptr<const Context> context, VkDeviceSize size, VkBufferUsageFlags usage)
+Result<BareBuffer> BareBuffer::create(std::shared_ptr<const Context> context, VkDeviceSize size,
+                                      VkBufferUsageFlags usage)
 {
     if (Status can = context->require({Need::external_memory_fd, Need::external_memory_dma_buf}, creates); !can)
-        return tl::unexpected(Failure{creates, std::move(can.error())});
+        return std::move(can.error());
     if (usage == 0 || size == 0)
         return refuse(*context, creates, Category::invalid_argument, "the usage or the size is 0");
     const VkExternalMemoryFeatureFlags features = buffer_features(*context, usage);
@@ -75,15 +76,15 @@ BareBuffer::~BareBuffer()
         context_->vk().DestroyBuffer(context_->device(), handle_, nullptr);
 }
 
-Made<std::shared_ptr<BufferObject>> BufferObject::create(const std::shared_ptr<const Context>& context,
-                                                         VkDeviceSize size, VkBufferUsageFlags usage, int dma_buf)
+Result<std::shared_ptr<BufferObject>> BufferObject::create(const std::shared_ptr<const Context>& context,
+                                                           VkDeviceSize size, VkBufferUsageFlags usage, int dma_buf)
 {
     auto bare = BareBuffer::create(context, size, usage);
     if (!bare)
-        return tl::unexpected(std::move(bare.error()));
+        return std::move(bare.error());
     auto memory = Memory::import(context, dma_buf, bare->needs());
     if (!memory)
-        return tl::unexpected(std::move(memory.error()));
+        return std::move(memory.error());
     std::shared_ptr<BufferObject> object(new BufferObject(std::move(*bare), size));
     object->memory_ = std::move(*memory);
     VkBindBufferMemoryInfo bind{};

@@ -12,7 +12,8 @@ namespace commonbuf::vulkan {
 /// A VkBuffer that has no memory yet.
 class BareBuffer {
 public:
-    static Made<BareBuffer> create(std::shared_ptr<const Context> context, VkDeviceSize size, VkBufferUsageFlags usage);
+    static Result<BareBuffer> create(std::shared_ptr<const Context> context, VkDeviceSize size,
+                                     VkBufferUsageFlags usage);
 
     BareBuffer(BareBuffer&& other) noexcept
         : context_(std::move(other.context_)),
@@ -41,8 +42,8 @@ VkExternalMemoryFeatureFlags buffer_features(const Context& context, VkBufferUsa
 /// A VkBuffer over one dma-buf: what is kept with a buffer.
 class BufferObject {
 public:
-    static Made<std::shared_ptr<BufferObject>> create(const std::shared_ptr<const Context>& context, VkDeviceSize size,
-                                                      VkBufferUsageFlags usage, int dma_buf);
+    static Result<std::shared_ptr<BufferObject>> create(const std::shared_ptr<const Context>& context,
+                                                        VkDeviceSize size, VkBufferUsageFlags usage, int dma_buf);
     BufferObject(const BufferObject&) = delete;
     BufferObject& operator=(const BufferObject&) = delete;
     ~BufferObject() = default;

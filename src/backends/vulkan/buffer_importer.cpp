@@ -5,7 +5,7 @@
 #include "backends/vulkan/buffer.hpp"
 #include "backends/vulkan/importers.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 
@@ -27,10 +27,7 @@ public:
             const auto object = BufferObject::create(context_, layout_.memory_sizes.at(i), usage_, memories[i]);
             if (object)
                 continue;
-            verdict = refused(object.error().error, object.error().stage);
-            verdict.needed = object.error().needed;
-            verdict.offered = object.error().offered;
-            return verdict;
+            return refused(object.error());
         }
         verdict.outcome = Outcome::accepted;
         verdict.stage = "vkBindBufferMemory2";
@@ -61,11 +58,11 @@ public:
         const std::string operation = text::format("use {} for buffers ({})", context_->info().name, name_);
         if (const Status can = context_->require({Need::external_memory_fd, Need::external_memory_dma_buf}, operation);
             !can)
-            return fail(can.error());
+            return can.error();
         if (usage_ == 0)
-            return fail(Category::invalid_argument, operation, "the usage is empty");
+            return Error::invalid_argument(operation, "the usage is empty");
         if ((buffer_features(*context_, usage_) & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) == 0)
-            return fail(Category::unsupported, operation, "the device does not import dma-bufs for this usage");
+            return Error::unsupported(operation, "the device does not import dma-bufs for this usage");
         auto support = std::make_shared<Support>();
         for (const Format format : request.formats()) {
             const FormatInfo* info = format_info(format);
@@ -84,11 +81,11 @@ public:
         for (std::size_t i = 0; i < layout.memory_count; ++i) {
             const auto buffer = BareBuffer::create(context_, layout.memory_sizes.at(i), usage_);
             if (!buffer)
-                return fail(buffer.error().error);
+                return buffer.error();
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), buffer->needs().size);
         }
         if (const Status sound = check(fitted); !sound)
-            return fail(sound.error());
+            return sound.error();
         return fitted;
     }
 

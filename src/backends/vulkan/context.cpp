@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/context.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -38,9 +38,9 @@ Result<std::vector<VkExtensionProperties>> extensions_of(const Functions& vk, Vk
             return all;
         }
         if (result != VK_INCOMPLETE)
-            return fail(failure(result, "vkEnumerateDeviceExtensionProperties"));
+            return failure(result, "vkEnumerateDeviceExtensionProperties");
     }
-    return fail(failure(VK_INCOMPLETE, "vkEnumerateDeviceExtensionProperties", "the list does not stand still"));
+    return failure(VK_INCOMPLETE, "vkEnumerateDeviceExtensionProperties", "the list does not stand still");
 }
 
 bool holds(std::span<const VkExtensionProperties> all, std::string_view name)
@@ -56,16 +56,16 @@ Result<Functions> functions_of(VkInstance instance, VkPhysicalDevice physical, P
                                std::uint32_t api_version, const char* operation)
 {
     if (instance == VK_NULL_HANDLE || physical == VK_NULL_HANDLE || get == nullptr)
-        return fail(Category::invalid_argument, operation, "a handle, or vkGetInstanceProcAddr, is null");
+        return Error::invalid_argument(operation, "a handle, or vkGetInstanceProcAddr, is null");
     if (api_version < VK_API_VERSION_1_1)
-        return fail(Category::unsupported, operation,
-                    text::format("the instance is of Vulkan {}.{}, and 1.1 is the least",
-                                 VK_API_VERSION_MAJOR(api_version), VK_API_VERSION_MINOR(api_version)),
-                    "set VkApplicationInfo::apiVersion to VK_API_VERSION_1_1 or more, and say so here");
+        return Error::unsupported(operation,
+                                  text::format("the instance is of Vulkan {}.{}, and 1.1 is the least",
+                                               VK_API_VERSION_MAJOR(api_version), VK_API_VERSION_MINOR(api_version)),
+                                  "set VkApplicationInfo::apiVersion to VK_API_VERSION_1_1 or more, and say so here");
     Functions vk;
     if (const std::string missing = vk.load(instance, get); !missing.empty())
-        return fail(Category::unsupported, operation, text::format("vkGetInstanceProcAddr has no {}", missing),
-                    "is the instance of the version that was said?");
+        return Error::unsupported(operation, text::format("vkGetInstanceProcAddr has no {}", missing),
+                                  "is the instance of the version that was said?");
     return vk;
 }
 
@@ -73,7 +73,7 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
 {
     const auto extensions = extensions_of(vk, physical);
     if (!extensions)
-        return fail(extensions.error());
+        return extensions.error();
     const bool knows_nodes = holds(*extensions, VK_EXT_PHYSICAL_DEVICE_DRM_EXTENSION_NAME);
 
     VkPhysicalDeviceDrmPropertiesEXT node{};
@@ -94,7 +94,7 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
     info.name.assign(core.deviceName, strnlen(core.deviceName, sizeof core.deviceName));
     info.api_version = std::min(api_version, core.apiVersion);
     if (info.api_version < VK_API_VERSION_1_1)
-        return fail(Category::unsupported, "ask " + info.name, "the device has Vulkan 1.0, and 1.1 is the least");
+        return Error::unsupported("ask " + info.name, "the device has Vulkan 1.0, and 1.1 is the least");
     info.max_allocation = limits.maxMemoryAllocationSize;
     info.label = info.name.substr(0, info.name.find(' '));
     if (node.hasRender == VK_TRUE && node.renderMajor == drm_major)
@@ -128,20 +128,21 @@ Result<std::shared_ptr<Context>> Context::create(const WrapInfo& info)
 {
     constexpr const char* operation = "wrap a VkDevice";
     if (info.device == VK_NULL_HANDLE)
-        return fail(Category::invalid_argument, operation, "the VkDevice is null");
+        return Error::invalid_argument(operation, "the VkDevice is null");
     auto loaded = functions_of(info.instance, info.physical, info.get_instance_proc_addr, info.api_version, operation);
     if (!loaded)
-        return fail(loaded.error());
+        return loaded.error();
     Functions& vk = *loaded;
     auto physical = read_physical(vk, info.physical, info.api_version);
     if (!physical)
-        return fail(physical.error());
+        return physical.error();
     const Enabled enabled = Enabled::from(info.extensions, info.features, physical->api_version);
     if (const std::string missing = vk.load(info.device, enabled, physical->api_version); !missing.empty())
-        return fail(Category::invalid_argument, operation,
-                    text::format("{} has no {}: it was made without an extension or a feature that is named here",
-                                 physical->name, missing),
-                    "name the extensions and features of VkDeviceCreateInfo, no others");
+        return Error::invalid_argument(
+            operation,
+            text::format("{} has no {}: it was made without an extension or a feature that is named here",
+                         physical->name, missing),
+            "name the extensions and features of VkDeviceCreateInfo, no others");
     return std::shared_ptr<Context>(new Context(info, vk, std::move(*physical), enabled));
 }
 
@@ -166,7 +167,7 @@ void Context::abandon(std::shared_ptr<const void> object)
     abandoned_.push_back(std::move(object));
 }
 
-std::string Context::where(std::string_view call) const { return text::format("{} on {}", call, info_.name); }
+Call Context::where(std::string_view call) const { return {call, info_.name}; }
 
 Status Context::require(std::initializer_list<Need> needs, std::string_view call) const
 {
@@ -175,11 +176,12 @@ Status Context::require(std::initializer_list<Need> needs, std::string_view call
             continue;
         const NeedInfo& row = info_of(need);
         const bool there = info_.available.has(need);
-        return fail(Category::unsupported, where(call),
-                    text::format("the VkDevice was made without {}{}: {}", row.name,
-                                 there ? "" : ", which this device does not have", row.without),
-                    there ? text::format("turn {} on in VkDeviceCreateInfo, and name it to Device::wrap()", row.name)
-                          : std::string());
+        return Error::unsupported(
+            where(call),
+            text::format("the VkDevice was made without {}{}: {}", row.name,
+                         there ? "" : ", which this device does not have", row.without),
+            there ? text::format("turn {} on in VkDeviceCreateInfo, and name it to Device::wrap()", row.name)
+                  : std::string());
     }
     return {};
 }

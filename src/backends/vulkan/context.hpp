@@ -6,7 +6,7 @@
 #include "backends/vulkan/needs.hpp"
 #include "backends/vulkan/outstanding.hpp"
 
-#include <commonbuf/vulkan.hpp>
+#include <commonbuf/vulkan/device.hpp>
 
 #include <cstddef>
 #include <initializer_list>
@@ -81,7 +81,7 @@ public:
     void abandon(std::shared_ptr<const void> object);
 
     /// "vkCreateImage on llvmpipe", for errors.
-    std::string where(std::string_view call) const;
+    Call where(std::string_view call) const;
 
     /// Refuses what the device was made without: unsupported, naming the first that is
     /// missing, whether the physical device has it, and what is off without it.

@@ -2,7 +2,7 @@
 #include "backends/vulkan/conversion.hpp"
 
 #include "backends/vulkan/image_support.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <vector>
 
@@ -33,15 +33,15 @@ ConversionObject::create(std::shared_ptr<const Context> context, Format format, 
     constexpr const char* call = "vkCreateSamplerYcbcrConversion";
     if (const Status can = context->require({Need::sampler_ycbcr_conversion, Need::image_drm_format_modifier}, call);
         !can)
-        return fail(can.error());
+        return can.error();
     const auto vulkan = format_of(*context, format);
     if (!vulkan)
-        return fail(vulkan.error());
+        return vulkan.error();
     const auto known = find_modifier(*context, *vulkan, modifier);
     const VkFormatFeatureFlags features = known ? known->drmFormatModifierTilingFeatures : 0;
     if ((features & (cosited | midpoint)) == 0)
-        return fail(Category::unsupported, context->where(call),
-                    text::format("the device does not convert {} with {}", to_string(format), to_string(modifier)));
+        return Error::unsupported(context->where(call), text::format("the device does not convert {} with {}",
+                                                                     to_string(format), to_string(modifier)));
 
     Colours colours = asked;
     std::vector<std::string> changed;
@@ -66,7 +66,7 @@ ConversionObject::create(std::shared_ptr<const Context> context, Format format, 
     const VkResult result = device.vk().CreateSamplerYcbcrConversion(device.device(), &info, nullptr, &object->handle_);
     if (result != VK_SUCCESS) {
         object->handle_ = VK_NULL_HANDLE;
-        return fail(failure(result, device.where(call), to_string(format)));
+        return failure(result, device.where(call), to_string(format));
     }
     return object;
 }

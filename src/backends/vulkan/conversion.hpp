@@ -3,7 +3,7 @@
 
 #include "backends/vulkan/context.hpp"
 
-#include <commonbuf/vulkan_image.hpp>
+#include <commonbuf/vulkan/image.hpp>
 
 #include <memory>
 #include <string>

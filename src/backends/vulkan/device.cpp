@@ -4,8 +4,8 @@
 #include "backends/vulkan/conversion.hpp"
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/importers.hpp"
-#include "buffer_state.hpp"
-#include "text/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "base/text.hpp"
 
 #include <vector>
 
@@ -26,7 +26,7 @@ Result<Device> Device::wrap(const WrapInfo& info)
 {
     auto context = Context::create(info);
     if (!context)
-        return fail(context.error());
+        return context.error();
     return Device(std::move(*context));
 }
 
@@ -47,7 +47,7 @@ Use Device::buffer_use(VkBufferUsageFlags usage) const { return make_buffer_use(
 Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage) const
 {
     if (const Status can = shareable(buffer, context_->where("vkAllocateMemory")); !can)
-        return fail(can.error());
+        return can.error();
     auto object = buffer.state().import_once<ImageObject>(
         context_->keys().of(usage), [&]() -> Result<std::shared_ptr<ImageObject>> {
             std::vector<int> memories;
@@ -56,32 +56,32 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
             auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
             if (made)
                 return std::move(*made);
-            note_refusal(buffer, made.error().error, image_identity(*context_, usage));
-            return fail(std::move(made.error().error));
+            note_refusal(buffer, made.error(), image_identity(*context_, usage));
+            return std::move(made.error());
         });
     if (!object)
-        return fail(object.error());
+        return object.error();
     return Image(std::move(*object));
 }
 
 Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFlags usage, std::size_t memory) const
 {
     if (const Status can = shareable(buffer, context_->where("vkAllocateMemory")); !can)
-        return fail(can.error());
+        return can.error();
     if (memory >= buffer.layout().memory_count)
-        return fail(Category::invalid_argument, context_->where("vkCreateBuffer"),
-                    text::format("the buffer has no memory {}", memory));
+        return Error::invalid_argument(context_->where("vkCreateBuffer"),
+                                       text::format("the buffer has no memory {}", memory));
     auto object = buffer.state().import_once<BufferObject>(
         context_->keys().of(usage, memory), [&]() -> Result<std::shared_ptr<BufferObject>> {
             auto made =
                 BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.fd(memory));
             if (made)
                 return std::move(*made);
-            note_refusal(buffer, made.error().error, buffer_identity(*context_, usage));
-            return fail(std::move(made.error().error));
+            note_refusal(buffer, made.error(), buffer_identity(*context_, usage));
+            return std::move(made.error());
         });
     if (!object)
-        return fail(object.error());
+        return object.error();
     return DeviceBuffer(std::move(*object));
 }
 
@@ -95,7 +95,7 @@ Result<Conversion> Device::conversion(Format format, Modifier modifier, const Co
 {
     auto object = ConversionObject::create(context_, format, modifier, colours);
     if (!object)
-        return fail(object.error());
+        return object.error();
     return Conversion(std::move(*object));
 }
 

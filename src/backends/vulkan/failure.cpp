@@ -46,8 +46,8 @@ Category category_of(VkResult result) noexcept
     case VK_ERROR_OUT_OF_POOL_MEMORY:
     case VK_ERROR_FRAGMENTED_POOL:
     case VK_ERROR_FRAGMENTATION:
-    case VK_ERROR_TOO_MANY_OBJECTS: return Category::exhausted;
-    case VK_ERROR_DEVICE_LOST: return Category::device_lost;
+    case VK_ERROR_TOO_MANY_OBJECTS: return Category::out_of_memory;
+    case VK_ERROR_DEVICE_LOST: return Category::device_gone;
     case VK_ERROR_EXTENSION_NOT_PRESENT:
     case VK_ERROR_FEATURE_NOT_PRESENT:
     case VK_ERROR_INCOMPATIBLE_DRIVER:
@@ -59,12 +59,12 @@ Category category_of(VkResult result) noexcept
     }
 }
 
-Error failure(VkResult result, std::string operation, std::string_view detail, std::string advice)
+Error failure(VkResult result, Tried tried, std::string_view detail, std::string advice)
 {
     std::string text = result_name(result);
     if (!detail.empty())
         text.append(": ").append(detail);
-    return {category_of(result), 0, std::move(operation), std::move(text), std::move(advice), nullptr};
+    return Error::of(category_of(result), std::move(tried), std::move(text), std::move(advice));
 }
 
 } // namespace commonbuf::vulkan

@@ -17,6 +17,6 @@ Category category_of(VkResult result) noexcept;
 
 /// The error of a Vulkan call that failed: the one door from VkResult to Error. Vulkan says
 /// no errno; its result stands first in the detail.
-Error failure(VkResult result, std::string operation, std::string_view detail = {}, std::string advice = {});
+Error failure(VkResult result, Tried tried, std::string_view detail = {}, std::string advice = {});
 
 } // namespace commonbuf::vulkan

@@ -6,7 +6,7 @@
 // (Cb) and R (Cr). The tests work out order, sizes and planes again, from the names.
 #include "format/table.hpp"
 
-#include <commonbuf/vulkan.hpp>
+#include <commonbuf/vulkan/device.hpp>
 
 #include <algorithm>
 #include <array>

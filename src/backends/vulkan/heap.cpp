@@ -8,9 +8,9 @@
 #include "backends/vulkan/importers.hpp"
 #include "os/first_bracket.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/vulkan_heap.hpp>
+#include <commonbuf/vulkan/heap.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -67,13 +67,9 @@ public:
         images_ = context_->has(Need::image_drm_format_modifier);
         ask_buffers();
         if (!images_ && !buffers_)
-            info_.obstacle = Error{Category::unsupported,
-                                   0,
-                                   context_->where("export dma-bufs"),
-                                   "the device exports no memory of buffers, and was made without "
-                                   "VK_EXT_image_drm_format_modifier",
-                                   {},
-                                   nullptr};
+            info_.obstacle = Error::unsupported(context_->where("export dma-bufs"),
+                                                "the device exports no memory of buffers, and was made without "
+                                                "VK_EXT_image_drm_format_modifier");
     }
 
     const HeapInfo& info() const noexcept override { return info_; }
@@ -89,13 +85,13 @@ private:
     Result<UniqueFd> export_memory(const Piece& piece) const;
     std::optional<std::uint32_t> memory_type(std::uint32_t bits) const;
     Result<std::optional<VkFormat>> makes(Format format, Modifier modifier, const VkExtent3D& extent) const;
-    tl::unexpected<Error> failed(VkResult result, const char* call, std::string_view detail = {}) const
+    Error failed(VkResult result, const char* call, std::string_view detail = {}) const
     {
-        return fail(failure(result, context_->where(call), detail));
+        return failure(result, context_->where(call), detail);
     }
-    tl::unexpected<Error> unlike(std::string detail) const
+    Error unlike(std::string detail) const
     {
-        return fail(Category::incompatible, context_->where("vkCreateImage"), std::move(detail));
+        return Error::incompatible(context_->where("vkCreateImage"), std::move(detail));
     }
 
     std::shared_ptr<const Context> context_;
@@ -137,8 +133,8 @@ Result<UniqueFd> VulkanHeap::export_memory(const Piece& piece) const
 {
     const auto type = memory_type(piece.type_bits);
     if (!type)
-        return fail(Category::unsupported, context_->where("vkAllocateMemory"),
-                    text::format("no type of memory will do: {:#x} are allowed", piece.type_bits));
+        return Error::unsupported(context_->where("vkAllocateMemory"),
+                                  text::format("no type of memory will do: {:#x} are allowed", piece.type_bits));
     VkMemoryDedicatedAllocateInfo dedicated{};
     dedicated.sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO;
     dedicated.image = piece.dedicated_image;
@@ -169,8 +165,8 @@ Result<UniqueFd> VulkanHeap::export_memory(const Piece& piece) const
     UniqueFd dma_buf(fd);
     const auto size = os::size_of(dma_buf.get());
     if (!size || *size < piece.size)
-        return fail(Category::kernel_failure, context_->where("vkGetMemoryFdKHR"),
-                    text::format("the driver gave {} bytes for {}", size.value_or(0), piece.size));
+        return Error::kernel_failure(context_->where("vkGetMemoryFdKHR"),
+                                     text::format("the driver gave {} bytes for {}", size.value_or(0), piece.size));
     // A driver that works on the CPU exports udmabufs.
     os::open_for_both_directions(dma_buf.get());
     return dma_buf;
@@ -179,13 +175,12 @@ Result<UniqueFd> VulkanHeap::export_memory(const Piece& piece) const
 Result<UniqueFd> VulkanHeap::allocate(std::uint64_t bytes)
 {
     if (info_.obstacle)
-        return fail(*info_.obstacle);
+        return *info_.obstacle;
     if (!buffers_)
-        return fail(Category::unsupported, context_->where("vkCreateBuffer"),
-                    "the device exports images and no plain memory");
+        return Error::unsupported(context_->where("vkCreateBuffer"), "the device exports images and no plain memory");
     if (bytes == 0 || bytes > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
-        return fail(Category::invalid_argument, context_->where("vkCreateBuffer"),
-                    text::format("{} bytes make no buffer", bytes));
+        return Error::invalid_argument(context_->where("vkCreateBuffer"),
+                                       text::format("{} bytes make no buffer", bytes));
     VkExternalMemoryBufferCreateInfo external{};
     external.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO;
     external.handleTypes = dma_buf_handle;
@@ -222,7 +217,7 @@ Result<std::optional<VkFormat>> VulkanHeap::makes(Format format, Modifier modifi
         return std::nullopt;
     const auto limits = image_limits(*context_, *known, modifier, usage_, false);
     if (!limits)
-        return fail(limits.error());
+        return limits.error();
     if (!*limits || !(*limits)->exportable || (*limits)->max_extent.width < extent.width ||
         (*limits)->max_extent.height < extent.height)
         return std::nullopt;
@@ -236,7 +231,7 @@ Result<std::vector<Layout>> VulkanHeap::propose(const ImageWay& way)
         return std::vector<Layout>{};
     const auto format = makes(request.format, way.modifier, {request.width, request.height, 1});
     if (!format)
-        return fail(format.error());
+        return format.error();
     const auto modifier = *format ? find_modifier(*context_, **format, way.modifier) : std::nullopt;
     auto layout = modifier ? own_layout(*context_, request, *modifier, usage_) : std::nullopt;
     const FormatInfo* rows = format_info(request.format);
@@ -253,11 +248,11 @@ Result<std::vector<Layout>> VulkanHeap::propose(const ImageWay& way)
 Result<std::vector<UniqueFd>> VulkanHeap::allocate_image(const Layout& layout)
 {
     if (info_.obstacle)
-        return fail(*info_.obstacle);
+        return *info_.obstacle;
     const bool any_bytes = is_opaque(layout.format) || layout.modifier == linear;
     const auto format = makes(layout.format, layout.modifier, {layout.width, layout.height, 1});
     if (!format)
-        return fail(format.error());
+        return format.error();
     if (!*format) {
         if (any_bytes)
             return Heap::allocate_image(layout);
@@ -268,12 +263,12 @@ Result<std::vector<UniqueFd>> VulkanHeap::allocate_image(const Layout& layout)
     auto image = BareImage::create(context_, layout, usage_, groups);
     if (!image) {
         // Bytes have any linear layout, whatever the device makes of images.
-        if (any_bytes && buffers_ && image.error().error.category != Category::device_lost)
+        if (any_bytes && buffers_ && image.error().category != Category::device_gone)
             return Heap::allocate_image(layout);
-        Error error = image.error().error;
+        Error error = image.error();
         if (error.category == Category::unsupported)
             error.category = Category::incompatible;
-        return fail(std::move(error));
+        return error;
     }
     std::vector<UniqueFd> memories;
     for (std::size_t i = 0; i < image->needs().size(); ++i) {
@@ -285,7 +280,7 @@ Result<std::vector<UniqueFd>> VulkanHeap::allocate_image(const Layout& layout)
                                        to_string(layout), wanted));
         auto memory = export_memory({wanted, needs.type_bits, needs.dedicated ? image->handle() : VK_NULL_HANDLE});
         if (!memory)
-            return fail(memory.error());
+            return memory.error();
         memories.push_back(std::move(*memory));
     }
     return memories;

@@ -9,7 +9,7 @@
 #include "backends/vulkan/conversion.hpp"
 #include "backends/vulkan/image_support.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,18 +26,18 @@ struct Looked {
 };
 
 /// Whether there can be such an image; asked before vkCreateImage, which may assume it.
-Made<Looked> look_at(const Context& context, const Layout& layout, const ImageUsage& usage, bool disjoint)
+Result<Looked> look_at(const Context& context, const Layout& layout, const ImageUsage& usage, bool disjoint)
 {
     if (Status can = context.require({Need::external_memory_fd, Need::external_memory_dma_buf,
                                       Need::image_drm_format_modifier, Need::image_format_list},
                                      creates);
         !can)
-        return tl::unexpected(Failure{creates, std::move(can.error())});
+        return std::move(can.error());
     if (usage.flags == 0)
         return refuse(context, creates, Category::invalid_argument, "the usage is empty");
     const auto format = format_of(context, layout.format);
     if (!format)
-        return tl::unexpected(Failure{creates, format.error()});
+        return format.error();
     if (layout.modifier == implicit_modifier)
         return refuse(context, creates, Category::unsupported,
                       "where the pixels lie is known to another driver alone (the modifier is INVALID)",
@@ -59,7 +59,7 @@ Made<Looked> look_at(const Context& context, const Layout& layout, const ImageUs
     const auto limits = image_limits(context, *format, layout.modifier, usage, disjoint);
     constexpr const char* asks = "vkGetPhysicalDeviceImageFormatProperties2";
     if (!limits)
-        return tl::unexpected(Failure{asks, limits.error()});
+        return limits.error();
     if (!*limits || !(*limits)->importable)
         return refuse(context, asks, Category::unsupported,
                       text::format("the device {} {} with {} for this usage", *limits ? "does not import" : "has no",
@@ -84,7 +84,7 @@ bool tells_planes_apart(const std::shared_ptr<const Context>& context, const Lay
     const FormatInfo* info = format_info(layout.format);
     const auto natural =
         info == nullptr || info->plane_count < 2
-            ? Result<Layout>(fail(Category::unsupported, {}, {}))
+            ? Result<Layout>(Error::unsupported("", ""))
             : linear_layout({layout.format, layout.width, layout.height}, layout.planes[0].stride, Memories::single);
     constexpr std::array<std::uint32_t, 1> one_memory{0};
     if (!natural)
@@ -94,14 +94,14 @@ bool tells_planes_apart(const std::shared_ptr<const Context>& context, const Lay
 }
 
 /// Which memories are one dma-buf, by inode: for each memory the number of its group.
-Made<std::vector<std::uint32_t>> group_by_inode(std::span<const int> memories, std::vector<int>& first_of_group)
+Result<std::vector<std::uint32_t>> group_by_inode(std::span<const int> memories, std::vector<int>& first_of_group)
 {
     std::vector<os::FileId> known;
     std::vector<std::uint32_t> groups;
     for (const int memory : memories) {
         const auto id = os::id_of(memory);
         if (!id)
-            return tl::unexpected(Failure{"fstat", id.error()});
+            return id.error();
         const auto same = std::find_if(known.begin(), known.end(), [&id](const os::FileId& each) {
             return each.device == id->device && each.inode == id->inode;
         });
@@ -116,19 +116,19 @@ Made<std::vector<std::uint32_t>> group_by_inode(std::span<const int> memories, s
 
 } // namespace
 
-Made<BareImage> BareImage::create(std::shared_ptr<const Context> context, const Layout& layout, const ImageUsage& usage,
-                                  std::span<const std::uint32_t> groups)
+Result<BareImage> BareImage::create(std::shared_ptr<const Context> context, const Layout& layout,
+                                    const ImageUsage& usage, std::span<const std::uint32_t> groups)
 {
     if (groups.size() != layout.memory_count || groups.empty())
         return refuse(*context, creates, Category::invalid_argument,
                       text::format("{} memories for a layout with {}", groups.size(), layout.memory_count));
     // From here on planes lie in memories that are there.
     if (const Status sound = check(layout); !sound)
-        return tl::unexpected(Failure{creates, sound.error()});
+        return sound.error();
     const std::uint32_t count = 1 + *std::max_element(groups.begin(), groups.end());
     const auto looked = look_at(*context, layout, usage, count > 1);
     if (!looked)
-        return tl::unexpected(looked.error());
+        return looked.error();
 
     if (count > 1 && !tells_planes_apart(context, layout, usage))
         return refuse(*context, "vkGetImageSubresourceLayout", Category::unsupported,
@@ -239,17 +239,17 @@ BareImage::~BareImage()
         context_->vk().DestroyImage(context_->device(), handle_, nullptr);
 }
 
-Made<std::shared_ptr<ImageObject>> ImageObject::create(const std::shared_ptr<const Context>& context,
-                                                       const Layout& layout, const ImageUsage& usage,
-                                                       std::span<const int> memories)
+Result<std::shared_ptr<ImageObject>> ImageObject::create(const std::shared_ptr<const Context>& context,
+                                                         const Layout& layout, const ImageUsage& usage,
+                                                         std::span<const int> memories)
 {
     std::vector<int> dma_bufs;
     const auto groups = group_by_inode(memories, dma_bufs);
     if (!groups)
-        return tl::unexpected(groups.error());
+        return groups.error();
     auto bare = BareImage::create(context, layout, usage, *groups);
     if (!bare)
-        return tl::unexpected(std::move(bare.error()));
+        return std::move(bare.error());
 
     std::shared_ptr<ImageObject> object(new ImageObject(context, std::move(*bare), layout, usage));
     for (std::size_t i = 0; i < dma_bufs.size(); ++i) {
@@ -258,7 +258,7 @@ Made<std::shared_ptr<ImageObject>> ImageObject::create(const std::shared_ptr<con
             context, dma_bufs[i],
             {needs.size, needs.type_bits, needs.dedicated ? object->image_.handle() : VK_NULL_HANDLE, VK_NULL_HANDLE});
         if (!memory)
-            return tl::unexpected(std::move(memory.error()));
+            return std::move(memory.error());
         object->handles_.push_back(memory->handle());
         object->memories_.push_back(std::move(*memory));
     }
@@ -296,16 +296,17 @@ Result<VkImageView> ImageObject::view(const ViewInfo& info)
               info.usage != 0 ? info.usage : usage_.flags, info.conversion ? info.conversion->object() : nullptr,
               VK_NULL_HANDLE};
     if ((view.usage & ~usage_.flags) != 0)
-        return fail(Category::invalid_argument, context_->where(call),
-                    text::format("the view is for usage {:#x}, and the image for {:#x}", view.usage, usage_.flags));
+        return Error::invalid_argument(
+            context_->where(call),
+            text::format("the view is for usage {:#x}, and the image for {:#x}", view.usage, usage_.flags));
     if (view.conversion != nullptr && &view.conversion->context() != context_.get())
-        return fail(Category::invalid_argument, context_->where(call), "the conversion is another device's");
+        return Error::invalid_argument(context_->where(call), "the conversion is another device's");
     const bool whole = view.aspect == VK_IMAGE_ASPECT_COLOR_BIT && view.format == image_.format();
     if (whole && is_ycbcr(layout_.format) && (view.usage & VK_IMAGE_USAGE_SAMPLED_BIT) != 0 &&
         view.conversion == nullptr)
-        return fail(Category::unsupported, context_->where(call),
-                    text::format("{} is sampled through a conversion", to_string(layout_.format)),
-                    "make one with Device::conversion(), or look at single planes (ViewInfo::aspect)");
+        return Error::unsupported(context_->where(call),
+                                  text::format("{} is sampled through a conversion", to_string(layout_.format)),
+                                  "make one with Device::conversion(), or look at single planes (ViewInfo::aspect)");
 
     const std::lock_guard lock(mutex_);
     const auto known = std::find_if(views_.begin(), views_.end(), [&view](const View& each) {
@@ -334,7 +335,7 @@ Result<VkImageView> ImageObject::view(const ViewInfo& info)
         created.components.a = VK_COMPONENT_SWIZZLE_ONE;
     const VkResult result = context_->vk().CreateImageView(context_->device(), &created, nullptr, &view.handle);
     if (result != VK_SUCCESS)
-        return fail(failure(result, context_->where(call)));
+        return failure(result, context_->where(call));
     views_.push_back(view);
     return view.handle;
 }

@@ -5,7 +5,7 @@
 #include "backends/vulkan/memory.hpp"
 
 #include <commonbuf/layout.hpp>
-#include <commonbuf/vulkan_image.hpp>
+#include <commonbuf/vulkan/image.hpp>
 
 #include <array>
 #include <memory>
@@ -29,8 +29,8 @@ public:
 
     /// `groups` says for each memory of the layout which VkDeviceMemory it becomes part of:
     /// several memories may be one dma-buf. More than one group is a disjoint image.
-    static Made<BareImage> create(std::shared_ptr<const Context> context, const Layout& layout, const ImageUsage& usage,
-                                  std::span<const std::uint32_t> groups);
+    static Result<BareImage> create(std::shared_ptr<const Context> context, const Layout& layout,
+                                    const ImageUsage& usage, std::span<const std::uint32_t> groups);
 
     BareImage(BareImage&& other) noexcept;
     BareImage& operator=(BareImage&&) = delete;
@@ -65,9 +65,9 @@ private:
 class ImageObject {
 public:
     /// One borrowed dma-buf for each memory of the layout.
-    static Made<std::shared_ptr<ImageObject>> create(const std::shared_ptr<const Context>& context,
-                                                     const Layout& layout, const ImageUsage& usage,
-                                                     std::span<const int> memories);
+    static Result<std::shared_ptr<ImageObject>> create(const std::shared_ptr<const Context>& context,
+                                                       const Layout& layout, const ImageUsage& usage,
+                                                       std::span<const int> memories);
     ~ImageObject();
     ImageObject(const ImageObject&) = delete;
     ImageObject& operator=(const ImageObject&) = delete;

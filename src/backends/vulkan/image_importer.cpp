@@ -6,7 +6,7 @@
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <map>
@@ -27,12 +27,8 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         const auto object = ImageObject::create(context_, layout_, usage_, memories);
-        if (!object) {
-            Verdict verdict = refused(object.error().error, object.error().stage);
-            verdict.needed = object.error().needed;
-            verdict.offered = object.error().offered;
-            return verdict;
-        }
+        if (!object)
+            return refused(object.error());
         Verdict verdict;
         verdict.outcome = Outcome::accepted;
         verdict.stage = "vkBindImageMemory2";
@@ -65,9 +61,9 @@ public:
                                                   Need::image_drm_format_modifier, Need::image_format_list},
                                                  operation);
             !can)
-            return fail(can.error());
+            return can.error();
         if (usage_.flags == 0)
-            return fail(Category::invalid_argument, operation, "the usage is empty");
+            return Error::invalid_argument(operation, "the usage is empty");
         auto support = std::make_shared<Support>();
         std::vector<std::string> reasons;
         for (const Format format : request.formats()) {
@@ -76,14 +72,14 @@ public:
             one.alternatives.clear();
             const auto reason = append(*support, one);
             if (!reason)
-                return fail(reason.error());
+                return reason.error();
             if (!reason->empty())
                 reasons.push_back(text::format("{}: {}", to_string(format), *reason));
         }
         support->sort();
         if (!support->entries.empty())
             return support;
-        return fail(Category::unsupported, operation, text::join(reasons, "; "));
+        return Error::unsupported(operation, text::join(reasons, "; "));
     }
 
     Result<Layout> fit(const Layout& layout) override
@@ -92,13 +88,13 @@ public:
         std::iota(groups.begin(), groups.end(), 0U);
         const auto image = BareImage::create(context_, layout, usage_, groups);
         if (!image)
-            return fail(image.error().error);
+            return image.error();
         Layout fitted = layout;
         for (std::size_t i = 0; i < image->needs().size(); ++i)
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), image->needs()[i].size);
         // A driver's number, which the arithmetic of everybody else relies on.
         if (const Status sound = check(fitted); !sound)
-            return fail(sound.error());
+            return sound.error();
         return fitted;
     }
 
@@ -110,7 +106,7 @@ public:
     Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
     {
         if (buffers.empty() || frames == 0)
-            return fail(Category::invalid_argument, "verify " + name_, "there is no buffer or no frame to look at");
+            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
         return verify_images(context_, usage_, buffers, frames, deadline);
     }
 
@@ -134,7 +130,7 @@ private:
         for (const VkDrmFormatModifierPropertiesEXT& modifier : modifiers) {
             const auto limits = image_limits(*context_, *vulkan, modifier.drmFormatModifier, usage_, false);
             if (!limits)
-                return fail(limits.error());
+                return limits.error();
             if (!*limits || !(*limits)->importable)
                 continue;
             importable = true;
@@ -143,7 +139,7 @@ private:
             if (request.width > (*limits)->max_extent.width || request.height > (*limits)->max_extent.height)
                 continue;
             if (const Status appended = append(support, request, *vulkan, modifier, **limits); !appended)
-                return fail(appended.error());
+                return appended.error();
         }
         if (!importable)
             return "no modifier of it is imported for this usage";
@@ -170,7 +166,7 @@ private:
             return {};
         const auto disjoint = image_limits(*context_, vulkan, value, usage_, true);
         if (!disjoint)
-            return fail(disjoint.error());
+            return disjoint.error();
         if (*disjoint && (*disjoint)->importable && !(*disjoint)->dedicated_only)
             support.entries.push_back({request.format, value, Memories::per_plane, asked});
         return {};

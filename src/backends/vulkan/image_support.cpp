@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/image_support.hpp"
 
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,11 +28,10 @@ Result<VkFormat> format_of(const Context& context, Format format)
 {
     const auto vulkan = to_vulkan(format);
     if (!vulkan)
-        return fail(Category::unsupported, context.where("use a format"),
-                    text::format("Vulkan has no {}", to_string(format)));
+        return Error::unsupported(context.where("use a format"), text::format("Vulkan has no {}", to_string(format)));
     if (const auto need = need_of(*vulkan)) {
         if (const Status can = context.require({*need}, "use a format"); !can)
-            return fail(can.error());
+            return can.error();
     }
     return *vulkan;
 }
@@ -178,7 +177,7 @@ Result<std::optional<ImageLimits>> image_limits(const Context& context, VkFormat
     if (result == VK_ERROR_FORMAT_NOT_SUPPORTED)
         return std::nullopt;
     if (result != VK_SUCCESS)
-        return fail(failure(result, context.where("vkGetPhysicalDeviceImageFormatProperties2")));
+        return failure(result, context.where("vkGetPhysicalDeviceImageFormatProperties2"));
     const VkExternalMemoryFeatureFlags features = memory.externalMemoryProperties.externalMemoryFeatures;
     return ImageLimits{answer.imageFormatProperties.maxExtent, answer.imageFormatProperties.maxResourceSize,
                        (features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0,

@@ -36,8 +36,8 @@ public:
             return false;
         constexpr std::array<std::uint32_t, 1> one_memory{0};
         const auto image = BareImage::create(context_, *layout, usage_, one_memory);
-        const Category category = image ? Category::unsupported : image.error().error.category;
-        troubled_ = troubled_ || category == Category::exhausted || category == Category::device_lost;
+        const Category category = image ? Category::unsupported : image.error().category;
+        troubled_ = troubled_ || category == Category::out_of_memory || category == Category::device_gone;
         return image.has_value();
     }
 

@@ -3,7 +3,7 @@
 
 #include "backends/vulkan/image_support.hpp"
 #include "os/os.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <commonbuf/unique_fd.hpp>
 
@@ -23,32 +23,28 @@ std::optional<std::uint32_t> memory_type(const VkPhysicalDeviceMemoryProperties&
 
 } // namespace
 
-tl::unexpected<Failure> failed(const Context& context, const char* call, VkResult result, std::string_view detail)
+Error failed(const Context& context, const char* call, VkResult result, std::string_view detail)
 {
-    return tl::unexpected(Failure{call, failure(result, context.where(call), detail)});
+    return failure(result, context.where(call), detail);
 }
 
-tl::unexpected<Failure> refuse(const Context& context, const char* call, Category category, std::string detail,
-                               std::string advice)
+Error refuse(const Context& context, const char* call, Category category, std::string detail, std::string advice)
 {
-    return tl::unexpected(
-        Failure{call, {category, 0, context.where(call), std::move(detail), std::move(advice), nullptr}});
+    return Error::of(category, context.where(call), std::move(detail), std::move(advice));
 }
 
-Made<Memory> Memory::import(std::shared_ptr<const Context> context, int fd, const Needs& needs)
+Result<Memory> Memory::import(std::shared_ptr<const Context> context, int fd, const Needs& needs)
 {
     constexpr const char* asks = "vkGetMemoryFdPropertiesKHR";
     constexpr const char* allocates = "vkAllocateMemory";
     const auto size = os::size_of(fd);
     if (!size)
-        return tl::unexpected(Failure{"lseek", size.error()});
+        return size.error();
     if (needs.size > *size) {
-        auto refusal = refuse(*context, allocates, Category::incompatible,
-                              text::format("the driver needs {} bytes, and the dma-buf has {}", needs.size, *size),
-                              "plan with this use: the memory is made large enough then");
-        refusal.value().needed = needs.size;
-        refusal.value().offered = *size;
-        return refusal;
+        return refuse(*context, allocates, Category::incompatible,
+                      text::format("the driver needs {} bytes, and the dma-buf has {}", needs.size, *size),
+                      "plan with this use: the memory is made large enough then")
+            .with_sizes(needs.size, *size);
     }
     VkMemoryFdPropertiesKHR properties{};
     properties.sType = VK_STRUCTURE_TYPE_MEMORY_FD_PROPERTIES_KHR;
@@ -63,7 +59,7 @@ Made<Memory> Memory::import(std::shared_ptr<const Context> context, int fd, cons
 
     auto own = duplicate(fd);
     if (!own)
-        return tl::unexpected(Failure{"fcntl", own.error()});
+        return own.error();
     VkMemoryDedicatedAllocateInfo dedicated{};
     dedicated.sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO;
     dedicated.image = needs.dedicated_image;

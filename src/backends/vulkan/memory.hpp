@@ -11,23 +11,11 @@
 
 namespace commonbuf::vulkan {
 
-/// Which call failed, for verdicts, and the sizes where they matter.
-struct Failure {
-    std::string stage;
-    Error error;
-    std::uint64_t needed = 0;
-    std::uint64_t offered = 0;
-};
-
-template <typename T>
-using Made = tl::expected<T, Failure>;
-
 /// The failure of a call.
-tl::unexpected<Failure> failed(const Context& context, const char* call, VkResult result, std::string_view detail = {});
+Error failed(const Context& context, const char* call, VkResult result, std::string_view detail = {});
 
 /// A refusal that no call made; `call` is the one that it is about.
-tl::unexpected<Failure> refuse(const Context& context, const char* call, Category category, std::string detail,
-                               std::string advice = {});
+Error refuse(const Context& context, const char* call, Category category, std::string detail, std::string advice = {});
 
 /// A VkDeviceMemory over a dma-buf.
 class Memory {
@@ -42,7 +30,7 @@ public:
 
     /// Imports a borrowed dma-buf through a descriptor of its own, which Vulkan owns from the
     /// moment when it succeeded.
-    static Made<Memory> import(std::shared_ptr<const Context> context, int fd, const Needs& needs);
+    static Result<Memory> import(std::shared_ptr<const Context> context, int fd, const Needs& needs);
 
     Memory() = default;
     Memory(Memory&& other) noexcept

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <commonbuf/vulkan.hpp>
+#include <commonbuf/vulkan/device.hpp>
 
 #include <bitset>
 #include <cstdint>

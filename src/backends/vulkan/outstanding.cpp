@@ -4,7 +4,7 @@
 #include "backends/vulkan/context.hpp"
 #include "sync/fence_point.hpp"
 
-#include <commonbuf/vulkan_sync.hpp>
+#include <commonbuf/vulkan/sync.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -39,12 +39,12 @@ void Outstanding::fail(const Error& error)
     }
 }
 
-tl::unexpected<Error> call_failed(const Device& device, VkResult result, const char* call)
+Error call_failed(const Device& device, VkResult result, const char* call)
 {
     Error error = failure(result, device.context()->where(call));
     if (result == VK_ERROR_DEVICE_LOST)
         fail_outstanding(device, error);
-    return commonbuf::fail(std::move(error));
+    return error;
 }
 
 } // namespace commonbuf::vulkan

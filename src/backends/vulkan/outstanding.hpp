@@ -2,7 +2,7 @@
 #pragma once
 
 #include <commonbuf/fence.hpp>
-#include <commonbuf/vulkan.hpp>
+#include <commonbuf/vulkan/device.hpp>
 
 #include <memory>
 #include <mutex>
@@ -25,6 +25,6 @@ private:
 };
 
 /// The error of a call that failed. A device that is lost fails what is outstanding with it.
-tl::unexpected<Error> call_failed(const Device& device, VkResult result, const char* call);
+Error call_failed(const Device& device, VkResult result, const char* call);
 
 } // namespace commonbuf::vulkan

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/context.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 
@@ -48,10 +48,10 @@ Result<Requirements> requirements(VkInstance instance, VkPhysicalDevice physical
     constexpr const char* operation = "ask a VkPhysicalDevice";
     const auto vk = functions_of(instance, physical, get_instance_proc_addr, api_version, operation);
     if (!vk)
-        return fail(vk.error());
+        return vk.error();
     auto info = read_physical(*vk, physical, api_version);
     if (!info)
-        return fail(info.error());
+        return info.error();
     Requirements result{std::move(info->name), info->api_version, {}};
     for (const NeedInfo& need : needs()) {
         if (asked_for(need, result.api_version))

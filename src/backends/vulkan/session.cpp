@@ -24,19 +24,18 @@ std::optional<std::uint32_t> coherent_type(const VkPhysicalDeviceMemoryPropertie
 Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<const Context> context, VkDeviceSize bytes)
 {
     if (context->queue() == VK_NULL_HANDLE)
-        return fail(Category::unsupported, context->where("vkQueueSubmit"),
-                    "Device::wrap() was given no queue to work on");
+        return Error::unsupported(context->where("vkQueueSubmit"), "Device::wrap() was given no queue to work on");
     std::shared_ptr<Session> session(new Session(std::move(context)));
     if (const Status made = session->make_commands(); !made)
-        return fail(made.error());
+        return made.error();
     if (const Status made = session->make_memory(bytes); !made)
-        return fail(made.error());
+        return made.error();
     return session;
 }
 
 Status Session::check(VkResult result, const char* call) const
 {
-    return result == VK_SUCCESS ? Status() : Status(fail(failure(result, context_->where(call))));
+    return result == VK_SUCCESS ? Status() : Status(failure(result, context_->where(call)));
 }
 
 Status Session::make_commands()
@@ -88,8 +87,7 @@ Status Session::make_memory(VkDeviceSize bytes)
     vk.GetBufferMemoryRequirements2(context_->device(), &question, &needs);
     const auto type = coherent_type(context_->memory(), needs.memoryRequirements.memoryTypeBits);
     if (!type)
-        return fail(Category::unsupported, context_->where("vkAllocateMemory"),
-                    "no memory type is for the CPU and for copies");
+        return Error::unsupported(context_->where("vkAllocateMemory"), "no memory type is for the CPU and for copies");
     VkMemoryAllocateInfo memory{};
     memory.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
     memory.allocationSize = needs.memoryRequirements.size;

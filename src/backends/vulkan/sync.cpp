@@ -4,9 +4,9 @@
 // away ("Importing Semaphore Payloads", tables of handle types).
 #include "backends/vulkan/context.hpp"
 #include "backends/vulkan/outstanding.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/vulkan_sync.hpp>
+#include <commonbuf/vulkan/sync.hpp>
 
 #include <array>
 #include <utility>
@@ -32,10 +32,11 @@ Status require_semaphores(const Context& context, VkExternalSemaphoreFeatureFlag
     if (Status made = context.require({Need::external_semaphore_fd}, call); !made)
         return made;
     if (!semaphores_have(context, feature))
-        return fail(Category::unsupported, context.where(call),
-                    text::format("the device's semaphores do not {} sync_files",
-                                 feature == VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT ? "import" : "export"),
-                    "wait for the fence on the CPU, and submit then");
+        return Error::unsupported(
+            context.where(call),
+            text::format("the device's semaphores do not {} sync_files",
+                         feature == VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT ? "import" : "export"),
+            "wait for the fence on the CPU, and submit then");
     return {};
 }
 
@@ -44,9 +45,10 @@ Status require_fences(const Context& context, VkExternalFenceFeatureFlags featur
     if (Status made = context.require({Need::external_fence_fd}, call); !made)
         return made;
     if (!fences_have(context, feature))
-        return fail(Category::unsupported, context.where(call),
-                    text::format("the device's fences do not {} sync_files",
-                                 feature == VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT ? "import" : "export"));
+        return Error::unsupported(
+            context.where(call),
+            text::format("the device's fences do not {} sync_files",
+                         feature == VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT ? "import" : "export"));
     return {};
 }
 
@@ -83,7 +85,7 @@ Result<Semaphore> Semaphore::create(const Device& device)
     constexpr const char* call = "vkCreateSemaphore";
     const Context& context = *device.context();
     if (const Status can = require_semaphores(context, VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT, call); !can)
-        return fail(can.error());
+        return can.error();
     VkExportSemaphoreCreateInfo exportable{};
     exportable.sType = VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO;
     exportable.handleTypes = semaphore_type;
@@ -118,7 +120,7 @@ Status import_semaphore(const Device& device, VkSemaphore semaphore, const Fence
         return can;
     auto sync_file = fence.export_fd();
     if (!sync_file)
-        return fail(sync_file.error());
+        return sync_file.error();
     VkImportSemaphoreFdInfoKHR info{};
     info.sType = VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR;
     info.semaphore = semaphore;
@@ -137,7 +139,7 @@ Result<Fence> export_semaphore(const Device& device, VkSemaphore semaphore, cons
     constexpr const char* call = "vkGetSemaphoreFdKHR";
     const Context& context = *device.context();
     if (const Status can = require_semaphores(context, VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT, call); !can)
-        return fail(can.error());
+        return can.error();
     VkSemaphoreGetFdInfoKHR info{};
     info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR;
     info.semaphore = semaphore;
@@ -156,7 +158,7 @@ Status import_fence(const Device& device, VkFence vk_fence, const Fence& fence)
         return can;
     auto sync_file = fence.export_fd();
     if (!sync_file)
-        return fail(sync_file.error());
+        return sync_file.error();
     VkImportFenceFdInfoKHR info{};
     info.sType = VK_STRUCTURE_TYPE_IMPORT_FENCE_FD_INFO_KHR;
     info.fence = vk_fence;
@@ -174,7 +176,7 @@ Result<Fence> export_fence(const Device& device, VkFence vk_fence, const Fence& 
     constexpr const char* call = "vkGetFenceFdKHR";
     const Context& context = *device.context();
     if (const Status can = require_fences(context, VK_EXTERNAL_FENCE_FEATURE_EXPORTABLE_BIT, call); !can)
-        return fail(can.error());
+        return can.error();
     VkFenceGetFdInfoKHR info{};
     info.sType = VK_STRUCTURE_TYPE_FENCE_GET_FD_INFO_KHR;
     info.fence = vk_fence;

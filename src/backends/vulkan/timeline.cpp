@@ -8,10 +8,10 @@
 // A VkFence goes with each submission: when it has signalled, S is free.
 #include "backends/vulkan/context.hpp"
 #include "backends/vulkan/outstanding.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
-#include <commonbuf/vulkan_sync.hpp>
-#include <commonbuf/vulkan_timeline.hpp>
+#include <commonbuf/vulkan/sync.hpp>
+#include <commonbuf/vulkan/timeline.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -54,7 +54,7 @@ public:
             if (slot.spent) {
                 auto fresh = Semaphore::create(device_);
                 if (!fresh)
-                    return fail(fresh.error());
+                    return fresh.error();
                 slot.semaphore = std::move(*fresh);
                 slot.spent = false;
             }
@@ -62,7 +62,7 @@ public:
         }
         auto semaphore = Semaphore::create(device_);
         if (!semaphore)
-            return fail(semaphore.error());
+            return semaphore.error();
         slots_.reserve(slots_.size() + 1);
         VkFenceCreateInfo info{};
         info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
@@ -136,13 +136,13 @@ Result<TimelineBridge> TimelineBridge::create(const Device& device)
 {
     constexpr const char* call = "bridge timeline semaphores";
     if (const Status can = require_timelines(device, call); !can)
-        return fail(can.error());
+        return can.error();
     if (const Status can = device.context()->require({Need::external_semaphore_fd}, call); !can)
-        return fail(can.error());
+        return can.error();
     if (const SyncSupport support = sync_support(device); !support.semaphore_import || !support.semaphore_export)
-        return fail(Category::unsupported, device.context()->where(call),
-                    "the device's semaphores do not import and export sync_files",
-                    "use wait_timeline() and signal_timeline(), which wait on the CPU");
+        return Error::unsupported(device.context()->where(call),
+                                  "the device's semaphores do not import and export sync_files",
+                                  "use wait_timeline() and signal_timeline(), which wait on the CPU");
     return TimelineBridge(std::make_unique<TimelineBridgeState>(device));
 }
 
@@ -150,10 +150,10 @@ Result<Fence> TimelineBridge::fence(VkQueue queue, VkSemaphore timeline, std::ui
 {
     const auto slot = state_->free_slot();
     if (!slot)
-        return fail(slot.error());
+        return slot.error();
     VkSemaphore binary = (*slot)->semaphore.handle();
     if (const Status submitted = state_->submit(queue, {timeline, value}, {binary, 0}, **slot); !submitted)
-        return fail(submitted.error());
+        return submitted.error();
     auto exported = export_semaphore(state_->device(), binary, waited);
     (*slot)->spent = !exported;
     return exported;
@@ -163,7 +163,7 @@ Status TimelineBridge::signal(VkQueue queue, VkSemaphore timeline, std::uint64_t
 {
     const auto slot = state_->free_slot();
     if (!slot)
-        return fail(slot.error());
+        return slot.error();
     VkSemaphore binary = (*slot)->semaphore.handle();
     if (Status imported = import_semaphore(state_->device(), binary, fence); !imported)
         return imported;
@@ -177,7 +177,7 @@ Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline)
 {
     constexpr const char* call = "vkGetSemaphoreCounterValue";
     if (const Status can = require_timelines(device, call); !can)
-        return fail(can.error());
+        return can.error();
     std::uint64_t value = 0;
     const VkResult result = device.context()->vk().GetSemaphoreCounterValue(device.handle(), timeline, &value);
     if (result == VK_SUCCESS)
@@ -202,8 +202,8 @@ Status wait_timeline(const Device& device, VkSemaphore timeline, std::uint64_t v
     if (result == VK_SUCCESS)
         return {};
     if (result == VK_TIMEOUT)
-        return fail(Category::timed_out, device.context()->where(call),
-                    text::format("it did not reach {} before the deadline", value));
+        return Error::timed_out(device.context()->where(call),
+                                text::format("it did not reach {} before the deadline", value));
     return call_failed(device, result, call);
 }
 
@@ -228,9 +228,9 @@ Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int
 {
     constexpr const char* call = "vkGetSemaphoreFdKHR";
     if (const Status can = require_timelines(device, call); !can)
-        return fail(can.error());
+        return can.error();
     if (const Status can = device.context()->require({Need::external_semaphore_fd}, call); !can)
-        return fail(can.error());
+        return can.error();
     VkSemaphoreGetFdInfoKHR info{};
     info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR;
     info.semaphore = timeline;
@@ -241,9 +241,9 @@ Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int
         return call_failed(device, result, call);
     auto imported = Timeline::import(drm_fd, UniqueFd(fd));
     if (!imported && imported.error().category == Category::invalid_argument)
-        return fail(Category::unsupported, device.context()->where("export a timeline semaphore"),
-                    "what its descriptor holds is no DRM syncobj: " + imported.error().message(),
-                    "use a TimelineBridge");
+        return Error::unsupported(device.context()->where("export a timeline semaphore"),
+                                  "what its descriptor holds is no DRM syncobj: " + imported.error().message(),
+                                  "use a TimelineBridge");
     return imported;
 }
 

@@ -2,7 +2,7 @@
 //
 // Usages of images in words.
 #include "backends/vulkan/importers.hpp"
-#include "text/text.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>

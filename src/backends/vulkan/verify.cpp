@@ -7,9 +7,9 @@
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
 #include "backends/vulkan/session.hpp"
-#include "buffer_state.hpp"
-#include "content/compare.hpp"
-#include "text/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "verify/compare.hpp"
+#include "base/text.hpp"
 
 #include <array>
 
@@ -117,7 +117,7 @@ Status look(Copier& copier, const Buffer& buffer, VkImage image, Way way, std::u
     {
         auto access = buffer.write(deadline);
         if (!access)
-            return fail(access.error());
+            return access.error();
         const content::View there{buffer.layout(), buffer.state().bytes()};
         content::fill(there, before);
         content::fill(copier.own(), before);
@@ -131,7 +131,7 @@ Status look(Copier& copier, const Buffer& buffer, VkImage image, Way way, std::u
         return copied;
     auto access = buffer.read(deadline);
     if (!access)
-        return fail(access.error());
+        return access.error();
     const content::View there{buffer.layout(), buffer.state().bytes()};
     const content::View found = way == Way::from_image ? copier.own() : there;
     const auto comparison = content::compare(expected, found);
@@ -167,7 +167,7 @@ Result<Content> verify_images(const std::shared_ptr<Context>& context, const Ima
         linear_layout({layout.format, layout.width, layout.height},
                       static_cast<std::uint32_t>(min_stride(*info, 0, layout.width)), Memories::single, 0, texels);
     if (!own)
-        return fail(own.error());
+        return own.error();
 
     std::vector<std::shared_ptr<ImageObject>> images;
     for (const Buffer& buffer : buffers) {
@@ -175,17 +175,17 @@ Result<Content> verify_images(const std::shared_ptr<Context>& context, const Ima
         for (std::uint32_t i = 0; i < layout.memory_count; ++i)
             memories.push_back(buffer.fd(i));
         auto image = ImageObject::create(context, layout, usage, memories);
-        if (!image && usage.flags != asked.flags && image.error().error.category == Category::unsupported)
-            return not_checked("the device copies no such images: " + image.error().error.message());
+        if (!image && usage.flags != asked.flags && image.error().category == Category::unsupported)
+            return not_checked("the device copies no such images: " + image.error().message());
         if (!image)
-            return fail(image.error().error);
+            return image.error();
         images.push_back(std::move(*image));
     }
     auto session = Session::create(context, own->total_size());
     if (!session && session.error().category == Category::unsupported)
         return not_checked(session.error().message());
     if (!session)
-        return fail(session.error());
+        return session.error();
 
     Content content;
     content.stage = "copies by the GPU to and from memory of its own";
@@ -204,7 +204,7 @@ Result<Content> verify_images(const std::shared_ptr<Context>& context, const Ima
             context->abandon(image);
     }
     if (!looked)
-        return fail(looked.error());
+        return looked.error();
     if (content.result == Sameness::not_checked)
         content.result = Sameness::same;
     return content;

@@ -19,7 +19,6 @@ namespace {
 
 using commonbuf::Category;
 using commonbuf::Error;
-using commonbuf::fail;
 using commonbuf::Result;
 using Json = nlohmann::json;
 
@@ -327,9 +326,9 @@ Trace Builder::finish(bool complete)
     return std::move(trace_);
 }
 
-tl::unexpected<Error> not_a_trace(const std::string& name, std::string detail)
+Error not_a_trace(const std::string& name, std::string detail)
 {
-    return fail(Category::invalid_argument, "read " + name, std::move(detail), how_to_get_one);
+    return Error::invalid_argument("read " + name, std::move(detail), how_to_get_one);
 }
 
 } // namespace

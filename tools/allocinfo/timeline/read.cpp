@@ -21,7 +21,7 @@ Result<Trace> read(const std::string& path)
             text.error().advice = how_to_get_one;
         else if (text.error().sys_errno == 0)
             text.error().advice = "trace a shorter run";
-        return commonbuf::fail(text.error());
+        return text.error();
     }
     return parse(*text, path);
 }

@@ -49,9 +49,10 @@ commonbuf::Result<Window> window_of(const Trace& trace, const Window& otherwise,
     const bool any = sane && std::any_of(trace.slices.begin(), trace.slices.end(),
                                          [&window](const Slice& slice) { return in(window, slice); });
     if (!any)
-        return commonbuf::fail(commonbuf::Category::invalid_argument, "show a part of the trace",
-                               commonbuf::text::format("nothing is there between {} and {} ms", window.from, window.to),
-                               commonbuf::text::format("the trace goes from 0 to {:.3f} ms", trace.length));
+        return commonbuf::Error::invalid_argument(
+            "show a part of the trace",
+            commonbuf::text::format("nothing is there between {} and {} ms", window.from, window.to),
+            commonbuf::text::format("the trace goes from 0 to {:.3f} ms", trace.length));
     // Something to divide by, also where all happens at once.
     constexpr Time least = 0.001;
     window.from = std::clamp(window.from, 0.0, trace.length);

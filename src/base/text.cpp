@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#define FMT_HEADER_ONLY
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+namespace commonbuf::text {
+
+std::string vformat(fmt::string_view pattern, fmt::format_args arguments) { return fmt::vformat(pattern, arguments); }
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator)
+{
+    std::string result;
+    for (const std::string& part : parts) {
+        if (&part != parts.data())
+            result += separator;
+        result += part;
+    }
+    return result;
+}
+
+} // namespace commonbuf::text

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "buffer/buffer_state.hpp"
+#include "sync/implicit.hpp"
+
+#include <commonbuf/buffer.hpp>
+
+#include <linux/dma-buf.h>
+
+#include <array>
+
+namespace commonbuf {
+namespace {
+
+/// The name shows in /proc/*/fdinfo and in debugfs. Kernels before 5.3 have no names
+/// and some dma-bufs refuse one: a buffer without a name is still a buffer.
+void name_for_accounting(int fd)
+{
+    constexpr const char* name = "commonbuf";
+    os::ioctl_again(fd, DMA_BUF_SET_NAME_B, const_cast<char*>(name));
+}
+
+/// Whether a descriptor is a dma-buf at all: only those know this ioctl.
+bool is_dma_buf(int fd)
+{
+    dma_buf_sync nothing{};
+    return os::ioctl_again(fd, DMA_BUF_IOCTL_SYNC, &nothing) == EINVAL;
+}
+
+} // namespace
+
+Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback)
+{
+    std::vector<BufferState::Memory> memories;
+    std::array<std::uint64_t, max_planes> sizes{};
+    if (fds.size() > max_planes)
+        return Error::invalid_argument("make a buffer",
+                                       std::to_string(fds.size()) + " memories are more than a format has planes");
+    for (UniqueFd& fd : fds) {
+        const auto size = os::size_of(fd.get());
+        if (!size)
+            return size.error();
+        const auto id = os::id_of(fd.get());
+        if (!id)
+            return id.error();
+        sizes[memories.size()] = *size;
+        memories.push_back({std::move(fd), {id->device, id->inode}, *size});
+    }
+    if (memories.empty())
+        return Error::invalid_argument("make a buffer", "there is no memory");
+    if (const Status valid = check(layout, std::span(sizes).first(memories.size())); !valid)
+        return valid.error();
+    if (!heap.empty()) {
+        for (const BufferState::Memory& memory : memories)
+            name_for_accounting(memory.fd.get());
+    }
+    return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::move(heap), std::move(fallback)));
+}
+
+Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories)
+{
+    for (const UniqueFd& memory : memories) {
+        if (!is_dma_buf(memory.get()))
+            return Error::invalid_argument("wrap a buffer",
+                                           "descriptor " + std::to_string(memory.get()) + " is not a dma-buf");
+    }
+    return make_buffer(layout, std::move(memories), {}, {});
+}
+
+Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
+{
+    const std::array<std::uint64_t, 1> size{memory.size()};
+    if (const Status valid = check(layout, size); !valid)
+        return valid.error();
+    std::vector<BufferState::Memory> memories;
+    memories.push_back({{}, {}, memory.size(), memory});
+    return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::string(), std::string()));
+}
+
+Status shareable(const Buffer& buffer, Tried operation)
+{
+    if (!buffer.state().is_private())
+        return {};
+    return Error::unsupported(operation, "the buffer is in memory of the program's own, which cannot be shared",
+                              "allocate it from a plan that has this use");
+}
+
+const Layout& Buffer::layout() const noexcept { return state_->layout(); }
+
+int Buffer::fd(std::size_t memory) const noexcept
+{
+    const auto& memories = state_->memories();
+    return memory < memories.size() ? memories[memory].fd.get() : -1;
+}
+
+Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
+{
+    if (const Status can = shareable(*this, "export a buffer"); !can)
+        return can.error();
+    if (memory >= state_->memories().size())
+        return Error::invalid_argument("export a buffer", "it has no memory " + std::to_string(memory));
+    return duplicate(fd(memory));
+}
+
+BufferId Buffer::id(std::size_t memory) const noexcept
+{
+    const auto& memories = state_->memories();
+    return memory < memories.size() ? memories[memory].id : BufferId{};
+}
+
+std::uint64_t Buffer::size(std::size_t memory) const noexcept
+{
+    const auto& memories = state_->memories();
+    return memory < memories.size() ? memories[memory].size : 0;
+}
+
+const std::string& Buffer::heap() const noexcept { return state_->heap(); }
+const std::string& Buffer::fallback() const noexcept { return state_->fallback(); }
+std::uint64_t Buffer::cpu_accesses() const noexcept { return state_->accesses(); }
+
+Result<Fence> Buffer::export_fence(Access access) const
+{
+    if (const Status can = shareable(*this, "export a fence"); !can)
+        return can.error();
+    std::vector<Fence> fences{state_->fences().before(access)};
+    for (const auto& memory : state_->memories()) {
+        auto fence = implicit::export_fence(memory.fd.get(), access);
+        if (!fence)
+            return fence.error();
+        fences.push_back(std::move(*fence));
+    }
+    return Fence::merge(fences);
+}
+
+Status Buffer::import_fence(const Fence& fence, Access access) const
+{
+    if (Status can = shareable(*this, "import a fence"); !can)
+        return can;
+    // Kept first: what the kernel does not take still counts in here.
+    state_->fences().publish(fence, access);
+    // What has failed is over: the kernel would not keep it.
+    Fence rest = fence;
+    const auto descriptor = pending_fd(rest);
+    if (!descriptor)
+        return descriptor.error();
+    if (*descriptor < 0)
+        return {};
+    for (const auto& memory : state_->memories()) {
+        if (Status imported = implicit::import_fence(memory.fd.get(), *descriptor, access); !imported)
+            return imported;
+    }
+    return {};
+}
+
+bool Buffer::bridges_fences() const noexcept { return !state_->is_private() && implicit::bridged(fd()); }
+
+void Buffer::forget_failure() const { state_->fences().forget_failure(); }
+
+namespace {
+
+Result<CpuAccess> begin(const std::shared_ptr<BufferState>& state, Access access, Deadline deadline, Place where)
+{
+    if (const Status begun = state->begin(access, deadline); !begun)
+        return begun.error();
+    return CpuAccess(state, access, where);
+}
+
+} // namespace
+
+Result<CpuAccess> Buffer::read(Deadline deadline, Place where) const
+{
+    return begin(state_, Access::read, deadline, where);
+}
+Result<CpuAccess> Buffer::write(Deadline deadline, Place where) const
+{
+    return begin(state_, Access::write, deadline, where);
+}
+Result<CpuAccess> Buffer::read_write(Deadline deadline, Place where) const
+{
+    return begin(state_, Access::read_write, deadline, where);
+}
+
+} // namespace commonbuf

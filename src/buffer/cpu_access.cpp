@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "buffer/buffer_state.hpp"
+#include "sync/watch.hpp"
+
+#include <commonbuf/cpu_access.hpp>
+
+namespace commonbuf {
+
+CpuAccess::CpuAccess(std::shared_ptr<BufferState> state, Access access, Place where) noexcept
+    : state_(std::move(state)),
+      access_(access),
+      where_(where)
+{
+    if (!watch::anybody())
+        return;
+    number_ = watch::next_number();
+    watch::tell([&](watch::Watcher& watcher) { watcher.cpu_began(*state_, number_, {"CPU", access, where}); });
+}
+
+CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
+
+CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept
+{
+    std::swap(state_, other.state_);
+    std::swap(access_, other.access_);
+    std::swap(where_, other.where_);
+    std::swap(number_, other.number_);
+    return *this;
+}
+
+CpuAccess::~CpuAccess()
+{
+    if (state_ != nullptr)
+        static_cast<void>(end());
+}
+
+std::span<std::byte> CpuAccess::plane(std::size_t index, Place where) const noexcept
+{
+    if (state_ != nullptr)
+        return state_->plane(index);
+    watch::tell([&](watch::Watcher& watcher) { watcher.cpu_touched_late(where_, where); });
+    return {};
+}
+
+Status CpuAccess::end()
+{
+    if (state_ == nullptr)
+        return Error::invalid_argument("end a CPU access", "it was ended before");
+    const auto state = std::exchange(state_, nullptr);
+    watch::tell([&](watch::Watcher& watcher) { watcher.cpu_ended(*state, number_); });
+    return state->end(access_);
+}
+
+} // namespace commonbuf

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: MIT
+//
+// What is known of one buffer at a time:
+//
+//   brackets   CPU accesses between START and END
+//   works      what devices do: a V4L2 queue from QBUF to DQBUF, a job from publish() until
+//              its fence has signalled
+//   released   a pool has it
+//
+// A new access is held against those that are active and conflict, that is, where one of the
+// two writes. A bracket waits for the fences of published jobs before it starts, so it can
+// only meet a queue, or a job that nobody told it of. Two jobs are in order when the second
+// gathered after the first published.
+#include "observe/checker.hpp"
+
+#include "buffer/buffer_state.hpp"
+#include "base/log.hpp"
+#include "os/page_guard.hpp"
+#include "sync/fence_point.hpp"
+#include "base/text.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+namespace commonbuf {
+namespace {
+
+// Jobs that gathered and never published are forgotten in the end.
+constexpr std::size_t most_gathered = 1000;
+// Of each buffer: enough to name who wrote what is there.
+constexpr std::size_t most_works = 16;
+
+bool reads(Access access) { return access != Access::write; }
+bool writes(Access access) { return access != Access::read; }
+bool conflict(Access a, Access b) { return writes(a) || writes(b); }
+
+std::string text_of(Access access)
+{
+    return !writes(access) ? "reads" : !reads(access) ? "writes" : "reads and writes";
+}
+
+/// Where an instruction is, as addr2line(1) wants it: " by code in ./program, 0x1234".
+std::string text_of(const void* code)
+{
+    Dl_info info{};
+    if (code == nullptr || ::dladdr(code, &info) == 0 || info.dli_fname == nullptr)
+        return {};
+    const auto offset = reinterpret_cast<std::uintptr_t>(code) - reinterpret_cast<std::uintptr_t>(info.dli_fbase);
+    return text::format(" by code in {}, {:#x}", info.dli_fname, offset);
+}
+
+std::string text_of(const Place& place)
+{
+    if (*place.file == '\0')
+        return {};
+    return text::format("at {}:{} ({})", place.file, place.line, place.function);
+}
+
+std::string text_of(const CheckedAccess& access)
+{
+    const std::string where = text_of(access.where);
+    return text::format("{} {}{}{}", access.who, access.what, where.empty() ? "" : " ", where);
+}
+
+} // namespace
+
+std::string_view to_string(Mistake mistake) noexcept
+{
+    switch (mistake) {
+    case Mistake::cpu_outside_bracket: return "cpu-outside-bracket";
+    case Mistake::cpu_writes_in_read: return "cpu-writes-in-read";
+    case Mistake::cpu_while_device: return "cpu-while-device";
+    case Mistake::bracket_left_open: return "bracket-left-open";
+    case Mistake::devices_without_order: return "devices-without-order";
+    case Mistake::queued_too_early: return "queued-too-early";
+    case Mistake::fence_error_ignored: return "fence-error-ignored";
+    case Mistake::used_while_released: break;
+    }
+    return "used-while-released";
+}
+
+Checker::Key Checker::key_of(const BufferState& buffer)
+{
+    if (buffer.is_private())
+        return {~std::uint64_t{0}, reinterpret_cast<std::uintptr_t>(&buffer)};
+    const BufferId& id = buffer.memories().front().id;
+    return {id.device, id.inode};
+}
+
+std::string Checker::describe(const BufferState& buffer)
+{
+    const Layout& layout = buffer.layout();
+    const std::string from = buffer.heap().empty() ? "" : " from " + buffer.heap();
+    const std::string image = text::format("{} {}x{}{}", to_string(layout.format), layout.width, layout.height, from);
+    if (buffer.is_private())
+        return text::format("buffer of the program's own memory ({})", image);
+    return text::format("buffer {} ({})", buffer.memories().front().id.inode, image);
+}
+
+bool Checker::is_active(const Work& work)
+{
+    if (work.queue != nullptr)
+        return true;
+    for (const auto& point : points_of(work.done)) {
+        if (const auto state = point->ask(); state && *state == FenceState::pending)
+            return true;
+    }
+    return false;
+}
+
+CheckedAccess Checker::by_cpu(const Bracket& bracket) { return {"CPU", text_of(bracket.access), bracket.where}; }
+CheckedAccess Checker::by(const Work& work) { return {work.who, text_of(work.access), work.where}; }
+CheckedAccess Checker::by(const watch::Site& site) { return {std::string(site.who), text_of(site.access), site.where}; }
+
+void Checker::used_while_released(const Record& record, const BufferState& buffer, const CheckedAccess& second,
+                                  Reports& reports)
+{
+    if (record.released)
+        reports.push_back({Mistake::used_while_released,
+                           describe(buffer),
+                           {"a pool", "got it back", *record.released},
+                           second,
+                           "acquire it again before it is used"});
+}
+
+void Checker::cpu_began(BufferState& buffer, std::uint64_t number, const watch::Site& site)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        Record& record = records_[key_of(buffer)];
+        used_while_released(record, buffer, by(site), reports);
+        for (const Work& work : record.works) {
+            if (conflict(work.access, site.access) && is_active(work))
+                reports.push_back({Mistake::cpu_while_device, describe(buffer), by(work), by(site),
+                                   work.queue != nullptr ? how_to_end(work)
+                                                         : "the job's fence is pending: publish it on this buffer, "
+                                                           "through the handle that the CPU uses"});
+        }
+        record.brackets.push_back({number, site.access, site.where});
+    }
+    say(reports);
+}
+
+void Checker::cpu_ended(BufferState& buffer, std::uint64_t number)
+{
+    const std::lock_guard lock(mutex_);
+    Record& record = records_[key_of(buffer)];
+    const auto bracket = std::ranges::find(record.brackets, number, &Bracket::number);
+    if (bracket == record.brackets.end())
+        return; // begun before the checker was turned on
+    record.last = *bracket;
+    record.brackets.erase(bracket);
+}
+
+void Checker::cpu_touched_late(const Place& begun, const Place& touched)
+{
+    say({{Mistake::cpu_outside_bracket,
+          "a buffer",
+          {"CPU", "had access", begun},
+          {"CPU", "asks for the pixels after its end", touched},
+          "begin another access"}});
+}
+
+void Checker::touched(BufferState& buffer, bool writes_pixels, const void* code)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        const Record& record = records_[key_of(buffer)];
+        const CheckedAccess now{"CPU", (writes_pixels ? "writes" : "reads") + text_of(code), Place{}};
+        const bool open = !record.brackets.empty();
+        const Bracket last = open ? record.brackets.back() : record.last.value_or(Bracket{0, Access::read, {}});
+        if (open)
+            reports.push_back({Mistake::cpu_writes_in_read, describe(buffer), by_cpu(last), now,
+                               "begin the access with write() or read_write()"});
+        else
+            reports.push_back({Mistake::cpu_outside_bracket,
+                               describe(buffer),
+                               {"CPU", "had access", last.where},
+                               now,
+                               "touch pixels between read() or write() and end() alone"});
+    }
+    say(reports);
+}
+
+void Checker::job_gathered(const watch::JobRun& run, const Fence&)
+{
+    const std::lock_guard lock(mutex_);
+    if (gathered_.size() >= most_gathered)
+        gathered_.erase(gathered_.begin());
+    gathered_[run.number] = watch::next_number();
+}
+
+void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part, std::optional<std::uint64_t> gathered,
+                      Reports& reports)
+{
+    Record& record = records_[key_of(*part.buffer)];
+    const CheckedAccess now{std::string(run.name), text_of(part.access), run.where};
+    used_while_released(record, *part.buffer, now, reports);
+    for (const Bracket& bracket : record.brackets) {
+        if (conflict(bracket.access, part.access))
+            reports.push_back({Mistake::bracket_left_open, describe(*part.buffer), by_cpu(bracket), now,
+                               "end the CPU access before the device works on the buffer"});
+    }
+    for (const Work& work : record.works) {
+        if (!conflict(work.access, part.access) || work.concurrent || run.concurrent)
+            continue;
+        const bool in_order = work.queue == nullptr && gathered && work.published < *gathered;
+        if (!in_order && is_active(work))
+            reports.push_back({Mistake::devices_without_order, describe(*part.buffer), by(work), now,
+                               work.queue != nullptr ? how_to_end(work)
+                               : gathered            ? "it gathered before the other job was published: gather again"
+                                                     : "gather() what the job has to wait for, and let it wait"});
+        if (gathered && reads(part.access) && writes(work.access) && !is_active(work)) {
+            const auto points = points_of(work.done);
+            const auto bad =
+                std::ranges::find_if(points, [](const auto& point) { return point->known() == FenceState::failed; });
+            if (bad != points.end() && !(*bad)->told())
+                reports.push_back({Mistake::fence_error_ignored, describe(*part.buffer), by(work), now,
+                                   "the first job failed: look at what Fence::wait() or fd() says before using its "
+                                   "result"});
+        }
+    }
+}
+
+void Checker::job_published(const watch::JobRun& run, const Fence& done)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        std::optional<std::uint64_t> gathered;
+        if (const auto found = gathered_.find(run.number); found != gathered_.end()) {
+            gathered = found->second;
+            gathered_.erase(found);
+        }
+        for (const auto& part : run.parts)
+            publish(run, part, gathered, reports);
+        const std::uint64_t now = watch::next_number();
+        for (const auto& part : run.parts) {
+            auto& works = records_[key_of(*part.buffer)].works;
+            // What is over is of interest only as the last write.
+            if (writes(part.access))
+                std::erase_if(works, [](const Work& work) { return !is_active(work); });
+            if (works.size() >= most_works)
+                works.erase(works.begin());
+            works.push_back(
+                {nullptr, false, run.number, now, std::string(run.name), part.access, run.where, run.concurrent, done});
+        }
+    }
+    say(reports);
+}
+
+const char* Checker::how_to_end(const Work& work)
+{
+    return work.on_screen ? "commit another buffer in its place first" : "dequeue it from the device first";
+}
+
+void Checker::device_begins(const Record& record, const BufferState& buffer, const watch::Site& site, Reports& reports)
+{
+    used_while_released(record, buffer, by(site), reports);
+    for (const Bracket& bracket : record.brackets) {
+        if (conflict(bracket.access, site.access))
+            reports.push_back({Mistake::bracket_left_open, describe(buffer), by_cpu(bracket), by(site),
+                               "end the CPU access before the device gets the buffer"});
+    }
+}
+
+void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& site)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        Record& record = records_[key_of(buffer)];
+        device_begins(record, buffer, site, reports);
+        for (const Work& work : record.works) {
+            if (!conflict(work.access, site.access) || !is_active(work))
+                continue;
+            if (work.queue == nullptr)
+                reports.push_back({Mistake::queued_too_early, describe(buffer), by(work), by(site),
+                                   "wait for the job's fence, or let a FencedQueue wait for it"});
+            else
+                reports.push_back(
+                    {Mistake::devices_without_order, describe(buffer), by(work), by(site), how_to_end(work)});
+        }
+        record.works.push_back(
+            {queue, false, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
+    }
+    say(reports);
+}
+
+void Checker::dequeued(BufferState& buffer, const void* queue, bool)
+{
+    const std::lock_guard lock(mutex_);
+    auto& works = records_[key_of(buffer)].works;
+    if (const auto work = std::ranges::find(works, queue, &Work::queue); work != works.end())
+        works.erase(work);
+}
+
+void Checker::shown(BufferState& buffer, const void* display, const watch::Site& site)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        Record& record = records_[key_of(buffer)];
+        device_begins(record, buffer, site, reports);
+        record.works.push_back(
+            {display, true, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
+    }
+    say(reports);
+}
+
+void Checker::replaced(BufferState& buffer, const void* display) { dequeued(buffer, display, false); }
+
+void Checker::released(BufferState& buffer, const Fence&, const Place& where)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        Record& record = records_[key_of(buffer)];
+        const CheckedAccess now{"a pool", "gets it back", where};
+        for (const Bracket& bracket : record.brackets)
+            reports.push_back({Mistake::bracket_left_open, describe(buffer), by_cpu(bracket), now,
+                               "end the CPU access before the buffer goes back"});
+        for (const Work& work : record.works) {
+            if (work.queue != nullptr)
+                reports.push_back({Mistake::used_while_released, describe(buffer), by(work), now, how_to_end(work)});
+        }
+        record.released = where;
+    }
+    say(reports);
+}
+
+void Checker::acquired(BufferState& buffer, const Place&)
+{
+    const std::lock_guard lock(mutex_);
+    records_[key_of(buffer)].released.reset();
+}
+
+void Checker::waited(const Fence&, std::chrono::steady_clock::time_point, bool) {}
+
+void Checker::gone(BufferState& buffer)
+{
+    const std::lock_guard lock(mutex_);
+    const auto record = records_.find(key_of(buffer));
+    // Another handle of the same dma-buf may be in use.
+    if (record != records_.end() && record->second.brackets.empty())
+        records_.erase(record);
+}
+
+void Checker::at_end()
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [key, record] : records_) {
+            for (const Bracket& bracket : record.brackets)
+                reports.push_back({Mistake::bracket_left_open,
+                                   text::format("buffer {}", key.second),
+                                   by_cpu(bracket),
+                                   {"the program", "ends", Place{}},
+                                   "end every CPU access"});
+        }
+    }
+    say(reports);
+}
+
+void Checker::say(const Reports& reports)
+{
+    for (const Report& report : reports) {
+        Finding finding{report.mistake, report.buffer, report.first, report.second, {}};
+        {
+            const std::lock_guard lock(mutex_);
+            if (!said_.insert({report.mistake, text_of(report.first), text_of(report.second)}).second)
+                continue;
+        }
+        findings_.fetch_add(1, std::memory_order_relaxed);
+        finding.message = text::format("access checker: {}: {}: {}; {}; {}", to_string(finding.mistake), finding.buffer,
+                                       text_of(finding.first), text_of(finding.second), report.advice);
+        const std::lock_guard lock(handler_mutex_);
+        if (mode_ == Check::off)
+            return;
+        if (handler_) {
+            handler_(finding);
+        } else {
+            log(finding.message);
+            std::fprintf(stderr, "%s\n", finding.message.c_str());
+        }
+        if (mode_ == Check::abort)
+            std::abort();
+    }
+}
+
+void Checker::set(Check mode, std::function<void(const Finding&)> handler)
+{
+    {
+        const std::lock_guard lock(handler_mutex_);
+        mode_ = mode;
+        handler_ = std::move(handler);
+    }
+    const std::lock_guard lock(mutex_);
+    said_.clear();
+    if (mode == Check::off) {
+        records_.clear();
+        gathered_.clear();
+    }
+}
+
+namespace {
+
+/// Never destroyed: buffers may be used until the very end of the program.
+Checker& checker()
+{
+    static auto* const instance = new Checker;
+    return *instance;
+}
+
+void from_environment()
+{
+    const char* wanted = std::getenv("COMMONBUF_CHECK");
+    if (wanted == nullptr || *wanted == '\0' || std::string_view(wanted) == "off")
+        return;
+    const std::string_view word = wanted;
+    if (word != "log" && word != "abort")
+        std::fprintf(stderr, "commonbuf: COMMONBUF_CHECK=%s is none of log, abort and off; log is meant\n", wanted);
+    set_check(word == "abort" ? Check::abort : Check::log);
+}
+
+[[maybe_unused]] const bool started = (from_environment(), true);
+
+} // namespace
+
+void set_check(Check mode, std::function<void(const Finding&)> handler)
+{
+    checker().set(mode, std::move(handler));
+    if (mode == Check::off) {
+        watch::sit(watch::Seat::checker, nullptr);
+        return;
+    }
+    static const bool once = (std::atexit([] { checker().at_end(); }), true);
+    static_cast<void>(once);
+    os::page_guard::install([](void* owner, bool writes, const void* code) {
+        checker().touched(*static_cast<BufferState*>(owner), writes, code);
+    });
+    watch::sit(watch::Seat::checker, &checker());
+}
+
+std::uint64_t check_findings() noexcept { return checker().findings(); }
+
+} // namespace commonbuf

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "buffer/buffer_state.hpp"
+#include "base/log.hpp"
+#include "plan/planning.hpp"
+#include "base/text.hpp"
+
+#include <commonbuf/plan.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace commonbuf {
+namespace {
+
+/// Whether a heap has no room left. Other things run out too (EMFILE), and no other
+/// heap would mend that.
+bool is_full(const Error& error)
+{
+    return error.sys_errno == ENOMEM || error.sys_errno == ENOSPC ||
+           (error.category == Category::out_of_memory && error.sys_errno == 0);
+}
+
+/// Throws the verdict out that a device belied.
+void watch(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const std::string& heap)
+{
+    buffer.state().on_import_failure([cache, heap, layout = class_of(buffer.layout())](const std::string& identity) {
+        cache->forget(identity, heap, layout);
+        log(text::format("{} refused memory of {} that it took before: what was known of it is thrown out", identity,
+                         heap));
+        if (const Status saved = cache->save(); !saved)
+            log(saved.error().message());
+    });
+}
+
+} // namespace
+
+Plan::Plan(std::shared_ptr<const PlanState> state) noexcept : state_(std::move(state)) {}
+
+const Report& Plan::report() const noexcept { return *state_->report; }
+const Layout& Plan::layout() const noexcept { return *state_->report->layout; }
+const HeapVerdict& Plan::chosen() const noexcept { return state_->report->heaps.front(); }
+std::string Plan::explain() const { return state_->report->explain(); }
+
+Result<Buffer> Plan::allocate() const
+{
+    std::string full;
+    for (const auto& heap : state_->serving) {
+        auto memories = allocate_memories(*heap, layout());
+        if (memories) {
+            auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
+            if (buffer) {
+                watch(*buffer, state_->cache, heap->info().name);
+                if (!full.empty())
+                    log(text::format("a buffer comes from {}: {}", heap->info().name, full));
+            }
+            return buffer;
+        }
+        // Only a full heap makes way for the next one: any other failure is news.
+        if (!is_full(memories.error()))
+            return memories.error();
+        full += (full.empty() ? "" : "; ") + memories.error().message();
+        if (!state_->preferences.fall_back)
+            return Error::out_of_memory(text::format("allocate {} bytes", layout().total_size()),
+                                        "the first heap is full, and the plan was made without fall-back: " + full,
+                                        "release buffers, or allow the other heaps of the plan")
+                .with_errno(ENOMEM);
+    }
+    return Error::out_of_memory(text::format("allocate {} bytes", layout().total_size()),
+                                "every heap of the plan is full: " + full,
+                                "release buffers, or plan with fewer or smaller ones")
+        .with_errno(ENOMEM);
+}
+
+Status Plan::serves(const Buffer& buffer) const
+{
+    const std::string operation = "use a buffer of " + (buffer.heap().empty() ? "unknown origin" : buffer.heap());
+    Layout same = buffer.layout();
+    same.memory_sizes = layout().memory_sizes;
+    if (same != layout())
+        return Error::incompatible(operation, text::format("it is {}, and the plan is for {}",
+                                                           to_string(buffer.layout()), to_string(layout())));
+    for (std::uint32_t i = 0; i < layout().memory_count; ++i) {
+        if (buffer.size(i) < layout().memory_sizes[i])
+            return Error::incompatible(operation, text::format("memory {} has {} bytes, and {} are needed", i,
+                                                               buffer.size(i), layout().memory_sizes[i]));
+    }
+    const auto& heaps = state_->report->heaps;
+    const auto verdict = std::find_if(heaps.begin(), heaps.end(),
+                                      [&buffer](const HeapVerdict& each) { return each.heap.name == buffer.heap(); });
+    if (verdict == heaps.end())
+        return Error::incompatible(operation, "it is no heap of the plan");
+    if (verdict->verdict.outcome > Outcome::accepted)
+        return Error::incompatible(operation, text::format("its memory is {}: {}", to_string(verdict->verdict.outcome),
+                                                           verdict->verdict.reason));
+    return {};
+}
+
+} // namespace commonbuf

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#include "base/text.hpp"
+
+#include <commonbuf/resolve.hpp>
+#ifdef COMMONBUF_HAVE_DRM
+#include <commonbuf/drm/device.hpp>
+#endif
+#ifdef COMMONBUF_HAVE_V4L2
+#include <commonbuf/v4l2/v4l2.hpp>
+#endif
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace commonbuf {
+namespace {
+
+constexpr std::array names{
+    std::pair(Usage::camera_output, "camera-output"),         std::pair(Usage::video_encoder, "video-encoder"),
+    std::pair(Usage::video_decoder, "video-decoder"),         std::pair(Usage::gpu_texture, "gpu-texture"),
+    std::pair(Usage::gpu_render_target, "gpu-render-target"), std::pair(Usage::composer, "composer"),
+    std::pair(Usage::cpu_read_rarely, "cpu-read-rarely"),     std::pair(Usage::cpu_read_often, "cpu-read-often"),
+    std::pair(Usage::cpu_write_rarely, "cpu-write-rarely"),   std::pair(Usage::cpu_write_often, "cpu-write-often"),
+};
+
+std::string operation(Usage flag) { return text::format("find devices for {}", to_string(flag)); }
+
+/// The flags for the CPU, one after the other, as one use.
+std::optional<Use> cpu_use(Usage usage)
+{
+    const bool reads = (usage & (Usage::cpu_read_rarely | Usage::cpu_read_often)) != Usage::none;
+    const bool writes = (usage & (Usage::cpu_write_rarely | Usage::cpu_write_often)) != Usage::none;
+    if (!reads && !writes)
+        return std::nullopt;
+    const bool often = (usage & (Usage::cpu_read_often | Usage::cpu_write_often)) != Usage::none;
+    const Access access = reads && writes ? Access::read_write : (reads ? Access::read : Access::write);
+    return cpu(access, often ? Often::often : Often::rarely);
+}
+
+class Resolving {
+public:
+    explicit Resolving(const Request& request) : request_(request) {}
+
+    /// Takes a device in, or notes why not.
+    void consider(const Use& use)
+    {
+        if (const auto support = use.importer().support(request_); support)
+            take(use);
+        else
+            entry_.left_out.push_back({use.name(), refused(support.error(), "support")});
+    }
+    void take(const Use& use)
+    {
+        entry_.uses.push_back(use.name());
+        const bool known = std::any_of(resolution_.uses.begin(), resolution_.uses.end(),
+                                       [&use](const Use& each) { return each.name() == use.name(); });
+        if (!known)
+            resolution_.uses.push_back(use);
+    }
+    void leave_out(const std::string& name, const Error& error)
+    {
+        entry_.left_out.push_back({name, refused(error, "open")});
+    }
+
+    /// Ends one class of devices. Errors: not_present.
+    Status finish(Usage flag)
+    {
+        entry_.usage = flag;
+        if (entry_.uses.empty()) {
+            std::string why = entry_.left_out.empty() ? "this machine has none" : "none of them takes the image: ";
+            for (const UseVerdict& each : entry_.left_out)
+                why += text::format("{}{}", &each == entry_.left_out.data() ? "" : "; ", each.verdict.reason);
+            return Error::not_present(operation(flag), std::move(why),
+                                      "allocinfo devices lists what there is; allocinfo constraints what it takes");
+        }
+        resolution_.usages.push_back(std::exchange(entry_, {}));
+        return {};
+    }
+
+    Resolution result() { return std::move(resolution_); }
+
+private:
+    const Request& request_;
+    ResolvedUsage entry_;
+    Resolution resolution_;
+};
+
+#ifdef COMMONBUF_HAVE_V4L2
+bool is_meant(const v4l2::NodeInfo& node, Usage flag)
+{
+    switch (flag) {
+    case Usage::camera_output: return node.capture && !node.memory_to_memory && !node.metadata;
+    case Usage::video_encoder: return node.encodes;
+    case Usage::video_decoder: return node.decodes;
+    default: return false;
+    }
+}
+
+Status find_v4l2(Usage flag, Resolving& resolving)
+{
+    for (const v4l2::NodeInfo& node : v4l2::nodes()) {
+        if (node.obstacle) {
+            resolving.leave_out("v4l2:" + node.path, *node.obstacle);
+            continue;
+        }
+        if (!is_meant(node, flag))
+            continue;
+        const auto device = v4l2::Device::open(node.path);
+        if (!device)
+            resolving.leave_out("v4l2:" + node.path, device.error());
+        else
+            resolving.consider(flag == Usage::video_encoder ? device->output() : device->capture());
+    }
+    return resolving.finish(flag);
+}
+#else
+Status find_v4l2(Usage flag, Resolving&)
+{
+    return Error::unsupported(operation(flag), "this build has no V4L2", "build with the meson option enabled");
+}
+#endif
+
+#ifdef COMMONBUF_HAVE_DRM
+Status find_displays(Resolving& resolving)
+{
+    for (const drm::NodeInfo& node : drm::nodes()) {
+        if (node.render || (!node.obstacle && !node.modesetting))
+            continue;
+        const auto device = node.obstacle ? *node.obstacle : drm::Device::open(node.path);
+        if (!device)
+            resolving.leave_out("drm:" + node.path, device.error());
+        else
+            resolving.consider(device->scanout());
+    }
+    return resolving.finish(Usage::composer);
+}
+#else
+Status find_displays(Resolving&)
+{
+    return Error::unsupported(operation(Usage::composer), "this build has no DRM",
+                              "build with the meson option enabled");
+}
+#endif
+
+Status find_gpus(Usage flag, std::span<const Use> gpu, Resolving& resolving)
+{
+    if (gpu.empty())
+        return Error::unsupported(operation(flag), "the library brings no GPU of its own", "give the uses of yours");
+    for (const Use& use : gpu)
+        resolving.consider(use);
+    return resolving.finish(flag);
+}
+
+} // namespace
+
+std::string_view to_string(Usage flag) noexcept
+{
+    const auto* const found =
+        std::find_if(names.begin(), names.end(), [flag](const auto& each) { return each.first == flag; });
+    return found != names.end() ? found->second : "unknown";
+}
+
+std::optional<Usage> parse_usage(std::string_view name) noexcept
+{
+    const auto* const found =
+        std::find_if(names.begin(), names.end(), [name](const auto& each) { return each.second == name; });
+    return found != names.end() ? std::optional(found->first) : std::nullopt;
+}
+
+Result<Resolution> resolve(Usage usage, const Request& request, std::span<const Use> gpu)
+{
+    if (usage == Usage::none)
+        return Error::invalid_argument("find devices for a usage", "it has no flag");
+    Resolving resolving(request);
+    for (const Usage flag : {Usage::camera_output, Usage::video_encoder, Usage::video_decoder}) {
+        if (!has(usage, flag))
+            continue;
+        if (const Status found = find_v4l2(flag, resolving); !found)
+            return found.error();
+    }
+    for (const Usage flag : {Usage::gpu_texture, Usage::gpu_render_target}) {
+        if (!has(usage, flag))
+            continue;
+        if (const Status found = find_gpus(flag, gpu, resolving); !found)
+            return found.error();
+    }
+    if (has(usage, Usage::composer)) {
+        if (const Status found = find_displays(resolving); !found)
+            return found.error();
+    }
+    if (const auto use = cpu_use(usage)) {
+        for (const Usage flag :
+             {Usage::cpu_read_rarely, Usage::cpu_read_often, Usage::cpu_write_rarely, Usage::cpu_write_often}) {
+            if (!has(usage, flag))
+                continue;
+            resolving.take(*use);
+            if (const Status found = resolving.finish(flag); !found)
+                return found.error();
+        }
+    }
+    return resolving.result();
+}
+
+} // namespace commonbuf

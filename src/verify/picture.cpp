@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "verify/picture.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+namespace commonbuf::content {
+namespace {
+
+constexpr unsigned bits_of_byte = 8;
+
+constexpr Mask all_bits{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+/// Which channels of a packed RGB or YUV pixel have how many bits, from the highest bit
+/// down: "XRGB2101010" is X:2 R:10 G:10 B:10.
+struct Channels {
+    std::array<unsigned, 4> bits{};
+    std::size_t count = 0;
+};
+
+/// Splits the digits of a format's name into one width for each letter.
+bool split(std::string_view digits, std::size_t letters, unsigned left, Channels& channels)
+{
+    if (channels.count == letters)
+        return digits.empty() && left == 0;
+    for (std::size_t length = 1; length <= std::min<std::size_t>(2, digits.size()); ++length) {
+        unsigned width = 0;
+        for (const char digit : digits.substr(0, length))
+            width = width * 10 + static_cast<unsigned>(digit - '0');
+        if (width == 0 || width > left)
+            continue;
+        channels.bits[channels.count++] = width;
+        if (split(digits.substr(length), letters, left - width, channels))
+            return true;
+        --channels.count;
+    }
+    return false;
+}
+
+std::optional<Channels> channels_of(std::string_view name, unsigned pixel_bits)
+{
+    const auto letters = std::min(name.find_first_of("0123456789"), name.size());
+    const auto end = std::min(name.find_first_not_of("0123456789", letters), name.size());
+    const std::string_view rest = name.substr(end);
+    Channels channels;
+    if (letters == 0 || letters > channels.bits.size() || !(rest.empty() || rest == "F"))
+        return std::nullopt;
+    if (!split(name.substr(letters, end - letters), letters, pixel_bits, channels))
+        return std::nullopt;
+    return channels;
+}
+
+/// xorshift64*: fast, and no two rows alike.
+class Noise {
+public:
+    explicit Noise(std::uint64_t seed) noexcept : state_(seed * 0x9e3779b97f4a7c15ULL + 0x632be59bd9b4e019ULL) {}
+
+    std::uint64_t next() noexcept
+    {
+        state_ ^= state_ >> 12U;
+        state_ ^= state_ << 25U;
+        state_ ^= state_ >> 27U;
+        return state_ * 0x2545f4914f6cdd1dULL;
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+} // namespace
+
+Mask meaningful_bits(Format format) noexcept
+{
+    const FormatInfo* info = format_info(format);
+    if (info == nullptr || info->plane_count != 1)
+        return all_bits;
+    const unsigned bytes = info->planes[0].block_bytes;
+    const auto unused = info->name.find('X');
+    if (unused == std::string_view::npos || info->planes[0].block_width != 1 || bytes == 0 ||
+        all_bits.size() % bytes != 0)
+        return all_bits;
+    const auto channels = channels_of(info->name, bytes * bits_of_byte);
+    if (!channels || unused >= channels->count)
+        return all_bits;
+    unsigned low = 0;
+    for (std::size_t i = unused + 1; i < channels->count; ++i)
+        low += channels->bits[i];
+    Mask mask = all_bits;
+    for (unsigned bit = low; bit < low + channels->bits[unused]; ++bit) {
+        for (unsigned pixel = 0; pixel < mask.size(); pixel += bytes)
+            mask[pixel + bit / bits_of_byte] &= static_cast<std::uint8_t>(~(1U << (bit % bits_of_byte)));
+    }
+    return mask;
+}
+
+void keep_meaning(const Mask& mask, std::span<std::byte> row) noexcept
+{
+    if (mask == all_bits)
+        return;
+    for (std::size_t i = 0; i < row.size(); ++i)
+        row[i] &= std::byte{mask[i % mask.size()]};
+}
+
+std::span<std::byte> View::row(std::size_t plane, std::uint32_t row) const noexcept
+{
+    const FormatInfo* info = format_info(layout.format);
+    const Plane& place = layout.planes[plane];
+    const std::uint64_t start = place.offset + std::uint64_t{row} * place.stride;
+    const std::uint64_t bytes = info != nullptr ? min_stride(*info, plane, layout.width) : 0;
+    const auto memory = memories[place.memory];
+    if (start > memory.size() || bytes > memory.size() - start)
+        return {};
+    return memory.subspan(start, bytes);
+}
+
+Picture::Picture(const View& view)
+    : format_(view.layout.format),
+      width_(view.layout.width),
+      height_(view.layout.height),
+      plane_count_(view.layout.plane_count)
+{
+    const FormatInfo* info = format_info(format_);
+    const Mask mask = meaningful_bits(format_);
+    for (std::uint32_t i = 0; info != nullptr && i < plane_count_; ++i) {
+        Rows& rows = planes_[i];
+        rows.rows = plane_rows(*info, i, height_);
+        rows.bytes = min_stride(*info, i, width_);
+        rows.content.resize(rows.bytes * rows.rows);
+        for (std::uint32_t r = 0; r < rows.rows; ++r) {
+            const auto from = view.row(i, r);
+            const std::span to(rows.content.data() + r * rows.bytes, rows.bytes);
+            std::copy(from.begin(), from.end(), to.begin());
+            keep_meaning(mask, to);
+        }
+    }
+}
+
+std::span<const std::byte> Picture::row(std::size_t plane, std::uint32_t row) const noexcept
+{
+    const Rows& rows = planes_[plane];
+    return {rows.content.data() + row * rows.bytes, rows.bytes};
+}
+
+void draw(const View& view, std::uint32_t frame) noexcept
+{
+    const FormatInfo* info = format_info(view.layout.format);
+    for (std::uint32_t i = 0; info != nullptr && i < view.layout.plane_count; ++i) {
+        const std::uint32_t rows = plane_rows(*info, i, view.layout.height);
+        for (std::uint32_t r = 0; r < rows; ++r) {
+            const auto row = view.row(i, r);
+            Noise noise((std::uint64_t{frame} << 40U) + (std::uint64_t{i} << 32U) + r + 1);
+            for (std::size_t at = 0; at < row.size(); at += sizeof(std::uint64_t)) {
+                const std::uint64_t word = noise.next();
+                std::memcpy(row.data() + at, &word, std::min(sizeof word, row.size() - at));
+            }
+        }
+    }
+}
+
+void fill(const View& view, std::byte value) noexcept
+{
+    for (const Plane& plane : view.layout.used_planes()) {
+        const auto memory = view.memories[plane.memory];
+        const std::uint64_t start = std::min<std::uint64_t>(plane.offset, memory.size());
+        const std::uint64_t bytes = std::min<std::uint64_t>(plane.size, memory.size() - start);
+        std::memset(memory.data() + start, std::to_integer<int>(value), bytes);
+    }
+}
+
+std::byte canary(std::uint32_t frame) noexcept
+{
+    // Odd, so that all 256 values come before one comes again.
+    constexpr std::uint32_t step = 59;
+    constexpr std::uint32_t first = 0xa5;
+    return static_cast<std::byte>((first + frame * step) & 0xffU);
+}
+
+} // namespace commonbuf::content
