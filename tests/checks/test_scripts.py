@@ -158,5 +158,45 @@ class Building(World):
         self.assertEqual(self.run_script("scripts/build").returncode, 1)
 
 
+class Demo(World):
+    """What it leaves behind, whatever came of the run."""
+
+    LAB = """#!/bin/bash
+echo "lab $*" >>"$WORLD/calls"
+[ "$1" = run ] || exit 0
+[ -e "$WORLD/dies" ] || echo '[]' >out/demo/trace.json
+exit "$(cat "$WORLD/status")"
+"""
+
+    def demo(self, status):
+        (self.world / "status").write_text(str(status))
+        for path, text in (("scripts/lab", self.LAB), ("scripts/build", '#!/bin/bash\necho "build $*" >>"$WORLD/calls"\n'),
+                           ("build/tools/allocinfo/allocinfo", '#!/bin/bash\necho "<svg/>" >"$4"\n')):
+            program = self.project / path
+            program.parent.mkdir(parents=True, exist_ok=True)
+            program.write_text(text)
+            program.chmod(0o755)
+        return self.run_script("scripts/demo")
+
+    def test_it_builds_only_what_it_runs(self):
+        self.assertEqual(self.demo(0).returncode, 0)
+        self.assertEqual(self.calls("build"), ["build --no-tests build -- tools/allocinfo/allocinfo examples/pipeline"])
+        self.assertEqual(self.calls("lab")[0], "lab setup --board camera-soc")
+
+    def test_a_run_that_failed_has_its_timeline_and_last_line_too(self):
+        for status in (0, 1, 123):
+            with self.subTest(status=status):
+                done = self.demo(status)
+                self.assertEqual(done.returncode, status)
+                self.assertEqual((self.project / "out/demo/timeline.svg").read_text(), "<svg/>\n")
+                self.assertTrue(done.stdout.splitlines()[-1].startswith("out/demo/: "))
+
+    def test_a_run_that_died_early_says_so(self):
+        (self.world / "dies").touch()
+        done = self.demo(125)
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("demo: failed with status 125", done.stdout)
+
+
 if __name__ == "__main__":
     unittest.main()

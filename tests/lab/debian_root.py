@@ -45,13 +45,16 @@ def why_not() -> str | None:
     for program in ("bwrap", "mmdebstrap"):
         if shutil.which(program) is None:
             return f"{program} is missing; scripts/deps root installs it"
-    done = subprocess.run([*as_root(), *_bubble("try"), "--ro-bind", "/", "/", *_devices(), "true"],
-                          capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return None
-    said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-    advice = "" if os.geteuid() == 0 else "; an ordinary user needs user namespaces and a line in /etc/subuid"
-    return f"no namespaces here ({said}){advice}"
+    # Where no user namespace is to be had, unshare leaves a process behind that waits for its ids
+    # without an end: so that is asked without ids first.
+    first = ["unshare", "--user", "true"] if os.geteuid() != 0 else ["true"]
+    for command in (first, [*as_root(), *_bubble("try"), "--ro-bind", "/", "/", *_devices(), "true"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+            advice = "" if os.geteuid() == 0 else "; an ordinary user needs user namespaces and a line in /etc/subuid"
+            return f"no namespaces here ({said}){advice}"
+    return None
 
 
 def in_build_root(release: str, project: pathlib.Path, command: list[str], directory: pathlib.Path) -> int:
