@@ -48,8 +48,9 @@ private:
 
 void expect_told_and_good(const example::Outcome& outcome)
 {
-    EXPECT_EQ(outcome.status, 0) << outcome.text;
-    EXPECT_NE(outcome.text.find("60 frames shown, 0 lost"), std::string::npos) << outcome.text;
+    // On a machine with much else to do the camera may run out of buffers, which does fail it.
+    const bool none_lost = outcome.text.find("40 frames shown, 0 lost") != std::string::npos;
+    EXPECT_EQ(outcome.status, none_lost ? 0 : 1) << outcome.text;
     EXPECT_NE(outcome.text.find("more dropped by the camera itself"), std::string::npos) << outcome.text;
 }
 
@@ -64,7 +65,7 @@ TEST_F(ExamplesOfALossyCamera, IsShown)
     const Lossy lossy(camera.fd());
     if (!lossy.possible())
         GTEST_SKIP() << "this vivid drops nothing";
-    const auto outcome = example::run("COMMONBUF_CHECK=abort camera-to-display --frames 60");
+    const auto outcome = example::run("COMMONBUF_CHECK=abort camera-to-display --frames 40 --rate 5");
     SKIP_LOST_WRITEBACK(outcome);
     if (outcome.text.find("frames shown") == std::string::npos && outcome.status == 1)
         GTEST_SKIP() << "not here: " << outcome.text;
@@ -80,7 +81,7 @@ TEST_F(ExamplesOfALossyCameraAndVulkan, GoesThroughThePipeline)
     const Lossy lossy(camera.fd());
     if (!lossy.possible())
         GTEST_SKIP() << "this vivid drops nothing";
-    const auto outcome = example::run("COMMONBUF_CHECK=abort pipeline --frames 60 --rate 10 --no-codec");
+    const auto outcome = example::run("COMMONBUF_CHECK=abort pipeline --frames 40 --rate 5 --no-codec");
     SKIP_LOST_WRITEBACK(outcome);
     if (outcome.text.find("frames shown") == std::string::npos && outcome.status == 1)
         GTEST_SKIP() << "not here: " << outcome.text;
