@@ -207,9 +207,11 @@ private:
         }
         one.writeback.reset();
         if (commit.written_) {
-            one.writeback.emplace("writeback", fencing, commit.where_).writes(*commit.written_);
-            if (Status added = add(*one.writeback); !added)
+            Job job("writeback", fencing, commit.where_);
+            job.writes(*commit.written_);
+            if (Status added = add(job); !added)
                 return added;
+            one.writeback = std::move(job);
         }
         one.before = Fence::merge(fences);
         one.gathered = true;
