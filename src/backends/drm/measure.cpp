@@ -5,6 +5,7 @@
 // and the size of the memory, and shows nothing.
 #include "backends/drm/file.hpp"
 #include "base/text.hpp"
+#include "os/dumb_buffer.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -17,45 +18,11 @@
 namespace commonbuf::drm {
 namespace {
 
-/// A dumb buffer, for as long as framebuffers are tried over it.
-class Dumb {
-public:
-    explicit Dumb(const File& file) : file_(file)
-    {
-        constexpr std::uint32_t side = 1024;
-        constexpr std::uint32_t bits = 32;
-        drm_mode_create_dumb request{};
-        request.width = side;
-        request.height = side;
-        request.bpp = bits;
-        if (file.ioctl(DRM_IOCTL_MODE_CREATE_DUMB, &request) == 0)
-            handle_ = request.handle;
-        size_ = request.size;
-    }
-    ~Dumb()
-    {
-        drm_mode_destroy_dumb request{};
-        request.handle = handle_;
-        if (handle_ != 0)
-            file_.ioctl(DRM_IOCTL_MODE_DESTROY_DUMB, &request);
-    }
-    Dumb(const Dumb&) = delete;
-    Dumb& operator=(const Dumb&) = delete;
-
-    std::uint32_t handle() const noexcept { return handle_; }
-    std::uint64_t size() const noexcept { return size_; }
-
-private:
-    const File& file_;
-    std::uint32_t handle_ = 0;
-    std::uint64_t size_ = 0;
-};
-
 class Prober {
 public:
     Prober(const File& file, const FormatInfo& info, std::uint32_t width)
         : file_(file),
-          dumb_(file),
+          dumb_(os::DumbBuffer::create(file.fd(), file.info().path, {side, side, bits})),
           info_(info),
           width_(width)
     {
@@ -66,14 +33,14 @@ public:
         height_ = (std::max(resources.min_height, 1U) + whole_samples - 1) / whole_samples * whole_samples;
     }
 
-    bool ready() const noexcept { return dumb_.handle() != 0; }
+    bool ready() const noexcept { return dumb_.has_value(); }
     /// Whether a call failed for another reason than the numbers: then nothing was learned.
     bool troubled() const noexcept { return troubled_; }
 
     std::optional<Layout> layout(std::uint32_t stride) const
     {
         const auto made = linear_layout({info_.format, width_, height_}, stride, Memories::single);
-        return made && made->total_size() + slack <= dumb_.size() ? std::optional(*made) : std::nullopt;
+        return made && made->total_size() + slack <= dumb_->size() ? std::optional(*made) : std::nullopt;
     }
 
     /// Whether the driver makes a framebuffer of this.
@@ -87,7 +54,7 @@ public:
         request.pixel_format = info_.format.fourcc;
         request.flags = file_.info().modifiers ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U;
         for (std::uint32_t i = 0; i < layout->plane_count; ++i) {
-            request.handles[i] = dumb_.handle();
+            request.handles[i] = dumb_->handle();
             request.pitches[i] = layout->planes[i].stride;
             request.offsets[i] = static_cast<std::uint32_t>(layout->planes[i].offset);
         }
@@ -102,8 +69,11 @@ public:
 private:
     static constexpr std::uint64_t slack = 8192; ///< for planes that are moved back
 
+    static constexpr std::uint32_t side = 1024;
+    static constexpr std::uint32_t bits = 32;
+
     const File& file_;
-    Dumb dumb_;
+    Result<os::DumbBuffer> dumb_;
     const FormatInfo& info_;
     std::uint32_t width_;
     std::uint32_t height_ = 0;
