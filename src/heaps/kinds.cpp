@@ -3,45 +3,44 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
+#include <string_view>
 
-namespace commonbuf::heaps {
+namespace commonbuf {
 namespace {
 
-// clang-format off
-constexpr std::array table{
-    //       kind                 word      rank  reports_exhaustion  falls_back_to_page_allocator
-    KindInfo{HeapKind::dma_heap, "dma-heap", 0,   true,               false},
-    KindInfo{HeapKind::udmabuf,  "udmabuf",  1,   false,              false},
-    KindInfo{HeapKind::drm_dumb, "drm-dumb", 2,   false,              false},
-    KindInfo{HeapKind::gbm,      "gbm",      3,   false,              false},
-    KindInfo{HeapKind::v4l2,     "v4l2",     4,   false,              true},
-    KindInfo{HeapKind::vulkan,   "vulkan",   5,   false,              false},
-    KindInfo{HeapKind::custom,   "custom",   6,   true,               false},
+struct Kind {
+    HeapKind kind;
+    std::string_view name;
+    heaps::HeapTraits traits;
 };
-// clang-format on
 
-constexpr bool in_order()
+//                                                  rank, reports exhaustion, takes from CMA
+constexpr std::array kinds{
+    Kind{HeapKind::dma_heap, "dma-heap", {0, true, false}},  Kind{HeapKind::udmabuf, "udmabuf", {1, false, false}},
+    Kind{HeapKind::drm_dumb, "drm-dumb", {2, false, false}}, Kind{HeapKind::gbm, "gbm", {3, false, false}},
+    Kind{HeapKind::v4l2, "v4l2", {4, false, true}},          Kind{HeapKind::vulkan, "vulkan", {5, false, false}},
+    Kind{HeapKind::custom, "custom", {6, true, false}},
+};
+
+const Kind* find(HeapKind kind)
 {
-    for (std::size_t i = 0; i < table.size(); ++i) {
-        if (table[i].kind != static_cast<HeapKind>(i))
-            return false;
-    }
-    return table.back().kind == HeapKind::custom;
+    const auto* const found =
+        std::find_if(kinds.begin(), kinds.end(), [kind](const Kind& each) { return each.kind == kind; });
+    return found != kinds.end() ? found : nullptr;
 }
-static_assert(in_order(), "the table is read by number: a row for each kind, in the order of the enumeration");
 
 } // namespace
 
-const KindInfo& info_of(HeapKind kind) noexcept
+std::string_view to_string(HeapKind kind) noexcept
 {
-    return table[std::min(static_cast<std::size_t>(kind), table.size() - 1)];
+    const Kind* found = find(kind);
+    return found != nullptr ? found->name : "unknown";
 }
 
-} // namespace commonbuf::heaps
-
-namespace commonbuf {
-
-std::string_view to_string(HeapKind kind) noexcept { return heaps::info_of(kind).word; }
+heaps::HeapTraits heaps::heap_traits(HeapKind kind) noexcept
+{
+    const Kind* found = find(kind);
+    return found != nullptr ? found->traits : HeapTraits{};
+}
 
 } // namespace commonbuf

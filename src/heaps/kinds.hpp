@@ -4,26 +4,26 @@
 #include <commonbuf/verdict.hpp>
 
 #include <cstdint>
-#include <string_view>
 
-/// What the library knows of each kind of heap. Nothing else asks for a kind by name.
 namespace commonbuf::heaps {
 
-struct KindInfo {
-    HeapKind kind;
-    std::string_view word; ///< in JSON and in `--prefer`
-    std::uint8_t rank;     ///< of heaps that are otherwise equal, the lower one comes first
+/// What a kind of heap means for planning.
+struct HeapTraits {
+    /// The order of kinds, the lowest first: dma-heaps are made for sharing, and the system heap
+    /// has large chunks; udmabuf has pages of 4 KiB, and limits on size and number; dumb buffers,
+    /// GBM's, V4L2's and Vulkan's are memory of one device; of a caller's own heap nothing is known.
+    std::uint8_t rank = 0;
 
-    /// A scarce heap of this kind answers ENOMEM when it is full, so it can be asked. The others
-    /// may give ordinary memory, and when that runs out the kernel kills a program instead.
-    bool reports_exhaustion;
+    /// Whether a scarce heap of this kind answers ENOMEM when its region is full. A driver may give
+    /// ordinary memory instead, of which the kernel ends some program before it says no.
+    bool reports_exhaustion = false;
 
-    /// A driver that needs contiguous memory asks CMA first and the page allocator then, which
-    /// warns in the kernel's log if a piece is larger than it ever has.
-    bool falls_back_to_page_allocator;
+    /// Whether contiguous buffers come from CMA, and without it from the page allocator, which warns
+    /// in the kernel's log of more than its largest piece.
+    bool takes_from_cma = false;
 };
 
-/// The row of a kind in the table.
-const KindInfo& info_of(HeapKind kind) noexcept;
+/// Tell what a kind means for planning.
+HeapTraits heap_traits(HeapKind kind) noexcept;
 
 } // namespace commonbuf::heaps
