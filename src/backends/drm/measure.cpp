@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// What a display asks of strides and offsets, which no call says: trial framebuffers
-// (ADDFB2) over one dumb buffer, one number changed at a time. ADDFB2 looks at the numbers
-// and the size of the memory, and shows nothing.
-#include "backends/drm/file.hpp"
+// What a display requires of strides and offsets, which no call tells: trial framebuffers (ADDFB2)
+// over one dumb buffer, changing one number at a time. ADDFB2 checks the numbers and the size of
+// the memory, and shows nothing.
+#include "backends/drm/measure.hpp"
+
 #include "base/text.hpp"
 #include "os/dumb_buffer.hpp"
+
+#include <commonbuf/layout.hpp>
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -26,7 +29,7 @@ public:
           info_(info),
           width_(width)
     {
-        // Few rows, so that long strides fit into the buffer; displays have a least height.
+        // Few rows, so that long strides fit into the buffer; but displays have a minimum height.
         drm_mode_card_res resources{};
         file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources);
         constexpr std::uint32_t whole_samples = 4;
@@ -34,7 +37,7 @@ public:
     }
 
     bool ready() const noexcept { return dumb_.has_value(); }
-    /// Whether a call failed for another reason than the numbers: then nothing was learned.
+    /// Whether a call failed for a reason other than the numbers. Then nothing was learned.
     bool troubled() const noexcept { return troubled_; }
 
     std::optional<Layout> layout(std::uint32_t stride) const
@@ -43,7 +46,7 @@ public:
         return made && made->total_size() + slack <= dumb_->size() ? std::optional(*made) : std::nullopt;
     }
 
-    /// Whether the driver makes a framebuffer of this.
+    /// Tries whether the driver makes a framebuffer of this.
     bool takes(const std::optional<Layout>& layout)
     {
         if (!layout)
@@ -82,7 +85,7 @@ private:
 
 constexpr auto steps = std::to_array<std::uint32_t>({1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096});
 
-/// The least number from `least` on that is a multiple of `step`, and of nothing rounder.
+/// Returns the smallest multiple of `step`, but not of twice that, that is at least `least`.
 template <typename Number>
 Number odd_multiple(Number least, std::uint32_t step)
 {
@@ -90,8 +93,8 @@ Number odd_multiple(Number least, std::uint32_t step)
     return (count % 2 != 0 ? count : count + 1) * step;
 }
 
-/// The longest stride that is taken; nothing where no limit shows below a length that no
-/// display needs, or the buffer has no room to look for one.
+/// Finds the longest stride that is accepted. Returns nothing if there is no limit below a length
+/// that no display needs, or if the buffer is too small to look for one.
 std::optional<std::uint32_t> longest(Prober& prober, std::uint32_t least, std::uint32_t step)
 {
     constexpr std::uint32_t no_limit = 1U << 17U;
@@ -108,7 +111,7 @@ std::optional<std::uint32_t> longest(Prober& prober, std::uint32_t least, std::u
     return taken;
 }
 
-/// What the offset of the last plane must be a multiple of; nothing where none is taken.
+/// Finds the alignment of the last plane's offset; nothing if no offset is accepted.
 std::optional<std::uint32_t> offset_step(Prober& prober, std::uint32_t stride)
 {
     const auto natural = prober.layout(stride);
@@ -160,7 +163,7 @@ std::optional<Constraints> measure_framebuffers(const File& file, Format format,
             note("offset_align", *offset);
         }
     }
-    // Where not even a plain framebuffer is taken, the trial says why.
+    // If not even a plain framebuffer is accepted, the trial will say why.
     return prober.troubled() ? std::nullopt : std::optional(std::move(found));
 }
 
