@@ -237,7 +237,7 @@ private:
         cb::drm::Commit commit(display_.display());
         commit.show(display_.display().primary(), *frame).wait_by(cb::drm::FenceWait::kernel);
         if (!lit_)
-            commit.light();
+            commit.enable();
         std::optional<cb::Buffer> picture;
         if (writes_back_) {
             picture = std::move(free_writebacks_.front());
@@ -348,7 +348,7 @@ cb::Result<Score> stream(const Options& options)
         }
     }
     auto score = pipeline.run();
-    if (const auto off = commits->commit(cb::drm::Commit(*display).turn_off(), cb::in(1s)); !off && score)
+    if (const auto off = commits->commit(cb::drm::Commit(*display).disable(), cb::in(1s)); !off && score)
         return off.error();
     if (score && !options.picture.empty() && picture) {
         if (const auto written = write_png(*picture, cb::in(1s), options.picture); !written)

@@ -82,7 +82,7 @@ cb::Status FrameLoop::wait()
     if (camera_.with_device() > 0) // without buffers it polls as an error
         events.push_back({camera_.frame_fd(), POLLIN, 0});
     events.push_back({camera_.poll_fd(), POLLIN, 0});
-    events.push_back({display_.fd(), POLLIN, 0});
+    events.push_back({display_.poll_fd(), POLLIN, 0});
     if (side_ != nullptr)
         side_->poll(events);
     std::vector<cb::Fence> fences;
@@ -221,7 +221,7 @@ cb::Status FrameLoop::commit()
         // The GPU's driver ends what hangs: the kernel may wait for it.
         next.wait_by(cb::drm::FenceWait::kernel);
         if (!lit_)
-            next.light();
+            next.enable();
         Shown shown{std::move(drawn.camera), std::nullopt};
         if (writes_back_) {
             shown.writeback = std::move(free_writebacks_.front());
@@ -241,7 +241,7 @@ cb::Status FrameLoop::commit()
 
 cb::Status FrameLoop::take_committed()
 {
-    for (cb::drm::Committed& each : display_.take_committed()) {
+    for (cb::drm::Committed& each : display_.pop_committed()) {
         const auto found = committed_.find(each.number);
         if (found == committed_.end())
             continue;
@@ -256,7 +256,7 @@ cb::Status FrameLoop::take_committed()
             written_.push_back({std::move(found->second), std::move(each.written)});
         committed_.erase(found);
     }
-    for (const cb::drm::WithheldCommit& each : display_.take_withheld())
+    for (const cb::drm::WithheldCommit& each : display_.pop_withheld())
         return each.error;
     return {};
 }
