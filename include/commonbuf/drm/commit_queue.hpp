@@ -53,7 +53,7 @@ struct WithheldCommit {
 /// A commit is a job of each plane that it mentions: it gathers what must be over before the
 /// buffer is read, and is published when another commit takes its place. A writeback is one
 /// that writes; it waits for the one before it too, since drivers lose those that overlap.
-/// Drivers are told in time by when they should be done (Fence::hint()).
+/// Drivers are told in time by when they should be done (Fence::set_deadline()).
 class COMMONBUF_API CommitQueue {
 public:
     /// `fencing` is that of the jobs. With explicit_only the kernel is told to leave implicit

@@ -13,8 +13,7 @@
 #include "base/log.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
-#include "sync/fence_point.hpp"
-#include "buffer/kept_fences.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/watch.hpp"
 #include "base/text.hpp"
 
@@ -46,7 +45,7 @@ Fence made(UniqueFd fd)
 bool over(const Fence& fence)
 {
     const auto done = fence.signalled();
-    return done ? *done : done.error().category == Category::device_gone;
+    return done ? *done : done.error().category == Category::work_failed;
 }
 
 } // namespace
@@ -182,7 +181,7 @@ private:
         auto done = one.before.signalled();
         if (done)
             return *done;
-        return done.error().category == Category::device_gone ? given_up(std::move(done.error()))
+        return done.error().category == Category::work_failed ? given_up(std::move(done.error()))
                                                               : not_now(std::move(done.error()));
     }
 
@@ -257,7 +256,7 @@ private:
             if (!*now) {
                 // The kernel tells drivers of its own waits.
                 if (fresh && one.before.known() == FenceState::pending)
-                    static_cast<void>(one.before.hint(in(display.state().refresh())));
+                    static_cast<void>(one.before.set_deadline(deadline_in(display.state().refresh())));
                 return std::nullopt;
             }
             if (fresh)
@@ -433,7 +432,8 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
         // Those in front may be taken back meanwhile, which no descriptor tells.
         constexpr int refreshes = 4;
         std::array<pollfd, 1> entries{{{state.wait_fd(), POLLIN, 0}}};
-        const auto step = busy ? in(state.look_again()) : in(state.display.state().refresh() * refreshes);
+        const auto step =
+            busy ? deadline_in(state.look_again()) : deadline_in(state.display.state().refresh() * refreshes);
         lock.unlock();
         static_cast<void>(os::wait_any(entries, std::min(deadline, step), "a commit"));
         lock.lock();

@@ -8,7 +8,7 @@
 #include "buffer/buffer_state.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
-#include "buffer/kept_fences.hpp"
+#include "sync/fence_set.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/v4l2/v4l2.hpp>
@@ -63,7 +63,7 @@ struct FencedQueue::State {
     Result<bool> is_over(const Waiting& first) const
     {
         auto own = first.own.signalled();
-        if (!own && own.error().category == Category::device_gone && queue.role() == Role::capture) {
+        if (!own && own.error().category == Category::work_failed && queue.role() == Role::capture) {
             first.buffer.forget_failure();
             own = true;
         }
@@ -78,7 +78,7 @@ struct FencedQueue::State {
         while (!waiting.empty()) {
             const Waiting& first = waiting.front();
             const auto over = is_over(first);
-            if (!over && over.error().category == Category::device_gone) {
+            if (!over && over.error().category == Category::work_failed) {
                 withheld.push_back({first.buffer, over.error()});
                 waiting.pop_front();
                 continue;
@@ -133,7 +133,7 @@ struct FencedQueue::State {
                 }
                 entries[0].fd = fence_fd();
             }
-            static_cast<void>(os::wait_any(entries, in(seconds(1)), "a fence"));
+            static_cast<void>(os::wait_any(entries, deadline_in(seconds(1)), "a fence"));
         }
     }
 
@@ -283,7 +283,7 @@ Result<Frame> FencedQueue::dequeue(Deadline deadline)
                                                "queue one first");
         }
         // The library's thread may queue a buffer while this polls a queue without any.
-        const auto step = state.driven() ? std::min(deadline, in(os::look_again)) : deadline;
+        const auto step = state.driven() ? std::min(deadline, deadline_in(os::look_again)) : deadline;
         static_cast<void>(os::wait_any(entries, step, "a queue"));
         if (std::chrono::steady_clock::now() >= deadline) {
             if (auto last = state.try_dequeue(); last && *last)

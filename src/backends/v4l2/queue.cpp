@@ -145,7 +145,7 @@ struct Queue::State {
         std::array<int, max_planes> fds{};
         std::array<std::uint64_t, max_planes> sizes{};
         for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-            fds[i] = slot.buffer->fd(i);
+            fds[i] = slot.buffer->dma_buf_fd(i);
             sizes[i] = slot.buffer->size(i);
         }
         v4l2_buffer description =
@@ -262,7 +262,7 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
     std::array<int, max_planes> fds{};
     std::array<std::uint64_t, max_planes> sizes{};
     for (std::uint32_t i = 0; i < state.layout.memory_count; ++i) {
-        fds[i] = buffer.fd(i);
+        fds[i] = buffer.dma_buf_fd(i);
         sizes[i] = buffer.size(i);
         if (sizes[i] < state.layout.memory_sizes[i])
             return Error::invalid_argument(operation, text::format("memory {} has {} bytes, and the driver needs {}", i,
