@@ -151,28 +151,28 @@ const std::vector<Route>& routes()
     static const std::vector<Route> all{
         {"fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
-             ;
+             fail();
              return bad.wait(cb::deadline_in(1s));
          }},
         {"fail, look",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
-             ;
+             fail();
              return status_of(bad.signalled());
          }},
         {"fail, merge, wait",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
-             ;
+             fail();
              return Fence::merge(std::array{bad, good}).wait(cb::deadline_in(1s));
          }},
         {"merge, fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              const Fence both = Fence::merge(std::array{good, bad});
-             ;
+             fail();
              return both.wait(cb::deadline_in(1s));
          }},
         {"fail, merge, take the descriptor",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
-             ;
+             fail();
              const auto fd = Fence::merge(std::array{bad, good}).sync_file_fd();
              return fd ? cb::Status() : fd.error();
          }},
@@ -180,45 +180,45 @@ const std::vector<Route>& routes()
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              const Fence both = Fence::merge(std::array{bad, good});
              EXPECT_TRUE(both.sync_file_fd());
-             ;
+             fail();
              return both.wait(cb::deadline_in(1s));
          }},
         {"merge, descriptor, fail, merge again, descriptor",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              const Fence both = Fence::merge(std::array{bad, good});
              EXPECT_TRUE(both.sync_file_fd());
-             ;
+             fail();
              const auto fd = Fence::merge(std::array{both, good}).sync_file_fd();
              return fd ? cb::Status() : fd.error();
          }},
         {"merge, descriptor to a stranger, fail, the stranger waits",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              auto theirs = Fence::from_fd(Fence::merge(std::array{bad, good}).export_fd().value());
-             ;
+             fail();
              return waited(theirs);
          }},
         {"fail, descriptor to a stranger",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
-             ;
+             fail();
              const auto fd = bad.export_fd();
              return fd ? cb::Status() : fd.error();
          }},
         {"import, fail, export, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
-             ;
+             fail();
              return waited(buffer.export_fence(cb::Access::read));
          }},
         {"import, export, fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
              const auto fence = buffer.export_fence(cb::Access::read);
-             ;
+             fail();
              return waited(fence);
          }},
         {"fail, import, export, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
-             ;
+             fail();
              EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
              return waited(buffer.export_fence(cb::Access::read));
          }},
@@ -229,38 +229,38 @@ const std::vector<Route>& routes()
              const auto theirs = Buffer::wrap(buffer.layout(), std::move(memory));
              EXPECT_TRUE(theirs->import_fence(bad, cb::Access::write));
              const auto fence = buffer.export_fence(cb::Access::read);
-             ;
+             fail();
              return waited(fence);
          }},
         {"publish, fail, gather, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
-             ;
+             fail();
              return waited(cb::Job("r").reads(buffer).gather());
          }},
         {"publish, gather, fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
              const auto fence = cb::Job("r").reads(buffer).gather();
-             ;
+             fail();
              return waited(fence);
          }},
         {"fail, publish, gather, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
-             ;
+             fail();
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
              return waited(cb::Job("r").reads(buffer).gather());
          }},
         {"publish a reader, fail, a writer gathers",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("r").reads(buffer).publish(bad));
-             ;
+             fail();
              return waited(cb::Job("w").writes(buffer).gather());
          }},
         {"publish, fail, CPU read",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
-             ;
+             fail();
              const auto access = buffer.read(cb::deadline_in(1s));
              return access ? cb::Status() : access.error();
          }},
@@ -269,7 +269,7 @@ const std::vector<Route>& routes()
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
              std::thread later([&fail] {
                  std::this_thread::sleep_for(20ms);
-                 ;
+                 fail();
              });
              const auto access = buffer.read(cb::deadline_in(1s));
              later.join();
