@@ -270,7 +270,7 @@ cb::Status FrameLoop::compare()
     if (!compare_)
         return {};
     const auto wrong =
-        wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number), cb::in(1s));
+        wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number), cb::deadline_in(1s));
     if (!wrong)
         return wrong.error();
     ++score_.compared;
