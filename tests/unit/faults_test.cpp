@@ -32,7 +32,7 @@ void furnish(fake::Machine& machine)
 /// The whole way once. What fails ends it.
 Status the_whole_way()
 {
-    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto deadline = deadline_in(std::chrono::milliseconds(1));
     const auto camera = v4l2::Device::open("@fake-cam");
     if (!camera)
         return camera.error();
@@ -119,7 +119,7 @@ Status feed(v4l2::M2m& codec, const Layout& in, const Layout& out, const v4l2::P
 Status the_way_through_codecs()
 {
     const Sizes sizes;
-    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto deadline = deadline_in(std::chrono::milliseconds(1));
     auto encoder = v4l2::M2m::open("@fake-codec");
     if (!encoder)
         return encoder.error();
@@ -301,7 +301,7 @@ void every_call_fails_once(void (*furnish_machine)(fake::Machine&), Status (*way
                 EXPECT_TRUE(done) << where << ": " << done.error().message();
             }
             if (!done) {
-                EXPECT_FALSE(done.error().operation.empty() && done.error().call.empty()) << where;
+                EXPECT_FALSE(done.error().call.empty() && done.error().operation.empty()) << where;
                 // Whether a descriptor is a dma-buf at all is asked by a call that fails.
                 const bool no_dma_buf = done.error().detail.find("is not a dma-buf") != std::string::npos;
                 EXPECT_TRUE(says(done.error(), error) || found_by_name.contains(calls[i]) || no_dma_buf)

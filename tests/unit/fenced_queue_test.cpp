@@ -157,7 +157,7 @@ TEST_F(FencedQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
     ASSERT_TRUE(queue.start());
     ASSERT_TRUE(queue.queue_when_ready(make(), fence(work)));
     work->looks = 1; // over when advance() has seen it pending
-    ASSERT_TRUE(queue.dequeue(in(std::chrono::seconds(1))));
+    ASSERT_TRUE(queue.dequeue(deadline_in(std::chrono::seconds(1))));
     EXPECT_EQ(machine.slept, 0U);
 }
 

@@ -28,7 +28,7 @@ protected:
         return *Buffer::wrap(layout, std::move(memories));
     }
     Device device() { return *Device::open("/dev/video0"); }
-    static Deadline soon() { return in(std::chrono::milliseconds(1)); }
+    static Deadline soon() { return deadline_in(std::chrono::milliseconds(1)); }
 
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };

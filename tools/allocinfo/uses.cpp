@@ -78,7 +78,7 @@ Result<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words)
     auto usage = commonbuf::vulkan::parse_image_usage(words);
     if (!usage)
         return wrong(commonbuf::text::format("'{}' is nothing that a GPU does with images", words),
-                     "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
+                     "write sampled, storage, color-attachment, input-attachment, transfer-source or "
                      "transfer-destination, or several with + between");
     return std::move(*usage);
 }

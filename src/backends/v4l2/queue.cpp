@@ -155,7 +155,7 @@ struct Queue::State {
                 }
                 entries[0].fd = fence_fd();
             }
-            static_cast<void>(os::wait_any(entries, in(seconds(1)), "a fence"));
+            static_cast<void>(os::wait_any(entries, deadline_in(seconds(1)), "a fence"));
         }
     }
 

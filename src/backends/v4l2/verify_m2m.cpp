@@ -270,7 +270,7 @@ public:
             if (Status sent = context->send(frame, deadline); !sent)
                 return sent;
         }
-        const auto expected_bytes = reference_.receive(std::min(deadline, in(patience)));
+        const auto expected_bytes = reference_.receive(std::min(deadline, deadline_in(patience)));
         if (!expected_bytes) {
             reference_failed_ = true;
             return expected_bytes.error();
