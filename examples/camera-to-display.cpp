@@ -94,7 +94,7 @@ cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffe
 /// camera when nothing looks at them any more.
 class Pipeline {
 public:
-    Pipeline(const Options& options, cb::drm::CommitQueue& display, cb::v4l2::FencedQueue& queue)
+    Pipeline(const Options& options, cb::drm::CommitQueue& display, cb::v4l2::Queue& queue)
         : options_(options),
           display_(display),
           queue_(queue)
@@ -104,7 +104,7 @@ public:
     cb::Status add(const cb::Buffer& buffer)
     {
         ours_.insert(buffer.id());
-        return queue_.queue(buffer, {});
+        return queue_.queue_when_ready(buffer);
     }
 
     /// Lets the display write what it shows into this buffer too.
@@ -139,7 +139,7 @@ private:
     {
         // Those that the display still reads wait in the queue for its fence.
         for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
-            if (auto queued = queue_.queue(buffer, {}); !queued)
+            if (auto queued = queue_.queue_when_ready(buffer); !queued)
                 return queued;
         }
         if (may_show()) {
@@ -148,7 +148,7 @@ private:
         }
         std::vector<pollfd> events{
             {queue_.with_device() > 0 ? queue_.frame_fd() : -1, POLLIN, 0}, // without buffers it polls as an error
-            {queue_.fd(), POLLIN, 0},
+            {queue_.poll_fd(), POLLIN, 0},
         };
         const auto to_show = waits_ ? wait_for(shown_, events) : true;
         const auto to_write = written_.empty() ? true : wait_for(written_.front().written, events);
@@ -280,7 +280,7 @@ private:
 
     const Options& options_;
     cb::drm::CommitQueue& display_;
-    cb::v4l2::FencedQueue& queue_;
+    cb::v4l2::Queue& queue_;
     Score score_;
     std::set<cb::BufferId> ours_;
     std::map<cb::BufferId, std::uint64_t> accesses_; ///< as they were at capture
@@ -329,11 +329,7 @@ cb::Result<Score> stream(const Options& options)
         return queue.error();
     set_rate(*camera, options.rate);
 
-    auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
-    if (!fenced)
-        return fenced.error();
-
-    Pipeline pipeline(options, *commits, *fenced);
+    Pipeline pipeline(options, *commits, *queue);
     for (std::uint32_t i = 0; i < buffer_count; ++i) {
         const auto buffer = plan->allocate();
         if (!buffer)

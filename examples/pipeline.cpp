@@ -137,16 +137,13 @@ cb::Result<bool> stream(const Options& options)
     if (!queue)
         return queue.error();
     set_rate(*camera, options.rate);
-    auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
-    if (!fenced)
-        return fenced.error();
 
-    FrameLoop loop(options.frames, options.compare, **hue, side.get(), *fenced, std::move(*pool), *display);
+    FrameLoop loop(options.frames, options.compare, **hue, side.get(), *queue, std::move(*pool), *display);
     for (std::uint32_t i = 0; i < camera_buffers; ++i) {
         const auto buffer = frames->allocate();
         if (!buffer)
             return buffer.error();
-        if (const auto queued = fenced->queue(*buffer, {}); !queued)
+        if (const auto queued = queue->queue_when_ready(*buffer); !queued)
             return queued.error();
     }
     if (display->display().writeback() != nullptr) {

@@ -21,7 +21,7 @@ volatile std::sig_atomic_t interrupted = 0;
 void FrameLoop::stop() noexcept { interrupted = 1; }
 bool FrameLoop::stopped() noexcept { return interrupted != 0; }
 
-FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::FencedQueue& camera,
+FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::Queue& camera,
                      cb::Pool pictures, cb::drm::CommitQueue& display)
     : frames_(frames),
       compare_(compare),
@@ -60,7 +60,7 @@ cb::Status FrameLoop::turn()
 {
     // Who still reads one of them has a job on it, whose fence the camera's queue waits for.
     for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
-        if (auto queued = camera_.queue(buffer, {}); !queued)
+        if (auto queued = camera_.queue_when_ready(buffer); !queued)
             return queued;
     }
     if (auto drawn = draw(); !drawn)
@@ -77,7 +77,7 @@ cb::Status FrameLoop::wait()
     std::vector<pollfd> events;
     if (camera_.with_device() > 0) // without buffers it polls as an error
         events.push_back({camera_.frame_fd(), POLLIN, 0});
-    events.push_back({camera_.fd(), POLLIN, 0});
+    events.push_back({camera_.poll_fd(), POLLIN, 0});
     events.push_back({display_.fd(), POLLIN, 0});
     if (side_ != nullptr)
         side_->poll(events);

@@ -31,7 +31,7 @@ class FrameLoop {
 public:
     /// `side` may be null. `frames` is how many to show; `compare`, whether what was shown is
     /// held against the reference. All that is referred to has to outlive this.
-    FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::FencedQueue& camera,
+    FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::Queue& camera,
               commonbuf::Pool pictures, commonbuf::drm::CommitQueue& display);
 
     ~FrameLoop();
@@ -98,7 +98,7 @@ private:
     const bool compare_;
     HuePass& hue_;
     SideCopy* side_;
-    commonbuf::v4l2::FencedQueue& camera_;
+    commonbuf::v4l2::Queue& camera_;
     commonbuf::Pool pictures_;
     commonbuf::drm::CommitQueue& display_;
     Score score_;

@@ -342,20 +342,20 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoQueue)
     const auto stuck = plan->allocate();
     const auto good = plan->allocate();
     ASSERT_TRUE(stuck && good);
-    for (const auto driver : {cb::v4l2::FencedQueue::Driver::caller, cb::v4l2::FencedQueue::Driver::thread}) {
-        auto inner = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
-        ASSERT_TRUE(inner) << inner.error().message();
-        auto queue = cb::v4l2::FencedQueue::create(std::move(*inner), driver);
-        ASSERT_TRUE(queue);
-        by(20ms, [&](cb::Deadline) { return queue->queue(*stuck, timeline.fence(1)); });
+    for (const bool by_thread : {false, true}) {
+        auto queue = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
+        ASSERT_TRUE(queue) << queue.error().message();
+        if (by_thread)
+            ASSERT_TRUE(queue->start_thread());
+        by(20ms, [&](cb::Deadline) { return queue->queue_when_ready(*stuck, timeline.fence(1)); });
         ASSERT_TRUE(queue->start());
         const auto nothing = by(60ms, [&](cb::Deadline d) { return queue->dequeue(d); });
         ASSERT_FALSE(nothing);
         EXPECT_EQ(nothing.error().category, cb::Category::timed_out) << nothing.error().message();
         EXPECT_EQ(queue->with_device(), 0U);
         // It can be had back, and the others go on.
-        EXPECT_EQ(queue->take_back(), std::vector{*stuck});
-        ASSERT_TRUE(queue->queue(*good, {}));
+        EXPECT_EQ(queue->cancel_waiting(), std::vector{*stuck});
+        ASSERT_TRUE(queue->queue_when_ready(*good));
         const auto frame = queue->dequeue(cb::deadline_in(5s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(frame->buffer, *good);
@@ -413,16 +413,16 @@ TEST_F(Fences, AQueueGivesBuffersOnWhenTheirFencesSignal)
     const devices::Fast fast(camera);
     const auto plan = cb::Allocator().plan({DRM_FORMAT_YUYV, 640, 360, 3}, {camera.capture()});
     ASSERT_TRUE(plan) << plan.error().message();
-    for (const auto driver : {cb::v4l2::FencedQueue::Driver::caller, cb::v4l2::FencedQueue::Driver::thread}) {
+    for (const bool by_thread : {false, true}) {
         NEED_SW_SYNC(timeline);
-        auto inner = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
-        ASSERT_TRUE(inner) << inner.error().message();
-        auto queue = cb::v4l2::FencedQueue::create(std::move(*inner), driver);
-        ASSERT_TRUE(queue);
+        auto queue = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
+        ASSERT_TRUE(queue) << queue.error().message();
+        if (by_thread)
+            ASSERT_TRUE(queue->start_thread());
         std::vector<cb::Buffer> buffers;
         for (std::uint32_t i = 0; i < 3; ++i) {
             buffers.push_back(plan->allocate().value());
-            ASSERT_TRUE(queue->queue(buffers.back(), timeline.fence(i + 1)));
+            ASSERT_TRUE(queue->queue_when_ready(buffers.back(), timeline.fence(i + 1)));
         }
         ASSERT_TRUE(queue->start());
         constexpr std::uint32_t frames = 30;
@@ -431,9 +431,9 @@ TEST_F(Fences, AQueueGivesBuffersOnWhenTheirFencesSignal)
             const auto frame = queue->dequeue(cb::deadline_in(5s));
             ASSERT_TRUE(frame) << frame.error().message();
             EXPECT_EQ(frame->buffer, buffers[i % 3]) << "in the order in which they were queued";
-            ASSERT_TRUE(queue->queue(frame->buffer, timeline.fence(i + 4)));
+            ASSERT_TRUE(queue->queue_when_ready(frame->buffer, timeline.fence(i + 4)));
         }
-        EXPECT_EQ(queue->take_back().size(), 3U);
+        EXPECT_EQ(queue->cancel_waiting().size(), 3U);
         ASSERT_TRUE(queue->stop());
     }
 }

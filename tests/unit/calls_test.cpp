@@ -109,8 +109,8 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
     const Buffer compressed = make(*coded);
     costs("codec: queue and dequeue on both sides", 8, 4,
           "each dma-buf is asked for its fences, and those for how they are: others may work on it", [&] {
-              ASSERT_TRUE(codec->capture_queue()->queue(compressed, {}));
-              ASSERT_TRUE(codec->output_queue()->queue(picture, {}));
+              ASSERT_TRUE(codec->capture_queue()->queue_when_ready(compressed));
+              ASSERT_TRUE(codec->output_queue()->queue_when_ready(picture));
               ASSERT_TRUE(*codec->capture_queue()->try_dequeue());
               ASSERT_TRUE(*codec->output_queue()->try_dequeue());
           });

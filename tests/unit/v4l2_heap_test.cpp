@@ -222,7 +222,7 @@ TEST_F(ImportsNothing, StreamsFromItsOwn)
         EXPECT_TRUE(plan->serves(buffers[0])) << plan->serves(buffers[0]).error().message();
         for (const Buffer& buffer : buffers)
             ASSERT_TRUE(queue->queue(buffer));
-        EXPECT_EQ(queue->queue(buffers[0]).error().category, Category::invalid_argument);
+        EXPECT_EQ(queue->queue(buffers[0]).error().category, Category::invalid_state);
         const auto foreign = plan->allocate();
         ASSERT_FALSE(foreign);
         EXPECT_EQ(foreign.error().category, Category::busy);
