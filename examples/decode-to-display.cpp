@@ -146,7 +146,7 @@ cb::Result<std::string> play(const Words& words)
         commit.show(display.primary(), frame->buffer);
         if (!last) {
             set_colours(commit, display.primary());
-            commit.light();
+            commit.enable();
         }
         const auto done = (*screen)->queue().commit(std::move(commit), cb::deadline_in(1s));
         if (!done)

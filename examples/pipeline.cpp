@@ -59,9 +59,9 @@ void report(const Score& score, const Options& options, const SideCopy* side, co
 {
     std::cout << score.shown << " frames shown, " << score.lost << " lost, " << score.copies << " CPU copies, at most "
               << score.in_flight << " in flight at once\n";
-    if (score.late > 0)
-        std::cout << score.late
-                  << " of the lost were not for want of a buffer: the camera was late (a busy machine?)\n";
+    if (score.dropped > 0)
+        std::cout << score.dropped << " more dropped by the camera itself, which had a buffer for them: it was late, "
+                  << "as on a busy machine\n";
     if (score.compared > 0)
         std::cout << score.compared << " pictures compared with what the CPU makes of the frame, " << score.wrong_pixels
                   << " wrong pixels\n";

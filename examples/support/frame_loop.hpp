@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hue_pass.hpp"
+#include "lost_frames.hpp"
 #include "side_copy.hpp"
 
 #include <commonbuf/commonbuf.hpp>
@@ -16,8 +17,8 @@
 /// What became of the frames.
 struct Score {
     std::uint32_t shown = 0;
-    std::uint32_t lost = 0;
-    std::uint32_t late = 0; ///< of the lost ones, those for which the camera had a buffer
+    std::uint32_t lost = 0;    ///< for want of a buffer
+    std::uint32_t dropped = 0; ///< by the camera itself, which had one
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
     std::uint64_t copies = 0; ///< CPU accesses between the devices
@@ -105,7 +106,7 @@ private:
     std::vector<commonbuf::Buffer> returned_;
     std::size_t in_flight_ = 0;
     std::uint32_t number_ = 0;
-    std::optional<std::uint32_t> last_;
+    LostFrames lost_;
     bool lit_ = false;
     bool writes_back_ = false;
     std::deque<commonbuf::Buffer> free_writebacks_;

@@ -183,7 +183,8 @@ struct CameraModel {
 struct DisplayModel {
     bool present = false;
     bool master = true;
-    bool gone = false; ///< unplugged
+    bool gone = false;          ///< unplugged
+    bool lease_revoked = false; ///< the file is a lease that was taken back
     bool connected = true;
     bool atomic = true;
     bool writeback = true;

@@ -371,7 +371,7 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
     const auto stuck = Screen::image(device, 0xff0000);
     const auto good = Screen::image(device, 0x00ff00);
     ASSERT_TRUE(stuck && good);
-    ASSERT_TRUE(screen.queue.commit(screen.picture(*good).light(), cb::deadline_in(1s)));
+    ASSERT_TRUE(screen.queue.commit(screen.picture(*good).enable(), cb::deadline_in(1s)));
     const auto commit_stuck = [&](cb::Deadline d) {
         return screen.queue.commit(screen.picture(*stuck, timeline.fence(1)), d);
     };
@@ -386,9 +386,9 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
     // The same in an event loop: what waits can be had back.
     by(200ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); });
     ASSERT_TRUE(screen.queue.submit(screen.picture(*good)));
-    pollfd entry{screen.queue.fd(), POLLIN, 0};
+    pollfd entry{screen.queue.poll_fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&entry, 1, 60), 0);
-    auto back = screen.queue.take_back();
+    auto back = screen.queue.cancel_waiting();
     ASSERT_EQ(back.size(), 2U);
     EXPECT_EQ(back[0].buffers(), std::vector{*stuck});
     const auto again = screen.queue.commit(std::move(back[1]), cb::deadline_in(1s));

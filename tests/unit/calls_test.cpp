@@ -140,7 +140,7 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
         commit(buffer);
         commit(other);
         commit(buffer);
-        commits->take_committed();
+        commits->pop_committed();
         if (fencing == Fencing::bridged)
             costs("display: commit a frame for another", 6, 3,
                   "three fences are asked whether they failed: the dma-buf's, the last commit's, the new one",
