@@ -202,7 +202,7 @@ cb::Constraints read_constraints(const Value& value)
     if (!value["cached"].is_null())
         asked.cached = value["cached"].one_of(choices);
     if (!value["protected"].is_null())
-        asked.protected_ = value["protected"].one_of(choices);
+        asked.protected_memory = value["protected"].one_of(choices);
     for (const Value& origin : value["origins"].elements())
         asked.add_origin({origin["constraint"].text(), origin["value"].number<std::uint64_t>(),
                           origin["device"].text_or(""), origin["call"].text_or("")});
@@ -228,7 +228,8 @@ void add_origins(cb::Constraints& asked, const std::string& use)
     note("contiguous", asked.contiguous ? 1 : 0, 0);
     note("address_bits", asked.address_bits, nothing.address_bits);
     note("cached", static_cast<std::uint64_t>(asked.cached), static_cast<std::uint64_t>(nothing.cached));
-    note("protected", static_cast<std::uint64_t>(asked.protected_), static_cast<std::uint64_t>(nothing.protected_));
+    note("protected", static_cast<std::uint64_t>(asked.protected_memory),
+         static_cast<std::uint64_t>(nothing.protected_memory));
 }
 
 SupportRecord read_support(const Value& value, const std::string& use)
