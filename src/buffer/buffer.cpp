@@ -47,7 +47,7 @@ Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std:
     }
     if (memories.empty())
         return Error::invalid_argument("make a buffer", "there is no memory");
-    if (const Status valid = check(layout, std::span(sizes).first(memories.size())); !valid)
+    if (const Status valid = validate(layout, std::span(sizes).first(memories.size())); !valid)
         return valid.error();
     if (!heap.empty()) {
         for (const BufferState::Memory& memory : memories)
@@ -69,7 +69,7 @@ Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories
 Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
 {
     const std::array<std::uint64_t, 1> size{memory.size()};
-    if (const Status valid = check(layout, size); !valid)
+    if (const Status valid = validate(layout, size); !valid)
         return valid.error();
     std::vector<BufferState::Memory> memories;
     memories.push_back({{}, {}, memory.size(), memory});

@@ -170,7 +170,7 @@ Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::
     return layout;
 }
 
-Status check(const Layout& layout, std::span<const std::uint64_t> actual_sizes)
+Status validate(const Layout& layout, std::span<const std::uint64_t> actual_sizes)
 {
     const std::string operation = operation_for(layout.format, layout.width, layout.height);
     const auto invalid = [&operation](std::string detail) {

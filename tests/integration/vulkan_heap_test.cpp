@@ -67,7 +67,7 @@ TEST_F(VulkanHeap, SaysHowTheDriverLaysImagesOut)
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     const cb::Layout& layout = proposed->front();
-    EXPECT_TRUE(cb::check(layout));
+    EXPECT_TRUE(cb::validate(layout));
     EXPECT_GE(layout.planes[0].stride, 333U * 4);
     const auto memories = heap->allocate_image(layout);
     ASSERT_TRUE(memories) << memories.error().message();

@@ -147,7 +147,7 @@ TEST(Candidates, PlanesBeginWhereTheyAreAsked)
     const auto found = candidates({nv12, 720, 481 + 1}, {use("a", nv12, pages)}).all;
     ASSERT_FALSE(found.empty());
     EXPECT_EQ(found.front().layout.planes[1].offset, (720U * 482 + 4095) / 4096 * 4096);
-    EXPECT_TRUE(check(found.front().layout));
+    EXPECT_TRUE(validate(found.front().layout));
 }
 
 TEST(Candidates, NoStrideAtAll)

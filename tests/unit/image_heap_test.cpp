@@ -33,15 +33,15 @@ public:
         return Error::unsupported("allocate from gpu", "it makes images, not bytes");
     }
 
-    Result<std::vector<Layout>> propose(const ImageWay& way) override
+    Result<std::vector<Layout>> propose(const WantedImage& image) override
     {
-        asked.push_back(way);
+        asked.push_back(image);
         if (broken)
             return Error::device_gone("ask the gpu", "it is gone");
-        auto layout = linear_layout(way.request, stride, way.memories);
+        auto layout = linear_layout(image.request, stride, image.arrangement.memories);
         if (!layout)
             return layout.error();
-        layout->modifier = way.modifier;
+        layout->modifier = image.arrangement.modifier;
         if (lie)
             lie(*layout);
         return std::vector{*layout};
@@ -70,7 +70,7 @@ public:
     std::size_t too_many = 0;
     bool broken = false;
     std::function<void(Layout&)> lie;
-    std::vector<ImageWay> asked;
+    std::vector<WantedImage> asked;
 
     HeapInfo info_;
 
@@ -171,7 +171,7 @@ TEST_F(ImageHeaps, AreAskedForOneFormatWithWhatTheUsesWant)
     EXPECT_EQ(gpu->asked[0].request.format, xr24);
     EXPECT_TRUE(gpu->asked[0].request.alternatives.empty());
     EXPECT_EQ(gpu->asked[0].request.count, 3U);
-    EXPECT_EQ(gpu->asked[0].modifier, tiled);
+    EXPECT_EQ(gpu->asked[0].arrangement.modifier, tiled);
     EXPECT_EQ(gpu->asked[0].constraints.stride_align, 256U);
 }
 

@@ -239,7 +239,7 @@ TEST_F(PlanTest, BayerPassesAsTheDriverSays)
     EXPECT_EQ(layout.plane_count, 1U);
     EXPECT_EQ(layout.memory_sizes[0], std::uint64_t{layout.planes[0].stride} * request.height + 100);
     EXPECT_EQ(layout.planes[0].size, layout.memory_sizes[0]);
-    EXPECT_TRUE(check(layout));
+    EXPECT_TRUE(validate(layout));
 }
 
 TEST_F(PlanTest, CompressedFramesHaveNoStride)

@@ -526,7 +526,7 @@ Status check_opening(const Node& node, Role role, const Layout& layout, std::uin
     if (slots == 0 || slots > VIDEO_MAX_FRAME)
         return Error::invalid_argument(node.where("open a queue"),
                                        text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
-    return check(layout);
+    return validate(layout);
 }
 
 Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const

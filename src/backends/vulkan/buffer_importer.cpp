@@ -82,7 +82,7 @@ public:
                 return buffer.error();
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), buffer->needs().size);
         }
-        if (const Status sound = check(fitted); !sound)
+        if (const Status sound = validate(fitted); !sound)
             return sound.error();
         return fitted;
     }

@@ -123,7 +123,7 @@ Result<BareImage> BareImage::create(std::shared_ptr<const Context> context, cons
         return refuse(*context, creates, Category::invalid_argument,
                       text::format("{} memories for a layout with {}", groups.size(), layout.memory_count));
     // From here on planes lie in memories that are there.
-    if (const Status sound = check(layout); !sound)
+    if (const Status sound = validate(layout); !sound)
         return sound.error();
     const std::uint32_t count = 1 + *std::max_element(groups.begin(), groups.end());
     const auto looked = look_at(*context, layout, usage, count > 1);

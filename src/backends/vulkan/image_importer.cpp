@@ -91,7 +91,7 @@ public:
         for (std::size_t i = 0; i < image->needs().size(); ++i)
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), image->needs()[i].size);
         // A driver's number, which the arithmetic of everybody else relies on.
-        if (const Status sound = check(fitted); !sound)
+        if (const Status sound = validate(fitted); !sound)
             return sound.error();
         return fitted;
     }

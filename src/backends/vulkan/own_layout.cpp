@@ -85,7 +85,7 @@ std::optional<Layout> own_layout(const Context& context, const Request& request,
                                plane.size != 0 ? std::min(plane.size, room) : room};
     }
     // A driver's numbers: what does not hold together is no layout.
-    return check(layout) ? std::optional(layout) : std::nullopt;
+    return validate(layout) ? std::optional(layout) : std::nullopt;
 }
 
 } // namespace commonbuf::vulkan
