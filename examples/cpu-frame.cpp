@@ -61,7 +61,7 @@ cb::Result<std::string> show(const Words& words)
         cb::drm::Commit commit(display);
         commit.show(display.primary(), *buffer);
         if (!last)
-            commit.light();
+            commit.enable();
         const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
         if (!done)
             return done.error();

@@ -40,7 +40,7 @@ cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
     if (const auto started = decoder.start(); !started)
         return started.error();
     for (;;) {
-        const auto source = decoder.take_source_change();
+        const auto source = decoder.pop_source_change();
         if (!source)
             return source.error();
         if (*source)
@@ -124,7 +124,7 @@ cb::Result<std::string> play(const Words& words)
     if (!buffers)
         return buffers.error();
     for (const cb::Buffer& buffer : *buffers) {
-        if (const auto queued = decoder->capture_queue()->queue(buffer, {}); !queued)
+        if (const auto queued = decoder->capture_queue()->queue_when_ready(buffer); !queued)
             return queued.error();
     }
     if (const auto started = decoder->start(); !started)
@@ -146,13 +146,13 @@ cb::Result<std::string> play(const Words& words)
         commit.show(display.primary(), frame->buffer);
         if (!last) {
             set_colours(commit, display.primary());
-            commit.light();
+            commit.enable();
         }
         const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
         if (!done)
             return done.error();
         for (const cb::Buffer& replaced : done->replaced) {
-            if (const auto queued = decoder->capture_queue()->queue(replaced, done->shown); !queued)
+            if (const auto queued = decoder->capture_queue()->queue_when_ready(replaced, done->shown); !queued)
                 return queued.error();
         }
         last = frame->buffer;

@@ -92,7 +92,7 @@ cb::Result<std::string> render(const Words& words)
     const cb::drm::Display& display = (*screen)->display();
     cb::drm::Commit commit(display);
     // The GPU's driver ends what hangs, so that the kernel may wait for it.
-    commit.light().show(display.primary(), *buffer, *drawn).wait_by(cb::drm::FenceWait::kernel);
+    commit.enable().show(display.primary(), *buffer, *drawn).wait_by(cb::drm::FenceWait::kernel);
     const auto committed = (*screen)->queue().commit(std::move(commit), cb::in(1s));
     if (!committed)
         return committed.error();

@@ -53,7 +53,7 @@ cb::Result<std::string> shoot(const Words& words)
     if (const auto drawn = draw_picture(*picture, number, cb::in(1s)); !drawn)
         return drawn.error();
     const auto lit =
-        (*screen)->queue().commit(cb::drm::Commit(display).light().show(display.primary(), *picture), cb::in(1s));
+        (*screen)->queue().commit(cb::drm::Commit(display).enable().show(display.primary(), *picture), cb::in(1s));
     if (!lit)
         return lit.error();
 

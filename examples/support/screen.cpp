@@ -24,7 +24,7 @@ cb::Result<std::unique_ptr<Screen>> Screen::open(const cb::drm::Device& card, st
 Screen::~Screen()
 {
     // Where that fails the kernel turns it off: the framebuffers go with the buffers.
-    static_cast<void>(queue_.commit(cb::drm::Commit(display()).turn_off(), cb::in(1s)));
+    static_cast<void>(queue_.commit(cb::drm::Commit(display()).disable(), cb::in(1s)));
 }
 
 cb::Result<std::optional<cb::Buffer>> Screen::written_back()

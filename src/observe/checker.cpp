@@ -283,7 +283,7 @@ void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& 
                 continue;
             if (work.queue == nullptr)
                 reports.push_back({Mistake::queued_too_early, describe(buffer), by(work), by(site),
-                                   "wait for the job's fence, or let a FencedQueue wait for it"});
+                                   "wait for the job's fence, or use queue_when_ready()"});
             else
                 reports.push_back(
                     {Mistake::devices_without_order, describe(buffer), by(work), by(site), how_to_end(work)});

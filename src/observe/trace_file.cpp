@@ -22,7 +22,7 @@ Result<File> File::create(const std::string& path)
         return fd.error();
     File file;
     file.fd_ = std::move(*fd);
-    file.operation_ = "write " + path;
+    file.path_ = path;
     file.held_.reserve(most_held + most_held / 4);
     file.held_ += "[";
     file.last_flush_ = now();
@@ -44,7 +44,7 @@ bool File::should_flush(Time now) const noexcept
 Status File::flush(Time now)
 {
     last_flush_ = now;
-    Status written = os::write_all(fd_.get(), held_, operation_);
+    Status written = os::write_all(fd_.get(), held_, path_);
     held_.clear();
     return written;
 }

@@ -38,7 +38,7 @@ public:
 
 private:
     UniqueFd fd_;
-    std::string operation_;
+    std::string path_;
     std::string held_;
     Time last_flush_{0};
     bool empty_ = true;

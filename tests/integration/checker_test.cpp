@@ -112,7 +112,7 @@ TEST_F(CheckerTest, TheCpuWritesWhatIsOnTheScreen)
     const auto second = Screen::image(screen_device, 0x445566);
     ASSERT_TRUE(first && second);
     cb::drm::Commit lit(screen.display());
-    lit.light().show(screen.display().primary(), *first);
+    lit.enable().show(screen.display().primary(), *first);
     ASSERT_TRUE(screen.queue.commit(lit, cb::in(5s)));
     // Who reads disturbs nobody.
     ASSERT_TRUE(first->read(cb::in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));

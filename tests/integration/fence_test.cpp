@@ -151,28 +151,28 @@ const std::vector<Route>& routes()
     static const std::vector<Route> all{
         {"fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
-             ;
+             fail();
              return bad.wait(cb::in(1s));
          }},
         {"fail, look",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
-             ;
+             fail();
              return status_of(bad.signalled());
          }},
         {"fail, merge, wait",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
-             ;
+             fail();
              return Fence::merge(std::array{bad, good}).wait(cb::in(1s));
          }},
         {"merge, fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              const Fence both = Fence::merge(std::array{good, bad});
-             ;
+             fail();
              return both.wait(cb::in(1s));
          }},
         {"fail, merge, take the descriptor",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
-             ;
+             fail();
              const auto fd = Fence::merge(std::array{bad, good}).fd();
              return fd ? cb::Status() : fd.error();
          }},
@@ -180,45 +180,45 @@ const std::vector<Route>& routes()
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              const Fence both = Fence::merge(std::array{bad, good});
              EXPECT_TRUE(both.fd());
-             ;
+             fail();
              return both.wait(cb::in(1s));
          }},
         {"merge, descriptor, fail, merge again, descriptor",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              const Fence both = Fence::merge(std::array{bad, good});
              EXPECT_TRUE(both.fd());
-             ;
+             fail();
              const auto fd = Fence::merge(std::array{both, good}).fd();
              return fd ? cb::Status() : fd.error();
          }},
         {"merge, descriptor to a stranger, fail, the stranger waits",
          [](const Fence& bad, const Fail& fail, const Fence& good, const Buffer&) {
              auto theirs = Fence::from_fd(Fence::merge(std::array{bad, good}).export_fd().value());
-             ;
+             fail();
              return waited(theirs);
          }},
         {"fail, descriptor to a stranger",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer&) {
-             ;
+             fail();
              const auto fd = bad.export_fd();
              return fd ? cb::Status() : fd.error();
          }},
         {"import, fail, export, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
-             ;
+             fail();
              return waited(buffer.export_fence(cb::Access::read));
          }},
         {"import, export, fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
              const auto fence = buffer.export_fence(cb::Access::read);
-             ;
+             fail();
              return waited(fence);
          }},
         {"fail, import, export, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
-             ;
+             fail();
              EXPECT_TRUE(buffer.import_fence(bad, cb::Access::write));
              return waited(buffer.export_fence(cb::Access::read));
          }},
@@ -229,38 +229,38 @@ const std::vector<Route>& routes()
              const auto theirs = Buffer::wrap(buffer.layout(), std::move(memory));
              EXPECT_TRUE(theirs->import_fence(bad, cb::Access::write));
              const auto fence = buffer.export_fence(cb::Access::read);
-             ;
+             fail();
              return waited(fence);
          }},
         {"publish, fail, gather, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
-             ;
+             fail();
              return waited(cb::Job("r").reads(buffer).gather());
          }},
         {"publish, gather, fail, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
              const auto fence = cb::Job("r").reads(buffer).gather();
-             ;
+             fail();
              return waited(fence);
          }},
         {"fail, publish, gather, wait",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
-             ;
+             fail();
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
              return waited(cb::Job("r").reads(buffer).gather());
          }},
         {"publish a reader, fail, a writer gathers",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("r").reads(buffer).publish(bad));
-             ;
+             fail();
              return waited(cb::Job("w").writes(buffer).gather());
          }},
         {"publish, fail, CPU read",
          [](const Fence& bad, const Fail& fail, const Fence&, const Buffer& buffer) {
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
-             ;
+             fail();
              const auto access = buffer.read(cb::in(1s));
              return access ? cb::Status() : access.error();
          }},
@@ -269,7 +269,7 @@ const std::vector<Route>& routes()
              EXPECT_TRUE(cb::Job("w").writes(buffer).publish(bad));
              std::thread later([&fail] {
                  std::this_thread::sleep_for(20ms);
-                 ;
+                 fail();
              });
              const auto access = buffer.read(cb::in(1s));
              later.join();
@@ -342,20 +342,20 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoQueue)
     const auto stuck = plan->allocate();
     const auto good = plan->allocate();
     ASSERT_TRUE(stuck && good);
-    for (const auto driver : {cb::v4l2::FencedQueue::Driver::caller, cb::v4l2::FencedQueue::Driver::thread}) {
-        auto inner = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
-        ASSERT_TRUE(inner) << inner.error().message();
-        auto queue = cb::v4l2::FencedQueue::create(std::move(*inner), driver);
-        ASSERT_TRUE(queue);
-        by(20ms, [&](cb::Deadline) { return queue->queue(*stuck, timeline.fence(1)); });
+    for (const bool by_thread : {false, true}) {
+        auto queue = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
+        ASSERT_TRUE(queue) << queue.error().message();
+        if (by_thread)
+            ASSERT_TRUE(queue->start_thread());
+        by(20ms, [&](cb::Deadline) { return queue->queue_when_ready(*stuck, timeline.fence(1)); });
         ASSERT_TRUE(queue->start());
         const auto nothing = by(60ms, [&](cb::Deadline d) { return queue->dequeue(d); });
         ASSERT_FALSE(nothing);
         EXPECT_EQ(nothing.error().category, cb::Category::timed_out) << nothing.error().message();
         EXPECT_EQ(queue->with_device(), 0U);
         // It can be had back, and the others go on.
-        EXPECT_EQ(queue->take_back(), std::vector{*stuck});
-        ASSERT_TRUE(queue->queue(*good, {}));
+        EXPECT_EQ(queue->cancel_waiting(), std::vector{*stuck});
+        ASSERT_TRUE(queue->queue_when_ready(*good));
         const auto frame = queue->dequeue(cb::in(5s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(frame->buffer, *good);
@@ -371,7 +371,7 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
     const auto stuck = Screen::image(device, 0xff0000);
     const auto good = Screen::image(device, 0x00ff00);
     ASSERT_TRUE(stuck && good);
-    ASSERT_TRUE(screen.queue.commit(screen.picture(*good).light(), cb::in(1s)));
+    ASSERT_TRUE(screen.queue.commit(screen.picture(*good).enable(), cb::in(1s)));
     const auto commit_stuck = [&](cb::Deadline d) {
         return screen.queue.commit(screen.picture(*stuck, timeline.fence(1)), d);
     };
@@ -386,9 +386,9 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
     // The same in an event loop: what waits can be had back.
     by(200ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); });
     ASSERT_TRUE(screen.queue.submit(screen.picture(*good)));
-    pollfd entry{screen.queue.fd(), POLLIN, 0};
+    pollfd entry{screen.queue.poll_fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&entry, 1, 60), 0);
-    auto back = screen.queue.take_back();
+    auto back = screen.queue.cancel_waiting();
     ASSERT_EQ(back.size(), 2U);
     EXPECT_EQ(back[0].buffers(), std::vector{*stuck});
     const auto again = screen.queue.commit(std::move(back[1]), cb::in(1s));
@@ -413,16 +413,16 @@ TEST_F(Fences, AQueueGivesBuffersOnWhenTheirFencesSignal)
     const devices::Fast fast(camera);
     const auto plan = cb::Allocator().plan({DRM_FORMAT_YUYV, 640, 360, 3}, {camera.capture()});
     ASSERT_TRUE(plan) << plan.error().message();
-    for (const auto driver : {cb::v4l2::FencedQueue::Driver::caller, cb::v4l2::FencedQueue::Driver::thread}) {
+    for (const bool by_thread : {false, true}) {
         NEED_SW_SYNC(timeline);
-        auto inner = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
-        ASSERT_TRUE(inner) << inner.error().message();
-        auto queue = cb::v4l2::FencedQueue::create(std::move(*inner), driver);
-        ASSERT_TRUE(queue);
+        auto queue = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
+        ASSERT_TRUE(queue) << queue.error().message();
+        if (by_thread)
+            ASSERT_TRUE(queue->start_thread());
         std::vector<cb::Buffer> buffers;
         for (std::uint32_t i = 0; i < 3; ++i) {
             buffers.push_back(plan->allocate().value());
-            ASSERT_TRUE(queue->queue(buffers.back(), timeline.fence(i + 1)));
+            ASSERT_TRUE(queue->queue_when_ready(buffers.back(), timeline.fence(i + 1)));
         }
         ASSERT_TRUE(queue->start());
         constexpr std::uint32_t frames = 30;
@@ -431,9 +431,9 @@ TEST_F(Fences, AQueueGivesBuffersOnWhenTheirFencesSignal)
             const auto frame = queue->dequeue(cb::in(5s));
             ASSERT_TRUE(frame) << frame.error().message();
             EXPECT_EQ(frame->buffer, buffers[i % 3]) << "in the order in which they were queued";
-            ASSERT_TRUE(queue->queue(frame->buffer, timeline.fence(i + 4)));
+            ASSERT_TRUE(queue->queue_when_ready(frame->buffer, timeline.fence(i + 4)));
         }
-        EXPECT_EQ(queue->take_back().size(), 3U);
+        EXPECT_EQ(queue->cancel_waiting().size(), 3U);
         ASSERT_TRUE(queue->stop());
     }
 }

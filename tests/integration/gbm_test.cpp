@@ -76,7 +76,7 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     const Device device(create_device(display.fd()));
     if (device == nullptr)
         GTEST_SKIP() << "GBM has no driver for " << display.info().path;
-    const auto heap = cb::gbm::heap(device.get(), cb::gbm::Purpose::scanout);
+    const auto heap = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout);
     EXPECT_EQ(heap->info().kind, cb::HeapKind::gbm);
     EXPECT_EQ(heap->info().name, "gbm-" + display.info().path.substr(display.info().path.rfind('/') + 1) + "-scanout");
     EXPECT_EQ(heap->allocate(4096).error().category, cb::Category::unsupported);
@@ -113,7 +113,7 @@ TEST_F(Gbm, WhatGbmDoesNotMakeIsAVerdict)
     const Device device(create_device(display.fd()));
     if (device == nullptr)
         GTEST_SKIP() << "GBM has no driver for " << display.info().path;
-    const auto heap = cb::gbm::heap(device.get(), cb::gbm::Purpose::scanout);
+    const auto heap = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout);
     // A stride of the caller's own, which GBM has no word for.
     cb::WantedImage image;
     image.request = {DRM_FORMAT_XRGB8888, 640, 480};
@@ -150,7 +150,7 @@ TEST_F(Gbm, WithoutModifiersItIsImplicit)
     cb::WantedImage image;
     image.request = {DRM_FORMAT_XRGB8888, 640, 480};
     image.arrangement.modifier = cb::implicit_modifier;
-    const auto proposed = cb::gbm::heap(device.get(), cb::gbm::Purpose::scanout)->propose(image);
+    const auto proposed = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout)->propose(image);
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     EXPECT_EQ(proposed->front().modifier, cb::implicit_modifier);

@@ -96,7 +96,7 @@ std::uint32_t offset_in_slot_0(const cb::v4l2::Queue& queue)
     buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
     buffer.m.planes = planes.data();
     buffer.length = planes.size();
-    EXPECT_EQ(::ioctl(queue.fd(), VIDIOC_QUERYBUF, &buffer), 0);
+    EXPECT_EQ(::ioctl(queue.frame_fd(), VIDIOC_QUERYBUF, &buffer), 0);
     return planes[0].data_offset;
 }
 
@@ -121,7 +121,7 @@ TEST_F(Queues, FramesBehindAnOffsetSayIt)
     const auto refused = queue->dequeue(cb::in(5s));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, cb::Category::unsupported) << refused.error().message();
-    queue->take_offsets(true);
+    queue->deliver_offsets(true);
     const auto frame = queue->dequeue(cb::in(5s));
     ASSERT_TRUE(frame) << frame.error().message();
     EXPECT_EQ(frame->data_offset[0], expected);
@@ -217,7 +217,7 @@ TEST_F(Queues, AQueueGrowsWhileFramesFlow)
     EXPECT_EQ(*now, before + 3);
     for (int i = 0; i < 3; ++i)
         ASSERT_TRUE(queue->queue(*plan->allocate()));
-    EXPECT_EQ(queue->queued(), *now);
+    EXPECT_EQ(queue->with_device(), *now);
     std::vector<cb::Buffer> seen;
     for (std::uint32_t i = 0; i < *now; ++i) {
         const auto frame = queue->dequeue(cb::in(5s));
@@ -255,7 +255,7 @@ TEST_F(Queues, PayloadsAreHeldAgainstTheBuffer)
     payload = {};
     payload.timestamp = -1ns;
     EXPECT_EQ(queue->queue(*buffer, payload).error().category, cb::Category::invalid_argument);
-    EXPECT_EQ(queue->queued(), 0U);
+    EXPECT_EQ(queue->with_device(), 0U);
     EXPECT_TRUE(queue->queue(*buffer, cb::v4l2::Payload{}));
 }
 

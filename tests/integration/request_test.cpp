@@ -140,9 +140,9 @@ TEST_F(Requests, AStatelessDecoderMakesWhatAStatefulOneMakes)
         const auto params = describe(frame, before);
         const auto set = request->set_control(V4L2_CID_STATELESS_FWHT_PARAMS, as_bytes(params));
         ASSERT_TRUE(set) << set.error().message();
-        ASSERT_TRUE(in.queue(decoder.coded[i % 3], {}, payload));
+        ASSERT_TRUE(in.queue_when_ready(decoder.coded[i % 3], {}, payload));
         // The one before is what this one is made from: it stays as it is.
-        ASSERT_TRUE(out.queue(decoder.pictures[i % 3], {}));
+        ASSERT_TRUE(out.queue_when_ready(decoder.pictures[i % 3]));
         EXPECT_FALSE(*request->complete());
         const auto submitted = request->submit();
         ASSERT_TRUE(submitted) << submitted.error().message();
@@ -207,7 +207,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
         payload.request = requests[slice].fd();
         return requests[slice]
             .set_control(V4L2_CID_STATELESS_H264_SLICE_PARAMS, std::as_bytes(std::span(&params, 1)))
-            .and_then([&] { return in.queue(inputs[slice], {}, payload); })
+            .and_then([&] { return in.queue_when_ready(inputs[slice], {}, payload); })
             .and_then([&] { return requests[slice].submit(); });
     };
     /// Every slice that was given is worked on, and can be used again.
@@ -230,7 +230,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
     }
 
     // The last slice says that it is.
-    ASSERT_TRUE(out.queue(pictures[0], {}) && out.queue(pictures[1], {}));
+    ASSERT_TRUE(out.queue_when_ready(pictures[0]) && out.queue_when_ready(pictures[1]));
     for (std::uint32_t i = 0; i + 1 < slices; ++i) {
         const auto submitted = submit(i, 1ms, true);
         ASSERT_TRUE(submitted) << submitted.error().message();
@@ -255,7 +255,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
         ASSERT_TRUE(submit(i, 2ms, true));
     ASSERT_TRUE(finish(slices));
     EXPECT_FALSE(*out.try_dequeue());
-    ASSERT_TRUE(out.queue(pictures[2], {}));
+    ASSERT_TRUE(out.queue_when_ready(pictures[2]));
     ASSERT_TRUE(submit(0, 3ms, true) && finish(1));
     const auto second = out.dequeue(cb::in(10s));
     ASSERT_TRUE(second) << second.error().message();
@@ -289,7 +289,7 @@ TEST_F(Requests, WhoHoldsNoPictureSaysSo)
     cb::v4l2::Payload payload;
     payload.hold_capture = true;
     payload.request = request->fd();
-    const auto refused = in.queue(decoder.coded[0], {}, payload);
+    const auto refused = in.queue_when_ready(decoder.coded[0], {}, payload);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, cb::Category::unsupported) << refused.error().message();
     EXPECT_EQ(decoder.device.flush().error().category, cb::Category::unsupported);
@@ -300,7 +300,7 @@ TEST_F(Requests, ADriverThatRequiresThemSaysSo)
     NEED_DECODER(decoder);
     auto& in = *decoder.device.output_queue();
     EXPECT_FALSE(in.requires_requests()) << "nobody has asked yet";
-    const auto refused = in.queue(decoder.coded[0], {});
+    const auto refused = in.queue_when_ready(decoder.coded[0]);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, cb::Category::invalid_argument) << refused.error().message();
     EXPECT_EQ(refused.error().sys_errno, EBADR);
@@ -337,19 +337,19 @@ TEST_F(Requests, WhatIsMissingIsSaidAndBuffersComeBack)
     // Nothing in it, or the control that the codec needs is not.
     const auto empty = request->submit();
     ASSERT_FALSE(empty);
-    EXPECT_EQ(empty.error().category, cb::Category::not_present) << empty.error().message();
+    EXPECT_EQ(empty.error().category, cb::Category::invalid_state) << empty.error().message();
     cb::v4l2::Payload payload;
     payload.bytes_used[0] = 100;
     payload.request = request->fd();
-    ASSERT_TRUE(in.queue(decoder.coded[0], {}, payload));
+    ASSERT_TRUE(in.queue_when_ready(decoder.coded[0], {}, payload));
     const auto lacking = request->submit();
     ASSERT_FALSE(lacking);
-    EXPECT_EQ(lacking.error().category, cb::Category::not_present) << lacking.error().message();
-    EXPECT_EQ(in.take_back(decoder.coded[0]).error().category, cb::Category::busy) << "it is in the request";
+    EXPECT_EQ(lacking.error().category, cb::Category::invalid_state) << lacking.error().message();
+    EXPECT_EQ(in.reclaim(decoder.coded[0]).error().category, cb::Category::busy) << "it is in the request";
     ASSERT_TRUE(request->reset());
-    EXPECT_TRUE(in.take_back(decoder.coded[0]));
+    EXPECT_TRUE(in.reclaim(decoder.coded[0]));
     EXPECT_EQ(in.with_device(), 0U);
-    EXPECT_EQ(in.take_back(decoder.coded[0]).error().category, cb::Category::invalid_argument);
+    EXPECT_EQ(in.reclaim(decoder.coded[0]).error().category, cb::Category::invalid_argument);
 
     // Values that make no sense are refused when they are set.
     v4l2_ctrl_fwht_params params{};

@@ -51,7 +51,7 @@ Screen::~Screen()
     if (!queue)
         return;
     const cb::drm::Display on = display();
-    static_cast<void>(queue.commit(commit().turn_off(), cb::in(1s)));
+    static_cast<void>(queue.commit(commit().disable(), cb::in(1s)));
     static_cast<void>(queue.shown().wait(cb::in(1s)));
     drmDropMaster(on.device().fd());
 }

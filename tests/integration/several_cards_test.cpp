@@ -306,7 +306,7 @@ TEST_F(CardsAndVulkan, ShowWhatOneGpuRendersIntoOneBuffer)
             drm::Commit commit = card.screen.picture(buffer, *drawn);
             commit.wait_by(i % 2 == 0 ? drm::FenceWait::kernel : drm::FenceWait::library);
             if (i == 0)
-                commit.light();
+                commit.enable();
             if (card.copy)
                 commit.write_back(*card.copy);
             auto done = card.screen.queue.commit(commit, cb::in(5s));
@@ -340,7 +340,7 @@ TEST_F(CardsAndVulkan, WaitForOneFence)
     }
     const cb::Fence drawn = timeline.fence(1);
     for (Card& card : all.cards) {
-        drm::Commit commit = card.screen.picture(*buffer, drawn).light().wait_by(drm::FenceWait::kernel);
+        drm::Commit commit = card.screen.picture(*buffer, drawn).enable().wait_by(drm::FenceWait::kernel);
         if (card.copy)
             commit.write_back(*card.copy);
         auto done = card.screen.queue.commit(commit, cb::in(5s));

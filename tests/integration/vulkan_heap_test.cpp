@@ -152,7 +152,7 @@ TEST_F(VulkanHeap, IsRefusedByACameraThatNeedsContiguousMemory)
     ASSERT_EQ(plan.error().report->heaps.size(), 1U);
     const cb::HeapVerdict& verdict = plan.error().report->heaps.front();
     EXPECT_EQ(verdict.verdict.outcome, cb::Outcome::refused);
-    EXPECT_EQ(verdict.uses.at(0).verdict.stage, "VIDIOC_PREPARE_BUF");
+    EXPECT_EQ(verdict.uses.at(0).verdict.call, "VIDIOC_PREPARE_BUF");
     EXPECT_EQ(verdict.uses.at(0).verdict.sys_errno, EFAULT) << plan.error().report->explain();
 }
 

@@ -76,9 +76,9 @@ std::vector<OracleHeap> find_heaps(bool brief)
         const auto device = allocinfo::open_gbm(node.path);
         if (!device)
             continue;
-        heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::scanout), *device, GBM_BO_USE_SCANOUT});
+        heaps.push_back({cb::gbm::heap(*device, cb::gbm::BufferUse::scanout), *device, GBM_BO_USE_SCANOUT});
         if (!brief)
-            heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::render), *device, GBM_BO_USE_RENDERING});
+            heaps.push_back({cb::gbm::heap(*device, cb::gbm::BufferUse::render), *device, GBM_BO_USE_RENDERING});
     }
     for (const allocinfo::GpuInfo& gpu : allocinfo::gpus().value_or(std::vector<allocinfo::GpuInfo>{})) {
         if (const auto heap = allocinfo::parse_heap("vulkan:" + gpu.name + ":sampled+storage");

@@ -146,7 +146,7 @@ TEST_F(BufferTest, AFailedStartLeavesNothingOpen)
     const auto access = buffer.read(in(std::chrono::seconds(1)));
     ASSERT_FALSE(access);
     EXPECT_TRUE(machine.fault_hit());
-    EXPECT_EQ(access.error().operation, "DMA_BUF_IOCTL_SYNC START");
+    EXPECT_EQ(access.error().call, "DMA_BUF_IOCTL_SYNC START");
     EXPECT_EQ(machine.dma_buf(buffer.fd(0))->brackets, (Flags{start_read, end_read}));
     EXPECT_TRUE(buffer.read(in(std::chrono::seconds(1))));
 }

@@ -109,8 +109,8 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
     const Buffer compressed = make(*coded);
     costs("codec: queue and dequeue on both sides", 8, 4,
           "each dma-buf is asked for its fences, and those for how they are: others may work on it", [&] {
-              ASSERT_TRUE(codec->capture_queue()->queue(compressed, {}));
-              ASSERT_TRUE(codec->output_queue()->queue(picture, {}));
+              ASSERT_TRUE(codec->capture_queue()->queue_when_ready(compressed));
+              ASSERT_TRUE(codec->output_queue()->queue_when_ready(picture));
               ASSERT_TRUE(*codec->capture_queue()->try_dequeue());
               ASSERT_TRUE(*codec->output_queue()->try_dequeue());
           });
@@ -140,7 +140,7 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
         commit(buffer);
         commit(other);
         commit(buffer);
-        commits->take_committed();
+        commits->pop_committed();
         if (fencing == Fencing::bridged)
             costs("display: commit a frame for another", 6, 3,
                   "three fences are asked whether they failed: the dma-buf's, the last commit's, the new one",

@@ -118,7 +118,7 @@ TEST_F(DrmTest, NodesAreListedEvenWhenForbidden)
     machine.forbid("/dev/dri/card1");
     const auto all = nodes();
     ASSERT_EQ(all.size(), 2U);
-    EXPECT_TRUE(all[0].dumb_buffers && all[0].import && all[0].export_ && all[0].modifiers);
+    EXPECT_TRUE(all[0].dumb_buffers && all[0].imports && all[0].exports && all[0].modifiers);
     EXPECT_EQ(all[0].bus, "faux");
     EXPECT_EQ(all[1].obstacle->category, Category::permission_denied);
     EXPECT_EQ(all[1].name, "other");

@@ -170,7 +170,7 @@ TEST_F(FenceTest, WhatFailsAfterMergingIsAFailure)
 
 TEST_F(FenceTest, AMadeFailureIsOne)
 {
-    const Fence fence = Fence::failed({Category::device_gone, EIO, "submit", "no such queue", "", nullptr});
+    const Fence fence = Fence::failed(Error::device_failed("submit", "no such queue").with_errno(EIO));
     EXPECT_EQ(fence.known(), FenceState::failed);
     EXPECT_EQ(fence.wait(Deadline{}).error().operation, "submit");
     EXPECT_FALSE(Fence::merge(std::array{fence, Fence()}).fd());

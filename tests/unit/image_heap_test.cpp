@@ -50,11 +50,11 @@ public:
     Result<std::vector<UniqueFd>> allocate_image(const Layout& layout) override
     {
         if (layout.planes[0].stride != stride)
-            return Error::incompatible("gbm_bo_create of gpu", "the device's stride is " + std::to_string(stride) +
-                                                                   ", and " + std::to_string(layout.planes[0].stride) +
-                                                                   " is wanted");
+            return Error::incompatible(Call("gbm_bo_create", "gpu"),
+                                       "the device's stride is " + std::to_string(stride) + ", and " +
+                                           std::to_string(layout.planes[0].stride) + " is wanted");
         if (layout.total_size() > most)
-            return Error::incompatible("gbm_bo_create of gpu", "it has another size");
+            return Error::incompatible(Call("gbm_bo_create", "gpu"), "it has another size");
         auto memory = memory_->allocate(layout.memory_sizes[0]);
         if (!memory)
             return memory.error();
@@ -83,7 +83,7 @@ class TakingDevice final : public Importer {
 public:
     struct Taking final : Trial {
         explicit Taking(Outcome as) : outcome(as) {}
-        Verdict attempt(std::span<const int> /*memories*/) override { return Verdict{outcome, "import", 0, {}, 0, 0}; }
+        Verdict attempt(std::span<const int> /*memories*/) override { return {.outcome = outcome, .call = "import"}; }
         Outcome outcome;
     };
 
@@ -185,7 +185,7 @@ TEST_F(ImageHeaps, AreNotAskedWhereBytesServe)
     EXPECT_TRUE(gpu->asked.empty());
     const HeapVerdict& refusal = verdict(made->report(), "gpu");
     EXPECT_EQ(refusal.verdict.outcome, Outcome::refused);
-    EXPECT_EQ(refusal.verdict.stage, "gbm_bo_create");
+    EXPECT_EQ(refusal.verdict.call, "gbm_bo_create");
     EXPECT_NE(refusal.verdict.reason.find("stride is 5376, and 5120 is wanted"), std::string::npos);
 }
 
@@ -259,9 +259,9 @@ TEST_F(ImageHeaps, LuckStaysOpenWhereThereIsOneSize)
         struct Taking final : Trial {
             Verdict attempt(std::span<const int> /*memories*/) override
             {
-                Verdict verdict{Outcome::proved, "import", 0, {}, 0, 0};
+                Verdict verdict = Verdict::proved("import", {});
                 if (attempts++ < 1)
-                    verdict = Verdict{Outcome::refused, "import", EFAULT, "scattered", 0, 0};
+                    verdict = Verdict::refused(Error::from_errno(EFAULT, "import", "scattered"));
                 return verdict;
             }
             int attempts = 0;

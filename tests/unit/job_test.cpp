@@ -153,8 +153,7 @@ TEST_F(JobTest, WhatStillWorksIsWaitedForWhereAnotherPartFailed)
 TEST_F(JobTest, AFailureIsForgottenWhenTheCallerSaysSo)
 {
     const Buffer buffer = make();
-    ASSERT_TRUE(
-        Job("render").writes(buffer).publish(Fence::failed({Category::device_gone, EIO, "submit", "", "", nullptr})));
+    ASSERT_TRUE(Job("render").writes(buffer).publish(Fence::failed(Error::from_errno(EIO, "submit"))));
     EXPECT_FALSE(buffer.read(Deadline{}));
     buffer.forget_failure();
     EXPECT_TRUE(buffer.read(Deadline{}));

@@ -12,12 +12,8 @@ namespace {
 
 TEST(Error, MessageSaysWhatWasTriedWhatTheSystemSaidAndWhatToDo)
 {
-    const Error error{Category::out_of_memory,
-                      ENOMEM,
-                      "DMA_HEAP_IOCTL_ALLOC on /dev/dma_heap/camera",
-                      "the heap gives no 4096 bytes",
-                      "free buffers of this heap",
-                      nullptr};
+    const Error error = Error::from_errno(ENOMEM, {"DMA_HEAP_IOCTL_ALLOC", "/dev/dma_heap/camera"},
+                                          "the heap gives no 4096 bytes", "free buffers of this heap");
     EXPECT_EQ(error.message(), "DMA_HEAP_IOCTL_ALLOC on /dev/dma_heap/camera: ENOMEM (Cannot allocate memory): the "
                                "heap gives no 4096 bytes; free buffers of this heap");
 }
@@ -39,19 +35,20 @@ TEST(Error, UnknownErrnoHasAName)
 
 TEST(Failure, CategoriesFollowErrno)
 {
-    EXPECT_EQ(os::category_of(ENOENT), Category::not_present);
-    EXPECT_EQ(os::category_of(EACCES), Category::permission_denied);
-    EXPECT_EQ(os::category_of(EBUSY), Category::busy);
-    EXPECT_EQ(os::category_of(ENOTTY), Category::unsupported);
-    EXPECT_EQ(os::category_of(EMFILE), Category::out_of_memory);
-    EXPECT_EQ(os::category_of(EINVAL), Category::invalid_argument);
-    EXPECT_EQ(os::category_of(ENODEV), Category::device_gone);
-    EXPECT_EQ(os::category_of(EFAULT), Category::kernel_failure);
+    EXPECT_EQ(Error::from_errno(ENOENT, "call").category, Category::not_present);
+    EXPECT_EQ(Error::from_errno(EACCES, "call").category, Category::permission_denied);
+    EXPECT_EQ(Error::from_errno(EBUSY, "call").category, Category::busy);
+    EXPECT_EQ(Error::from_errno(ENOTTY, "call").category, Category::unsupported);
+    EXPECT_EQ(Error::from_errno(EMFILE, "call").category, Category::too_many_files);
+    EXPECT_EQ(Error::from_errno(EINVAL, "call").category, Category::invalid_argument);
+    EXPECT_EQ(Error::from_errno(ENODEV, "call").category, Category::device_gone);
+    EXPECT_EQ(Error::from_errno(EIO, "call").category, Category::device_failed);
+    EXPECT_EQ(Error::from_errno(EFAULT, "call").category, Category::kernel_failure);
 }
 
 TEST(Failure, TooManyFilesSaysWhatToDo)
 {
-    EXPECT_NE(Error::from_errno(EMFILE, "open /dev/x").message().find("ulimit -n"), std::string::npos);
+    EXPECT_NE(Error::from_errno(EMFILE, {"open", "/dev/x"}).message().find("ulimit -n"), std::string::npos);
 }
 
 } // namespace

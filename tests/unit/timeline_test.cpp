@@ -230,12 +230,12 @@ const std::vector<Route>& routes()
         {"attach, fail, wait",
          [](int, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              return a.wait(1, Deadline{});
          }},
         {"fail, attach, wait",
          [](int, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
-             ;
+             fail();
              EXPECT_TRUE(a.attach(1, bad));
              EXPECT_EQ(a.last_signalled().value(), 1U) << "others are not held up";
              return a.wait(1, Deadline{});
@@ -244,13 +244,13 @@ const std::vector<Route>& routes()
          [](int, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
              EXPECT_EQ(category(a.wait(1, Deadline{})), Category::timed_out);
-             ;
+             fail();
              return a.wait(1, Deadline{});
          }},
         {"attach, fail, later points, wait",
          [](int, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              EXPECT_TRUE(a.signal(2));
              EXPECT_TRUE(a.attach(3, Fence()));
              EXPECT_EQ(a.last_signalled().value(), 3U);
@@ -259,7 +259,7 @@ const std::vector<Route>& routes()
         {"attach, fail, later points, wait for those",
          [](int, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              EXPECT_TRUE(a.signal(2));
              EXPECT_TRUE(a.signal(3));
              return a.wait(3, Deadline{});
@@ -267,14 +267,14 @@ const std::vector<Route>& routes()
         {"attach, fail, wait for all",
          [](int, const Timeline& a, const Timeline& b, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              EXPECT_TRUE(b.signal(1));
              return Timeline::wait_all(std::array{TimelinePoint{b, 1}, TimelinePoint{a, 1}}, Deadline{});
          }},
         {"attach, fail, wait for any",
          [](int, const Timeline& a, const Timeline& b, const Fence& bad, const Fail& fail) -> Status {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              const auto any = Timeline::wait_any(std::array{TimelinePoint{b, 1}, TimelinePoint{a, 1}}, Deadline{});
              EXPECT_FALSE(any);
              EXPECT_NE(any.error().detail.find("place 1 of those waited for: at point 1, "), std::string::npos)
@@ -286,13 +286,13 @@ const std::vector<Route>& routes()
              EXPECT_TRUE(a.attach(1, bad));
              EXPECT_TRUE(a.signal(2));
              const auto fence = a.fence(2);
-             ;
+             fail();
              return waited(fence);
          }},
         {"attach, fail, take the fence, wait for it",
          [](int, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              EXPECT_TRUE(a.signal(2));
              return waited(a.fence(2));
          }},
@@ -300,13 +300,13 @@ const std::vector<Route>& routes()
          [](int, const Timeline& a, const Timeline& b, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
              EXPECT_TRUE(a.transfer(1, b, 7));
-             ;
+             fail();
              return b.wait(7, Deadline{});
          }},
         {"attach, fail, transfer, wait for the other",
          [](int, const Timeline& a, const Timeline& b, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
-             ;
+             fail();
              EXPECT_TRUE(a.signal(2));
              EXPECT_TRUE(a.transfer(2, b, 7));
              return b.wait(7, Deadline{});
@@ -315,7 +315,7 @@ const std::vector<Route>& routes()
          [](int, const Timeline& a, const Timeline& b, const Fence& bad, const Fail& fail) {
              EXPECT_TRUE(a.attach(1, bad));
              EXPECT_TRUE(a.transfer(1, a, 4));
-             ;
+             fail();
              EXPECT_TRUE(a.transfer(4, b, 1));
              EXPECT_TRUE(b.signal(2));
              return b.wait(2, Deadline{});
@@ -324,7 +324,7 @@ const std::vector<Route>& routes()
          [](int drm, const Timeline& a, const Timeline&, const Fence& bad, const Fail& fail) {
              const Timeline theirs = Timeline::import(drm, a.export_fd().value()).value();
              EXPECT_TRUE(theirs.attach(1, bad));
-             ;
+             fail();
              return a.wait(1, Deadline{});
          }},
         {"attach by a stranger, test, fail, later points, wait",
@@ -332,7 +332,7 @@ const std::vector<Route>& routes()
              const Timeline theirs = Timeline::import(drm, a.export_fd().value()).value();
              EXPECT_TRUE(theirs.attach(1, bad));
              EXPECT_EQ(category(a.wait(1, Deadline{})), Category::timed_out);
-             ;
+             fail();
              EXPECT_TRUE(theirs.signal(2));
              EXPECT_TRUE(theirs.signal(3));
              return a.wait(1, Deadline{});

@@ -7,7 +7,8 @@
 #include <commonbuf/job.hpp>
 #include <commonbuf/log.hpp>
 #include <commonbuf/trace.hpp>
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
+#include <commonbuf/v4l2/queue.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>

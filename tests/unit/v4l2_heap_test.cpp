@@ -113,7 +113,7 @@ TEST_F(V4l2Heap, IsNotAskedForAPieceThatCmaDoesNotHave)
     ASSERT_NE(none.error().report, nullptr);
     const HeapVerdict* refused = verdict(*none.error().report, own);
     ASSERT_NE(refused, nullptr);
-    EXPECT_EQ(refused->verdict.stage, "/proc/meminfo") << refused->verdict.reason;
+    EXPECT_EQ(refused->verdict.call, "/proc/meminfo") << refused->verdict.reason;
     EXPECT_EQ(refused->verdict.offered, 8000U * 1024);
     EXPECT_EQ(refused->verdict.needed, 8U << 20U);
 
@@ -222,7 +222,7 @@ TEST_F(ImportsNothing, StreamsFromItsOwn)
         EXPECT_TRUE(plan->serves(buffers[0])) << plan->serves(buffers[0]).error().message();
         for (const Buffer& buffer : buffers)
             ASSERT_TRUE(queue->queue(buffer));
-        EXPECT_EQ(queue->queue(buffers[0]).error().category, Category::invalid_argument);
+        EXPECT_EQ(queue->queue(buffers[0]).error().category, Category::invalid_state);
         const auto foreign = plan->allocate();
         ASSERT_FALSE(foreign);
         EXPECT_EQ(foreign.error().category, Category::busy);

@@ -21,7 +21,7 @@ using commonbuf::Use;
 
 Result<Use> v4l2_use(const Parts& parts)
 {
-#if __has_include(<commonbuf/v4l2/v4l2.hpp>) && defined(ALLOCINFO_V4L2)
+#if __has_include(<commonbuf/v4l2/device.hpp>) && defined(ALLOCINFO_V4L2)
     const auto device = commonbuf::v4l2::Device::open(parts.target);
     if (!device)
         return device.error();

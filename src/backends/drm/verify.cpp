@@ -7,6 +7,7 @@
 
 #include "backends/drm/crc.hpp"
 #include "backends/drm/file.hpp"
+#include "backends/drm/framebuffer_object.hpp"
 #include "backends/drm/stage.hpp"
 #include "buffer/buffer_state.hpp"
 #include "verify/compare.hpp"

@@ -3,6 +3,7 @@
 
 #include <vulkan/vulkan_core.h>
 
+#include <cstdint>
 #include <string>
 
 // The names of Vulkan's functions are the table's: one list makes the members and loads them.
