@@ -34,7 +34,7 @@ Verdict refused_allocation(const Error& error, const Layout& layout)
     return verdict;
 }
 
-/// Whether there is nothing to be lucky with: one page is contiguous, whichever it is.
+/// Whether no luck is involved: a single page is always contiguous.
 bool are_single_pages(const std::vector<UniqueFd>& memories)
 {
     constexpr std::uint64_t smallest_page = 4096;
@@ -63,7 +63,7 @@ Proof::Proof(const Subject& subject, std::uint32_t count, VerdictCache& cache)
       cache_(&cache)
 {}
 
-// One device may be there twice: what was begun last is put back first.
+// One device may be used twice: the last trial ends first.
 Proof::~Proof()
 {
     while (!uses_.empty())
@@ -105,7 +105,7 @@ void Proof::look_for_scatter()
     const auto available = os::available_memory();
     if (available && subject_.layout.total_size() > *available / held_in_trials)
         return;
-    // Without udmabuf nothing is known of the uses, and each heap is asked for its luck.
+    // Without udmabuf nothing is known of the uses, and luck has to be ruled out for each heap.
     const auto orders = heaps::PageOrders::create(*std::max_element(sizes.begin(), sizes.end()));
     if (!orders)
         return;
@@ -126,7 +126,7 @@ void Proof::look_for_scatter()
         TriedUse& use = uses_[i];
         if (use.trial == nullptr || !use.trial->imports() || use.scatter != TriedUse::Scatter::unknown)
             continue;
-        // A refusal for want of something else says nothing of the pages.
+        // A refusal because something else was missing says nothing about the pages.
         if (!found[i].is_lasting())
             continue;
         use.scatter = found[i].serves() ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
@@ -239,7 +239,7 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) co
         if (!memories)
             break; // a small region is full after one or two
         Verdict verdict = use.trial->attempt(borrow(*memories));
-        // What fails for another reason than the pages says nothing of luck.
+        // A failure for another reason than the pages says nothing about luck.
         if (!verdict.serves() && !verdict.is_lasting())
             break;
         if (!verdict.serves()) {
@@ -285,13 +285,13 @@ Verdict Proof::make_room(Heap& heap, Verdict verdict) const
     return verdict;
 }
 
-/// Ordinary memory does not run out with an error: the kernel ends some program
-/// instead. So what cannot be had is not asked for.
+/// Ordinary memory does not run out with an error: the kernel ends some program instead. So more
+/// than there is must not be asked for.
 std::optional<Verdict> Proof::too_large(const Heap& heap)
 {
     // Every machine that runs this has as much, and asking takes longer than the rest.
     constexpr std::uint64_t always_there = 4U << 20U;
-    // Regions fail with ENOMEM, and are asked; what a device's driver gives may be of ordinary memory.
+    // Regions fail with ENOMEM, so they can be asked. A device's driver may give ordinary memory.
     if (heap.info().scarce && heaps::heap_traits(heap.info().kind).reports_exhaustion)
         return std::nullopt;
     // Trials hold up to four buffers at once.
@@ -312,8 +312,8 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
             .with_sizes(needed.value_or(UINT64_MAX), *available));
 }
 
-/// A driver that allocates contiguous memory gets it from CMA, and where that has too little
-/// from the page allocator, which warns in the kernel's log of more than its largest piece.
+/// A driver that allocates contiguous memory gets it from CMA. If CMA has too little, the page
+/// allocator is asked, which warns in the kernel's log of more than its largest piece.
 std::optional<Verdict> Proof::not_in_one_piece(const Heap& heap) const
 {
     constexpr std::uint64_t largest_piece = 4U << 20U; // MAX_PAGE_ORDER of pages of 4 KiB

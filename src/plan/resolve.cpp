@@ -42,7 +42,7 @@ class Resolving {
 public:
     explicit Resolving(const Request& request) : request_(request) {}
 
-    /// Takes a device in, or notes why not.
+    /// Takes a device, or notes why not.
     void consider(const Use& use)
     {
         if (const auto support = use.importer().support(request_); support)
