@@ -67,7 +67,7 @@ TEST_F(VulkanHeap, SaysHowTheDriverLaysImagesOut)
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     const cb::Layout& layout = proposed->front();
-    EXPECT_TRUE(cb::check(layout));
+    EXPECT_TRUE(cb::validate(layout));
     EXPECT_GE(layout.planes[0].stride, 333U * 4);
     const auto memories = heap->allocate_image(layout);
     ASSERT_TRUE(memories) << memories.error().message();
@@ -152,7 +152,7 @@ TEST_F(VulkanHeap, IsRefusedByACameraThatNeedsContiguousMemory)
     ASSERT_EQ(plan.error().report->heaps.size(), 1U);
     const cb::HeapVerdict& verdict = plan.error().report->heaps.front();
     EXPECT_EQ(verdict.verdict.outcome, cb::Outcome::refused);
-    EXPECT_EQ(verdict.uses.at(0).verdict.stage, "VIDIOC_PREPARE_BUF");
+    EXPECT_EQ(verdict.uses.at(0).verdict.call, "VIDIOC_PREPARE_BUF");
     EXPECT_EQ(verdict.uses.at(0).verdict.sys_errno, EFAULT) << plan.error().report->explain();
 }
 

@@ -107,6 +107,11 @@ private:
 
 constexpr std::array kinds{cb::HeapKind::dma_heap, cb::HeapKind::udmabuf, cb::HeapKind::drm_dumb, cb::HeapKind::gbm,
                            cb::HeapKind::v4l2,     cb::HeapKind::vulkan,  cb::HeapKind::custom};
+constexpr std::array constraints{
+    cb::Constraint::address_bits,     cb::Constraint::cached,     cb::Constraint::contiguous,
+    cb::Constraint::height_align,     cb::Constraint::max_size,   cb::Constraint::max_stride,
+    cb::Constraint::min_size,         cb::Constraint::min_stride, cb::Constraint::offset_align,
+    cb::Constraint::protected_memory, cb::Constraint::size_align, cb::Constraint::stride_align};
 constexpr std::array choices{cb::Choice::neither, cb::Choice::without, cb::Choice::with, cb::Choice::either};
 constexpr std::array categories{cb::Category::invalid_argument,  cb::Category::not_present,
                                 cb::Category::permission_denied, cb::Category::busy,
@@ -203,9 +208,9 @@ cb::Constraints read_constraints(const Value& value)
     if (!value["cached"].is_null())
         asked.cached = value["cached"].one_of(choices);
     if (!value["protected"].is_null())
-        asked.protected_ = value["protected"].one_of(choices);
+        asked.protected_memory = value["protected"].one_of(choices);
     for (const Value& origin : value["origins"].elements())
-        asked.add_origin({origin["constraint"].text(), origin["value"].number<std::uint64_t>(),
+        asked.add_origin({origin["constraint"].one_of(constraints), origin["value"].number<std::uint64_t>(),
                           origin["device"].text_or(""), origin["call"].text_or("")});
     return asked;
 }
@@ -214,22 +219,23 @@ cb::Constraints read_constraints(const Value& value)
 void add_origins(cb::Constraints& asked, const std::string& use)
 {
     const cb::Constraints nothing;
-    const auto note = [&](const char* constraint, std::uint64_t value, std::uint64_t usual) {
+    const auto note = [&](cb::Constraint constraint, std::uint64_t value, std::uint64_t usual) {
         if (value != usual)
             asked.add_origin({constraint, value, use, "as the dump says"});
     };
-    note("stride_align", asked.stride_align, nothing.stride_align);
-    note("min_stride", asked.min_stride, nothing.min_stride);
-    note("max_stride", asked.max_stride, nothing.max_stride);
-    note("height_align", asked.height_align, nothing.height_align);
-    note("offset_align", asked.offset_align, nothing.offset_align);
-    note("size_align", asked.size_align, nothing.size_align);
-    note("min_size", asked.min_size, nothing.min_size);
-    note("max_size", asked.max_size, nothing.max_size);
-    note("contiguous", asked.contiguous ? 1 : 0, 0);
-    note("address_bits", asked.address_bits, nothing.address_bits);
-    note("cached", static_cast<std::uint64_t>(asked.cached), static_cast<std::uint64_t>(nothing.cached));
-    note("protected", static_cast<std::uint64_t>(asked.protected_), static_cast<std::uint64_t>(nothing.protected_));
+    note(cb::Constraint::stride_align, asked.stride_align, nothing.stride_align);
+    note(cb::Constraint::min_stride, asked.min_stride, nothing.min_stride);
+    note(cb::Constraint::max_stride, asked.max_stride, nothing.max_stride);
+    note(cb::Constraint::height_align, asked.height_align, nothing.height_align);
+    note(cb::Constraint::offset_align, asked.offset_align, nothing.offset_align);
+    note(cb::Constraint::size_align, asked.size_align, nothing.size_align);
+    note(cb::Constraint::min_size, asked.min_size, nothing.min_size);
+    note(cb::Constraint::max_size, asked.max_size, nothing.max_size);
+    note(cb::Constraint::contiguous, asked.contiguous ? 1 : 0, 0);
+    note(cb::Constraint::address_bits, asked.address_bits, nothing.address_bits);
+    note(cb::Constraint::cached, static_cast<std::uint64_t>(asked.cached), static_cast<std::uint64_t>(nothing.cached));
+    note(cb::Constraint::protected_memory, static_cast<std::uint64_t>(asked.protected_memory),
+         static_cast<std::uint64_t>(nothing.protected_memory));
 }
 
 SupportRecord read_support(const Value& value, const std::string& use)

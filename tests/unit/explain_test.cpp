@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "explain/explain.hpp"
-#include "negotiate/rank.hpp"
+#include "plan/ranking.hpp"
 
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ HeapVerdict heap(const char* name, Outcome outcome, bool scarce = false, HeapKin
 
 TEST(Rank, KnowledgeThenPlentyThenKindThenName)
 {
-    const auto better = [](const HeapVerdict& a, const HeapVerdict& b) { return negotiate::better(a, b, {}); };
+    const auto better = [](const HeapVerdict& a, const HeapVerdict& b) { return ranking::compare(a, b, {}).order < 0; };
     EXPECT_TRUE(better(heap("b", Outcome::proved, true), heap("a", Outcome::accepted)));
     EXPECT_TRUE(better(heap("b", Outcome::proved), heap("a", Outcome::proved, true)));
     EXPECT_TRUE(better(heap("b", Outcome::proved), heap("a", Outcome::proved, false, HeapKind::udmabuf)));
@@ -37,7 +37,7 @@ TEST(Rank, WhatTheCallerPrefersComesBehindWhatIsKnown)
     Preferences preferences;
     preferences.prefer = {"udmabuf", "z"};
     const auto better = [&](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::better(a, b, preferences);
+        return ranking::compare(a, b, preferences).order < 0;
     };
     const HeapVerdict kind = heap("by_kind", Outcome::proved, false, HeapKind::udmabuf);
     EXPECT_TRUE(better(kind, heap("z", Outcome::proved)));
@@ -52,8 +52,8 @@ TEST(Rank, TheWorstUseDecides)
     uses[1].verdict.outcome = Outcome::refused;
     uses[1].verdict.reason = "why";
     uses[2].verdict.outcome = Outcome::accepted;
-    EXPECT_EQ(negotiate::overall(uses).reason, "why");
-    EXPECT_EQ(negotiate::overall({}).outcome, Outcome::not_tried);
+    EXPECT_EQ(ranking::overall(uses).reason, "why");
+    EXPECT_EQ(ranking::overall({}).outcome, Outcome::not_tried);
 }
 
 TEST(Explain, SaysEverything)
@@ -64,7 +64,7 @@ TEST(Explain, SaysEverything)
     report.heaps = {heap("good", Outcome::proved), heap("bad", Outcome::refused)};
     Verdict refusal;
     refusal.outcome = Outcome::refused;
-    refusal.stage = "VIDIOC_PREPARE_BUF";
+    refusal.call = "VIDIOC_PREPARE_BUF";
     refusal.sys_errno = EFAULT;
     refusal.reason = "not this memory";
     report.heaps[1].uses = {{"camera", refusal}};
@@ -74,7 +74,7 @@ TEST(Explain, SaysEverything)
                                 "      camera: refused at VIDIOC_PREPARE_BUF with EFAULT: not this memory\n");
     report.heaps.erase(report.heaps.begin());
     EXPECT_NE(report.explain().find("no heap serves every use"), std::string::npos);
-    EXPECT_EQ(negotiate::summary(report), "no heap serves every use: bad refused by camera");
+    EXPECT_EQ(explain::summary(report), "no heap serves every use: bad refused by camera");
 }
 
 } // namespace

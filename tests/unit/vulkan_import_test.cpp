@@ -521,7 +521,7 @@ TEST_F(VulkanImport, OfferedWaysAreMeasuredAndLimited)
     EXPECT_EQ(asked.max_size, gpu.max_allocation);
     EXPECT_NE(std::find_if(asked.origins.begin(), asked.origins.end(),
                            [](const Origin& origin) {
-                               return origin.constraint == "stride_align" && origin.call == "vkCreateImage" &&
+                               return origin.constraint == Constraint::stride_align && origin.call == "vkCreateImage" &&
                                       origin.device == "vulkan:fake:transfer-source";
                            }),
               asked.origins.end());

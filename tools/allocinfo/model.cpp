@@ -38,7 +38,7 @@ Json heap_json(const HeapInfo& heap)
         {"memory",
          {{"contiguous", known(heap.memory.contiguous)},
           {"cached", known(heap.memory.cached)},
-          {"protected", known(heap.memory.protected_)},
+          {"protected", known(heap.memory.protected_memory)},
           {"address_bits", known(heap.memory.address_bits)}}},
         {"same_as", text_or_null(heap.same_as)},
     };
@@ -47,11 +47,11 @@ Json heap_json(const HeapInfo& heap)
 void add_verdict(Json& object, const Verdict& verdict)
 {
     object["verdict"] = to_string(verdict.outcome);
-    object["stage"] = text_or_null(verdict.stage);
+    object["stage"] = text_or_null(verdict.call);
     object["errno"] = errno_or_null(verdict.sys_errno);
     object["reason"] = text_or_null(verdict.reason);
-    object["needed"] = bytes_or_null(verdict.needed);
-    object["offered"] = bytes_or_null(verdict.offered);
+    object["needed"] = bytes_or_null(verdict.needed.value_or(0));
+    object["offered"] = bytes_or_null(verdict.offered.value_or(0));
 }
 
 Json uses_json(const std::vector<UseVerdict>& uses)
@@ -116,7 +116,7 @@ constexpr std::array constraint_fields{
     ConstraintField{"contiguous", [](const Constraints& asked) { return Json(asked.contiguous); }},
     ConstraintField{"address_bits", [](const Constraints& asked) { return Json(asked.address_bits); }},
     ConstraintField{"cached", [](const Constraints& asked) { return Json(to_string(asked.cached)); }},
-    ConstraintField{"protected", [](const Constraints& asked) { return Json(to_string(asked.protected_)); }},
+    ConstraintField{"protected", [](const Constraints& asked) { return Json(to_string(asked.protected_memory)); }},
 };
 
 Json support_json(const Support& support)
@@ -160,7 +160,7 @@ Json constraints_json(const Constraints& constraints)
 {
     Json origins = Json::array();
     for (const Origin& origin : constraints.origins)
-        origins.push_back({{"constraint", origin.constraint},
+        origins.push_back({{"constraint", to_string(origin.constraint)},
                            {"value", origin.value},
                            {"device", origin.device},
                            {"call", origin.call}});
@@ -296,18 +296,18 @@ Json plan_document(const Report& report, const Error* error)
         result["layouts_set_aside"].push_back(std::move(entry));
     }
     result["uses_not_served"] = uses_json(report.not_served);
-    result["cpu_costs"] = text_or_null(report.cpu_costs);
-    result["nearest"] = text_or_null(report.nearest);
+    result["cpu_costs"] = report.cpu_cost_effect ? Json(to_string(report.cpu_cost_effect->kind)) : Json(nullptr);
+    result["nearest"] = report.nearest ? Json(to_string(report.nearest->arrangement)) : Json(nullptr);
     result["error"] = error != nullptr ? error_json(*error) : Json(nullptr);
     return result;
 }
 
-void add_usages(Json& document, const std::vector<ResolvedUsage>& usages)
+void add_usages(Json& document, const std::vector<ResolvedPurpose>& usages)
 {
     Json array = Json::array();
-    for (const ResolvedUsage& entry : usages)
+    for (const ResolvedPurpose& entry : usages)
         array.push_back(
-            {{"usage", to_string(entry.usage)}, {"uses", entry.uses}, {"left_out", uses_json(entry.left_out)}});
+            {{"usage", to_string(entry.purpose)}, {"uses", entry.uses}, {"left_out", uses_json(entry.left_out)}});
     document["usages"] = std::move(array);
 }
 

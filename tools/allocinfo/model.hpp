@@ -45,7 +45,7 @@ const char* memories_name(commonbuf::Memories memories) noexcept;
 Json error_json(const commonbuf::Error& error);
 
 /// How the devices of a plan were found, where the user named none.
-void add_usages(Json& document, const std::vector<commonbuf::ResolvedUsage>& usages);
+void add_usages(Json& document, const std::vector<commonbuf::ResolvedPurpose>& usages);
 
 /// A failure that has no report.
 Json error_document(const char* command, const commonbuf::Error& error);

@@ -32,7 +32,7 @@ Answer failure(const Error& error, Exit status)
 
 /// The uses that the words name, and those of the devices that the flags stand for.
 Result<std::vector<commonbuf::Use>> gather_uses(const PlanOptions& options, const commonbuf::Request& request,
-                                                std::vector<commonbuf::ResolvedUsage>& usages)
+                                                std::vector<commonbuf::ResolvedPurpose>& usages)
 {
     std::vector<commonbuf::Use> uses;
     for (const std::string& word : options.uses) {
@@ -44,7 +44,7 @@ Result<std::vector<commonbuf::Use>> gather_uses(const PlanOptions& options, cons
     const auto usage = parse_usage_words(options.usage);
     if (!usage)
         return usage.error();
-    if (*usage != commonbuf::Usage::none) {
+    if (*usage != commonbuf::Purpose::none) {
         auto resolution = commonbuf::resolve(*usage, request);
         if (!resolution)
             return resolution.error();
@@ -52,7 +52,7 @@ Result<std::vector<commonbuf::Use>> gather_uses(const PlanOptions& options, cons
             if (std::none_of(uses.begin(), uses.end(), [&use](const auto& each) { return each.name() == use.name(); }))
                 uses.push_back(std::move(use));
         }
-        usages = std::move(resolution->usages);
+        usages = std::move(resolution->purposes);
     }
     if (uses.empty())
         return no_use();
@@ -90,7 +90,7 @@ Answer answer(const PlanOptions& options)
     if (!request)
         return failure(request.error(), usage);
     request->count = options.count;
-    std::vector<commonbuf::ResolvedUsage> usages;
+    std::vector<commonbuf::ResolvedPurpose> usages;
     const auto uses = gather_uses(options, *request, usages);
     if (!uses)
         return failure(uses.error(), is_usage_error(uses.error()) ? usage : trouble);

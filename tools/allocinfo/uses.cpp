@@ -150,11 +150,11 @@ Result<commonbuf::Request> parse_image(std::string_view format, std::string_view
     return request;
 }
 
-Result<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words)
+Result<commonbuf::Purpose> parse_usage_words(const std::vector<std::string>& words)
 {
-    auto usage = commonbuf::Usage::none;
+    auto usage = commonbuf::Purpose::none;
     for (const std::string& word : words) {
-        const auto flag = commonbuf::parse_usage(word);
+        const auto flag = commonbuf::parse_purpose(word);
         if (!flag)
             return wrong(commonbuf::text::format("'{}' is no usage", word),
                          "write camera-output, video-encoder, video-decoder, composer, cpu-read-rarely, "

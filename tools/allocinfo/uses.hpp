@@ -35,7 +35,7 @@ commonbuf::Result<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view word
 commonbuf::Result<commonbuf::Format> parse_format_word(std::string_view word);
 
 /// The flags of a usage by their names; none for no words. Errors: invalid_argument.
-commonbuf::Result<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words);
+commonbuf::Result<commonbuf::Purpose> parse_usage_words(const std::vector<std::string>& words);
 
 /// That the command line names no use at all.
 commonbuf::Error no_use();

@@ -22,13 +22,9 @@ public:
     {
         for (const int memory : memories) {
             if (const Status touched = touch(memory); !touched)
-                return refused(touched.error());
+                return Verdict::refused(touched.error());
         }
-        Verdict verdict;
-        verdict.outcome = Outcome::proved;
-        verdict.stage = "DMA_BUF_IOCTL_SYNC";
-        verdict.reason = "mapped and bracketed";
-        return verdict;
+        return Verdict::proved("DMA_BUF_IOCTL_SYNC", "mapped and bracketed");
     }
 
 private:
@@ -55,7 +51,7 @@ private:
 
 class CpuImporter final : public Importer {
 public:
-    CpuImporter(Access access, Often often) : access_(access)
+    CpuImporter(Access access, CpuFrequency frequency) : access_(access)
     {
         switch (access) {
         case Access::read: name_ = "cpu:read"; break;
@@ -63,11 +59,11 @@ public:
         case Access::read_write: name_ = "cpu:rw"; break;
         }
         identity_ = name_;
-        if (often == Often::often) {
+        if (frequency == CpuFrequency::frequent) {
             name_ += ":often";
             Constraints asks;
             asks.cached = Choice::with;
-            asks.add_origin({"cached", 1, name_, "asked for by the caller"});
+            asks.add_origin({Constraint::cached, 1, name_, "asked for by the caller"});
             asks_ = std::move(asks);
         }
     }
@@ -167,6 +163,6 @@ private:
 
 } // namespace
 
-Use cpu(Access access, Often often) { return Use(std::make_shared<CpuImporter>(access, often)); }
+Use cpu(Access access, CpuFrequency frequency) { return Use(std::make_shared<CpuImporter>(access, frequency)); }
 
 } // namespace commonbuf

@@ -27,12 +27,10 @@ public:
     {
         const auto object = ImageObject::create(context_, layout_, usage_, memories);
         if (!object)
-            return refused(object.error());
-        Verdict verdict;
-        verdict.outcome = Outcome::accepted;
-        verdict.stage = "vkBindImageMemory2";
-        verdict.reason = "the driver made an image over the memory; only work shows whether the GPU reaches it";
-        return verdict;
+            return Verdict::refused(object.error());
+        return Verdict::accepted(
+            "vkBindImageMemory2",
+            "the driver made an image over the memory; only work shows whether the GPU reaches it");
     }
 
 private:
@@ -91,8 +89,8 @@ public:
         Layout fitted = layout;
         for (std::size_t i = 0; i < image->needs().size(); ++i)
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), image->needs()[i].size);
-        // Check the driver's numbers: the arithmetic elsewhere relies on them.
-        if (const Status sound = check(fitted); !sound)
+        // A driver's number, which the arithmetic of everybody else relies on.
+        if (const Status sound = validate(fitted); !sound)
             return sound.error();
         return fitted;
     }
@@ -181,7 +179,7 @@ private:
         }
         if (most != 0) {
             constraints.max_size = most;
-            constraints.add_origin({"max_size", most, name_, call});
+            constraints.add_origin({Constraint::max_size, most, name_, call});
         }
         return constraints;
     }
