@@ -139,7 +139,7 @@ TEST_F(Commits, AnInFenceThatFailsIsReported)
     EXPECT_TRUE(screen.queue.commit(screen.picture(*image), cb::deadline_in(1s))) << "and it goes on";
 }
 
-TEST_F(Commits, TheJudgeNamesTheFirstThatTheKernelTakes)
+TEST_F(Commits, TheTestNamesTheFirstThatTheKernelTakes)
 {
     NEED_SCREEN(screen);
     const auto image = Screen::image(screen.display().device(), red);

@@ -87,7 +87,7 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     EXPECT_EQ(proposed->front().modifier, cb::linear);
-    EXPECT_TRUE(cb::check(proposed->front()));
+    EXPECT_TRUE(cb::validate(proposed->front()));
 
     // On another file of the same card: GBM has its own handles on this one.
     const auto other = cb::drm::Device::open(display.info().path);
