@@ -393,8 +393,8 @@ int run(int count, char** words)
     std::cout << score->in_fences << " commits waited in the kernel for a fence (IN_FENCE_FD)\n";
     if (const char* checked = std::getenv("COMMONBUF_CHECK"); checked != nullptr)
         std::cout << "access checker: " << cb::checker_findings() << " reports\n";
-    const bool good = cb::checker_findings() == 0 && score->lost == 0 && score->out_of_order == 0 && score->copies == 0 &&
-                      score->wrong_pixels == 0;
+    const bool good = cb::checker_findings() == 0 && score->lost == 0 && score->out_of_order == 0 &&
+                      score->copies == 0 && score->wrong_pixels == 0;
     return good ? 0 : 1;
 }
 

@@ -172,8 +172,8 @@ cb::Result<std::string> play(const Words& words)
         return written.error();
     constexpr int rounding = 4; // displays make RGB of YCbCr in their own way
     if (*written) {
-        if (const auto alike =
-                expect_alike("what the display shows and what was decoded", **written, *last, rounding, cb::deadline_in(1s));
+        if (const auto alike = expect_alike("what the display shows and what was decoded", **written, *last, rounding,
+                                            cb::deadline_in(1s));
             !alike)
             return alike.error();
     }

@@ -108,7 +108,8 @@ cb::Result<std::string> render(const Words& words)
         if (!expected)
             return expected.error();
         const auto alike = Bands::draw(*expected, cb::deadline_in(1s)).and_then([&] {
-            return expect_alike("what the display shows and what was to be drawn", **written, *expected, 1, cb::deadline_in(1s));
+            return expect_alike("what the display shows and what was to be drawn", **written, *expected, 1,
+                                cb::deadline_in(1s));
         });
         if (!alike)
             return alike.error();

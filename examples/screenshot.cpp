@@ -51,8 +51,8 @@ cb::Result<std::string> shoot(const Words& words)
     constexpr std::uint32_t number = 7; // any
     if (const auto drawn = draw_picture(*picture, number, cb::deadline_in(1s)); !drawn)
         return drawn.error();
-    const auto lit =
-        (*screen)->queue().commit(cb::drm::Commit(display).enable().show(display.primary(), *picture), cb::deadline_in(1s));
+    const auto lit = (*screen)->queue().commit(cb::drm::Commit(display).enable().show(display.primary(), *picture),
+                                               cb::deadline_in(1s));
     if (!lit)
         return lit.error();
 
@@ -65,7 +65,9 @@ cb::Result<std::string> shoot(const Words& words)
         return shot.error();
     if (const auto saved = write_png(*written, cb::deadline_in(2s), words[1]); !saved)
         return saved.error();
-    if (const auto alike = expect_alike("the screenshot and what was drawn", *written, *picture, 0, cb::deadline_in(1s)); !alike)
+    if (const auto alike =
+            expect_alike("the screenshot and what was drawn", *written, *picture, 0, cb::deadline_in(1s));
+        !alike)
         return alike.error();
     return std::to_string(width) + "x" + std::to_string(height) + " in " + words[1] + ", as it was drawn";
 }

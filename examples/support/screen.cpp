@@ -39,7 +39,8 @@ cb::Result<std::optional<cb::Buffer>> Screen::written_back()
     if (!buffer)
         return buffer.error();
     // The connector joins the CRTC, which the kernel counts as a modeset.
-    const auto done = queue_.commit(cb::drm::Commit(display()).write_back(*buffer).allow_modeset(), cb::deadline_in(1s));
+    const auto done =
+        queue_.commit(cb::drm::Commit(display()).write_back(*buffer).allow_modeset(), cb::deadline_in(1s));
     if (!done)
         return done.error();
     if (const auto written = done->written.wait(cb::deadline_in(2s)); !written)

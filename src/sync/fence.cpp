@@ -27,7 +27,7 @@ namespace commonbuf {
 namespace {
 
 #ifndef SYNC_IOC_SET_DEADLINE
-// Of Linux 6.4; Debian 12 has older headers (linux/sync_file.h).
+// From Linux 6.4; Debian 12 has older headers (linux/sync_file.h).
 struct sync_set_deadline {
     __u64 deadline_ns;
     __u64 pad;

@@ -25,7 +25,8 @@ protected:
     void SetUp() override
     {
         devices::Test::SetUp();
-        cb::set_checker_mode(cb::CheckerMode::log, [this](const cb::Finding& finding) { findings_.push_back(finding); });
+        cb::set_checker_mode(cb::CheckerMode::log,
+                             [this](const cb::Finding& finding) { findings_.push_back(finding); });
     }
 
     void TearDown() override

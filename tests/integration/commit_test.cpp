@@ -86,7 +86,8 @@ TEST_F(Commits, AFrameIsShownAndWrittenBack)
         const auto image = Screen::image(device, colour);
         ASSERT_TRUE(image) << image.error().message();
         auto commit = screen.picture(*image).write_back(*copy);
-        const auto done = screen.queue.commit(std::exchange(first, false) ? commit.enable() : commit, cb::deadline_in(2s));
+        const auto done =
+            screen.queue.commit(std::exchange(first, false) ? commit.enable() : commit, cb::deadline_in(2s));
         ASSERT_TRUE(done) << done.error().message();
         EXPECT_TRUE(done->shown.wait(cb::deadline_in(1s)));
         NEED_WRITTEN(*done, screen);
@@ -105,7 +106,8 @@ TEST_F(Commits, TheKernelWaitsForAnInFence)
     const auto done = screen.queue.commit(commit, cb::deadline_in(1s));
     ASSERT_TRUE(done) << done.error().message();
     EXPECT_TRUE(done->kernel_waits);
-    EXPECT_EQ(done->shown.wait(cb::deadline_in(100ms)).error().category, cb::Category::timed_out) << "it is not drawn yet";
+    EXPECT_EQ(done->shown.wait(cb::deadline_in(100ms)).error().category, cb::Category::timed_out)
+        << "it is not drawn yet";
     timeline.advance(1);
     EXPECT_TRUE(done->shown.wait(cb::deadline_in(1s)));
 }
@@ -355,8 +357,8 @@ TEST_F(Commits, OneCardDrawsAndAnotherShows)
     VgemFenceAttach attach{handle, vgem_write, 0, 0};
     ASSERT_EQ(drmIoctl(render->fd(), vgem_attach, &attach), 0) << std::strerror(errno);
     for (const drm::FenceWait who : {drm::FenceWait::library, drm::FenceWait::kernel}) {
-        const auto late =
-            screen.queue.commit(screen.picture(*image).enable().wait_by(drm::FenceWait::library), cb::deadline_in(50ms));
+        const auto late = screen.queue.commit(screen.picture(*image).enable().wait_by(drm::FenceWait::library),
+                                              cb::deadline_in(50ms));
         ASSERT_FALSE(late) << "it is not drawn yet";
         EXPECT_EQ(late.error().category, cb::Category::timed_out);
         auto commit = screen.picture(*image).enable().write_back(*copy).wait_by(who);

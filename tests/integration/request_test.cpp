@@ -383,7 +383,8 @@ TEST_F(Requests, ACameraTakesControlsWithItsFrames)
         ASSERT_TRUE(request->submit());
         requests.push_back(std::move(*request));
     }
-    EXPECT_EQ(requests[0].wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out) << "it does not stream yet";
+    EXPECT_EQ(requests[0].wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out)
+        << "it does not stream yet";
     ASSERT_TRUE(queue->start());
     for (const auto& request : requests) {
         const auto done = request.wait(cb::deadline_in(10s));

@@ -349,7 +349,8 @@ TEST_F(CardsAndVulkan, WaitForOneFence)
         card.done = std::move(*done);
     }
     for (const Card& card : all.cards)
-        EXPECT_EQ(card.done->shown.wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out) << card.info().path;
+        EXPECT_EQ(card.done->shown.wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out)
+            << card.info().path;
     timeline.advance(1);
     for (const Card& card : all.cards)
         NEED_SHOWN(card, *buffer, pictures[0]);

@@ -401,7 +401,8 @@ struct Route {
 
 cb::Status any(const Timeline& one, const Timeline& other)
 {
-    const auto first = Timeline::wait_any(std::array{TimelinePoint{one, 1}, TimelinePoint{other, 1}}, cb::deadline_in(1s));
+    const auto first =
+        Timeline::wait_any(std::array{TimelinePoint{one, 1}, TimelinePoint{other, 1}}, cb::deadline_in(1s));
     return first ? cb::Status() : first.error();
 }
 

@@ -467,7 +467,8 @@ TEST_F(VulkanTimelines, AFailureSignalsNothing)
     const cb::Fence broken = sw.fence(1);
     sw.fail();
     EXPECT_EQ(bridge->signal(gpu.queue, timeline, 1, broken).error().category, cb::Category::work_failed);
-    EXPECT_EQ(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, broken, cb::deadline_in(1s)).error().sys_errno, ENOENT);
+    EXPECT_EQ(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, broken, cb::deadline_in(1s)).error().sys_errno,
+              ENOENT);
     EXPECT_EQ(vulkan::timeline_value(*gpu.wrapped, timeline).value(), 0U);
     // What is waited for and fails later.
     EXPECT_TRUE(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, cb::Fence(), cb::deadline_in(1s)));

@@ -90,7 +90,8 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
     ASSERT_TRUE(outer && outer->end());
 
     auto queue = camera->open_queue(v4l2::Role::capture, plan->layout(), 2);
-    ASSERT_TRUE(queue && queue->queue(buffer) && queue->start() && queue->dequeue(deadline_in(std::chrono::seconds(1))));
+    ASSERT_TRUE(queue && queue->queue(buffer) && queue->start() &&
+                queue->dequeue(deadline_in(std::chrono::seconds(1))));
     costs("camera: queue and dequeue a frame", 3, 3, "", [&] {
         ASSERT_TRUE(queue->queue(buffer));
         ASSERT_TRUE(queue->dequeue(deadline_in(std::chrono::seconds(1))));

@@ -208,7 +208,8 @@ TEST_F(TimelineTest, AWaitCanBeCancelled)
     }
     submit(timeline, 2);
     EXPECT_EQ(category(timeline.wait(2, deadline_in(milliseconds(500)), cancel.get())), Category::cancelled);
-    EXPECT_EQ(Timeline::wait_any(points, deadline_in(milliseconds(500)), cancel.get()).error().category, Category::cancelled);
+    EXPECT_EQ(Timeline::wait_any(points, deadline_in(milliseconds(500)), cancel.get()).error().category,
+              Category::cancelled);
     EXPECT_TRUE(timeline.signal(3));
     EXPECT_TRUE(timeline.wait_submitted(2, deadline_in(milliseconds(500)), cancel.get())) << "what is there is there";
 }
