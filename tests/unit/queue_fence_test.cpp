@@ -18,7 +18,7 @@
 namespace commonbuf::v4l2 {
 namespace {
 
-class FencedQueueTest : public testing::Test {
+class QueueFenceTest : public testing::Test {
 protected:
     fake::Machine machine;
     fake::CameraModel& camera = machine.add_camera("video0", {.formats = {V4L2_PIX_FMT_XBGR32}});
@@ -53,7 +53,7 @@ protected:
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };
 
-TEST_F(FencedQueueTest, WhatIsReadyIsQueuedAtOnce)
+TEST_F(QueueFenceTest, WhatIsReadyIsQueuedAtOnce)
 {
     Queue queue = open(2);
     ASSERT_TRUE(queue.queue_when_ready(make()));
@@ -62,7 +62,7 @@ TEST_F(FencedQueueTest, WhatIsReadyIsQueuedAtOnce)
     EXPECT_EQ(queue.poll_fd(), -1);
 }
 
-TEST_F(FencedQueueTest, NobodyOvertakes)
+TEST_F(QueueFenceTest, NobodyOvertakes)
 {
     Queue queue = open(3);
     const auto slow = machine.add_fence("slow");
@@ -79,7 +79,7 @@ TEST_F(FencedQueueTest, NobodyOvertakes)
     EXPECT_EQ(camera.queue, (std::vector<std::uint32_t>{0, 1, 2}));
 }
 
-TEST_F(FencedQueueTest, TheBuffersOwnFencesCount)
+TEST_F(QueueFenceTest, TheBuffersOwnFencesCount)
 {
     Queue queue = open(1);
     const Buffer buffer = make();
@@ -91,7 +91,7 @@ TEST_F(FencedQueueTest, TheBuffersOwnFencesCount)
     EXPECT_EQ(queue.advance().value(), 1U);
 }
 
-TEST_F(FencedQueueTest, AFailedBufferIsWithheldAndTheNextGoesOn)
+TEST_F(QueueFenceTest, AFailedBufferIsWithheldAndTheNextGoesOn)
 {
     Queue queue = open(2);
     const auto bad = machine.add_fence("render");
@@ -108,7 +108,7 @@ TEST_F(FencedQueueTest, AFailedBufferIsWithheldAndTheNextGoesOn)
     EXPECT_TRUE(queue.pop_withheld().empty());
 }
 
-TEST_F(FencedQueueTest, WhatWaitsCanBeTakenBack)
+TEST_F(QueueFenceTest, WhatWaitsCanBeTakenBack)
 {
     Queue queue = open(2);
     const auto never = machine.add_fence("never");
@@ -123,7 +123,7 @@ TEST_F(FencedQueueTest, WhatWaitsCanBeTakenBack)
     EXPECT_EQ(camera.queue.size(), 1U);
 }
 
-TEST_F(FencedQueueTest, WithoutAFreeSlotABufferWaitsForAFrame)
+TEST_F(QueueFenceTest, WithoutAFreeSlotABufferWaitsForAFrame)
 {
     Queue queue = open(1);
     ASSERT_TRUE(queue.queue_when_ready(make()));
@@ -137,7 +137,7 @@ TEST_F(FencedQueueTest, WithoutAFreeSlotABufferWaitsForAFrame)
     ASSERT_TRUE(queue.stop());
 }
 
-TEST_F(FencedQueueTest, AWaitForAFrameEndsAtItsDeadline)
+TEST_F(QueueFenceTest, AWaitForAFrameEndsAtItsDeadline)
 {
     Queue queue = open(1);
     EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::invalid_state);
@@ -150,7 +150,7 @@ TEST_F(FencedQueueTest, AWaitForAFrameEndsAtItsDeadline)
     EXPECT_NE(frame.error().detail.find("1 wait for their fence"), std::string::npos) << frame.error().detail;
 }
 
-TEST_F(FencedQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
+TEST_F(QueueFenceTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
 {
     Queue queue = open(1);
     const auto work = machine.add_fence("work");
@@ -161,7 +161,7 @@ TEST_F(FencedQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
     EXPECT_EQ(machine.slept, 0U);
 }
 
-TEST_F(FencedQueueTest, AFenceWithoutADescriptorIsLookedAtAgain)
+TEST_F(QueueFenceTest, AFenceWithoutADescriptorIsLookedAtAgain)
 {
     Queue queue = open(1);
     const auto a = machine.add_fence("a");
@@ -173,7 +173,7 @@ TEST_F(FencedQueueTest, AFenceWithoutADescriptorIsLookedAtAgain)
     EXPECT_EQ(queue.advance().value(), 1U);
 }
 
-TEST_F(FencedQueueTest, TheFenceOfTheJobsAndThatOfTheCallAreBothPolled)
+TEST_F(QueueFenceTest, TheFenceOfTheJobsAndThatOfTheCallAreBothPolled)
 {
     Queue queue = open(1);
     const Buffer buffer = make();
@@ -194,7 +194,7 @@ TEST_F(FencedQueueTest, TheFenceOfTheJobsAndThatOfTheCallAreBothPolled)
     EXPECT_EQ(queue.pop_withheld().size(), 1U);
 }
 
-TEST_F(FencedQueueTest, ABufferWithoutAFenceDoesNotWaitForOthers)
+TEST_F(QueueFenceTest, ABufferWithoutAFenceDoesNotWaitForOthers)
 {
     Queue queue = open(2);
     const auto never = machine.add_fence("never");
@@ -204,7 +204,7 @@ TEST_F(FencedQueueTest, ABufferWithoutAFenceDoesNotWaitForOthers)
     EXPECT_EQ(queue.with_device(), 1U);
 }
 
-TEST_F(FencedQueueTest, OnlyOneThreadServesAQueue)
+TEST_F(QueueFenceTest, OnlyOneThreadServesAQueue)
 {
     Queue queue = open(1);
     ASSERT_TRUE(queue.start_thread());
@@ -212,7 +212,7 @@ TEST_F(FencedQueueTest, OnlyOneThreadServesAQueue)
     EXPECT_EQ(queue.poll_fd(), -1);
 }
 
-TEST_F(FencedQueueTest, ARefusalAtOnceLeavesNothingBehind)
+TEST_F(QueueFenceTest, ARefusalAtOnceLeavesNothingBehind)
 {
     Queue queue = open(1);
     machine.fail_all("VIDIOC_QBUF", EIO);
@@ -220,7 +220,7 @@ TEST_F(FencedQueueTest, ARefusalAtOnceLeavesNothingBehind)
     EXPECT_EQ(queue.waiting(), 0U);
 }
 
-TEST_F(FencedQueueTest, MemoryOfTheProgramsOwnIsRefused)
+TEST_F(QueueFenceTest, MemoryOfTheProgramsOwnIsRefused)
 {
     std::vector<std::byte> memory(layout.memory_sizes[0]);
     Queue queue = open(1);
@@ -228,7 +228,7 @@ TEST_F(FencedQueueTest, MemoryOfTheProgramsOwnIsRefused)
               Category::unsupported);
 }
 
-TEST_F(FencedQueueTest, ADamagedFrameIsAFailedAccess)
+TEST_F(QueueFenceTest, ADamagedFrameIsAFailedAccess)
 {
     camera.damages_frames = true;
     Queue queue = open(1);
