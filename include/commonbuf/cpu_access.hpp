@@ -34,6 +34,10 @@ public:
     /// apart. Writing through the span of a read access is undefined.
     std::span<std::byte> plane(std::size_t index, Place where = Place::here()) const noexcept;
 
+    /// All bytes of a memory, with the padding and whatever lies around the planes; empty for a
+    /// memory that does not exist and after end(). The same rules as for plane().
+    std::span<std::byte> memory(std::size_t index) const noexcept;
+
     /// Ends the access. Errors: device_lost, kernel_failure; invalid_argument when it
     /// was ended before.
     Status end();

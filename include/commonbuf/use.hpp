@@ -2,8 +2,6 @@
 #pragma once
 
 #include <commonbuf/constraints.hpp>
-#include <commonbuf/content.hpp>
-#include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
@@ -18,7 +16,6 @@
 
 namespace commonbuf {
 
-class Buffer;
 class Heap;
 
 /// What the CPU does with the pixels.
@@ -100,16 +97,6 @@ public:
 
     /// Errors: busy (another program owns the queue), device_lost, exhausted.
     virtual Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) = 0;
-
-    /// Proof by content: lets the device really write or read `frames` images in these
-    /// buffers, one after the other, and compares what came of it with the same work in
-    /// the device's own memory (see Content). All buffers have one layout. A device that
-    /// streams elsewhere is left alone; what was set is put back, what was shown too.
-    ///
-    /// Without an override nothing is checked, and the answer says so. Errors: the
-    /// kernel's refusal to take a buffer or to stream, invalid_argument (no buffer),
-    /// timed_out, device_lost.
-    virtual Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
 };
 
 /// One device's intended access. A value: copies mean the same use.

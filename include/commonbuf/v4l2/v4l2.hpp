@@ -121,6 +121,15 @@ private:
     std::shared_ptr<Node> node_;
 };
 
+/// One queue of a device, as a use stands for it.
+struct UsedQueue {
+    Device device;
+    Role role = Role::capture;
+};
+
+/// Says which queue a use stands for; nothing for uses that come from no v4l2::Device.
+COMMONBUF_API std::optional<UsedQueue> queue_of(const Use& use);
+
 /// struct v4l2_timecode, without its user bits.
 struct Timecode {
     std::uint32_t type = 0;  ///< V4L2_TC_TYPE_...: frames a second

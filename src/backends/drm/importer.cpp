@@ -5,7 +5,6 @@
 // drivers on the shmem helpers take every dma-buf and look at its memory at the first
 // commit only (drm_gem_shmem_helper.c), so the best verdict here is "accepted".
 #include "backends/drm/file.hpp"
-#include "backends/drm/verify.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/use.hpp>
@@ -79,12 +78,7 @@ public:
         return std::make_unique<FramebufferTrial>(file_, layout);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
-        return verify_scanout(file_->info().path, buffers, frames, deadline);
-    }
+    Device device() const { return Device(file_); }
 
 private:
     /// How the planes show one format: linear with what was measured, everything else as
@@ -130,6 +124,12 @@ private:
 Use make_scanout(std::shared_ptr<File> file, Flip flip)
 {
     return Use(std::make_shared<ScanoutImporter>(std::move(file), flip));
+}
+
+std::optional<Device> device_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const ScanoutImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->device()) : std::nullopt;
 }
 
 } // namespace commonbuf::drm

@@ -2,7 +2,6 @@
 //
 // A V4L2 queue as a use: what TRY_FMT says of layouts.
 #include "backends/v4l2/node.hpp"
-#include "backends/v4l2/verify.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/use.hpp>
@@ -73,23 +72,7 @@ public:
         return v4l2::begin_trial(node_, role_, layout);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
-        if (node_->info().metadata) {
-            Content content;
-            content.reason = "metadata is another one in each frame: nothing says what it should be";
-            return content;
-        }
-        if (node_->info().memory_to_memory)
-            return verify_m2m(*node_, role_, buffers, frames, deadline);
-        if (role_ == Role::capture)
-            return verify_capture(node_, buffers, frames, deadline, still_);
-        Content content;
-        content.reason = "what an output makes of a picture leaves the machine: nothing here sees it";
-        return content;
-    }
+    UsedQueue queue() const { return {Device(node_), role_}; }
 
 private:
     /// Appends how the node takes one format, or says why it does not.
@@ -214,7 +197,6 @@ private:
     Role role_;
     std::string name_;
     std::string identity_;
-    StillPicture still_;
     std::shared_ptr<Heap> own_heap_;
 };
 
@@ -223,6 +205,12 @@ private:
 Use make_use(std::shared_ptr<Node> node, Role role)
 {
     return Use(std::make_shared<QueueImporter>(std::move(node), role));
+}
+
+std::optional<UsedQueue> queue_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const QueueImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->queue()) : std::nullopt;
 }
 
 } // namespace commonbuf::v4l2

@@ -3,8 +3,8 @@
 // Trial imports into a V4L2 queue. PREPARE_BUF attaches and maps without streaming
 // (videobuf2-core.c).
 #include "backends/v4l2/node.hpp"
-#include "backends/v4l2/saved_format.hpp"
 #include "base/text.hpp"
+#include "os/v4l2_format.hpp"
 
 #include <commonbuf/use.hpp>
 
@@ -21,7 +21,7 @@ public:
         : node_(node),
           role_(role),
           layout_(layout),
-          saved_(node, role)
+          saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
     {}
     // The format can only be put back when no slot is left.
     ~QueueTrial() override
@@ -36,7 +36,7 @@ public:
     {
         if (has_slots(*node_, role_))
             return format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(); !saved)
+        if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
         if (Status set = set_layout(); !set)
             return set;
@@ -201,7 +201,7 @@ private:
     Layout layout_;
     Answer answer_;
     std::optional<v4l2_format> scout_;
-    SavedFormat saved_;
+    os::SavedFormat saved_;
     bool owns_slots_ = false;
 };
 
@@ -209,13 +209,13 @@ private:
 /// that memory is the only one that it takes.
 class OwnMemoryTrial final : public Trial {
 public:
-    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role) : node_(node), role_(role), saved_(node, role) {}
+    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role) : node_(node), role_(role), saved_(node->fd(), node->type(role), !node->info().memory_to_memory) {}
 
     Status begin(const Layout& layout)
     {
         if (has_slots(*node_, role_))
             return format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(); !saved)
+        if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
         saved_.outlive(to_v4l2(*node_, role_, layout));
         const auto answer = set_format(*node_, role_, layout);
@@ -263,7 +263,7 @@ private:
     std::shared_ptr<Node> node_;
     Role role_;
     Answer answer_;
-    SavedFormat saved_;
+    os::SavedFormat saved_;
 };
 
 /// Whether the driver says that a queue gives out its own memory, and takes no other.

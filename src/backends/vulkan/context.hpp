@@ -77,9 +77,6 @@ public:
     /// Asked at the first call: frames come by here.
     const SyncFileFeatures& sync_files() const;
 
-    /// Keeps something for good: the GPU may never be done with it.
-    void abandon(std::shared_ptr<const void> object);
-
     /// "vkCreateImage on llvmpipe", for errors.
     Call where(std::string_view call) const;
 
@@ -102,8 +99,6 @@ private:
     mutable ImportKeys keys_;
     mutable std::once_flag sync_files_asked_;
     mutable SyncFileFeatures sync_files_;
-    std::mutex mutex_;
-    std::vector<std::shared_ptr<const void>> abandoned_;
 };
 
 } // namespace commonbuf::vulkan
