@@ -73,16 +73,20 @@ public:
         // memory may be unable to get its own.
         if (auto filled = fill_queue(); !filled)
             return filled.error();
-        still_ = still_pictures().find(identity_, asked_.layout());
-        if (still_) {
+        const auto known = still_pictures().find(identity_, asked_.layout());
+        Result<Content> content = not_checked({});
+        if ((still_ = known)) {
             hold_text();
-            auto content = stream();
+            content = stream();
             if (!content || content->result == Sameness::same)
                 return content;
         }
         if (const Status found = find_still(); !found)
             return without_picture(found.error());
-        auto content = stream();
+        // The same picture as before: then it is the buffers that are different.
+        if (still_ && still_ == known)
+            return content;
+        content = stream();
         if (!content || content->result != Sameness::different || !still_)
             return content;
         // Was it the picture that changed meanwhile?
