@@ -23,8 +23,8 @@ class VerdictCache; // the library's own
 
 /// How Allocator::verify() goes about it.
 struct VerifyOptions {
-    std::uint32_t frames = 30;                        ///< for each use
-    Deadline deadline = in(std::chrono::seconds(60)); ///< for all uses together
+    std::uint32_t frames = 30;                                 ///< for each use
+    Deadline deadline = deadline_in(std::chrono::seconds(60)); ///< for all uses together
 };
 
 struct UseContent {

@@ -18,20 +18,6 @@ std::string_view to_string(Outcome outcome) noexcept
     return "unknown";
 }
 
-std::string_view to_string(HeapKind kind) noexcept
-{
-    switch (kind) {
-    case HeapKind::dma_heap: return "dma-heap";
-    case HeapKind::udmabuf: return "udmabuf";
-    case HeapKind::drm_dumb: return "drm-dumb";
-    case HeapKind::gbm: return "gbm";
-    case HeapKind::v4l2: return "v4l2";
-    case HeapKind::vulkan: return "vulkan";
-    case HeapKind::custom: return "custom";
-    }
-    return "unknown";
-}
-
 Verdict refused(const Error& error)
 {
     Verdict verdict = refused(error, error.call);

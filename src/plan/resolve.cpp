@@ -6,7 +6,7 @@
 #include <commonbuf/drm/device.hpp>
 #endif
 #ifdef COMMONBUF_HAVE_V4L2
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
 #endif
 
 #include <algorithm>

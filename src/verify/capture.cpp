@@ -11,6 +11,8 @@
 #include "verify/own_queue.hpp"
 #include "verify/provers.hpp"
 
+#include <commonbuf/v4l2/queue.hpp>
+
 #include <algorithm>
 #include <deque>
 #include <map>

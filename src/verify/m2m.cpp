@@ -16,6 +16,8 @@
 #include "verify/own_queue.hpp"
 #include "verify/provers.hpp"
 
+#include <commonbuf/v4l2/queue.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -66,7 +68,7 @@ Result<Layout> input_for(const v4l2::Device& device, const Layout& image)
         if (auto layout = linear_layout(request, entry.constraints->min_stride, entry.memories))
             return own_layout(device, Role::output, *layout);
     }
-    return Error::unsupported(Call{"find an input picture", device.info().path},
+    return Error::unsupported("find an input picture for " + device.info().path,
                               "what goes into this device is no picture that the library can draw");
 }
 
@@ -86,7 +88,7 @@ Result<Layout> result_of(const v4l2::Device& device, const Layout& input)
         return is_opaque(request.format) ? opaque_layout(request, asked.min_stride, asked.min_size)
                                          : linear_layout(request, asked.min_stride, entry.memories);
     }
-    return Error::unsupported(Call{"find an output picture", device.info().path},
+    return Error::unsupported("find an output picture of " + device.info().path,
                               "the device has no format for pictures of this size");
 }
 
@@ -190,7 +192,7 @@ public:
             if (Status sent = stage->send(frame, deadline); !sent)
                 return sent;
         }
-        const auto expected_bytes = reference_.receive(std::min(deadline, in(patience)));
+        const auto expected_bytes = reference_.receive(std::min(deadline, deadline_in(patience)));
         if (!expected_bytes) {
             reference_failed_ = true;
             return expected_bytes.error();

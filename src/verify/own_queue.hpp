@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
 
 namespace commonbuf::content {
 

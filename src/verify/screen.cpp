@@ -56,7 +56,7 @@ const drm::Mode& best_mode(const std::vector<drm::Mode>& modes, std::uint32_t wi
             return fits(a);
         if (area(a) != area(b))
             return fits(a) ? area(a) < area(b) : area(a) > area(b);
-        return a.refresh_mhz > b.refresh_mhz;
+        return a.refresh_millihertz > b.refresh_millihertz;
     });
 }
 
@@ -85,7 +85,7 @@ std::optional<drm::Mode> free_mode(const drm::Connector& connector, std::uint32_
     mode.name = text::format("{}x{}", width, height);
     mode.width = width;
     mode.height = height;
-    mode.refresh_mhz = rate * 1000;
+    mode.refresh_millihertz = rate * 1000;
     static_assert(sizeof info == sizeof mode.timings);
     std::memcpy(mode.timings.data(), &info, sizeof info);
     return mode;
@@ -107,7 +107,8 @@ void show(drm::Commit& commit, const drm::DisplayPlane& plane, const Buffer& pic
     const drm::Mode& mode = commit.display().mode();
     const std::uint32_t width = std::min(picture.layout().width, mode.width);
     const std::uint32_t height = std::min(picture.layout().height, mode.height);
-    const auto part = drm::Source::pixels(0, 0, static_cast<std::uint16_t>(width), static_cast<std::uint16_t>(height));
+    const auto part =
+        drm::SourceRect::pixels(0, 0, static_cast<std::uint16_t>(width), static_cast<std::uint16_t>(height));
     commit.show(plane, picture, {}, part, {0, 0, width, height});
 }
 
@@ -118,8 +119,8 @@ bool can_show(const drm::Display& display, const Buffer& picture)
     if (plane == nullptr)
         return false;
     drm::Commit commit(display, "verify");
-    show(commit.light(), *plane, picture);
-    const auto answer = drm::judge(std::span(&commit, 1));
+    show(commit.enable(), *plane, picture);
+    const auto answer = drm::test_commits(std::span(&commit, 1));
     return answer && answer->accepted;
 }
 
@@ -202,7 +203,7 @@ Status Screen::show(const Buffer& picture, const Buffer* written, Deadline deadl
         std::find_if(planes.begin(), planes.end(), [this](const drm::DisplayPlane& each) { return each.id == plane_; });
     drm::Commit next(display(), "verify");
     if (!lit_)
-        next.light();
+        next.enable();
     content::show(next, *plane, picture);
     if (written != nullptr) {
         std::this_thread::sleep_until(settled_);
@@ -210,7 +211,7 @@ Status Screen::show(const Buffer& picture, const Buffer* written, Deadline deadl
     }
     Status done = commit(std::move(next), deadline, true);
     if (done && written != nullptr)
-        settled_ = in(clean_up);
+        settled_ = deadline_in(clean_up);
     return done;
 }
 
@@ -247,12 +248,12 @@ void Screen::put_back()
     back.set(here.crtc(), "MODE_ID", std::span<const std::byte>(mode_before_));
     restore(back, here.crtc(), "ACTIVE");
     constexpr std::chrono::seconds patience(5);
-    if (commit(std::move(back), in(patience), false))
+    if (commit(std::move(back), deadline_in(patience), false))
         return;
     // What was shown may be gone, with the program that had shown it: then all is off.
     drm::Commit off(here, "verify");
-    off.turn_off();
-    static_cast<void>(commit(std::move(off), in(patience), false));
+    off.disable();
+    static_cast<void>(commit(std::move(off), deadline_in(patience), false));
 }
 
 Screen::~Screen()

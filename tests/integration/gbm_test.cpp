@@ -62,7 +62,7 @@ TEST_F(Gbm, AnObjectOfTheCallersIsShownAndReadAfterItIsGone)
     if (buffer->layout().modifier == cb::linear) {
         EXPECT_TRUE(other->framebuffer(*buffer));
     }
-    auto access = buffer->read_write(cb::in(1s));
+    auto access = buffer->read_write(cb::deadline_in(1s));
     ASSERT_TRUE(access) << access.error().message();
     EXPECT_GE(access->plane(0).size(), 640U * 480 * 4);
     EXPECT_TRUE(access->end());
@@ -76,7 +76,7 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     const Device device(create_device(display.fd()));
     if (device == nullptr)
         GTEST_SKIP() << "GBM has no driver for " << display.info().path;
-    const auto heap = cb::gbm::heap(device.get(), cb::gbm::Purpose::scanout);
+    const auto heap = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout);
     EXPECT_EQ(heap->info().kind, cb::HeapKind::gbm);
     EXPECT_EQ(heap->info().name, "gbm-" + display.info().path.substr(display.info().path.rfind('/') + 1) + "-scanout");
     EXPECT_EQ(heap->allocate(4096).error().category, cb::Category::unsupported);
@@ -101,7 +101,7 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     EXPECT_EQ(buffer->layout(), plan->layout());
     const auto framebuffer = other->framebuffer(*buffer);
     EXPECT_TRUE(framebuffer) << framebuffer.error().message();
-    auto access = buffer->write(cb::in(1s));
+    auto access = buffer->write(cb::deadline_in(1s));
     ASSERT_TRUE(access) << access.error().message();
     EXPECT_GE(access->plane(0).size(), 640U * 480 * 4);
     EXPECT_TRUE(access->end());
@@ -113,7 +113,7 @@ TEST_F(Gbm, WhatGbmDoesNotMakeIsAVerdict)
     const Device device(create_device(display.fd()));
     if (device == nullptr)
         GTEST_SKIP() << "GBM has no driver for " << display.info().path;
-    const auto heap = cb::gbm::heap(device.get(), cb::gbm::Purpose::scanout);
+    const auto heap = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout);
     // A stride of the caller's own, which GBM has no word for.
     cb::ImageWay way;
     way.request = {DRM_FORMAT_XRGB8888, 640, 480};
@@ -150,7 +150,7 @@ TEST_F(Gbm, WithoutModifiersItIsImplicit)
     cb::ImageWay way;
     way.request = {DRM_FORMAT_XRGB8888, 640, 480};
     way.modifier = cb::implicit_modifier;
-    const auto proposed = cb::gbm::heap(device.get(), cb::gbm::Purpose::scanout)->propose(way);
+    const auto proposed = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout)->propose(way);
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     EXPECT_EQ(proposed->front().modifier, cb::implicit_modifier);

@@ -130,8 +130,9 @@ std::optional<cb::Error> read_error(const Value& value)
 {
     if (value.is_null())
         return std::nullopt;
-    return cb::Error{value["category"].one_of(categories), errno_of(value["errno"]),    value["operation"].text_or(""),
-                     value["detail"].text_or(""),          value["advice"].text_or(""), nullptr};
+    return cb::Error::of(value["category"].one_of(categories), value["operation"].text_or(""),
+                         value["detail"].text_or(""), value["advice"].text_or(""))
+        .with_errno(errno_of(value["errno"]));
 }
 
 cb::MemoryProperties read_memory(const Value& value)

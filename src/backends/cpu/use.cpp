@@ -10,7 +10,7 @@
 namespace commonbuf {
 namespace {
 
-/// Maps and brackets as a real access would.
+/// Maps and brackets the memory as a real access does.
 class CpuTrial final : public Trial {
 public:
     explicit CpuTrial(Access access) : access_(access) {}
@@ -18,8 +18,8 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         for (const int memory : memories) {
-            if (const auto error = touch(memory))
-                return refused(error->second, error->first);
+            if (const Status touched = touch(memory); !touched)
+                return refused(touched.error());
         }
         Verdict verdict;
         verdict.outcome = Outcome::proved;
@@ -29,22 +29,22 @@ public:
     }
 
 private:
-    std::optional<std::pair<const char*, Error>> touch(int memory) const
+    Status touch(int memory) const
     {
         const auto size = os::size_of(memory);
         if (!size)
-            return std::pair("lseek", size.error());
+            return size.error();
         const auto mapping = os::Mapping::create(memory, *size, access_ != Access::read);
         if (!mapping)
-            return std::pair("mmap", mapping.error());
+            return mapping.error();
         std::uint64_t flags = access_ != Access::write ? DMA_BUF_SYNC_READ : 0U;
         flags |= access_ != Access::read ? DMA_BUF_SYNC_WRITE : 0U;
         for (const unsigned half : {unsigned{DMA_BUF_SYNC_START}, unsigned{DMA_BUF_SYNC_END}}) {
             dma_buf_sync request{flags | half};
             if (const int error = os::ioctl_again(memory, DMA_BUF_IOCTL_SYNC, &request); error != 0)
-                return std::pair("DMA_BUF_IOCTL_SYNC", Error::from_errno(error, "DMA_BUF_IOCTL_SYNC"));
+                return Error::from_errno(error, "DMA_BUF_IOCTL_SYNC");
         }
-        return std::nullopt;
+        return {};
     }
 
     Access access_;
@@ -74,7 +74,7 @@ public:
 
     std::optional<Access> cpu_access() const noexcept override { return access_; }
 
-    /// Rows of any stride, wherever they lie.
+    /// Accepts rows of any stride, at any offset.
     Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
         auto all = std::make_shared<Support>();

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// A V4L2 queue as a use: what TRY_FMT says of layouts.
-#include "backends/v4l2/node.hpp"
+// A V4L2 queue as a use: what TRY_FMT says about layouts.
+#include "backends/v4l2/importer.hpp"
+
+#include "backends/v4l2/failure.hpp"
+#include "backends/v4l2/format.hpp"
+#include "backends/v4l2/heap.hpp"
+#include "backends/v4l2/trial.hpp"
 #include "base/text.hpp"
 
-#include <commonbuf/use.hpp>
+#include <commonbuf/v4l2/device.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -75,7 +80,7 @@ public:
     UsedQueue queue() const { return {Device(node_), role_}; }
 
 private:
-    /// Appends how the node takes one format, or says why it does not.
+    /// Appends how the node takes one format to `support`, or sets `why_not`.
     void measure_format(const Request& request, Support& support, std::optional<Error>& why_not) const
     {
         const FormatInfo* info = format_info(request.format);
@@ -98,12 +103,12 @@ private:
     {
         v4l2_format format = to_v4l2(*node_, role_, layout);
         if (const int error = node_->ioctl(VIDIOC_TRY_FMT, &format); error != 0)
-            return format_failure(*node_, error, "VIDIOC_TRY_FMT");
+            return call_failed(*node_, error, "VIDIOC_TRY_FMT");
         return from_v4l2(format);
     }
 
-    /// Samples TRY_FMT: the driver's own stride, whether it takes another one, in
-    /// which steps, and up to where.
+    /// Samples TRY_FMT: the driver's own stride, whether it takes others, in which steps and up
+    /// to which one.
     Result<Constraints> measure(const Request& request, Memories memories) const
     {
         Layout probe;
@@ -127,13 +132,13 @@ private:
         }
 
         Constraints constraints;
-        // What the driver wants beyond the pixels: padding, headers.
+        // The driver may want bytes beyond the pixels, for padding or headers.
         if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
             constraints.min_size = own->sizes[0];
             constraints.add_origin({"min_size", own->sizes[0], name_, "VIDIOC_TRY_FMT"});
         }
         if (own->strides[0] == 0)
-            return constraints; // compressed: without rows
+            return constraints; // compressed frames have no rows
         constraints.min_stride = own->strides[0];
         const std::uint32_t next = stride_for(probe, own->strides[0] + 1).value_or(own->strides[0]);
         if (next > own->strides[0]) {
@@ -161,7 +166,7 @@ private:
         return constraints;
     }
 
-    /// In which steps a codec pads the rows of its pictures.
+    /// The steps in which a codec pads the rows of its pictures.
     std::uint32_t row_step(Layout probe, std::uint32_t rows) const
     {
         probe.height = rows + 1;
@@ -171,7 +176,7 @@ private:
         return std::gcd(rows, next->height);
     }
 
-    /// What the driver makes of a stride; nothing when it does not answer.
+    /// What the driver makes of a stride; nothing if it does not answer.
     std::optional<std::uint32_t> stride_for(Layout probe, std::uint32_t stride) const
     {
         probe.planes[0].stride = stride;

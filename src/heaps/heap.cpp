@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <commonbuf/heap.hpp>
+
 #include "heaps/heaps.hpp"
 
 #include <iterator>
