@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backends/drm/crc.hpp"
+#include "verify/crc.hpp"
 
 #include "os/os.hpp"
 
@@ -13,7 +13,7 @@
 #include <charconv>
 #include <string_view>
 
-namespace commonbuf::drm {
+namespace commonbuf::content {
 
 namespace {
 
@@ -33,15 +33,15 @@ std::optional<std::uint32_t> frame_of(std::string_view line)
 
 } // namespace
 
-Result<Crc> Crc::open(std::shared_ptr<File> file, std::uint32_t crtc_id, std::uint32_t crtc_index)
+Result<Crc> Crc::open(const drm::Device& card, std::uint32_t crtc_id, std::uint32_t crtc_index)
 {
-    const std::string& card_path = file->info().path;
-    constexpr std::string_view card = "card";
+    const std::string& card_path = card.info().path;
+    constexpr std::string_view prefix = "card";
     const std::string name = card_path.substr(card_path.find_last_of('/') + 1);
-    if (!name.starts_with(card))
+    if (!name.starts_with(prefix))
         return Error::not_present("find the checksums of " + card_path, "this is no card node");
     const std::string folder =
-        "/sys/kernel/debug/dri/" + name.substr(card.size()) + "/crtc-" + std::to_string(crtc_index) + "/crc/";
+        "/sys/kernel/debug/dri/" + name.substr(prefix.size()) + "/crtc-" + std::to_string(crtc_index) + "/crc/";
     const auto control = os::open(folder + "control");
     if (!control)
         return control.error();
@@ -52,7 +52,7 @@ Result<Crc> Crc::open(std::shared_ptr<File> file, std::uint32_t crtc_id, std::ui
     UniqueFd data(os::kernel().open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!data)
         return os::open_failure(errno, path);
-    return Crc(std::move(file), crtc_id, std::move(data));
+    return Crc(card, crtc_id, std::move(data));
 }
 
 Result<std::string> Crc::line(Deadline deadline)
@@ -76,7 +76,7 @@ std::optional<std::uint32_t> Crc::frame_now() const
 {
     drm_crtc_get_sequence now{};
     now.crtc_id = crtc_id_;
-    if (file_->ioctl(DRM_IOCTL_CRTC_GET_SEQUENCE, &now) != 0)
+    if (os::ioctl_again(card_.fd(), DRM_IOCTL_CRTC_GET_SEQUENCE, &now) != 0)
         return std::nullopt;
     return static_cast<std::uint32_t>(now.sequence);
 }
@@ -103,4 +103,4 @@ Result<std::string> Crc::read(Deadline deadline)
     }
 }
 
-} // namespace commonbuf::drm
+} // namespace commonbuf::content

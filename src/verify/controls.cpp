@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "backends/v4l2/controls.hpp"
+#include "verify/controls.hpp"
+
+#include "os/os.hpp"
 
 #include <cstring>
 #include <span>
 
-namespace commonbuf::v4l2 {
+namespace commonbuf::content {
 namespace {
 
 bool is_named(std::span<const __u8> field, std::string_view name)
@@ -15,14 +17,14 @@ bool is_named(std::span<const __u8> field, std::string_view name)
 
 } // namespace
 
-std::optional<v4l2_queryctrl> find_control(const Node& node, std::string_view name)
+std::optional<v4l2_queryctrl> find_control(int node, std::string_view name)
 {
     // No driver has as many; one that never says EINVAL must not hold us.
     constexpr int most = 4096;
     v4l2_queryctrl control{};
     for (int i = 0; i < most; ++i) {
         control.id |= V4L2_CTRL_FLAG_NEXT_CTRL;
-        if (node.ioctl(VIDIOC_QUERYCTRL, &control) != 0)
+        if (os::ioctl(node, VIDIOC_QUERYCTRL, &control) != 0)
             break;
         if (is_named(control.name, name))
             return control;
@@ -30,14 +32,14 @@ std::optional<v4l2_queryctrl> find_control(const Node& node, std::string_view na
     return std::nullopt;
 }
 
-std::optional<std::int32_t> find_menu_item(const Node& node, const v4l2_queryctrl& control, std::string_view item)
+std::optional<std::int32_t> find_menu_item(int node, const v4l2_queryctrl& control, std::string_view item)
 {
     for (std::int32_t i = control.minimum; control.type == V4L2_CTRL_TYPE_MENU && i <= control.maximum; ++i) {
         v4l2_querymenu menu{};
         menu.id = control.id;
         menu.index = static_cast<__u32>(i);
         // Menus have gaps.
-        if (node.ioctl(VIDIOC_QUERYMENU, &menu) == 0 && is_named(menu.name, item))
+        if (os::ioctl(node, VIDIOC_QUERYMENU, &menu) == 0 && is_named(menu.name, item))
             return i;
     }
     return std::nullopt;
@@ -46,7 +48,7 @@ std::optional<std::int32_t> find_menu_item(const Node& node, const v4l2_queryctr
 std::optional<v4l2_control> HeldControl::value() const
 {
     v4l2_control control{id_, 0};
-    return node_->ioctl(VIDIOC_G_CTRL, &control) == 0 ? std::optional(control) : std::nullopt;
+    return os::ioctl(node_, VIDIOC_G_CTRL, &control) == 0 ? std::optional(control) : std::nullopt;
 }
 
 bool HeldControl::set(std::int32_t wanted)
@@ -56,7 +58,7 @@ bool HeldControl::set(std::int32_t wanted)
         return false;
     const std::int32_t before = now->value;
     v4l2_control control{id_, wanted};
-    if (node_->ioctl(VIDIOC_S_CTRL, &control) != 0)
+    if (os::ioctl(node_, VIDIOC_S_CTRL, &control) != 0)
         return false;
     if (!before_)
         before_ = before;
@@ -68,7 +70,7 @@ HeldControl::~HeldControl()
     if (!before_)
         return;
     v4l2_control control{id_, *before_};
-    node_->ioctl(VIDIOC_S_CTRL, &control);
+    os::ioctl(node_, VIDIOC_S_CTRL, &control);
 }
 
-} // namespace commonbuf::v4l2
+} // namespace commonbuf::content

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "backends/vulkan/session.hpp"
+#include "verify/gpu_session.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <optional>
 
-namespace commonbuf::vulkan {
+namespace commonbuf::content {
 namespace {
 
 /// Memory that the CPU sees without flushes, which every device has.
@@ -21,11 +21,11 @@ std::optional<std::uint32_t> coherent_type(const VkPhysicalDeviceMemoryPropertie
 
 } // namespace
 
-Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<const Context> context, VkDeviceSize bytes)
+Result<std::shared_ptr<GpuSession>> GpuSession::create(const vulkan::Device& device, VkDeviceSize bytes)
 {
-    if (context->queue() == VK_NULL_HANDLE)
-        return Error::unsupported(context->where("vkQueueSubmit"), "Device::wrap() was given no queue to work on");
-    std::shared_ptr<Session> session(new Session(std::move(context)));
+    if (device.queue() == VK_NULL_HANDLE)
+        return Error::unsupported(Call{"vkQueueSubmit", device.name()}, "Device::wrap() was given no queue to work on");
+    std::shared_ptr<GpuSession> session(new GpuSession(device));
     if (const Status made = session->make_commands(); !made)
         return made.error();
     if (const Status made = session->make_memory(bytes); !made)
@@ -33,19 +33,26 @@ Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<const Context> 
     return session;
 }
 
-Status Session::check(VkResult result, const char* call) const
+GpuSession::GpuSession(vulkan::Device device) : device_(std::move(device))
 {
-    return result == VK_SUCCESS ? Status() : Status(failure(result, context_->where(call)));
+#define COMMONBUF_LOAD(name) vk_.name = reinterpret_cast<PFN_vk##name>(device_.function("vk" #name));
+    COMMONBUF_SESSION_FUNCTIONS(COMMONBUF_LOAD)
+#undef COMMONBUF_LOAD
 }
 
-Status Session::make_commands()
+Status GpuSession::check(VkResult result, const char* call) const
 {
-    const Functions& vk = context_->vk();
+    return result == VK_SUCCESS ? Status() : Status(vulkan::to_error(result, Call{call, device_.name()}));
+}
+
+Status GpuSession::make_commands()
+{
+    const GpuFunctions& vk = vk_;
     VkCommandPoolCreateInfo pool{};
     pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
     pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
-    pool.queueFamilyIndex = context_->queue_family();
-    VkResult result = vk.CreateCommandPool(context_->device(), &pool, nullptr, &pool_);
+    pool.queueFamilyIndex = device_.queue_family();
+    VkResult result = vk.CreateCommandPool(device_.handle(), &pool, nullptr, &pool_);
     if (result != VK_SUCCESS) {
         pool_ = VK_NULL_HANDLE;
         return check(result, "vkCreateCommandPool");
@@ -55,26 +62,26 @@ Status Session::make_commands()
     commands.commandPool = pool_;
     commands.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
     commands.commandBufferCount = 1;
-    result = vk.AllocateCommandBuffers(context_->device(), &commands, &commands_);
+    result = vk.AllocateCommandBuffers(device_.handle(), &commands, &commands_);
     if (result != VK_SUCCESS)
         return check(result, "vkAllocateCommandBuffers");
     VkFenceCreateInfo fence{};
     fence.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
-    result = vk.CreateFence(context_->device(), &fence, nullptr, &fence_);
+    result = vk.CreateFence(device_.handle(), &fence, nullptr, &fence_);
     if (result != VK_SUCCESS)
         fence_ = VK_NULL_HANDLE;
     return check(result, "vkCreateFence");
 }
 
-Status Session::make_memory(VkDeviceSize bytes)
+Status GpuSession::make_memory(VkDeviceSize bytes)
 {
-    const Functions& vk = context_->vk();
+    const GpuFunctions& vk = vk_;
     VkBufferCreateInfo buffer{};
     buffer.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     buffer.size = bytes;
     buffer.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
     buffer.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
-    VkResult result = vk.CreateBuffer(context_->device(), &buffer, nullptr, &buffer_);
+    VkResult result = vk.CreateBuffer(device_.handle(), &buffer, nullptr, &buffer_);
     if (result != VK_SUCCESS) {
         buffer_ = VK_NULL_HANDLE;
         return check(result, "vkCreateBuffer");
@@ -84,15 +91,16 @@ Status Session::make_memory(VkDeviceSize bytes)
     question.buffer = buffer_;
     VkMemoryRequirements2 needs{};
     needs.sType = VK_STRUCTURE_TYPE_MEMORY_REQUIREMENTS_2;
-    vk.GetBufferMemoryRequirements2(context_->device(), &question, &needs);
-    const auto type = coherent_type(context_->memory(), needs.memoryRequirements.memoryTypeBits);
+    vk.GetBufferMemoryRequirements2(device_.handle(), &question, &needs);
+    const auto type = coherent_type(device_.memory_properties(), needs.memoryRequirements.memoryTypeBits);
     if (!type)
-        return Error::unsupported(context_->where("vkAllocateMemory"), "no memory type is for the CPU and for copies");
+        return Error::unsupported(Call{"vkAllocateMemory", device_.name()},
+                                  "no memory type is for the CPU and for copies");
     VkMemoryAllocateInfo memory{};
     memory.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
     memory.allocationSize = needs.memoryRequirements.size;
     memory.memoryTypeIndex = *type;
-    result = vk.AllocateMemory(context_->device(), &memory, nullptr, &memory_);
+    result = vk.AllocateMemory(device_.handle(), &memory, nullptr, &memory_);
     if (result != VK_SUCCESS) {
         memory_ = VK_NULL_HANDLE;
         return check(result, "vkAllocateMemory");
@@ -101,20 +109,20 @@ Status Session::make_memory(VkDeviceSize bytes)
     bind.sType = VK_STRUCTURE_TYPE_BIND_BUFFER_MEMORY_INFO;
     bind.buffer = buffer_;
     bind.memory = memory_;
-    result = vk.BindBufferMemory2(context_->device(), 1, &bind);
+    result = vk.BindBufferMemory2(device_.handle(), 1, &bind);
     if (result != VK_SUCCESS)
         return check(result, "vkBindBufferMemory2");
     void* mapped = nullptr;
-    result = vk.MapMemory(context_->device(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped);
+    result = vk.MapMemory(device_.handle(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped);
     if (result != VK_SUCCESS)
         return check(result, "vkMapMemory");
     bytes_ = {static_cast<std::byte*>(mapped), bytes};
     return {};
 }
 
-Status Session::run(const std::function<void(VkCommandBuffer)>& record, Deadline deadline)
+Status GpuSession::run(const std::function<void(VkCommandBuffer)>& record, Deadline deadline)
 {
-    const Functions& vk = context_->vk();
+    const GpuFunctions& vk = vk_;
     VkCommandBufferBeginInfo begin{};
     begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
     begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
@@ -127,29 +135,29 @@ Status Session::run(const std::function<void(VkCommandBuffer)>& record, Deadline
     submit.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     submit.commandBufferCount = 1;
     submit.pCommandBuffers = &commands_;
-    if (Status submitted = check(vk.QueueSubmit(context_->queue(), 1, &submit, fence_), "vkQueueSubmit"); !submitted)
+    if (Status submitted = check(vk.QueueSubmit(device_.queue(), 1, &submit, fence_), "vkQueueSubmit"); !submitted)
         return submitted;
     const auto left = std::chrono::nanoseconds(deadline - std::chrono::steady_clock::now()).count();
-    const VkResult waited = vk.WaitForFences(context_->device(), 1, &fence_, VK_TRUE,
+    const VkResult waited = vk.WaitForFences(device_.handle(), 1, &fence_, VK_TRUE,
                                              static_cast<std::uint64_t>(std::max<std::int64_t>(left, 0)));
     // A device that is lost has let go of everything.
     pending_ = waited != VK_SUCCESS && waited != VK_ERROR_DEVICE_LOST;
     if (Status over = check(waited, "vkWaitForFences"); !over)
         return over;
-    return check(vk.ResetFences(context_->device(), 1, &fence_), "vkResetFences");
+    return check(vk.ResetFences(device_.handle(), 1, &fence_), "vkResetFences");
 }
 
-Session::~Session()
+GpuSession::~GpuSession()
 {
-    const Functions& vk = context_->vk();
+    const GpuFunctions& vk = vk_;
     if (fence_ != VK_NULL_HANDLE)
-        vk.DestroyFence(context_->device(), fence_, nullptr);
+        vk.DestroyFence(device_.handle(), fence_, nullptr);
     if (pool_ != VK_NULL_HANDLE)
-        vk.DestroyCommandPool(context_->device(), pool_, nullptr);
+        vk.DestroyCommandPool(device_.handle(), pool_, nullptr);
     if (buffer_ != VK_NULL_HANDLE)
-        vk.DestroyBuffer(context_->device(), buffer_, nullptr);
+        vk.DestroyBuffer(device_.handle(), buffer_, nullptr);
     if (memory_ != VK_NULL_HANDLE)
-        vk.FreeMemory(context_->device(), memory_, nullptr);
+        vk.FreeMemory(device_.handle(), memory_, nullptr);
 }
 
-} // namespace commonbuf::vulkan
+} // namespace commonbuf::content
