@@ -408,23 +408,23 @@ TEST(CpuCostFile, NonsenseIsRefusedWithItsPlace)
 {
     using Change = void (*)(Json&);
     const std::vector<std::pair<Change, const char*>> changes{
-        {[](Json& all) { all = Json::array(); }, "no JSON object"},
-        {[](Json& all) { all.erase("command"); }, "no document of bench-access"},
-        {[](Json& all) { all["command"] = "plan"; }, "no document of bench-access"},
+        {[](Json& all) { all = Json::array(); }, "not a JSON object"},
+        {[](Json& all) { all.erase("command"); }, "not a document of bench-access"},
+        {[](Json& all) { all["command"] = "plan"; }, "not a document of bench-access"},
         {[](Json& all) { all["schema"] = 2; }, "schema"},
         {[](Json& all) { all["schema"] = "1"; }, "schema"},
-        {[](Json& all) { all["heaps"] = Json::object(); }, "no list"},
-        {[](Json& all) { all["heaps"] = Json::array(); }, "no heap in it"},
-        {[](Json& all) { all["heaps"][0] = 7; }, "heap 0 of the list: it is no object"},
-        {[](Json& all) { all["heaps"][0]["heap"] = 7; }, "'heap' is no name"},
-        {[](Json& all) { all["heaps"][0]["heap"] = ""; }, "'heap' is no name"},
-        {[](Json& all) { all["heaps"][0]["bytes"] = 0; }, "'bytes' is no size"},
-        {[](Json& all) { all["heaps"][0]["read_ns_per_mib"] = -1; }, "'read_ns_per_mib' is no time"},
-        {[](Json& all) { all["heaps"][0]["write_ns_per_mib"] = 1.5; }, "'write_ns_per_mib' is no time"},
-        {[](Json& all) { all["heaps"][0]["read_bracket_ns"] = "fast"; }, "'read_bracket_ns' is no time"},
+        {[](Json& all) { all["heaps"] = Json::object(); }, "not a list"},
+        {[](Json& all) { all["heaps"] = Json::array(); }, "no heap that was measured"},
+        {[](Json& all) { all["heaps"][0] = 7; }, "heap 0 of the list: it is not an object"},
+        {[](Json& all) { all["heaps"][0]["heap"] = 7; }, "'heap' is not a name"},
+        {[](Json& all) { all["heaps"][0]["heap"] = ""; }, "'heap' is not a name"},
+        {[](Json& all) { all["heaps"][0]["bytes"] = 0; }, "'bytes' is not a size"},
+        {[](Json& all) { all["heaps"][0]["read_ns_per_mib"] = -1; }, "'read_ns_per_mib' is not a time"},
+        {[](Json& all) { all["heaps"][0]["write_ns_per_mib"] = 1.5; }, "'write_ns_per_mib' is not a time"},
+        {[](Json& all) { all["heaps"][0]["read_bracket_ns"] = "fast"; }, "'read_bracket_ns' is not a time"},
         {[](Json& all) { all["heaps"][0]["write_bracket_ns"] = std::uint64_t{1} << 63U; }, "'write_bracket_ns'"},
         {[](Json& all) { all["heaps"][0].erase("write_bracket_ns"); }, "'write_bracket_ns'"},
-        {[](Json& all) { all["heaps"].push_back(all["heaps"][0]); }, "heap 1 of the list: 'system' stands there twice"},
+        {[](Json& all) { all["heaps"].push_back(all["heaps"][0]); }, "heap 1 of the list: 'system' occurs twice"},
     };
     for (const auto& [change, words] : changes) {
         const auto read = parse_costs(costs_with(change), "FILE");

@@ -81,5 +81,6 @@ void render_constraints(Page& page, const Json& document);
 void render_doctor(Page& page, const Json& document);
 void render_costs(Page& page, const Json& document);
 void render_timeline(Page& page, const Json& document);
+void render_verification(Page& page, const Json& document);
 
 } // namespace allocinfo
