@@ -8,9 +8,9 @@
 #include <commonbuf/plan.hpp>
 #include <commonbuf/preferences.hpp>
 #include <commonbuf/result.hpp>
-#include <commonbuf/usage.hpp>
+#include <commonbuf/purpose.hpp>
 #include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <memory>
 #include <span>
@@ -93,10 +93,10 @@ public:
     }
 
     /// The short form: a plan for what the image is for, with the devices that resolve()
-    /// finds; Report::usages says which. `gpu` are the uses of the caller's GPU.
+    /// finds; Report::purposes says which. `gpu` are the uses of the caller's GPU.
     ///
     /// Errors: those of resolve() and of plan().
-    Result<Plan> plan(const Request& request, Usage usage, const Preferences& preferences = {},
+    Result<Plan> plan(const Request& request, Purpose purpose, const Preferences& preferences = {},
                       std::span<const Use> gpu = {});
 
     /// What a plan becomes with one use more: the same layout, and those of its heaps that
@@ -129,7 +129,7 @@ public:
 
 private:
     Result<Plan> plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
-                      std::vector<ResolvedUsage> usages);
+                      std::vector<ResolvedPurpose> purposes);
     std::vector<std::shared_ptr<Heap>> heaps_with_own(std::span<const Use> uses);
 
     std::vector<std::shared_ptr<Heap>> heaps_;

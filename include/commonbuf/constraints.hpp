@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,9 +15,31 @@
 
 namespace commonbuf {
 
+/// The members of Constraints, as origins and refusals name them.
+enum class Constraint : std::uint8_t {
+    address_bits,
+    cached,
+    contiguous,
+    height_align,
+    max_size,
+    max_stride,
+    min_size,
+    min_stride,
+    offset_align,
+    protected_memory,
+    size_align,
+    stride_align,
+};
+
+/// Name a constraint as it stands in JSON: "address_bits", "stride_align"..., and "protected".
+COMMONBUF_API std::string_view to_string(Constraint constraint) noexcept;
+
+/// Find a constraint by its name; nothing for other names.
+COMMONBUF_API std::optional<Constraint> parse_constraint(std::string_view name) noexcept;
+
 /// Where one constraint comes from: which device said so, in answer to which call.
 struct Origin {
-    std::string constraint; ///< the member of Constraints, for example "stride_align"
+    Constraint constraint = Constraint::stride_align;
     std::uint64_t value = 0;
     std::string device; ///< for example "v4l2:/dev/video0:capture"
     std::string call;   ///< for example "VIDIOC_TRY_FMT"
@@ -49,10 +72,10 @@ struct COMMONBUF_API Constraints {
     std::uint64_t size_align = 1;   ///< each memory's bytes are a multiple of it
     std::uint64_t min_size = 0;
     std::uint64_t max_size = std::numeric_limits<std::uint64_t>::max();
-    bool contiguous = false;            ///< no scattered memory
-    std::uint32_t address_bits = 64;    ///< physical addresses below 2 to this power
-    Choice cached = Choice::either;     ///< whether the CPU's mapping goes through its caches
-    Choice protected_ = Choice::either; ///< whether the memory is out of the CPU's reach
+    bool contiguous = false;                  ///< no scattered memory
+    std::uint32_t address_bits = 64;          ///< physical addresses below 2 to this power
+    Choice cached = Choice::either;           ///< whether the CPU's mapping goes through its caches
+    Choice protected_memory = Choice::either; ///< whether the memory is out of the CPU's reach
 
     /// Sorted, without duplicates; add_origin() keeps it so.
     std::vector<Origin> origins;

@@ -8,10 +8,17 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace commonbuf {
 
 class Heap;
+
+/// What the CPU does with the pixels.
+enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
+
+/// Name an access as it stands in JSON: "read", "write", "read-write".
+COMMONBUF_API std::string_view to_string(Access access) noexcept;
 
 /// What it costs this machine's CPU to use memory of one heap: cached memory costs little to
 /// read, memory past the caches tens of times more, and memory that is not coherent pays at

@@ -6,7 +6,7 @@
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/heap_info.hpp>
 
 #include <cstdint>
 #include <memory>

@@ -52,6 +52,19 @@ enum class Memories : std::uint8_t {
     per_plane, ///< each plane at the start of a memory of its own
 };
 
+/// How an image lies in memory, except for the numbers of a Layout.
+struct Arrangement {
+    Format format;
+    Modifier modifier = linear;
+    Memories memories = Memories::single;
+
+    friend constexpr bool operator==(const Arrangement&, const Arrangement&) noexcept = default;
+    friend constexpr auto operator<=>(const Arrangement&, const Arrangement&) noexcept = default;
+};
+
+/// Describe an arrangement: "XR24 LINEAR", "NV12 LINEAR with one memory per plane".
+COMMONBUF_API std::string to_string(const Arrangement& arrangement);
+
 /// The image that is wanted.
 struct Request {
     Format format;
@@ -67,6 +80,8 @@ struct Request {
 
     /// `format` and its alternatives, best first.
     COMMONBUF_API std::vector<Format> formats() const;
+
+    friend bool operator==(const Request&, const Request&) = default;
 };
 
 /// The least bytes from one row to the next of a plane, for an image of `width` pixels.

@@ -35,6 +35,8 @@ struct Preferences {
     /// one. Less of a difference is left to the usual order, and a heap that is not among the
     /// costs stands below all that are. Each heap at most once, no time negative.
     std::vector<CpuCost> cpu_costs;
+
+    friend bool operator==(const Preferences&, const Preferences&) = default;
 };
 
 } // namespace commonbuf

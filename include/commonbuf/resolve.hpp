@@ -4,23 +4,23 @@
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
-#include <commonbuf/usage.hpp>
+#include <commonbuf/purpose.hpp>
 #include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <span>
 #include <vector>
 
 namespace commonbuf {
 
-/// The uses that a usage stands for on this machine, without duplicates, and how they were
+/// The uses that a purpose stands for on this machine, without duplicates, and how they were
 /// found.
 struct Resolution {
     std::vector<Use> uses;
-    std::vector<ResolvedUsage> usages;
+    std::vector<ResolvedPurpose> purposes;
 };
 
-/// Finds the devices of this machine that a usage means. The rule:
+/// Finds the devices of this machine that a purpose means. The rule:
 ///
 ///   camera_output       every V4L2 node with a capture queue that is no memory-to-memory
 ///                       device, as capture
@@ -43,6 +43,6 @@ struct Resolution {
 /// Errors: invalid_argument (no flag), not_present (no device of a class takes the image;
 /// each with its reason), unsupported (a GPU flag without `gpu`, or a class of a backend
 /// that this build lacks).
-COMMONBUF_API Result<Resolution> resolve(Usage usage, const Request& request, std::span<const Use> gpu = {});
+COMMONBUF_API Result<Resolution> resolve(Purpose purpose, const Request& request, std::span<const Use> gpu = {});
 
 } // namespace commonbuf

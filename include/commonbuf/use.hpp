@@ -3,6 +3,7 @@
 
 #include <commonbuf/constraints.hpp>
 #include <commonbuf/content.hpp>
+#include <commonbuf/cpu_cost.hpp>
 #include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
@@ -21,16 +22,10 @@ namespace commonbuf {
 class Buffer;
 class Heap;
 
-/// What the CPU does with the pixels.
-enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
-
 /// What a use accepts for one requested image: one entry for each way in which
 /// the image may lie in memory, in any order, best sorted.
 struct Support {
-    struct Entry {
-        Format format;
-        Modifier modifier = linear;
-        Memories memories = Memories::single;
+    struct Entry : Arrangement {
         SharedConstraints constraints;
         /// How the device lays the image out with this modifier. Linear and opaque layouts
         /// follow from the constraints and need none; without one, every other modifier
@@ -126,12 +121,12 @@ private:
 };
 
 /// How much the CPU reads and writes.
-enum class Often : std::uint8_t {
-    rarely, ///< any memory will do
-    often,  ///< only memory behind the CPU's caches: without them, reading is slower by tens of times
+enum class CpuFrequency : std::uint8_t {
+    rare,     ///< any memory will do
+    frequent, ///< only memory behind the CPU's caches: without them, reading is slower by tens of times
 };
 
 /// Access by this process's CPU through a mapping.
-COMMONBUF_API Use cpu(Access access, Often often = Often::rarely);
+COMMONBUF_API Use cpu(Access access, CpuFrequency frequency = CpuFrequency::rare);
 
 } // namespace commonbuf

@@ -71,6 +71,12 @@ std::uint64_t Layout::total_size() const noexcept
     return total;
 }
 
+std::string to_string(const Arrangement& arrangement)
+{
+    return text::format("{} {}{}", to_string(arrangement.format), to_string(arrangement.modifier),
+                        arrangement.memories == Memories::single ? "" : " with one memory per plane");
+}
+
 std::string to_string(const Layout& layout)
 {
     std::string text = text::format("{} {}x{} {}, stride", to_string(layout.format), layout.width, layout.height,

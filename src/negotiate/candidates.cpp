@@ -88,7 +88,7 @@ Rank Candidates::rank(std::uint32_t way) const { return rank_of(shared_[way], or
 
 /// The best way mostly serves: finding it takes one walk and no memory. Only then are the
 /// others put into their order.
-std::optional<Way> Candidates::next_way()
+std::optional<Arrangement> Candidates::next_way()
 {
     if (!began_) {
         began_ = true;
@@ -96,7 +96,7 @@ std::optional<Way> Candidates::next_way()
         std::optional<Format> format;
         std::size_t place = 0;
         for (std::uint32_t i = 0; i < shared_.size(); ++i) {
-            const Way way = shared_[i];
+            const Arrangement way = shared_[i];
             if (way.format != format) {
                 format = way.format;
                 place = order_.place(way.format);
@@ -123,7 +123,7 @@ std::optional<Way> Candidates::next_way()
     if (ways_.empty())
         return std::nullopt;
     std::pop_heap(ways_.begin(), ways_.end(), worse);
-    const Way way = shared_[ways_.back().way];
+    const Arrangement way = shared_[ways_.back().way];
     ways_.pop_back();
     return way;
 }
@@ -149,18 +149,14 @@ Error Candidates::why_none() const
 {
     if (why_not_)
         return *why_not_;
-    Error error;
-    error.category = Category::incompatible;
-    error.operation = planning(request_);
-    error.detail = shares_ ? "no layout was refused before it was tried" : "the uses share no format and modifier";
-    if (const std::string near = nearest(); !near.empty()) {
-        error.detail += "; " + near;
-        error.advice = "convert there, or add a format that all of them have";
-    }
-    return error;
+    return Error::incompatible(planning(request_), shares_ ? "no layout was refused before it was tried"
+                                                           : "the uses share no format and modifier");
 }
 
-std::string Candidates::nearest() const { return shares_ ? std::string() : nearest_conversion(request_, uses_); }
+std::optional<NearestConversion> Candidates::nearest() const
+{
+    return shares_ ? std::nullopt : nearest_conversion(request_, uses_);
+}
 
 Result<Constraints> Candidates::merged(const Entries& entries) const
 {
@@ -180,7 +176,7 @@ void Candidates::refuse(Error error)
         why_not_ = std::move(error);
 }
 
-void Candidates::expand(const Way& way)
+void Candidates::expand(const Arrangement& way)
 {
     const Entries entries = shared_.entries(way);
     const auto constraints = merged(entries);
@@ -196,7 +192,7 @@ void Candidates::expand(const Way& way)
 }
 
 /// The layouts that follow from what the uses say.
-Status Candidates::expand_known(const Way& way, const Entries& entries, const Constraints& constraints)
+Status Candidates::expand_known(const Arrangement& way, const Entries& entries, const Constraints& constraints)
 {
     const bool given = std::any_of(entries.begin(), entries.end(),
                                    [](const Support::Entry* entry) { return entry->layout != nullptr; });
@@ -261,7 +257,7 @@ void Candidates::expand_proposed()
 }
 
 /// From tight to padded.
-Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
+Status Candidates::expand_linear(const Arrangement& way, const Constraints& constraints)
 {
     // What displays and GPUs round strides to but do not say: 64 is the most common
     // (i915, most ARM display controllers), 256 is AMD's, 128 and 512 stand between
@@ -298,7 +294,7 @@ Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
 }
 
 /// An opaque format has one layout: what the drivers say. Importer::fit() brings the size.
-Status Candidates::expand_opaque(const Way& way, const Constraints& constraints)
+Status Candidates::expand_opaque(const Arrangement& way, const Constraints& constraints)
 {
     const auto stride = fit_stride(constraints, 0);
     if (!stride)
@@ -314,7 +310,7 @@ Status Candidates::expand_opaque(const Way& way, const Constraints& constraints)
 }
 
 /// A device says how the image lies in memory. The others can only agree.
-Status Candidates::expand_given(const Way& way, const Entries& entries, const Constraints& constraints)
+Status Candidates::expand_given(const Arrangement& way, const Entries& entries, const Constraints& constraints)
 {
     std::optional<Objection> against;
     for (const Support::Entry* entry : entries) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "negotiate/nearest.hpp"
 #include "negotiate/rank.hpp"
 #include "negotiate/ways.hpp"
 
@@ -55,7 +56,7 @@ public:
     /// Why there is none, or none more: the first conflict that was met, or that the uses
     /// share no way; then `nearest()` says where a conversion would do.
     Error why_none() const;
-    std::string nearest() const;
+    std::optional<NearestConversion> nearest() const;
 
 private:
     struct Ranked {
@@ -63,20 +64,20 @@ private:
         std::uint32_t way; ///< among the shared ones
     };
     Rank rank(std::uint32_t way) const;
-    std::optional<Way> next_way();
+    std::optional<Arrangement> next_way();
     using Entries = std::vector<const Support::Entry*>;
     Result<Constraints> merged(const Entries& entries) const;
-    void expand(const Way& way);
+    void expand(const Arrangement& way);
     void expand_proposed();
-    Status expand_linear(const Way& way, const Constraints& constraints);
-    Status expand_opaque(const Way& way, const Constraints& constraints);
-    Status expand_given(const Way& way, const Entries& entries, const Constraints& constraints);
-    Status expand_known(const Way& way, const Entries& entries, const Constraints& constraints);
+    Status expand_linear(const Arrangement& way, const Constraints& constraints);
+    Status expand_opaque(const Arrangement& way, const Constraints& constraints);
+    Status expand_given(const Arrangement& way, const Entries& entries, const Constraints& constraints);
+    Status expand_known(const Arrangement& way, const Entries& entries, const Constraints& constraints);
     void refuse(Error error);
 
     /// A way whose layouts were all given, but for those that heaps propose.
     struct Open {
-        Way way;
+        Arrangement way;
         std::optional<Error> why_none; ///< why it had none
     };
 

@@ -12,38 +12,12 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-const char* what(Access access)
-{
-    switch (access) {
-    case Access::read: return "reading";
-    case Access::write: return "writing";
-    case Access::read_write: break;
-    }
-    return "reading and writing";
-}
-
-/// "0.31 ms", as long as that says something.
-std::string in_words(nanoseconds time)
-{
-    constexpr double milli = 1e6;
-    constexpr std::int64_t least = 10'000;
-    if (time.count() < least)
-        return text::format("{} ns", time.count());
-    return text::format("{:.2f} ms", static_cast<double>(time.count()) / milli);
-}
-
-std::string time_in(const HeapVerdict& heap)
-{
-    return heap.cpu_time ? text::format("{} in {}", in_words(*heap.cpu_time), heap.heap.name)
-                         : text::format("an unknown time in {}, which was not measured", heap.heap.name);
-}
-
 /// The cheapest of the heaps that may serve, beside which the others are seen.
 std::optional<nanoseconds> cheapest_of(std::span<const HeapVerdict> heaps)
 {
     std::optional<nanoseconds> least;
     for (const HeapVerdict& heap : heaps) {
-        if (heap.cpu_time && heap.verdict.outcome <= Outcome::accepted && (!least || *heap.cpu_time < *least))
+        if (heap.cpu_time && heap.verdict.serves() && (!least || *heap.cpu_time < *least))
             least = heap.cpu_time;
     }
     return least;
@@ -90,22 +64,28 @@ nanoseconds cpu_time(const CpuCost& cost, Access access, std::uint64_t bytes) no
     return time < static_cast<double>(most.count()) ? nanoseconds(static_cast<nanoseconds::rep>(time)) : most;
 }
 
-std::string order(std::vector<HeapVerdict>& heaps, const Preferences& preferences, std::optional<Access> cpu,
-                  std::uint64_t bytes)
+std::optional<CpuCostEffect> order(std::vector<HeapVerdict>& heaps, const Preferences& preferences,
+                                   std::optional<Access> cpu, std::uint64_t bytes)
 {
     const auto sort = [&heaps, &preferences](std::optional<nanoseconds> cheapest) {
         std::stable_sort(heaps.begin(), heaps.end(), [&](const HeapVerdict& a, const HeapVerdict& b) {
-            return better(a, b, preferences, cheapest);
+            return compare(a, b, preferences, cheapest).order < 0;
         });
+        for (std::size_t i = 1; i < heaps.size(); ++i)
+            heaps[i].below_by = compare(heaps[i - 1], heaps[i], preferences, cheapest).key;
+        if (!heaps.empty())
+            heaps.front().below_by.reset();
     };
-    for (HeapVerdict& heap : heaps)
+    for (HeapVerdict& heap : heaps) {
         heap.cpu_time.reset();
+        heap.preference = preference(heap.heap, preferences);
+    }
     sort(std::nullopt);
     if (preferences.cpu_costs.empty() || heaps.empty())
-        return {};
+        return std::nullopt;
+    CpuCostEffect effect{CpuCostEffect::Kind::no_cpu_use, cpu, heaps.front().heap.name};
     if (!cpu)
-        return "the CPU costs decide nothing: the CPU is none of the uses";
-    const std::string without = heaps.front().heap.name;
+        return effect;
     for (HeapVerdict& heap : heaps) {
         const auto found = std::find_if(preferences.cpu_costs.begin(), preferences.cpu_costs.end(),
                                         [&heap](const CpuCost& cost) { return cost.heap == heap.heap.name; });
@@ -113,16 +93,13 @@ std::string order(std::vector<HeapVerdict>& heaps, const Preferences& preference
             heap.cpu_time = cpu_time(*found, *cpu, bytes);
     }
     const auto cheapest = cheapest_of(heaps);
+    effect.kind = CpuCostEffect::Kind::not_measured;
     if (!cheapest)
-        return "no heap that serves is among the CPU costs";
+        return effect;
     sort(cheapest);
-    const HeapVerdict& first = heaps.front();
-    if (first.heap.name == without)
-        return text::format("the CPU costs changed nothing: {} an image takes {}", what(*cpu), time_in(first));
-    const auto other = std::find_if(heaps.begin(), heaps.end(),
-                                    [&without](const HeapVerdict& heap) { return heap.heap.name == without; });
-    return text::format("the CPU costs decided: {} an image takes {}, and {}", what(*cpu), time_in(first),
-                        time_in(*other));
+    effect.kind =
+        heaps.front().heap.name == effect.without ? CpuCostEffect::Kind::unchanged : CpuCostEffect::Kind::changed;
+    return effect;
 }
 
 } // namespace commonbuf::negotiate

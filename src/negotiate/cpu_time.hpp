@@ -6,7 +6,7 @@
 #include <commonbuf/preferences.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -26,10 +26,10 @@ std::optional<Access> together(std::optional<Access> a, std::optional<Access> b)
 /// What one access to all of `bytes` costs, brackets included. At most what the type holds.
 std::chrono::nanoseconds cpu_time(const CpuCost& cost, Access access, std::uint64_t bytes) noexcept;
 
-/// Sorts heaps as better() says, best first. Where the CPU is among the uses and costs are
-/// given, sets their `cpu_time` for an image of this size before; the answer then says what
-/// the costs did to the choice. Empty without costs.
-std::string order(std::vector<HeapVerdict>& heaps, const Preferences& preferences, std::optional<Access> cpu,
-                  std::uint64_t bytes);
+/// Sort heaps as compare() says, best first, and note for each the key that put it there. If the
+/// CPU is among the uses and costs are given, their `cpu_time` for an image of this size counts
+/// too; the answer then says what the costs did to the choice. None without costs or heaps.
+std::optional<CpuCostEffect> order(std::vector<HeapVerdict>& heaps, const Preferences& preferences,
+                                   std::optional<Access> cpu, std::uint64_t bytes);
 
 } // namespace commonbuf::negotiate

@@ -3,54 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
-
-namespace commonbuf {
-
-std::string_view to_string(Outcome outcome) noexcept
-{
-    switch (outcome) {
-    case Outcome::proved: return "proved";
-    case Outcome::accepted: return "accepted";
-    case Outcome::not_tried: return "not-tried";
-    case Outcome::refused: return "refused";
-    }
-    return "unknown";
-}
-
-std::string_view to_string(HeapKind kind) noexcept
-{
-    switch (kind) {
-    case HeapKind::dma_heap: return "dma-heap";
-    case HeapKind::udmabuf: return "udmabuf";
-    case HeapKind::drm_dumb: return "drm-dumb";
-    case HeapKind::gbm: return "gbm";
-    case HeapKind::v4l2: return "v4l2";
-    case HeapKind::vulkan: return "vulkan";
-    case HeapKind::custom: return "custom";
-    }
-    return "unknown";
-}
-
-Verdict refused(const Error& error)
-{
-    Verdict verdict = refused(error, error.call);
-    verdict.needed = error.needed.value_or(0);
-    verdict.offered = error.offered.value_or(0);
-    return verdict;
-}
-
-Verdict refused(const Error& error, std::string stage)
-{
-    Verdict verdict;
-    verdict.outcome = Outcome::refused;
-    verdict.stage = std::move(stage);
-    verdict.sys_errno = error.sys_errno;
-    verdict.reason = error.message();
-    return verdict;
-}
-
-} // namespace commonbuf
 
 namespace commonbuf::negotiate {
 
@@ -79,24 +31,39 @@ int doublings(std::optional<std::chrono::nanoseconds> time, std::chrono::nanosec
 
 } // namespace
 
-bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
-            std::optional<std::chrono::nanoseconds> cheapest)
+std::optional<std::uint32_t> preference(const HeapInfo& heap, const Preferences& preferences)
 {
-    const auto preferred = [&preferences](const HeapVerdict& entry) {
-        return std::find_if(preferences.prefer.begin(), preferences.prefer.end(),
-                            [&entry](const std::string& word) { return names(word, entry.heap); }) -
-               preferences.prefer.begin();
-    };
-    const auto key = [&preferred, cheapest](const HeapVerdict& entry) {
-        return std::tuple(entry.verdict.outcome, preferred(entry), cheapest ? doublings(entry.cpu_time, *cheapest) : 0,
-                          entry.heap.scarce, entry.heap.kind, std::string_view(entry.heap.name));
-    };
-    return key(a) < key(b);
+    const auto& words = preferences.prefer;
+    const auto found =
+        std::find_if(words.begin(), words.end(), [&heap](const std::string& word) { return names(word, heap); });
+    return found != words.end() ? std::optional(static_cast<std::uint32_t>(found - words.begin())) : std::nullopt;
 }
 
-Rank rank_of(const Way& way, std::size_t format_place) noexcept
+Standing compare(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
+                 std::optional<std::chrono::nanoseconds> cheapest)
 {
-    const auto arrangement = [](Modifier modifier) -> std::uint8_t {
+    const auto place = [&preferences](const HeapVerdict& entry) {
+        return preference(entry.heap, preferences).value_or(std::numeric_limits<std::uint32_t>::max());
+    };
+    const auto cost = [cheapest](const HeapVerdict& entry) {
+        return cheapest ? doublings(entry.cpu_time, *cheapest) : 0;
+    };
+    if (const auto order = a.verdict.outcome <=> b.verdict.outcome; order != 0)
+        return {order, RankKey::outcome};
+    if (const auto order = place(a) <=> place(b); order != 0)
+        return {order, RankKey::preference};
+    if (const auto order = cost(a) <=> cost(b); order != 0)
+        return {order, RankKey::cpu_time};
+    if (const auto order = a.heap.scarce <=> b.heap.scarce; order != 0)
+        return {order, RankKey::scarcity};
+    if (const auto order = a.heap.kind <=> b.heap.kind; order != 0)
+        return {order, RankKey::kind};
+    return {a.heap.name <=> b.heap.name, RankKey::name};
+}
+
+Rank rank_of(const Arrangement& way, std::size_t format_place) noexcept
+{
+    const auto class_of = [](Modifier modifier) -> std::uint8_t {
         switch (classify(modifier)) {
         case ModifierClass::compressed: return 0;
         case ModifierClass::tiled: return 1;
@@ -106,7 +73,7 @@ Rank rank_of(const Way& way, std::size_t format_place) noexcept
         }
         return 4; // NOLINT(readability-magic-numbers)
     };
-    return {static_cast<std::uint32_t>(format_place), arrangement(way.modifier),
+    return {static_cast<std::uint32_t>(format_place), class_of(way.modifier),
             static_cast<std::uint8_t>(way.memories == Memories::single ? 0 : 1)};
 }
 

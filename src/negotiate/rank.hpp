@@ -5,7 +5,7 @@
 
 #include <commonbuf/layout.hpp>
 #include <commonbuf/preferences.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <chrono>
 #include <compare>
@@ -24,7 +24,16 @@ Verdict overall(const std::vector<UseVerdict>& uses);
 /// Whether a word of the caller's names this heap or its kind.
 bool names(std::string_view word, const HeapInfo& heap);
 
-/// Whether heap `a` stands above heap `b` in a plan. The keys, the first decides:
+/// The place of a heap in Preferences::prefer, by its name or its kind.
+std::optional<std::uint32_t> preference(const HeapInfo& heap, const Preferences& preferences);
+
+/// How two heaps stand to each other, and the key that says so.
+struct Standing {
+    std::strong_ordering order = std::strong_ordering::equal; ///< less: the first one stands above
+    RankKey key = RankKey::name;
+};
+
+/// Compare two heaps of a plan. The keys, the first decides:
 ///   1. what is known: a proved heap before one that merely accepted. Memory that was
 ///      never shown to work is no choice, however nice it looks;
 ///   2. what the caller prefers, in the caller's order;
@@ -38,8 +47,8 @@ bool names(std::string_view word, const HeapInfo& heap);
 ///      of one display driver, meant for it alone, and so are GBM's, V4L2's and Vulkan's of
 ///      theirs; of a caller's own heap nothing is known;
 ///   6. the name, so that the order does not depend on chance.
-bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
-            std::optional<std::chrono::nanoseconds> cheapest = {});
+Standing compare(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
+                 std::optional<std::chrono::nanoseconds> cheapest = {});
 
 /// How good a way of lying in memory is, the least is best. The keys, the first decides:
 ///   1. the caller's order of formats;
@@ -50,12 +59,12 @@ bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& prefe
 /// Padding comes after that, among the layouts of one way (see Candidates).
 struct Rank {
     std::uint32_t format = 0;
-    std::uint8_t arrangement = 0;
+    std::uint8_t modifier = 0;
     std::uint8_t memories = 0;
 
     friend constexpr auto operator<=>(const Rank&, const Rank&) noexcept = default;
 };
-Rank rank_of(const Way& way, std::size_t format_place) noexcept;
+Rank rank_of(const Arrangement& way, std::size_t format_place) noexcept;
 
 /// Where formats stand in the caller's order.
 class FormatOrder {

@@ -18,19 +18,6 @@ struct UseSupport {
     std::shared_ptr<const Support> support;
 };
 
-/// One way in which an image may lie in memory.
-struct Way {
-    Format format;
-    Modifier modifier = linear;
-    Memories memories = Memories::single;
-
-    friend constexpr bool operator==(const Way&, const Way&) noexcept = default;
-    friend constexpr auto operator<=>(const Way&, const Way&) noexcept = default;
-};
-
-/// "XR24 LINEAR", "NV12 LINEAR with one memory per plane".
-std::string to_string(const Way& way);
-
 /// The ways that all uses share.
 ///
 /// Takes time in proportion to the entries of all uses together when they come sorted, and
@@ -43,10 +30,10 @@ public:
     std::size_t size() const noexcept { return shared_.size(); }
 
     /// By their value: the ways of one format stand together.
-    Way operator[](std::size_t index) const noexcept;
+    Arrangement operator[](std::size_t index) const noexcept;
 
     /// Each use's entry for a shared way, in the order of the uses.
-    std::vector<const Support::Entry*> entries(const Way& way) const;
+    std::vector<const Support::Entry*> entries(const Arrangement& way) const;
 
 private:
     std::span<const UseSupport> uses_;
@@ -54,6 +41,6 @@ private:
 };
 
 /// How a use accepts one way; nullptr when it does not.
-const Support::Entry* find_entry(const Support& support, const Way& way) noexcept;
+const Support::Entry* find_entry(const Support& support, const Arrangement& way) noexcept;
 
 } // namespace commonbuf::negotiate

@@ -78,7 +78,7 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
 }
 
 Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
-                             std::vector<ResolvedUsage> usages)
+                             std::vector<ResolvedPurpose> purposes)
 {
     if (uses.empty())
         return Error::invalid_argument("plan", "there is no use", "name at least one device");
@@ -91,7 +91,7 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
     // A device's own memory is asked for where the caller wants it or nothing else serves: that
     // takes its queue for a moment, and drivers warn in the kernel's log of sizes they do not have.
     const auto plan_with = [&](const std::vector<std::shared_ptr<Heap>>& heaps) {
-        return Planning(request, uses, {heaps, preferences, cache_}, usages).run();
+        return Planning(request, uses, {heaps, preferences, cache_}, purposes).run();
     };
     const auto no_heap = [](const Result<Plan>& made) {
         return !made && made.error().category == Category::incompatible && made.error().report->not_served.empty();
@@ -110,22 +110,22 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
     return plan;
 }
 
-Result<Plan> Allocator::plan(const Request& request, Usage usage, const Preferences& preferences,
+Result<Plan> Allocator::plan(const Request& request, Purpose purpose, const Preferences& preferences,
                              std::span<const Use> gpu)
 {
     if (const Status sensible = negotiate::check_request(request); !sensible)
         return sensible.error();
-    auto resolution = resolve(usage, request, gpu);
+    auto resolution = resolve(purpose, request, gpu);
     if (!resolution)
         return resolution.error();
-    return plan(request, resolution->uses, preferences, std::move(resolution->usages));
+    return plan(request, resolution->uses, preferences, std::move(resolution->purposes));
 }
 
 Result<Plan> Allocator::add(const Plan& plan, const Use& use)
 {
     const PlanState& state = plan.state();
     auto more = Planning(plan.report().request, std::span(&use, 1), {state.heaps, state.preferences, cache_},
-                         plan.report().usages)
+                         plan.report().purposes)
                     .extend(plan);
     save(*cache_);
     return more;

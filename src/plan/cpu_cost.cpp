@@ -133,6 +133,16 @@ Status has_room(const Heap& heap, std::uint64_t bytes)
 
 } // namespace
 
+std::string_view to_string(Access access) noexcept
+{
+    switch (access) {
+    case Access::read: return "read";
+    case Access::write: return "write";
+    case Access::read_write: return "read-write";
+    }
+    return "unknown";
+}
+
 Result<CpuCost> measure_cpu_cost(Heap& heap, std::uint64_t bytes, Deadline deadline)
 {
     const std::string operation = "measure " + heap.info().name;

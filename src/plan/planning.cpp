@@ -11,7 +11,7 @@
 namespace commonbuf {
 namespace {
 
-bool serves(const HeapVerdict& heap) { return heap.verdict.outcome <= Outcome::accepted; }
+bool serves(const HeapVerdict& heap) { return heap.verdict.serves(); }
 
 /// Failures of a device as such: no other layout or heap would mend them.
 bool is_final(const Error& error)
@@ -27,12 +27,10 @@ bool is_final(const Error& error)
 
 HeapVerdict forbidden(const HeapInfo& heap)
 {
-    HeapVerdict result{heap, {}, {}};
-    result.verdict.reason = "forbidden by the caller";
-    return result;
+    return {heap, Verdict::not_tried("forbidden by the caller"), {}, {}, {}, {}};
 }
 
-negotiate::Way way_of(const Layout& layout)
+Arrangement way_of(const Layout& layout)
 {
     return {layout.format, is_opaque(layout.format) ? linear : layout.modifier,
             layout.memory_count > 1 ? Memories::per_plane : Memories::single};
@@ -40,12 +38,14 @@ negotiate::Way way_of(const Layout& layout)
 
 } // namespace
 
-Planning::Planning(const Request& request, std::span<const Use> uses, Means means, std::vector<ResolvedUsage> usages)
+Planning::Planning(const Request& request, std::span<const Use> uses, Means means,
+                   std::vector<ResolvedPurpose> purposes)
     : uses_(uses),
       means_(std::move(means))
 {
-    report_.usages = std::move(usages);
+    report_.purposes = std::move(purposes);
     report_.request = request;
+    report_.preferences = means_.preferences;
     for (const Use& use : uses) {
         report_.uses.push_back(use.name());
         cpu_ = negotiate::together(cpu_, use.importer().cpu_access());
@@ -75,6 +75,10 @@ Result<Plan> Planning::run()
     if (!any) {
         report_.nearest = candidates.nearest();
         Error error = candidates.why_none();
+        if (report_.nearest) {
+            error.detail += "; " + explain::describe(*report_.nearest, report_.uses.size());
+            error.advice = "convert there, or add a format that all of them have";
+        }
         if (no_proposal_)
             error.detail += "; " + no_proposal_->message();
         return give_up(std::move(error));
@@ -88,7 +92,7 @@ Result<Plan> Planning::run()
     error.category = Category::incompatible;
     error.operation =
         text::format("plan {} {}x{}", to_string(report_.request.format), report_.request.width, report_.request.height);
-    error.detail = negotiate::summary(report_);
+    error.detail = explain::summary(report_);
     if (no_proposal_)
         error.detail += "; " + no_proposal_->message();
     return give_up(std::move(error));
@@ -124,7 +128,7 @@ Result<std::vector<negotiate::UseSupport>> Planning::ask()
             supports.push_back({use.name(), std::move(*support)});
             continue;
         }
-        report_.not_served.push_back({use.name(), refused(support.error(), "support")});
+        report_.not_served.push_back({use.name(), Verdict::refused(support.error())});
         if (is_final(support.error()))
             return support.error();
         if (!unsupported)
@@ -135,8 +139,8 @@ Result<std::vector<negotiate::UseSupport>> Planning::ask()
         // The others may share a way, to which this one could be converted.
         report_.nearest = negotiate::Candidates(report_.request, supports).nearest();
         unsupported->category = Category::incompatible;
-        if (uses_.size() > 1 && !report_.nearest.empty())
-            unsupported->detail += "; " + report_.nearest;
+        if (uses_.size() > 1 && report_.nearest)
+            unsupported->detail += "; " + explain::describe(*report_.nearest, report_.uses.size());
         return std::move(*unsupported);
     }
     return supports;
@@ -154,14 +158,14 @@ Result<std::optional<Layout>> Planning::fitted(Layout layout, const Constraints&
             if (!answer) {
                 if (is_final(answer.error()))
                     return answer.error();
-                report_.set_aside.push_back({layout, use.name(), refused(answer.error(), "fit")});
+                report_.set_aside.push_back({layout, use.name(), Verdict::refused(answer.error())});
                 return std::nullopt;
             }
             for (std::uint32_t i = 0; i < layout.memory_count; ++i)
                 layout.memory_sizes[i] = std::max(layout.memory_sizes[i], answer->memory_sizes[i]);
         }
         if (const Status sized = negotiate::fit_sizes(layout, constraints); !sized) {
-            report_.set_aside.push_back({layout, report_.uses.front(), refused(sized.error(), "constraints")});
+            report_.set_aside.push_back({layout, report_.uses.front(), Verdict::refused(sized.error())});
             return std::nullopt;
         }
         if (layout.memory_sizes == before)
@@ -196,7 +200,7 @@ void Planning::note_contiguity(const Proof& proof)
 /// Best first.
 void Planning::order_heaps()
 {
-    report_.cpu_costs = negotiate::order(report_.heaps, means_.preferences, cpu_, report_.layout->total_size());
+    report_.cpu_cost_effect = negotiate::order(report_.heaps, means_.preferences, cpu_, report_.layout->total_size());
 }
 
 /// Whether some heap serves every use with this layout; the report has the rest.
@@ -216,7 +220,7 @@ Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
     if (!proof) {
         if (is_final(proof.error().error))
             return proof.error().error;
-        report_.set_aside.push_back({**layout, proof.error().use, refused(proof.error().error, "begin a trial")});
+        report_.set_aside.push_back({**layout, proof.error().use, Verdict::refused(proof.error().error)});
         return false;
     }
     report_.layout = **layout;
@@ -282,12 +286,12 @@ Error Planning::give_up(Error error)
 Result<Constraints> Planning::added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const
 {
     const Layout& layout = plan.layout();
-    const negotiate::Way way = way_of(layout);
+    const Arrangement way = way_of(layout);
     Constraints added;
     for (const negotiate::UseSupport& use : supports) {
         const Support::Entry* entry = negotiate::find_entry(*use.support, way);
         if (entry == nullptr)
-            return Error::incompatible("add " + use.use, text::format("it does not take {}", negotiate::to_string(way)),
+            return Error::incompatible("add " + use.use, text::format("it does not take {}", to_string(way)),
                                        "plan anew with all uses together");
         auto both = merge(added, *entry->constraints);
         if (!both)
@@ -344,8 +348,8 @@ Result<Plan> Planning::extend(const Plan& plan)
             now.verdict = std::max(before.verdict, more.verdict,
                                    [](const Verdict& a, const Verdict& b) { return a.outcome < b.outcome; });
         } else if (serves(now)) {
-            now.verdict = {};
-            now.verdict.reason = "it stood below the heaps of the plan: the added use was not tried with it";
+            now.verdict =
+                Verdict::not_tried("it stood below the heaps of the plan: the added use was not tried with it");
         }
         report_.heaps.push_back(std::move(now));
     }
@@ -354,7 +358,7 @@ Result<Plan> Planning::extend(const Plan& plan)
     order_heaps();
     if (serves(report_.heaps.front()))
         return finished();
-    return give_up(Error::incompatible(operation, negotiate::summary(report_), "plan anew with all uses together"));
+    return give_up(Error::incompatible(operation, explain::summary(report_), "plan anew with all uses together"));
 }
 
 } // namespace commonbuf

@@ -39,7 +39,8 @@ struct Means {
 /// merges it, proves the layouts on the heaps, and ranks what is left.
 class Planning {
 public:
-    Planning(const Request& request, std::span<const Use> uses, Means means, std::vector<ResolvedUsage> usages = {});
+    Planning(const Request& request, std::span<const Use> uses, Means means,
+             std::vector<ResolvedPurpose> purposes = {});
 
     Result<Plan> run();
 

@@ -26,20 +26,13 @@ std::vector<int> borrow(const std::vector<UniqueFd>& memories)
     return fds;
 }
 
-Verdict not_tried(std::string stage, const Error& error)
-{
-    Verdict verdict = refused(error, std::move(stage));
-    verdict.outcome = Outcome::not_tried;
-    return verdict;
-}
-
-bool passed(const Verdict& verdict) { return verdict.outcome <= Outcome::accepted; }
+bool passed(const Verdict& verdict) { return verdict.serves(); }
 
 Verdict refused_allocation(const Error& error, const Layout& layout)
 {
-    // The first word of the operation is the call.
-    Verdict verdict = refused(error, error.operation.substr(0, error.operation.find(' ')));
-    verdict.needed = layout.total_size();
+    Verdict verdict = Verdict::refused(error);
+    if (!verdict.needed)
+        verdict.needed = layout.total_size();
     return verdict;
 }
 
@@ -150,7 +143,7 @@ void Proof::look_for_scatter()
         if (use.trial == nullptr || !use.trial->imports() || use.scatter != TriedUse::Scatter::unknown)
             continue;
         // A refusal for want of something else says nothing of the pages.
-        if (!is_lasting(found[i]))
+        if (!found[i].is_lasting())
             continue;
         use.scatter = passed(found[i]) ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
         cache_->remember(use.identity, VerdictCache::scattered, class_, found[i]);
@@ -159,13 +152,13 @@ void Proof::look_for_scatter()
 
 HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
 {
-    HeapVerdict result{heap.info(), {}, {}};
+    HeapVerdict result{heap.info(), {}, {}, {}, {}, {}};
     if (heap.info().obstacle) {
-        result.verdict = not_tried("open", *heap.info().obstacle);
+        result.verdict = Verdict::not_tried(*heap.info().obstacle);
         return result;
     }
     if (!heap.info().same_as.empty()) {
-        result.verdict.reason = "another name of " + heap.info().same_as;
+        result.verdict = Verdict::not_tried("another name of " + heap.info().same_as);
         return result;
     }
     const auto objection = negotiate::objection(heap.info().memory, constraints);
@@ -265,7 +258,7 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints
             break; // a small region is full after one or two
         Verdict verdict = use.trial->attempt(borrow(*memories));
         // What fails for another reason than the pages says nothing of luck.
-        if (!passed(verdict) && !is_lasting(verdict))
+        if (!passed(verdict) && !verdict.is_lasting())
             break;
         if (!passed(verdict)) {
             verdict.reason = text::format("a buffer of {} bytes passed by luck, one of {} did not: the use needs "
@@ -328,15 +321,12 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
     const auto& available = *available_;
     if (!available || (needed && *needed <= *available))
         return std::nullopt;
-    Verdict verdict;
-    verdict.outcome = Outcome::refused;
-    verdict.stage = "/proc/meminfo";
-    verdict.sys_errno = ENOMEM;
-    verdict.needed = needed.value_or(UINT64_MAX);
-    verdict.offered = *available;
-    verdict.reason = text::format("{} buffers of {} bytes do not fit into the {} bytes that are available", count_,
-                                  layout_.total_size(), *available);
-    return verdict;
+    return Verdict::refused(
+        Error::out_of_memory(Call("/proc/meminfo"),
+                             text::format("{} buffers of {} bytes do not fit into the {} bytes that are available",
+                                          count_, layout_.total_size(), *available))
+            .with_errno(ENOMEM)
+            .with_sizes(needed.value_or(UINT64_MAX), *available));
 }
 
 /// A driver that allocates contiguous memory gets it from CMA, and where that has too little
@@ -353,14 +343,11 @@ std::optional<Verdict> Proof::not_in_one_piece(const Heap& heap) const
     const auto free = os::free_cma();
     if (!free || needed <= *free)
         return std::nullopt;
-    Verdict verdict;
-    verdict.outcome = Outcome::refused;
-    verdict.stage = "/proc/meminfo";
-    verdict.sys_errno = ENOMEM;
-    verdict.needed = needed;
-    verdict.offered = *free;
-    verdict.reason = text::format("{} bytes in one piece are to come from CMA, which has {} free", needed, *free);
-    return verdict;
+    return Verdict::refused(
+        Error::out_of_memory(Call("/proc/meminfo"),
+                             text::format("CMA has {} bytes free, and {} are needed in one piece", *free, needed))
+            .with_errno(ENOMEM)
+            .with_sizes(needed, *free));
 }
 
 std::vector<Origin> Proof::contiguity() const
@@ -368,7 +355,7 @@ std::vector<Origin> Proof::contiguity() const
     std::vector<Origin> origins;
     for (const TriedUse& use : uses_) {
         if (use.scatter == TriedUse::Scatter::refused && use.takes_something)
-            origins.push_back({"contiguous", 1, use.name, "import of UDMABUF_CREATE_LIST, pages reversed"});
+            origins.push_back({Constraint::contiguous, 1, use.name, "import of UDMABUF_CREATE_LIST, pages reversed"});
     }
     return origins;
 }

@@ -7,7 +7,7 @@
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <cstdint>
 #include <map>

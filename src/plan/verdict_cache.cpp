@@ -69,24 +69,6 @@ std::string class_of(const Layout& layout)
     return text;
 }
 
-bool is_lasting(const Verdict& verdict)
-{
-    switch (verdict.sys_errno) {
-    case ENOMEM:
-    case ENOSPC:
-    case EMFILE:
-    case ENFILE:
-    case EBUSY:
-    case EAGAIN:
-    case EINTR:
-    case EACCES:
-    case EPERM:
-    case ENODEV:
-    case ENXIO: return false;
-    default: return verdict.outcome != Outcome::not_tried;
-    }
-}
-
 std::optional<Verdict> VerdictCache::find(const std::string& identity, const std::string& heap,
                                           const std::string& layout) const
 {
@@ -105,7 +87,7 @@ void VerdictCache::remember(const std::string& identity, const std::string& heap
 {
     // A program that plans for ever new sizes starts anew some day.
     constexpr std::size_t most_layouts = 1024;
-    if (identity.empty() || !is_lasting(verdict))
+    if (identity.empty() || !verdict.is_lasting())
         return;
     const std::lock_guard lock(mutex_);
     if (verdicts_.size() >= most_layouts)
@@ -185,8 +167,18 @@ VerdictCache::ByLayout<Verdict> VerdictCache::parse(std::string_view text)
         const auto offered = number<std::uint64_t>(parts[6]);
         if (!known || !error || !needed || !offered)
             continue;
-        Verdict verdict{*known, std::string(parts[7]), *error, std::string(parts[8]), *needed, *offered};
-        if (is_lasting(verdict))
+        Verdict verdict;
+        verdict.outcome = *known;
+        verdict.call = parts[7];
+        verdict.sys_errno = *error;
+        verdict.reason = parts[8];
+        if (*error != 0)
+            verdict.category = Error::from_errno(*error, Call(verdict.call)).category;
+        if (*needed != 0)
+            verdict.needed = *needed;
+        if (*offered != 0)
+            verdict.offered = *offered;
+        if (verdict.is_lasting())
             verdicts[std::string(parts[2])][{std::string(parts[0]), std::string(parts[1])}] = std::move(verdict);
     }
     return verdicts;
@@ -197,9 +189,10 @@ std::string VerdictCache::print(const ByLayout<Verdict>& all)
     std::string text = text::format("{}\n{}\n", first_line, boot_line());
     for (const auto& [layout, verdicts] : all) {
         for (const auto& [key, verdict] : verdicts)
-            text += text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", field(key.first), field(key.second),
-                                 field(layout), to_string(verdict.outcome), verdict.sys_errno, verdict.needed,
-                                 verdict.offered, field(verdict.stage), field(verdict.reason));
+            text +=
+                text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", field(key.first), field(key.second), field(layout),
+                             to_string(verdict.outcome), verdict.sys_errno, verdict.needed.value_or(0),
+                             verdict.offered.value_or(0), field(verdict.call), field(verdict.reason));
     }
     return text;
 }

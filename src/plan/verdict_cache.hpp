@@ -20,10 +20,6 @@ namespace commonbuf {
 /// since a driver's limit may hang on any of them.
 std::string class_of(const Layout& layout);
 
-/// Whether the same trial would go the same way a minute later. What failed for want of
-/// room, descriptors, permission or a free device would not.
-bool is_lasting(const Verdict& verdict);
-
 /// What trials said, by the identity of the use, the heap and the class of layout.
 /// Thread-safe.
 class VerdictCache {

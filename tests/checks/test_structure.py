@@ -6,25 +6,17 @@ import unittest
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
 
-# Which rooms of src/ each room may include; the public headers are open to all. The
-# files directly in src/ are the facade, which alone sees everything.
-ROOMS = {
-    "text": {"text"},
-    "os": {"os", "text"},
-    "format": {"format", "text"},
-    "negotiate": {"negotiate", "format", "text"},
-    "content": {"content", "format", "text"},
-    "sync": {"sync", "os", "text"},
-    "pool": {"pool", "os", "sync", "text"},
-    "heaps": {"heaps", "os", "format", "text"},
-    "backends/cpu": {"os", "content", "text"},
-    "backends/drm": {"backends/drm", "os", "sync", "content", "format", "text"},
-    "backends/gbm": {"backends/gbm", "os", "text"},
-    "backends/v4l2": {"backends/v4l2", "os", "sync", "content", "format", "text"},
-    "backends/vulkan": {"backends/vulkan", "os", "sync", "content", "format", "text"},
-}
-# What belongs to no room and is there for all of them.
-COMMON = {"buffer_state.hpp", "log.hpp"}
+ARCHITECTURE = PROJECT / "docs/architecture.md"
+
+
+def read_rooms():
+    """The table of rooms in docs/architecture.md, from the top of the house to its ground."""
+    rows = re.findall(r"^\| `([\w/]+)` \|[^|]*\|([^|]*)\|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    return {room: set(re.findall(r"`([\w/]+)`", below)) for room, below in rows}
+
+
+ROOMS = read_rooms()
+PURE = ("base", "format", "negotiate", "explain")
 
 INCLUDE = re.compile(r'^\s*#include\s+(["<])([^">]+)[">]', re.MULTILINE)
 SYSTEM_CALL = re.compile(r"(?<![\w:])::(open|openat|close|ioctl|mmap|munmap|mprotect|read|write|poll|ppoll|eventfd|timerfd_create|timerfd_settime|sigaction|"
@@ -44,31 +36,44 @@ def includes(path):
 
 
 def room_of(name):
-    """The room that a path below src/ is in; None for the facade."""
-    return next((room for room in sorted(ROOMS, key=len, reverse=True) if name.startswith(room + "/")), None)
+    """The room that a path below src/ is in, or None."""
+    return next((room for room in ROOMS if name.startswith(room + "/")), None)
 
 
 class Rooms(unittest.TestCase):
-    def test_every_folder_is_a_known_room(self):
+    def test_the_table_is_there(self):
+        self.assertGreater(len(ROOMS), 10, "docs/architecture.md has no table of rooms")
+
+    def test_every_source_is_in_a_room(self):
         for path in sources("src"):
             name = str(path.relative_to(PROJECT / "src"))
-            if "/" in name:
-                self.assertIsNotNone(room_of(name), f"{name} is in no room")
+            self.assertIsNotNone(room_of(name), f"src/{name} is in no room")
+
+    def test_every_room_is_there(self):
+        for room in ROOMS:
+            self.assertTrue((PROJECT / "src" / room).is_dir(), f"src/{room} does not exist")
+
+    def test_no_room_points_back_up(self):
+        above = []
+        for room, below in ROOMS.items():
+            above.append(room)
+            for other in below:
+                self.assertIn(other, ROOMS, f"{room} may include {other}, which is no room")
+                self.assertNotIn(other, above, f"{room} may include {other}, which stands above it")
 
     def test_rooms_include_only_what_they_may(self):
+        wrong = []
         for path in sources("src"):
             name = str(path.relative_to(PROJECT / "src"))
             room = room_of(name)
-            if room is None:
-                continue
             for kind, target in includes(path):
-                if kind == "<" or target in COMMON:
-                    continue
-                self.assertIn(room_of(target), ROOMS[room], f"{name} includes {target}")
+                if kind == '"' and room_of(target) not in ROOMS.get(room, set()) | {room}:
+                    wrong.append(f"{name} includes {target}")
+        self.assertEqual(wrong, [])
 
     def test_pure_rooms_make_no_system_call(self):
         forbidden = re.compile(r"sys/|unistd\.h|fcntl\.h|poll\.h|linux/(?!videodev2\.h)")
-        for path in sources("src/format", "src/negotiate", "src/content"):
+        for path in sources(*(f"src/{room}" for room in PURE)):
             for _, target in includes(path):
                 self.assertIsNone(forbidden.match(target), f"{path.name} includes {target}")
 

@@ -132,7 +132,7 @@ TEST_F(Machine, ThePlanAsData)
                                        {*parse_use("v4l2:@fake-cam:capture"), *parse_use("drm:@fakedrm:scanout")});
     ASSERT_TRUE(plan);
     const Json document = plan_document(plan->report(), nullptr);
-    EXPECT_EQ(document["schema"], 1);
+    EXPECT_EQ(document["schema"], schema);
     EXPECT_EQ(document["chosen"]["heap"], "region");
     EXPECT_EQ(document["layout"]["format"], "XR24");
     EXPECT_EQ(document["layout"]["modifier"], "LINEAR");
@@ -147,7 +147,7 @@ TEST_F(Machine, ThePlanAsData)
         EXPECT_EQ(heap["kind"], "dma-heap");
         EXPECT_EQ(heap["verdict"], "refused");
         EXPECT_EQ(heap["uses"][0]["use"], "v4l2:/dev/video0:capture");
-        EXPECT_EQ(heap["uses"][0]["stage"], "VIDIOC_PREPARE_BUF");
+        EXPECT_EQ(heap["uses"][0]["call"], "VIDIOC_PREPARE_BUF");
         EXPECT_EQ(heap["uses"][0]["errno"], "EFAULT");
         EXPECT_TRUE(heap["uses"][1]["errno"].is_null());
     }
@@ -390,6 +390,13 @@ TEST(CpuCostFile, IsReadAsItWasWritten)
                                       std::chrono::nanoseconds(3), std::chrono::nanoseconds(4)}));
 }
 
+TEST(CpuCostFile, AnOlderFileIsReadToo)
+{
+    const auto read = parse_costs(costs_with([](Json& document) { document["schema"] = 1; }), "FILE");
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(read->size(), 1U);
+}
+
 TEST(CpuCostFile, HeapsThatCouldNotBeMeasuredAreLeftOut)
 {
     const auto read = parse_costs(costs_with([](Json& document) {
@@ -411,7 +418,7 @@ TEST(CpuCostFile, NonsenseIsRefusedWithItsPlace)
         {[](Json& all) { all = Json::array(); }, "not a JSON object"},
         {[](Json& all) { all.erase("command"); }, "not a document of bench-access"},
         {[](Json& all) { all["command"] = "plan"; }, "not a document of bench-access"},
-        {[](Json& all) { all["schema"] = 2; }, "schema"},
+        {[](Json& all) { all["schema"] = 3; }, "schema"},
         {[](Json& all) { all["schema"] = "1"; }, "schema"},
         {[](Json& all) { all["heaps"] = Json::object(); }, "not a list"},
         {[](Json& all) { all["heaps"] = Json::array(); }, "no heap that was measured"},
@@ -463,7 +470,8 @@ TEST_F(Machine, ThePlanSaysWhatTheCpuCostsDid)
     const Json document = plan_document(plan->report(), nullptr);
     EXPECT_EQ(document["heaps"][0]["name"], "region");
     EXPECT_EQ(document["heaps"][0]["cpu_time_ns"], 7812);
-    EXPECT_NE(document["cpu_costs"].get<std::string>().find("decided"), std::string::npos);
+    EXPECT_EQ(document["cpu_cost_effect"]["kind"], "changed");
+    EXPECT_NE(document["cpu_cost_effect"]["text"].get<std::string>().find("decided"), std::string::npos);
     const std::string text = render(document, Colour::no);
     EXPECT_NE(text.find("the CPU costs decided"), std::string::npos) << text;
     EXPECT_NE(text.find("CPU: 0.008 ms for each image"), std::string::npos) << text;

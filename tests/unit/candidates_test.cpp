@@ -256,9 +256,9 @@ TEST(Objections, ToMemoryAreCertainOrOpen)
     EXPECT_FALSE(objection(memory, low));
 
     Constraints hidden;
-    hidden.protected_ = Choice::with;
+    hidden.protected_memory = Choice::with;
     EXPECT_FALSE(objection(memory, hidden)->certain);
-    memory.protected_ = false;
+    memory.protected_memory = false;
     EXPECT_TRUE(objection(memory, hidden)->certain);
 }
 

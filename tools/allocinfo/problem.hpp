@@ -47,6 +47,7 @@ public:
     using Base = tl::expected<T, Problem>;
     using Base::Base;
 
+    Expected() = default;
     // Implicit, as for commonbuf::Result.
     Expected(Problem problem) : Base(tl::unexpect, std::move(problem)) {}
     Expected(commonbuf::Error error) : Expected(Problem(std::move(error))) {}

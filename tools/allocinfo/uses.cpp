@@ -59,7 +59,7 @@ Expected<Use> vulkan_use(const Parts& parts)
 Expected<Use> vulkan_use(const Parts& /*parts*/) { return left_out("Vulkan"); }
 #endif
 
-/// A whole decimal number; nothing for anything else, signs and blanks included.
+/// Reads a whole decimal number without signs and blanks; nullopt for anything else.
 std::optional<std::uint64_t> parse_number(std::string_view text)
 {
     std::uint64_t value = 0;
@@ -161,11 +161,11 @@ Expected<commonbuf::Request> parse_image(std::string_view names, std::string_vie
     return request;
 }
 
-Expected<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words)
+Expected<commonbuf::Purpose> parse_usage_words(const std::vector<std::string>& words)
 {
-    auto usage = commonbuf::Usage::none;
+    auto usage = commonbuf::Purpose::none;
     for (const std::string& word : words) {
-        const auto flag = commonbuf::parse_usage(word);
+        const auto flag = commonbuf::parse_purpose(word);
         if (!flag)
             return wrong(format("'{}' is not a usage flag", word),
                          "write camera-output, video-encoder, video-decoder, composer, cpu-read-rarely, "

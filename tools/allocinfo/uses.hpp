@@ -38,7 +38,7 @@ Expected<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words);
 Expected<commonbuf::Format> parse_format_word(std::string_view word);
 
 /// The flags of a usage by their names; none for no words. Errors: usage.
-Expected<commonbuf::Usage> parse_usage_words(const std::vector<std::string>& words);
+Expected<commonbuf::Purpose> parse_usage_words(const std::vector<std::string>& words);
 
 /// Pixels.
 struct Size {

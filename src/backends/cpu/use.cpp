@@ -22,30 +22,26 @@ public:
     {
         for (const int memory : memories) {
             if (const auto error = touch(memory))
-                return refused(error->second, error->first);
+                return Verdict::refused(*error);
         }
-        Verdict verdict;
-        verdict.outcome = Outcome::proved;
-        verdict.stage = "DMA_BUF_IOCTL_SYNC";
-        verdict.reason = "mapped and bracketed";
-        return verdict;
+        return Verdict::proved("DMA_BUF_IOCTL_SYNC", "mapped and bracketed");
     }
 
 private:
-    std::optional<std::pair<const char*, Error>> touch(int memory) const
+    std::optional<Error> touch(int memory) const
     {
         const auto size = os::size_of(memory);
         if (!size)
-            return std::pair("lseek", size.error());
+            return size.error();
         const auto mapping = os::Mapping::create(memory, *size, access_ != Access::read);
         if (!mapping)
-            return std::pair("mmap", mapping.error());
+            return mapping.error();
         std::uint64_t flags = access_ != Access::write ? DMA_BUF_SYNC_READ : 0U;
         flags |= access_ != Access::read ? DMA_BUF_SYNC_WRITE : 0U;
         for (const unsigned half : {unsigned{DMA_BUF_SYNC_START}, unsigned{DMA_BUF_SYNC_END}}) {
             dma_buf_sync request{flags | half};
             if (const int error = os::ioctl_again(memory, DMA_BUF_IOCTL_SYNC, &request); error != 0)
-                return std::pair("DMA_BUF_IOCTL_SYNC", Error::from_errno(error, "DMA_BUF_IOCTL_SYNC"));
+                return Error::from_errno(error, "DMA_BUF_IOCTL_SYNC");
         }
         return std::nullopt;
     }
@@ -55,7 +51,7 @@ private:
 
 class CpuImporter final : public Importer {
 public:
-    CpuImporter(Access access, Often often) : access_(access)
+    CpuImporter(Access access, CpuFrequency frequency) : access_(access)
     {
         switch (access) {
         case Access::read: name_ = "cpu:read"; break;
@@ -63,11 +59,11 @@ public:
         case Access::read_write: name_ = "cpu:rw"; break;
         }
         identity_ = name_;
-        if (often == Often::often) {
+        if (frequency == CpuFrequency::frequent) {
             name_ += ":often";
             Constraints asks;
             asks.cached = Choice::with;
-            asks.add_origin({"cached", 1, name_, "asked for by the caller"});
+            asks.add_origin({Constraint::cached, 1, name_, "asked for by the caller"});
             asks_ = std::move(asks);
         }
     }
@@ -167,6 +163,6 @@ private:
 
 } // namespace
 
-Use cpu(Access access, Often often) { return Use(std::make_shared<CpuImporter>(access, often)); }
+Use cpu(Access access, CpuFrequency frequency) { return Use(std::make_shared<CpuImporter>(access, frequency)); }
 
 } // namespace commonbuf

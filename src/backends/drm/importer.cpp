@@ -23,12 +23,9 @@ public:
     {
         const auto object = FramebufferObject::create(file_, layout_, memories);
         if (!object)
-            return refused(object.error());
-        Verdict verdict;
-        verdict.outcome = Outcome::accepted;
-        verdict.stage = "DRM_IOCTL_MODE_ADDFB2";
-        verdict.reason = "the driver made a framebuffer; whether it can show it, a commit tells";
-        return verdict;
+            return Verdict::refused(object.error());
+        return Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
+                                 "the driver made a framebuffer; whether it can show it, a commit tells");
     }
 
 private:

@@ -147,7 +147,7 @@ private:
         // What the driver wants beyond the pixels: padding, headers.
         if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
             constraints.min_size = own->sizes[0];
-            constraints.add_origin({"min_size", own->sizes[0], name_, "VIDIOC_TRY_FMT"});
+            constraints.add_origin({Constraint::min_size, own->sizes[0], name_, "VIDIOC_TRY_FMT"});
         }
         if (own->strides[0] == 0)
             return constraints; // compressed: without rows
@@ -162,19 +162,19 @@ private:
         } else {
             constraints.max_stride = own->strides[0];
         }
-        const auto note = [&](const char* constraint, std::uint32_t value) {
+        const auto note = [&](Constraint constraint, std::uint32_t value) {
             constraints.add_origin({constraint, value, name_, "VIDIOC_TRY_FMT"});
         };
         if (node_->is_coded(role_)) {
             constraints.height_align = row_step(probe, own->height);
             if (constraints.height_align != 1)
-                note("height_align", constraints.height_align);
+                note(Constraint::height_align, constraints.height_align);
         }
-        note("min_stride", constraints.min_stride);
+        note(Constraint::min_stride, constraints.min_stride);
         if (constraints.stride_align != 1)
-            note("stride_align", constraints.stride_align);
+            note(Constraint::stride_align, constraints.stride_align);
         if (constraints.max_stride != Constraints{}.max_stride)
-            note("max_stride", constraints.max_stride);
+            note(Constraint::max_stride, constraints.max_stride);
         return constraints;
     }
 

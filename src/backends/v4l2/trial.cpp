@@ -15,6 +15,15 @@
 namespace commonbuf::v4l2 {
 namespace {
 
+/// A dma-buf that is too short for what the driver asks for.
+Verdict too_short(std::size_t memory, std::uint64_t needed, std::uint64_t offered)
+{
+    return Verdict::refused(
+        Error::incompatible(Call("lseek"),
+                            text::format("memory {} has {} bytes, and the driver needs {}", memory, offered, needed))
+            .with_sizes(needed, offered));
+}
+
 class QueueTrial final : public Trial {
 public:
     QueueTrial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
@@ -51,26 +60,25 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         std::array<std::uint64_t, max_planes> sizes{};
-        Verdict verdict;
+        std::uint64_t needed = 0;
+        std::uint64_t offered = 0;
         for (std::size_t i = 0; i < memories.size(); ++i) {
             // A dma-buf that is too short never reaches the driver.
             const auto size = os::size_of(memories[i]);
             if (!size)
-                return refused(size.error(), "lseek");
+                return Verdict::refused(size.error());
             sizes[i] = *size;
-            verdict.needed += answer_.sizes[i];
-            verdict.offered += *size;
-            if (*size < answer_.sizes[i]) {
-                verdict.outcome = Outcome::refused;
-                verdict.stage = "lseek";
-                verdict.reason =
-                    text::format("memory {} has {} bytes, and the driver needs {}", i, *size, answer_.sizes[i]);
-                return verdict;
-            }
+            needed += answer_.sizes[i];
+            offered += *size;
+            if (*size < answer_.sizes[i])
+                return too_short(i, answer_.sizes[i], *size);
         }
-        if (const auto failed = scout(memories, sizes))
-            return judge(std::move(verdict), *failed);
-        return judge(std::move(verdict), prepare(layout_, memories, std::span(sizes).first(memories.size())));
+        const auto failed = scout(memories, sizes);
+        Verdict verdict =
+            to_verdict(failed ? *failed : prepare(layout_, memories, std::span(sizes).first(memories.size())));
+        verdict.needed = needed;
+        verdict.offered = offered;
+        return verdict;
     }
 
 private:
@@ -81,23 +89,16 @@ private:
         std::uint32_t data_offset = 0; ///< where in a memory the driver puts the image
     };
 
-    static Verdict judge(Verdict verdict, const Answered& answered)
+    static Verdict to_verdict(const Answered& answered)
     {
-        verdict.stage = answered.call;
-        verdict.sys_errno = answered.error;
-        if (answered.error == 0 && answered.data_offset != 0) {
-            verdict.outcome = Outcome::refused;
-            verdict.reason =
-                text::format("the driver puts the image at {} of its memory (data_offset)", answered.data_offset);
-        } else if (answered.error == 0) {
-            verdict.outcome = Outcome::proved;
-            verdict.reason = "the driver attached and mapped it";
-        } else {
-            verdict.outcome = Outcome::refused;
-            verdict.reason = text::format("the driver cannot use this memory ({} bytes offered, {} needed)",
-                                          verdict.offered, verdict.needed);
-        }
-        return verdict;
+        if (answered.error != 0)
+            return Verdict::refused(
+                Error::from_errno(answered.error, answered.call, "the driver cannot use this memory"));
+        if (answered.data_offset != 0)
+            return Verdict::refused(Error::incompatible(
+                Call(answered.call),
+                text::format("the driver puts the image at {} of its memory (data_offset)", answered.data_offset)));
+        return Verdict::proved(answered.call, "the driver attached and mapped it");
     }
 
     Status set_layout()
@@ -227,34 +228,22 @@ public:
 
     Verdict attempt(std::span<const int> memories) override
     {
-        Verdict verdict;
-        verdict.outcome = Outcome::refused;
         for (std::size_t i = 0; i < memories.size(); ++i) {
             const auto id = os::id_of(memories[i]);
             if (!id)
-                return refused(id.error(), "fstat");
+                return Verdict::refused(id.error());
             const auto size = os::size_of(memories[i]);
             if (!size)
-                return refused(size.error(), "lseek");
-            verdict.needed += answer_.sizes[i];
-            verdict.offered += *size;
-            if (!node_->has_exported(*id)) {
-                verdict.stage = "VIDIOC_CREATE_BUFS";
-                verdict.reason = "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF): it has its own, " +
-                                 heap_name(*node_, role_);
-                return verdict;
-            }
-            if (*size < answer_.sizes[i]) {
-                verdict.stage = "lseek";
-                verdict.reason =
-                    text::format("memory {} has {} bytes, and the driver needs {}", i, *size, answer_.sizes[i]);
-                return verdict;
-            }
+                return Verdict::refused(size.error());
+            if (!node_->has_exported(*id))
+                return Verdict::refused(Error::incompatible(
+                    Call("VIDIOC_CREATE_BUFS"),
+                    "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF): it has its own, " +
+                        heap_name(*node_, role_)));
+            if (*size < answer_.sizes[i])
+                return too_short(i, answer_.sizes[i], *size);
         }
-        verdict.outcome = Outcome::proved;
-        verdict.stage = "VIDIOC_EXPBUF";
-        verdict.reason = "the driver's own memory: open_own_queue()";
-        return verdict;
+        return Verdict::proved("VIDIOC_EXPBUF", "the driver's own memory: open_own_queue()");
     }
 
     bool imports() const noexcept override { return false; }

@@ -28,12 +28,10 @@ public:
     {
         const auto object = ImageObject::create(context_, layout_, usage_, memories);
         if (!object)
-            return refused(object.error());
-        Verdict verdict;
-        verdict.outcome = Outcome::accepted;
-        verdict.stage = "vkBindImageMemory2";
-        verdict.reason = "the driver made an image over the memory; whether the GPU reaches it, its work tells";
-        return verdict;
+            return Verdict::refused(object.error());
+        return Verdict::accepted(
+            "vkBindImageMemory2",
+            "the driver made an image over the memory; whether the GPU reaches it, its work tells");
     }
 
 private:
@@ -182,7 +180,7 @@ private:
         }
         if (most != 0) {
             constraints.max_size = most;
-            constraints.add_origin({"max_size", most, name_, call});
+            constraints.add_origin({Constraint::max_size, most, name_, call});
         }
         return constraints;
     }

@@ -18,7 +18,7 @@ using commonbuf::Allocator;
 using commonbuf::Plan;
 using commonbuf::Preferences;
 using commonbuf::Request;
-using commonbuf::ResolvedUsage;
+using commonbuf::ResolvedPurpose;
 using commonbuf::Use;
 
 constexpr const char* name = "plan";
@@ -45,7 +45,7 @@ void add_options(Options& options)
 
 struct Uses {
     std::vector<Use> uses;
-    std::vector<ResolvedUsage> usages;
+    std::vector<ResolvedPurpose> purposes;
 };
 
 /// The uses that the words name, and those of the devices that the flags stand for.
@@ -59,7 +59,7 @@ Expected<Uses> gather_uses(const Words& words, const Request& request)
     const auto usage = parse_usage_words(words.usage);
     if (!usage)
         return usage.error();
-    if (*usage != commonbuf::Usage::none) {
+    if (*usage != commonbuf::Purpose::none) {
         auto resolution = commonbuf::resolve(*usage, request);
         if (!resolution)
             return Problem(resolution.error(), trouble);
@@ -68,7 +68,7 @@ Expected<Uses> gather_uses(const Words& words, const Request& request)
                              [&use](const Use& each) { return each.name() == use.name(); }))
                 found.uses.push_back(std::move(use));
         }
-        found.usages = std::move(resolution->usages);
+        found.purposes = std::move(resolution->purposes);
     }
     if (found.uses.empty())
         return wrong("there is no use", "name devices with --use, or what the image is for with --usage");
@@ -116,7 +116,7 @@ Expected<Preferences> preferences_of(const Words& words, Allocator& allocator, c
     return preferences;
 }
 
-Expected<Plan> make_plan(const Words& words, std::vector<ResolvedUsage>& usages)
+Expected<Plan> make_plan(const Words& words, std::vector<ResolvedPurpose>& purposes)
 {
     auto request = parse_image(words.format, words.size);
     if (!request)
@@ -125,7 +125,7 @@ Expected<Plan> make_plan(const Words& words, std::vector<ResolvedUsage>& usages)
     auto uses = gather_uses(words, *request);
     if (!uses)
         return uses.error();
-    usages = std::move(uses->usages);
+    purposes = std::move(uses->purposes);
     Allocator allocator;
     if (const auto added = add_heaps(allocator, words.added_heaps); !added)
         return added.error();
@@ -145,12 +145,17 @@ Expected<Plan> make_plan(const Words& words, std::vector<ResolvedUsage>& usages)
 
 Exit run(const Words& words)
 {
-    std::vector<ResolvedUsage> usages;
-    const auto plan = make_plan(words, usages);
-    Json document = plan                             ? plan_document(plan->report(), nullptr)
-                    : plan.error().report != nullptr ? plan_document(*plan.error().report, &plan.error())
-                                                     : error_document(name, plan.error());
-    add_usages(document, usages);
+    std::vector<ResolvedPurpose> purposes;
+    const auto plan = make_plan(words, purposes);
+    const commonbuf::Report* found = plan ? &plan->report() : plan.error().report.get();
+    Json document;
+    if (found != nullptr) {
+        commonbuf::Report report = *found;
+        report.purposes = std::move(purposes);
+        document = plan_document(report, plan ? nullptr : &plan.error());
+    } else {
+        document = error_document(name, plan.error());
+    }
     Exit status = plan ? done : plan.error().status;
     const bool only_page = words.html == "-";
     if (only_page)

@@ -11,7 +11,7 @@ namespace commonbuf {
 
 /// What an image is for, for callers who do not want to name devices: a set of flags.
 /// resolve() turns it into the uses of this machine's devices.
-enum class Usage : std::uint32_t {
+enum class Purpose : std::uint32_t {
     none = 0,
     camera_output = 1U << 0U,     ///< a camera fills it
     video_encoder = 1U << 1U,     ///< an encoder reads it
@@ -25,23 +25,23 @@ enum class Usage : std::uint32_t {
     cpu_write_often = 1U << 9U,
 };
 
-constexpr Usage operator|(Usage a, Usage b) noexcept
+constexpr Purpose operator|(Purpose a, Purpose b) noexcept
 {
-    return static_cast<Usage>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+    return static_cast<Purpose>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
-constexpr Usage operator&(Usage a, Usage b) noexcept
+constexpr Purpose operator&(Purpose a, Purpose b) noexcept
 {
-    return static_cast<Usage>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
+    return static_cast<Purpose>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
 }
-constexpr Usage& operator|=(Usage& a, Usage b) noexcept { return a = a | b; }
+constexpr Purpose& operator|=(Purpose& a, Purpose b) noexcept { return a = a | b; }
 
 /// Whether a set has all flags of another one.
-constexpr bool has(Usage set, Usage flags) noexcept { return (set & flags) == flags; }
+constexpr bool has(Purpose set, Purpose flags) noexcept { return (set & flags) == flags; }
 
 /// The name of one flag, "camera-output", "cpu-read-often"...; "unknown" for anything else.
-COMMONBUF_API std::string_view to_string(Usage flag) noexcept;
+COMMONBUF_API std::string_view to_string(Purpose flag) noexcept;
 
 /// A flag by its name; nothing for names that are none.
-COMMONBUF_API std::optional<Usage> parse_usage(std::string_view name) noexcept;
+COMMONBUF_API std::optional<Purpose> parse_purpose(std::string_view name) noexcept;
 
 } // namespace commonbuf

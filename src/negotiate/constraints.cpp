@@ -5,6 +5,7 @@
 #include <commonbuf/constraints.hpp>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <string_view>
 
@@ -12,7 +13,7 @@ namespace commonbuf {
 namespace {
 
 /// "4096 by drm:/dev/dri/card0:scanout, 5120 by ...", for one member of the constraints.
-std::string who_asked(const std::vector<Origin>& origins, std::string_view constraint)
+std::string who_asked(const std::vector<Origin>& origins, Constraint constraint)
 {
     std::string text;
     for (const Origin& origin : origins) {
@@ -25,28 +26,54 @@ std::string who_asked(const std::vector<Origin>& origins, std::string_view const
 std::string describe_strides(const Constraints& constraints)
 {
     return text::format("strides from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_stride,
-                        constraints.max_stride, constraints.stride_align, who_asked(constraints.origins, "min_stride"),
-                        who_asked(constraints.origins, "max_stride"), who_asked(constraints.origins, "stride_align"));
+                        constraints.max_stride, constraints.stride_align,
+                        who_asked(constraints.origins, Constraint::min_stride),
+                        who_asked(constraints.origins, Constraint::max_stride),
+                        who_asked(constraints.origins, Constraint::stride_align));
 }
 
 std::string describe_sizes(const Constraints& constraints)
 {
-    return text::format("sizes from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_size,
-                        constraints.max_size, constraints.size_align, who_asked(constraints.origins, "min_size"),
-                        who_asked(constraints.origins, "max_size"), who_asked(constraints.origins, "size_align"));
+    return text::format(
+        "sizes from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_size,
+        constraints.max_size, constraints.size_align, who_asked(constraints.origins, Constraint::min_size),
+        who_asked(constraints.origins, Constraint::max_size), who_asked(constraints.origins, Constraint::size_align));
 }
 
 /// Errors: incompatible, where one wants memory with a property and another one without.
-Status check_choice(Choice choice, const char* name, const std::vector<Origin>& origins)
+Status check_choice(Choice choice, Constraint name, const std::vector<Origin>& origins)
 {
     if (choice != Choice::neither)
         return {};
-    return Error::incompatible(
-        "merge constraints",
-        text::format("the uses agree on no memory: some want it {}, some do not ({})", name, who_asked(origins, name)));
+    return Error::incompatible("merge constraints",
+                               text::format("the uses agree on no memory: some want it {}, some do not ({})",
+                                            to_string(name), who_asked(origins, name)));
 }
 
+constexpr std::array names{
+    std::pair(Constraint::address_bits, "address_bits"), std::pair(Constraint::cached, "cached"),
+    std::pair(Constraint::contiguous, "contiguous"),     std::pair(Constraint::height_align, "height_align"),
+    std::pair(Constraint::max_size, "max_size"),         std::pair(Constraint::max_stride, "max_stride"),
+    std::pair(Constraint::min_size, "min_size"),         std::pair(Constraint::min_stride, "min_stride"),
+    std::pair(Constraint::offset_align, "offset_align"), std::pair(Constraint::protected_memory, "protected"),
+    std::pair(Constraint::size_align, "size_align"),     std::pair(Constraint::stride_align, "stride_align"),
+};
+
 } // namespace
+
+std::string_view to_string(Constraint constraint) noexcept
+{
+    const auto* const found =
+        std::find_if(names.begin(), names.end(), [constraint](const auto& each) { return each.first == constraint; });
+    return found != names.end() ? found->second : "unknown";
+}
+
+std::optional<Constraint> parse_constraint(std::string_view name) noexcept
+{
+    const auto* const found =
+        std::find_if(names.begin(), names.end(), [name](const auto& each) { return each.second == name; });
+    return found != names.end() ? std::optional(found->first) : std::nullopt;
+}
 
 std::string_view to_string(Choice choice) noexcept
 {
@@ -82,7 +109,7 @@ Result<Constraints> merge(const Constraints& a, const Constraints& b)
     both.contiguous = a.contiguous || b.contiguous;
     both.address_bits = std::min(a.address_bits, b.address_bits);
     both.cached = a.cached & b.cached;
-    both.protected_ = a.protected_ & b.protected_;
+    both.protected_memory = a.protected_memory & b.protected_memory;
     std::set_union(a.origins.begin(), a.origins.end(), b.origins.begin(), b.origins.end(),
                    std::back_inserter(both.origins));
 
@@ -94,10 +121,11 @@ Result<Constraints> merge(const Constraints& a, const Constraints& b)
     if (!stride || *stride > limit || !height || *height > limit || !offset || !size)
         return Error::invalid_argument(
             "merge constraints",
-            text::format("an alignment is 0, or all of them together overflow (strides: {}; rows: {}; "
-                         "offsets: {}; sizes: {})",
-                         who_asked(both.origins, "stride_align"), who_asked(both.origins, "height_align"),
-                         who_asked(both.origins, "offset_align"), who_asked(both.origins, "size_align")));
+            text::format(
+                "an alignment is 0, or all of them together overflow (strides: {}; rows: {}; "
+                "offsets: {}; sizes: {})",
+                who_asked(both.origins, Constraint::stride_align), who_asked(both.origins, Constraint::height_align),
+                who_asked(both.origins, Constraint::offset_align), who_asked(both.origins, Constraint::size_align)));
     both.stride_align = static_cast<std::uint32_t>(*stride);
     both.height_align = static_cast<std::uint32_t>(*height);
     both.offset_align = *offset;
@@ -107,9 +135,9 @@ Result<Constraints> merge(const Constraints& a, const Constraints& b)
         return fits.error();
     if (const auto fits = fit_size(both, both.min_size); !fits)
         return fits.error();
-    if (const Status agreed = check_choice(both.cached, "cached", both.origins); !agreed)
+    if (const Status agreed = check_choice(both.cached, Constraint::cached, both.origins); !agreed)
         return agreed.error();
-    if (const Status agreed = check_choice(both.protected_, "protected", both.origins); !agreed)
+    if (const Status agreed = check_choice(both.protected_memory, Constraint::protected_memory, both.origins); !agreed)
         return agreed.error();
     return both;
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "heaps/kinds.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace commonbuf {
+namespace {
+
+struct Kind {
+    HeapKind kind;
+    std::string_view name;
+    heaps::HeapTraits traits;
+};
+
+//                                                  rank, reports exhaustion, takes from CMA
+constexpr std::array kinds{
+    Kind{HeapKind::dma_heap, "dma-heap", {0, true, false}},  Kind{HeapKind::udmabuf, "udmabuf", {1, false, false}},
+    Kind{HeapKind::drm_dumb, "drm-dumb", {2, false, false}}, Kind{HeapKind::gbm, "gbm", {3, false, false}},
+    Kind{HeapKind::v4l2, "v4l2", {4, false, true}},          Kind{HeapKind::vulkan, "vulkan", {5, false, false}},
+    Kind{HeapKind::custom, "custom", {6, true, false}},
+};
+
+const Kind* find(HeapKind kind)
+{
+    const auto* const found =
+        std::find_if(kinds.begin(), kinds.end(), [kind](const Kind& each) { return each.kind == kind; });
+    return found != kinds.end() ? found : nullptr;
+}
+
+} // namespace
+
+std::string_view to_string(HeapKind kind) noexcept
+{
+    const Kind* found = find(kind);
+    return found != nullptr ? found->name : "unknown";
+}
+
+heaps::HeapTraits heaps::heap_traits(HeapKind kind) noexcept
+{
+    const Kind* found = find(kind);
+    return found != nullptr ? found->traits : HeapTraits{};
+}
+
+} // namespace commonbuf
