@@ -13,6 +13,7 @@
 #include <commonbuf/verdict.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -62,6 +63,8 @@ COMMONBUF_API Result<HeapInfo> heap_info_from_json(std::string_view text);
 COMMONBUF_API Result<Layout> layout_from_json(std::string_view text);
 COMMONBUF_API Result<Constraints> constraints_from_json(std::string_view text);
 COMMONBUF_API Result<Verdict> verdict_from_json(std::string_view text);
-COMMONBUF_API Result<Error> error_from_json(std::string_view text);
+
+/// The same for an error; none if the text is not one.
+COMMONBUF_API std::optional<Error> error_from_json(std::string_view text);
 
 } // namespace commonbuf

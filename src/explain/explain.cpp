@@ -70,7 +70,7 @@ std::string time_in(const HeapVerdict& heap)
 
 std::string describe(const Verdict& verdict, std::string_view use)
 {
-    std::string text{to_string(verdict.outcome)};
+    std::string text{verdict.outcome == Outcome::not_tried ? "not tried" : to_string(verdict.outcome)};
     if (!use.empty())
         text += text::format(" by {}", use);
     if (!verdict.call.empty())

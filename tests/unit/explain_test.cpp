@@ -134,7 +134,7 @@ TEST(Answer, OfARefusalIsTheNearest)
     report.layout.reset();
     report.not_served = {{"cpu:read", Verdict::not_tried("never")}};
     EXPECT_EQ(answer(report).headline, "no layout serves every use");
-    EXPECT_EQ(answer(report).reason, "not-tried by cpu:read: never");
+    EXPECT_EQ(answer(report).reason, "not tried by cpu:read: never");
     report.nearest = NearestConversion{{DRM_FORMAT_XRGB8888, linear, Memories::single}, 1, {{"camera", {}}}};
     report.uses = {"camera", "display"};
     EXPECT_TRUE(answer(report).reason.starts_with("nearest is XR24 LINEAR, which 1 of 2 uses take: camera lacks it"))

@@ -227,8 +227,9 @@ TEST(Html, AFailedPlanIsAPage)
 {
     Json document = plan();
     document["chosen"] = nullptr;
-    document["error"] = {{"category", "incompatible"}, {"errno", nullptr},          {"operation", "plan NV12"},
-                         {"detail", "nobody agrees"},  {"advice", "ask for other"}, {"message", "x"}};
+    document["error"] = {
+        {"category", "incompatible"}, {"call", nullptr},           {"target", nullptr},         {"errno", nullptr},
+        {"operation", "plan NV12"},   {"detail", "nobody agrees"}, {"advice", "ask for other"}, {"message", "x"}};
     std::string page = html_page(document);
     EXPECT_EQ(malformed(page), "");
     EXPECT_TRUE(has(page, "No heap serves every use.") && has(page, "nobody agrees") && has(page, "ask for other"));
