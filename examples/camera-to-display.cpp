@@ -11,6 +11,7 @@
 //
 //   camera-to-display --camera /dev/video0 --display /dev/dri/card0 --connector HDMI-A-1
 #include "support/camera.hpp"
+#include "support/lost_frames.hpp"
 #include "support/master.hpp"
 #include "support/png.hpp"
 #include "support/wait_for.hpp"
@@ -53,8 +54,8 @@ struct Options {
 
 struct Score {
     std::uint32_t shown = 0;
-    std::uint32_t lost = 0;
-    std::uint32_t late = 0; ///< of the lost ones, those for which the camera had a buffer
+    std::uint32_t lost = 0;    ///< for want of a buffer
+    std::uint32_t dropped = 0; ///< by the camera itself, which had one
     std::uint32_t out_of_order = 0;
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
@@ -94,7 +95,7 @@ cb::Result<std::uint64_t> difference(const cb::Buffer& captured, const cb::Buffe
 /// camera when nothing looks at them any more.
 class Pipeline {
 public:
-    Pipeline(const Options& options, cb::drm::CommitQueue& display, cb::v4l2::FencedQueue& queue)
+    Pipeline(const Options& options, cb::drm::CommitQueue& display, cb::v4l2::Queue& queue)
         : options_(options),
           display_(display),
           queue_(queue)
@@ -104,7 +105,7 @@ public:
     cb::Status add(const cb::Buffer& buffer)
     {
         ours_.insert(buffer.id());
-        return queue_.queue(buffer, {});
+        return queue_.queue_when_ready(buffer);
     }
 
     /// Lets the display write what it shows into this buffer too.
@@ -116,12 +117,16 @@ public:
 
     cb::Result<Score> run()
     {
+        lost_.given(queue_.with_device(), monotonic_now());
         if (const auto started = queue_.start(); !started)
             return started.error();
         while ((score_.shown < options_.frames || !written_.empty()) && interrupted == 0) {
             if (const auto turned = turn(); !turned)
                 return turned.error();
         }
+        score_.lost = lost_.without_buffer();
+        score_.dropped = lost_.dropped();
+        score_.out_of_order = lost_.out_of_order();
         return score_;
     }
 
@@ -139,16 +144,17 @@ private:
     {
         // Those that the display still reads wait in the queue for its fence.
         for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
-            if (auto queued = queue_.queue(buffer, {}); !queued)
+            if (auto queued = queue_.queue_when_ready(buffer); !queued)
                 return queued;
         }
+        lost_.given(queue_.with_device(), monotonic_now());
         if (may_show()) {
             if (auto shown = show(); !shown)
                 return shown;
         }
         std::vector<pollfd> events{
             {queue_.with_device() > 0 ? queue_.frame_fd() : -1, POLLIN, 0}, // without buffers it polls as an error
-            {queue_.fd(), POLLIN, 0},
+            {queue_.poll_fd(), POLLIN, 0},
         };
         const auto to_show = waits_ ? wait_for(shown_, events) : true;
         const auto to_write = written_.empty() ? true : wait_for(written_.front().written, events);
@@ -194,6 +200,7 @@ private:
         }
         if (const auto given = queue_.advance(); !given)
             return given.error();
+        lost_.given(queue_.with_device(), monotonic_now());
         return queue_.with_device() > 0 ? capture() : cb::Status{};
     }
 
@@ -206,24 +213,12 @@ private:
 
     cb::Status capture()
     {
-        const bool had_room = queue_.with_device() > 1;
         auto frame = queue_.try_dequeue();
         if (!frame)
             return frame.error();
         if (!*frame)
             return {};
-        const std::uint32_t sequence = (*frame)->sequence;
-        // Some drivers give two frames one number when they are held up.
-        if (last_ && sequence < *last_)
-            ++score_.out_of_order;
-        else if (last_ && sequence > *last_) {
-            const std::uint32_t lost = sequence - *last_ - 1;
-            score_.lost += lost;
-            // It had somewhere to write: the camera itself, or its driver, was late.
-            if (had_room)
-                score_.late += lost;
-        }
-        last_ = sequence;
+        lost_.came((*frame)->sequence, (*frame)->timestamp);
         score_.copies += ours_.contains((*frame)->buffer.id()) ? 0U : 1U;
         captured_.emplace_back(new cb::Buffer((*frame)->buffer), [this](const cb::Buffer* buffer) {
             returned_.push_back(*buffer);
@@ -242,14 +237,14 @@ private:
         cb::drm::Commit commit(display_.display());
         commit.show(display_.display().primary(), *frame).wait_by(cb::drm::FenceWait::kernel);
         if (!lit_)
-            commit.light();
+            commit.enable();
         std::optional<cb::Buffer> picture;
         if (writes_back_) {
             picture = std::move(free_writebacks_.front());
             free_writebacks_.pop_front();
             commit.write_back(*picture);
         }
-        auto done = display_.commit(std::move(commit), cb::in(1s));
+        auto done = display_.commit(std::move(commit), cb::deadline_in(1s));
         if (!done)
             return done.error();
         lit_ = true;
@@ -270,7 +265,7 @@ private:
         free_writebacks_.push_back(done.picture);
         if (!options_.compare)
             return {};
-        const auto wrong = difference(*done.frame, done.picture, cb::in(1s));
+        const auto wrong = difference(*done.frame, done.picture, cb::deadline_in(1s));
         if (!wrong)
             return wrong.error();
         ++score_.compared;
@@ -280,11 +275,11 @@ private:
 
     const Options& options_;
     cb::drm::CommitQueue& display_;
-    cb::v4l2::FencedQueue& queue_;
+    cb::v4l2::Queue& queue_;
     Score score_;
     std::set<cb::BufferId> ours_;
     std::map<cb::BufferId, std::uint64_t> accesses_; ///< as they were at capture
-    std::optional<std::uint32_t> last_;
+    LostFrames lost_;
     std::vector<cb::Buffer> returned_;
     std::deque<cb::Buffer> free_writebacks_;
     bool writes_back_ = false;
@@ -329,11 +324,7 @@ cb::Result<Score> stream(const Options& options)
         return queue.error();
     set_rate(*camera, options.rate);
 
-    auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
-    if (!fenced)
-        return fenced.error();
-
-    Pipeline pipeline(options, *commits, *fenced);
+    Pipeline pipeline(options, *commits, *queue);
     for (std::uint32_t i = 0; i < buffer_count; ++i) {
         const auto buffer = plan->allocate();
         if (!buffer)
@@ -357,10 +348,10 @@ cb::Result<Score> stream(const Options& options)
         }
     }
     auto score = pipeline.run();
-    if (const auto off = commits->commit(cb::drm::Commit(*display).turn_off(), cb::in(1s)); !off && score)
+    if (const auto off = commits->commit(cb::drm::Commit(*display).disable(), cb::deadline_in(1s)); !off && score)
         return off.error();
     if (score && !options.picture.empty() && picture) {
-        if (const auto written = write_png(*picture, cb::in(1s), options.picture); !written)
+        if (const auto written = write_png(*picture, cb::deadline_in(1s), options.picture); !written)
             return written.error();
     }
     return score;
@@ -391,9 +382,9 @@ int run(int count, char** words)
     }
     std::cout << score->shown << " frames shown, " << score->lost << " lost, " << score->out_of_order
               << " out of order, " << score->copies << " CPU copies\n";
-    if (score->late > 0)
-        std::cout << score->late
-                  << " of the lost were not for want of a buffer: the camera was late (a busy machine?)\n";
+    if (score->dropped > 0)
+        std::cout << score->dropped << " more dropped by the camera itself, which had a buffer for them: it was late, "
+                  << "as on a busy machine\n";
     if (score->compared > 0)
         std::cout << score->compared << " pictures compared with what the display showed, " << score->wrong_pixels
                   << " wrong pixels\n";
@@ -401,9 +392,9 @@ int run(int count, char** words)
         std::cout << "nothing compared: " << (options.compare ? "the card has no writeback" : "as asked") << '\n';
     std::cout << score->in_fences << " commits waited in the kernel for a fence (IN_FENCE_FD)\n";
     if (const char* checked = std::getenv("COMMONBUF_CHECK"); checked != nullptr)
-        std::cout << "access checker: " << cb::check_findings() << " reports\n";
-    const bool good = cb::check_findings() == 0 && score->lost == 0 && score->out_of_order == 0 && score->copies == 0 &&
-                      score->wrong_pixels == 0;
+        std::cout << "access checker: " << cb::checker_findings() << " reports\n";
+    const bool good = cb::checker_findings() == 0 && score->lost == 0 && score->out_of_order == 0 &&
+                      score->copies == 0 && score->wrong_pixels == 0;
     return good ? 0 : 1;
 }
 

@@ -36,11 +36,11 @@ constexpr std::uint32_t count = 8; // pictures
 /// Waits until the decoder knows what is coming.
 cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
 {
-    const auto deadline = cb::in(5s);
+    const auto deadline = cb::deadline_in(5s);
     if (const auto started = decoder.start(); !started)
         return started.error();
     for (;;) {
-        const auto source = decoder.take_source_change();
+        const auto source = decoder.pop_source_change();
         if (!source)
             return source.error();
         if (*source)
@@ -56,7 +56,7 @@ cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
 /// The next picture; what the display has done with goes back to the decoder meanwhile.
 cb::Result<cb::v4l2::Frame> next(cb::v4l2::M2m& decoder)
 {
-    const auto deadline = cb::in(5s);
+    const auto deadline = cb::deadline_in(5s);
     for (;;) {
         if (const auto given = decoder.advance(); !given)
             return given.error();
@@ -124,7 +124,7 @@ cb::Result<std::string> play(const Words& words)
     if (!buffers)
         return buffers.error();
     for (const cb::Buffer& buffer : *buffers) {
-        if (const auto queued = decoder->capture_queue()->queue(buffer, {}); !queued)
+        if (const auto queued = decoder->capture_queue()->queue_when_ready(buffer); !queued)
             return queued.error();
     }
     if (const auto started = decoder->start(); !started)
@@ -146,18 +146,18 @@ cb::Result<std::string> play(const Words& words)
         commit.show(display.primary(), frame->buffer);
         if (!last) {
             set_colours(commit, display.primary());
-            commit.light();
+            commit.enable();
         }
-        const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
+        const auto done = (*screen)->queue().commit(std::move(commit), cb::deadline_in(1s));
         if (!done)
             return done.error();
         for (const cb::Buffer& replaced : done->replaced) {
-            if (const auto queued = decoder->capture_queue()->queue(replaced, done->shown); !queued)
+            if (const auto queued = decoder->capture_queue()->queue_when_ready(replaced, done->shown); !queued)
                 return queued.error();
         }
         last = frame->buffer;
         // Looking on is allowed: the display only reads, too.
-        const auto lost = difference(frame->buffer, (*originals)[number], 0, cb::in(1s));
+        const auto lost = difference(frame->buffer, (*originals)[number], 0, cb::deadline_in(1s));
         if (!lost)
             return lost.error();
         worst = std::min(worst, lost->psnr());
@@ -172,8 +172,8 @@ cb::Result<std::string> play(const Words& words)
         return written.error();
     constexpr int rounding = 4; // displays make RGB of YCbCr in their own way
     if (*written) {
-        if (const auto alike =
-                expect_alike("what the display shows and what was decoded", **written, *last, rounding, cb::in(1s));
+        if (const auto alike = expect_alike("what the display shows and what was decoded", **written, *last, rounding,
+                                            cb::deadline_in(1s));
             !alike)
             return alike.error();
     }

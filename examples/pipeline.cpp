@@ -59,9 +59,9 @@ void report(const Score& score, const Options& options, const SideCopy* side, co
 {
     std::cout << score.shown << " frames shown, " << score.lost << " lost, " << score.copies << " CPU copies, at most "
               << score.in_flight << " in flight at once\n";
-    if (score.late > 0)
-        std::cout << score.late
-                  << " of the lost were not for want of a buffer: the camera was late (a busy machine?)\n";
+    if (score.dropped > 0)
+        std::cout << score.dropped << " more dropped by the camera itself, which had a buffer for them: it was late, "
+                  << "as on a busy machine\n";
     if (score.compared > 0)
         std::cout << score.compared << " pictures compared with what the CPU makes of the frame, " << score.wrong_pixels
                   << " wrong pixels\n";
@@ -74,7 +74,7 @@ void report(const Score& score, const Options& options, const SideCopy* side, co
     if (gpu.validates())
         std::cout << "Vulkan validation, synchronisation too: " << gpu.complaints() << " messages\n";
     if (std::getenv("COMMONBUF_CHECK") != nullptr)
-        std::cout << "access checker: " << cb::check_findings() << " reports\n";
+        std::cout << "access checker: " << cb::checker_findings() << " reports\n";
 }
 
 cb::Result<bool> stream(const Options& options)
@@ -137,16 +137,13 @@ cb::Result<bool> stream(const Options& options)
     if (!queue)
         return queue.error();
     set_rate(*camera, options.rate);
-    auto fenced = cb::v4l2::FencedQueue::create(std::move(*queue));
-    if (!fenced)
-        return fenced.error();
 
-    FrameLoop loop(options.frames, options.compare, **hue, side.get(), *fenced, std::move(*pool), *display);
+    FrameLoop loop(options.frames, options.compare, **hue, side.get(), *queue, std::move(*pool), *display);
     for (std::uint32_t i = 0; i < camera_buffers; ++i) {
         const auto buffer = frames->allocate();
         if (!buffer)
             return buffer.error();
-        if (const auto queued = fenced->queue(*buffer, {}); !queued)
+        if (const auto queued = queue->queue_when_ready(*buffer); !queued)
             return queued.error();
     }
     if (display->display().writeback() != nullptr) {
@@ -172,11 +169,11 @@ cb::Result<bool> stream(const Options& options)
     if (FrameLoop::stopped())
         std::cout << "interrupted\n";
     if (!options.picture.empty() && loop.last_picture()) {
-        if (const auto written = write_png(*loop.last_picture(), cb::in(1s), options.picture); !written)
+        if (const auto written = write_png(*loop.last_picture(), cb::deadline_in(1s), options.picture); !written)
             return written.error();
     }
     report(*score, options, side.get(), **gpu);
-    return cb::check_findings() == 0 && score->lost == 0 && score->copies == 0 && score->wrong_pixels == 0 &&
+    return cb::checker_findings() == 0 && score->lost == 0 && score->copies == 0 && score->wrong_pixels == 0 &&
            (*gpu)->complaints() == 0;
 }
 

@@ -3,21 +3,37 @@
 #include <drm_fourcc.h>
 #include <iostream>
 
+namespace cb = commonbuf;
+
+static int report(const cb::Error& error)
+{
+    std::cerr << error.message() << '\n';
+    return 1;
+}
+
 int main()
 {
-    namespace cb = commonbuf;
     const auto camera = cb::v4l2::Device::open("/dev/video0");
+    if (!camera)
+        return report(camera.error());
     const auto display = cb::drm::Device::open("/dev/dri/card0");
-    if (!camera || !display)
-        return std::cerr << (camera ? display.error() : camera.error()).message() << '\n', 1;
+    if (!display)
+        return report(display.error());
 
     const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 1280, 720}, {camera->capture(), display->scanout()});
     if (!plan)
-        return std::cerr << plan.error().message() << '\n', 2; // every heap, and why not
-    std::cout << plan->explain();                              // what was chosen, and why
+        return report(plan.error()); // every heap, and why not
+    std::cout << plan->explain();    // what was chosen, and why
 
     const auto buffer = plan->allocate();
-    const auto framebuffer = buffer.and_then([&](const cb::Buffer& image) { return display->framebuffer(image); });
+    if (!buffer)
+        return report(buffer.error());
+    const auto framebuffer = display->framebuffer(*buffer); // the display reads here
+    if (!framebuffer)
+        return report(framebuffer.error());
     auto queue = camera->open_queue(cb::v4l2::Role::capture, plan->layout(), 4);
-    return buffer && framebuffer && queue && queue->queue(*buffer) ? 0 : 3; // the camera writes where the display reads
+    if (!queue)
+        return report(queue.error());
+    const auto queued = queue->queue(*buffer); // the camera writes there
+    return queued ? 0 : report(queued.error());
 }

@@ -21,7 +21,7 @@ volatile std::sig_atomic_t interrupted = 0;
 void FrameLoop::stop() noexcept { interrupted = 1; }
 bool FrameLoop::stopped() noexcept { return interrupted != 0; }
 
-FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::FencedQueue& camera,
+FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::Queue& camera,
                      cb::Pool pictures, cb::drm::CommitQueue& display)
     : frames_(frames),
       compare_(compare),
@@ -42,12 +42,15 @@ FrameLoop::~FrameLoop()
 cb::Result<Score> FrameLoop::run()
 {
     writes_back_ = !free_writebacks_.empty();
+    lost_.given(camera_.with_device(), monotonic_now());
     if (const auto started = camera_.start(); !started)
         return started.error();
     while (!done() && !stopped()) {
         if (const auto turned = turn(); !turned)
             return turned.error();
     }
+    score_.lost = lost_.without_buffer();
+    score_.dropped = lost_.dropped();
     return score_;
 }
 
@@ -60,9 +63,10 @@ cb::Status FrameLoop::turn()
 {
     // Who still reads one of them has a job on it, whose fence the camera's queue waits for.
     for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
-        if (auto queued = camera_.queue(buffer, {}); !queued)
+        if (auto queued = camera_.queue_when_ready(buffer); !queued)
             return queued;
     }
+    lost_.given(camera_.with_device(), monotonic_now());
     if (auto drawn = draw(); !drawn)
         return drawn;
     if (auto committed = commit(); !committed)
@@ -77,8 +81,8 @@ cb::Status FrameLoop::wait()
     std::vector<pollfd> events;
     if (camera_.with_device() > 0) // without buffers it polls as an error
         events.push_back({camera_.frame_fd(), POLLIN, 0});
-    events.push_back({camera_.fd(), POLLIN, 0});
-    events.push_back({display_.fd(), POLLIN, 0});
+    events.push_back({camera_.poll_fd(), POLLIN, 0});
+    events.push_back({display_.poll_fd(), POLLIN, 0});
     if (side_ != nullptr)
         side_->poll(events);
     std::vector<cb::Fence> fences;
@@ -122,6 +126,7 @@ cb::Status FrameLoop::look()
     }
     if (const auto given = camera_.advance(); !given)
         return given.error();
+    lost_.given(camera_.with_device(), monotonic_now());
     if (const auto made = display_.advance(); !made)
         return made.error();
     if (auto taken = take_committed(); !taken)
@@ -151,20 +156,12 @@ cb::Result<std::uint32_t> FrameLoop::drop_signalled(std::deque<cb::Fence>& fence
 cb::Status FrameLoop::capture()
 {
     while (camera_.with_device() > 0) {
-        const bool had_room = camera_.with_device() > 1;
         auto frame = camera_.try_dequeue();
         if (!frame)
             return frame.error();
         if (!*frame)
             return {};
-        const std::uint32_t sequence = (*frame)->sequence;
-        // Some drivers give two frames one number when they are held up.
-        const std::uint32_t lost = last_ && sequence > *last_ ? sequence - *last_ - 1 : 0;
-        score_.lost += lost;
-        // It had somewhere to write: the camera itself, or its driver, was late.
-        score_.late += had_room ? lost : 0;
-        last_ = sequence;
-
+        lost_.came((*frame)->sequence, (*frame)->timestamp);
         const cb::Buffer& buffer = (*frame)->buffer;
         if (number_ >= frames_) {
             returned_.push_back(buffer);
@@ -224,7 +221,7 @@ cb::Status FrameLoop::commit()
         // The GPU's driver ends what hangs: the kernel may wait for it.
         next.wait_by(cb::drm::FenceWait::kernel);
         if (!lit_)
-            next.light();
+            next.enable();
         Shown shown{std::move(drawn.camera), std::nullopt};
         if (writes_back_) {
             shown.writeback = std::move(free_writebacks_.front());
@@ -244,7 +241,7 @@ cb::Status FrameLoop::commit()
 
 cb::Status FrameLoop::take_committed()
 {
-    for (cb::drm::Committed& each : display_.take_committed()) {
+    for (cb::drm::Committed& each : display_.pop_committed()) {
         const auto found = committed_.find(each.number);
         if (found == committed_.end())
             continue;
@@ -259,7 +256,7 @@ cb::Status FrameLoop::take_committed()
             written_.push_back({std::move(found->second), std::move(each.written)});
         committed_.erase(found);
     }
-    for (const cb::drm::WithheldCommit& each : display_.take_withheld())
+    for (const cb::drm::WithheldCommit& each : display_.pop_withheld())
         return each.error;
     return {};
 }
@@ -272,8 +269,8 @@ cb::Status FrameLoop::compare()
     free_writebacks_.push_back(*last_picture_);
     if (!compare_)
         return {};
-    const auto wrong =
-        wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number), cb::in(1s));
+    const auto wrong = wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number),
+                                    cb::deadline_in(1s));
     if (!wrong)
         return wrong.error();
     ++score_.compared;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hue_pass.hpp"
+#include "lost_frames.hpp"
 #include "side_copy.hpp"
 
 #include <commonbuf/commonbuf.hpp>
@@ -16,8 +17,8 @@
 /// What became of the frames.
 struct Score {
     std::uint32_t shown = 0;
-    std::uint32_t lost = 0;
-    std::uint32_t late = 0; ///< of the lost ones, those for which the camera had a buffer
+    std::uint32_t lost = 0;    ///< for want of a buffer
+    std::uint32_t dropped = 0; ///< by the camera itself, which had one
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
     std::uint64_t copies = 0; ///< CPU accesses between the devices
@@ -31,7 +32,7 @@ class FrameLoop {
 public:
     /// `side` may be null. `frames` is how many to show; `compare`, whether what was shown is
     /// held against the reference. All that is referred to has to outlive this.
-    FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::FencedQueue& camera,
+    FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::Queue& camera,
               commonbuf::Pool pictures, commonbuf::drm::CommitQueue& display);
 
     ~FrameLoop();
@@ -98,14 +99,14 @@ private:
     const bool compare_;
     HuePass& hue_;
     SideCopy* side_;
-    commonbuf::v4l2::FencedQueue& camera_;
+    commonbuf::v4l2::Queue& camera_;
     commonbuf::Pool pictures_;
     commonbuf::drm::CommitQueue& display_;
     Score score_;
     std::vector<commonbuf::Buffer> returned_;
     std::size_t in_flight_ = 0;
     std::uint32_t number_ = 0;
-    std::optional<std::uint32_t> last_;
+    LostFrames lost_;
     bool lit_ = false;
     bool writes_back_ = false;
     std::deque<commonbuf::Buffer> free_writebacks_;

@@ -17,10 +17,10 @@ constexpr std::uint32_t in_between = 4; // buffers
 /// Peak signal-to-noise ratio of the luma.
 cb::Result<double> psnr(const cb::Buffer& original, const cb::Buffer& copy)
 {
-    auto left = original.read(cb::in(1s));
+    auto left = original.read(cb::deadline_in(1s));
     if (!left)
         return left.error();
-    auto right = copy.read(cb::in(1s));
+    auto right = copy.read(cb::deadline_in(1s));
     if (!right)
         return right.error();
     const cb::Layout& a = original.layout();
@@ -49,20 +49,20 @@ cb::Result<double> psnr(const cb::Buffer& original, const cb::Buffer& copy)
 void add(std::vector<pollfd>& events, cb::v4l2::M2m& device)
 {
     if (device.poll_events() != 0)
-        events.push_back({device.fd(), device.poll_events(), 0});
+        events.push_back({device.poll_fd(), device.poll_events(), 0});
     for (const auto* queue : {device.output_queue(), device.capture_queue()}) {
-        if (queue != nullptr && queue->fd() >= 0)
-            events.push_back({queue->fd(), POLLIN, 0});
+        if (queue != nullptr && queue->poll_fd() >= 0)
+            events.push_back({queue->poll_fd(), POLLIN, 0});
     }
 }
 
-cb::Status fill(cb::v4l2::FencedQueue& queue, const cb::Plan& plan, std::uint32_t count)
+cb::Status fill(cb::v4l2::Queue& queue, const cb::Plan& plan, std::uint32_t count)
 {
     for (std::uint32_t i = 0; i < count; ++i) {
         const auto buffer = plan.allocate();
         if (!buffer)
             return buffer.error();
-        if (auto queued = queue.queue(*buffer, {}); !queued)
+        if (auto queued = queue.queue_when_ready(*buffer); !queued)
             return queued;
     }
     return {};
@@ -104,7 +104,7 @@ cb::Status SideCopy::encode(Lease frame, std::uint32_t number)
 {
     cb::v4l2::Payload payload;
     payload.timestamp = std::chrono::milliseconds(number + 1);
-    if (auto queued = encoder_.output_queue()->queue(*frame, {}, payload); !queued)
+    if (auto queued = encoder_.output_queue()->queue_when_ready(*frame, {}, payload); !queued)
         return queued;
     with_encoder_[frame->id()] = frame;
     originals_[payload.timestamp] = std::move(frame);
@@ -146,7 +146,7 @@ cb::Status SideCopy::look_at_encoder()
         cb::v4l2::Payload payload;
         payload.bytes_used[0] = (*coded)->bytes_used[0];
         payload.timestamp = (*coded)->timestamp;
-        if (auto queued = decoder_.output_queue()->queue((*coded)->buffer, {}, payload); !queued)
+        if (auto queued = decoder_.output_queue()->queue_when_ready((*coded)->buffer, {}, payload); !queued)
             return queued;
     }
 }
@@ -161,10 +161,10 @@ cb::Status SideCopy::look_at_decoder()
             return read.error();
         if (!*read)
             break;
-        if (auto queued = encoder_.capture_queue()->queue((*read)->buffer, {}); !queued)
+        if (auto queued = encoder_.capture_queue()->queue_when_ready((*read)->buffer); !queued)
             return queued;
     }
-    const auto source = decoder_.take_source_change();
+    const auto source = decoder_.pop_source_change();
     if (!source)
         return source.error();
     if (*source) {
@@ -180,7 +180,7 @@ cb::Status SideCopy::look_at_decoder()
             break;
         if (auto compared = compare(**frame); !compared)
             return compared;
-        if (auto queued = pictures->queue((*frame)->buffer, {}); !queued)
+        if (auto queued = pictures->queue_when_ready((*frame)->buffer); !queued)
             return queued;
     }
     return {};

@@ -44,23 +44,23 @@ cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, cons
     for (std::uint32_t i = 0; i < count; ++i) {
         cb::v4l2::Payload payload;
         payload.timestamp = test_stream_time(i);
-        if (auto queued = encoder.capture_queue()->queue((*coded)[i], {}); !queued)
+        if (auto queued = encoder.capture_queue()->queue_when_ready((*coded)[i]); !queued)
             return queued;
-        if (auto drawn = draw_picture(pictures[i], i, cb::in(1s)); !drawn)
+        if (auto drawn = draw_picture(pictures[i], i, cb::deadline_in(1s)); !drawn)
             return drawn;
-        if (auto queued = encoder.output_queue()->queue(pictures[i], {}, payload); !queued)
+        if (auto queued = encoder.output_queue()->queue_when_ready(pictures[i], {}, payload); !queued)
             return queued;
     }
     if (auto started = encoder.start(); !started)
         return started;
     for (std::uint32_t i = 0; i < count; ++i) {
-        const auto frame = encoder.capture_queue()->dequeue(cb::in(2s));
+        const auto frame = encoder.capture_queue()->dequeue(cb::deadline_in(2s));
         if (!frame)
             return frame.error();
         cb::v4l2::Payload payload;
         payload.bytes_used[0] = frame->bytes_used[0];
         payload.timestamp = frame->timestamp;
-        if (auto queued = decoder.output_queue()->queue(frame->buffer, {}, payload); !queued)
+        if (auto queued = decoder.output_queue()->queue_when_ready(frame->buffer, {}, payload); !queued)
             return queued;
     }
     return {};

@@ -48,8 +48,8 @@ struct Origin {
     friend auto operator<=>(const Origin&, const Origin&) = default;
 };
 
-/// Which side of a property something accepts: memory with it, without it, or either.
-/// A set of two bits; what two accept is the intersection.
+/// Which memory something accepts: with a property, without it, or either. A set of two bits;
+/// what two accept is the intersection.
 enum class Choice : std::uint8_t { neither = 0, without = 1, with = 2, either = 3 };
 
 constexpr Choice operator&(Choice a, Choice b) noexcept
@@ -57,7 +57,7 @@ constexpr Choice operator&(Choice a, Choice b) noexcept
     return static_cast<Choice>(static_cast<std::uint8_t>(a) & static_cast<std::uint8_t>(b));
 }
 
-/// "neither", "without", "with", "either".
+/// Name a choice: "neither", "without", "with", "either".
 COMMONBUF_API std::string_view to_string(Choice choice) noexcept;
 
 /// What a use asks of the layout and the memory. The defaults ask for nothing.
@@ -85,11 +85,11 @@ struct COMMONBUF_API Constraints {
     friend bool operator==(const Constraints&, const Constraints&) = default;
 };
 
-/// Constraints that many entries of a support share: a pointer that is never null, and
-/// does not change what it points to.
+/// Constraints that many entries of a support share: a pointer that is never null, to
+/// constraints that never change.
 class SharedConstraints {
 public:
-    /// Those that ask for nothing.
+    /// Constraints that ask for nothing.
     SharedConstraints() = default;
     // Implicit, so that an entry can be written down with its constraints.
     SharedConstraints(Constraints constraints) : value_(std::make_shared<const Constraints>(std::move(constraints))) {}
@@ -101,18 +101,18 @@ private:
     std::shared_ptr<const Constraints> value_;
 };
 
-/// What satisfies both: never looser than either.
+/// Merge constraints into those that satisfy both. They are never looser than either.
 ///
-/// Pure; commutative, associative and idempotent. Errors: incompatible (no stride, no
-/// size or no memory can satisfy both), invalid_argument (an alignment of 0, or a least
-/// common multiple that overflows). Both name the origins.
+/// Pure; commutative, associative and idempotent. Errors: incompatible (no stride, no size or no
+/// memory can satisfy both), invalid_argument (an alignment of 0, or a least common multiple that
+/// overflows). Both name the origins.
 COMMONBUF_API Result<Constraints> merge(const Constraints& a, const Constraints& b);
 
-/// The smallest stride that is at least `wanted` and satisfies the constraints.
+/// Find the smallest stride that is at least `wanted` and satisfies the constraints.
 /// Errors: incompatible, with the numbers.
 COMMONBUF_API Result<std::uint32_t> fit_stride(const Constraints& constraints, std::uint64_t wanted);
 
-/// The smallest size of a memory that is at least `wanted` bytes and satisfies the
+/// Find the smallest size of a memory that is at least `wanted` bytes and satisfies the
 /// constraints. Errors: incompatible, with the numbers.
 COMMONBUF_API Result<std::uint64_t> fit_size(const Constraints& constraints, std::uint64_t wanted);
 

@@ -9,7 +9,7 @@
 
 namespace commonbuf {
 
-/// What an image is for, for callers who do not want to name devices: a set of flags.
+/// What an image is for, as a set of flags, for callers who do not want to name devices.
 /// resolve() turns it into the uses of this machine's devices.
 enum class Purpose : std::uint32_t {
     none = 0,
@@ -20,7 +20,7 @@ enum class Purpose : std::uint32_t {
     gpu_render_target = 1U << 4U, ///< a GPU draws into it
     composer = 1U << 5U,          ///< a display shows it
     cpu_read_rarely = 1U << 6U,
-    cpu_read_often = 1U << 7U, ///< only memory behind the CPU's caches will do
+    cpu_read_often = 1U << 7U, ///< only memory behind the CPU's caches
     cpu_write_rarely = 1U << 8U,
     cpu_write_often = 1U << 9U,
 };
@@ -35,13 +35,13 @@ constexpr Purpose operator&(Purpose a, Purpose b) noexcept
 }
 constexpr Purpose& operator|=(Purpose& a, Purpose b) noexcept { return a = a | b; }
 
-/// Whether a set has all flags of another one.
+/// Tell whether a set has all flags of another one.
 constexpr bool has(Purpose set, Purpose flags) noexcept { return (set & flags) == flags; }
 
-/// The name of one flag, "camera-output", "cpu-read-often"...; "unknown" for anything else.
+/// Name one flag: "camera-output", "cpu-read-often"...; "unknown" for anything else.
 COMMONBUF_API std::string_view to_string(Purpose flag) noexcept;
 
-/// A flag by its name; nothing for names that are none.
+/// Find a flag by its name; nothing for other names.
 COMMONBUF_API std::optional<Purpose> parse_purpose(std::string_view name) noexcept;
 
 } // namespace commonbuf

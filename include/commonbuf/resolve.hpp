@@ -13,14 +13,14 @@
 
 namespace commonbuf {
 
-/// The uses that a purpose stands for on this machine, without duplicates, and how they were
+/// The uses that a purpose means on this machine, without duplicates, and how they were
 /// found.
 struct Resolution {
     std::vector<Use> uses;
     std::vector<ResolvedPurpose> purposes;
 };
 
-/// Finds the devices of this machine that a purpose means. The rule:
+/// Find the devices of this machine that a purpose means. The rule:
 ///
 ///   camera_output       every V4L2 node with a capture queue that is no memory-to-memory
 ///                       device, as capture
@@ -34,10 +34,10 @@ struct Resolution {
 ///   cpu_*               this process's CPU; it often reads or writes when one of the
 ///                       flags says so
 ///
-/// Of each class, every device that takes one of the request's formats in its size: whoever
-/// does not say which camera it means gets memory that all of them can use. Devices of the
-/// class that cannot be opened or do not take the image are left out, and said so. Where
-/// that is too much, name the devices instead.
+/// Each class means every device that takes one of the request's formats in its size: a caller
+/// that does not name a camera gets memory that all cameras can use. Devices that cannot be
+/// opened or do not take the image are left out, and the result says so. If these are too many
+/// devices, name them instead.
 ///
 /// Opens the nodes of the classes that are asked for; the uses keep open what they need.
 /// Errors: invalid_argument (no flag), not_present (no device of a class takes the image;

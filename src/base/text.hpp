@@ -16,11 +16,17 @@ namespace commonbuf::text {
 std::string vformat(fmt::string_view pattern, fmt::format_args arguments);
 
 /// As fmt::format: the pattern is checked when it is compiled.
-template <typename... Arguments>
-std::string format(fmt::format_string<Arguments...> pattern, Arguments&&... arguments)
-{
-    return text::vformat(pattern, fmt::make_format_args(arguments...));
-}
+///
+/// An object, since a function would compete with std::format (g++ 13 and newer) wherever a
+/// file says `using commonbuf::text::format` and passes a string.
+struct Format {
+    template <typename... Arguments>
+    std::string operator()(fmt::format_string<Arguments...> pattern, Arguments&&... arguments) const
+    {
+        return text::vformat(pattern, fmt::make_format_args(arguments...));
+    }
+};
+inline constexpr Format format{};
 
 /// "a, b, c".
 std::string join(const std::vector<std::string>& parts, std::string_view separator);

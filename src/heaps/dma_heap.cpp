@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// /dev/dma_heap/NAME (linux/dma-heap.h, drivers/dma-buf/dma-heap.c). The kernel has
-// no query for what a heap's memory is like: only trials tell.
+// /dev/dma_heap/NAME (linux/dma-heap.h, drivers/dma-buf/dma-heap.c). The kernel does not say what
+// a heap's memory is like: only trials tell.
 #include "heaps/heaps.hpp"
 #include "os/os.hpp"
 
@@ -34,8 +34,8 @@ public:
         request.fd_flags = O_RDWR | O_CLOEXEC;
         if (const int error = os::ioctl(*node, DMA_HEAP_IOCTL_ALLOC, &request); error != 0) {
             Error result = Error::from_errno(error, {"DMA_HEAP_IOCTL_ALLOC", info_.path},
-                                             "the heap gives no " + std::to_string(bytes) + " bytes");
-            if (error == ENOMEM)
+                                             "the heap did not allocate " + std::to_string(bytes) + " bytes");
+            if (result.category == Category::out_of_memory)
                 result.advice = "free buffers of this heap, or enlarge its region";
             return result;
         }
@@ -43,7 +43,7 @@ public:
     }
 
 private:
-    /// Opened when first needed, so that listing heaps needs no privilege.
+    /// Opens the node when it is first needed, so that listing heaps needs no privilege.
     Result<int> opened()
     {
         const std::lock_guard lock(mutex_);
@@ -72,9 +72,9 @@ std::string default_region_in_device_tree()
     return {};
 }
 
-/// Linux 6.17 gave the default CMA region the stable name `default_cma_region`; its
-/// older name may stand beside it, for the same memory. Which name that is follows
-/// from where the region comes from: a device-tree node, or the kernel itself.
+/// Linux 6.17 gave the default CMA region the stable name `default_cma_region`. Its older name
+/// may be listed beside it, for the same memory. What that name is depends on what defines the
+/// region: a device-tree node, or the kernel itself.
 void mark_duplicates(std::vector<HeapInfo>& heaps)
 {
     constexpr std::string_view stable = "default_cma_region";
@@ -106,7 +106,7 @@ std::vector<std::shared_ptr<Heap>> find_dma_heaps()
         info.name = name;
         info.kind = HeapKind::dma_heap;
         info.path = folder + name;
-        // The kernel documents what is behind this one name (dma-heap.rst, system_heap.c).
+        // The only name that the kernel documents the memory of (dma-heap.rst, system_heap.c).
         if (name == "system")
             info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
         else

@@ -25,7 +25,7 @@ std::string who_asked(const std::vector<Origin>& origins, Constraint constraint)
 
 std::string describe_strides(const Constraints& constraints)
 {
-    return text::format("strides from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_stride,
+    return text::format("strides from {} to {} in steps of {} (min: {}; max: {}; steps: {})", constraints.min_stride,
                         constraints.max_stride, constraints.stride_align,
                         who_asked(constraints.origins, Constraint::min_stride),
                         who_asked(constraints.origins, Constraint::max_stride),
@@ -35,12 +35,12 @@ std::string describe_strides(const Constraints& constraints)
 std::string describe_sizes(const Constraints& constraints)
 {
     return text::format(
-        "sizes from {} to {} in steps of {} (least: {}; most: {}; steps: {})", constraints.min_size,
-        constraints.max_size, constraints.size_align, who_asked(constraints.origins, Constraint::min_size),
+        "sizes from {} to {} in steps of {} (min: {}; max: {}; steps: {})", constraints.min_size, constraints.max_size,
+        constraints.size_align, who_asked(constraints.origins, Constraint::min_size),
         who_asked(constraints.origins, Constraint::max_size), who_asked(constraints.origins, Constraint::size_align));
 }
 
-/// Errors: incompatible, where one wants memory with a property and another one without.
+/// Errors: incompatible, if one wants memory with a property and another one without.
 Status check_choice(Choice choice, Constraint name, const std::vector<Origin>& origins)
 {
     if (choice != Choice::neither)

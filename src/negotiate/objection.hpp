@@ -11,7 +11,7 @@
 
 namespace commonbuf::negotiate {
 
-/// What speaks against something, by the constraints alone. Pure.
+/// What speaks against a layout or a memory, judged only by the constraints. Pure.
 struct Objection {
     Constraint constraint = Constraint::stride_align;
     std::string reason;  ///< with the numbers, and who asked

@@ -59,13 +59,13 @@ SharedWays::SharedWays(std::span<const UseSupport> uses) : uses_(uses)
         const Sorted sorted(*uses.front().support);
         shared_.reserve(sorted.size());
         for (std::uint32_t i = 0; i < sorted.size(); ++i) {
-            // Of entries for one way, the first that the importer gave counts.
+            // Of several entries for one arrangement, the importer's first counts.
             if (shared_.empty() || before(first[shared_.back()], sorted[i]))
                 shared_.push_back(sorted.index(i));
         }
     }
     for (std::size_t i = 1; i < uses.size(); ++i) {
-        // One device is often asked for two accesses: the same answer takes nothing away.
+        // One device often has two accesses: the same answer takes nothing away.
         if (uses[i].support == uses[i - 1].support)
             continue;
         const Sorted theirs(*uses[i].support);

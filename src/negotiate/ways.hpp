@@ -18,21 +18,21 @@ struct UseSupport {
     std::shared_ptr<const Support> support;
 };
 
-/// The ways that all uses share.
+/// The arrangements that all uses share.
 ///
-/// Takes time in proportion to the entries of all uses together when they come sorted, and
-/// to sorting them otherwise; walks through each support once, from its first entry to its
-/// last. Points into the supports of `uses`, which must outlive it.
+/// Takes linear time in the entries of all uses if they come sorted, and sorts them otherwise.
+/// Walks through each support once, from its first entry to its last. Points into the supports of
+/// `uses`, which must outlive it.
 class SharedWays {
 public:
     explicit SharedWays(std::span<const UseSupport> uses);
 
     std::size_t size() const noexcept { return shared_.size(); }
 
-    /// By their value: the ways of one format stand together.
+    /// Sorted by value: the arrangements of one format stand together.
     Arrangement operator[](std::size_t index) const noexcept;
 
-    /// Each use's entry for a shared way, in the order of the uses.
+    /// Each use's entry for a shared arrangement, in the order of the uses.
     std::vector<const Support::Entry*> entries(const Arrangement& way) const;
 
 private:
@@ -40,7 +40,7 @@ private:
     std::vector<std::uint32_t> shared_; ///< entries of the first use
 };
 
-/// How a use accepts one way; nullptr when it does not.
+/// How a use accepts an arrangement; nullptr if it does not.
 const Support::Entry* find_entry(const Support& support, const Arrangement& way) noexcept;
 
 } // namespace commonbuf::negotiate

@@ -9,7 +9,7 @@
 namespace commonbuf::trace {
 namespace {
 
-// What is lost at most when the program is killed.
+// The most that is lost when the program is killed.
 constexpr std::size_t most_held = 64U << 10U;
 constexpr Time longest_held = std::chrono::milliseconds(500);
 
@@ -22,7 +22,7 @@ Result<File> File::create(const std::string& path)
         return fd.error();
     File file;
     file.fd_ = std::move(*fd);
-    file.operation_ = "write " + path;
+    file.path_ = path;
     file.held_.reserve(most_held + most_held / 4);
     file.held_ += "[";
     file.last_flush_ = now();
@@ -31,7 +31,7 @@ Result<File> File::create(const std::string& path)
 
 void File::add(Event& event)
 {
-    // The comma goes before: what was flushed ends with an event.
+    // The comma comes first: flushed text ends with an event.
     held_ += std::exchange(empty_, false) ? "\n" : ",\n";
     held_ += event.take();
 }
@@ -44,7 +44,7 @@ bool File::should_flush(Time now) const noexcept
 Status File::flush(Time now)
 {
     last_flush_ = now;
-    Status written = os::write_all(fd_.get(), held_, operation_);
+    Status written = os::write_all(fd_.get(), held_, path_);
     held_.clear();
     return written;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 
 namespace commonbuf::os {
 namespace {
@@ -37,7 +38,7 @@ std::vector<DrmNode> drm_nodes()
         const std::string device = sysfs + name + "/device";
         node.device = link_name(device).value_or("");
         node.bus = link_name(device + "/subsystem").value_or("");
-        // Every device of the faux bus has the same driver, which says nothing.
+        // All devices of the faux bus have the same driver, which tells nothing.
         if (node.bus != "faux")
             node.driver = link_name(device + "/driver").value_or("");
         const std::string prefix = name + "-";
@@ -53,10 +54,17 @@ std::vector<DrmNode> drm_nodes()
 Result<UniqueFd> open_drm(const std::string& path)
 {
     auto fd = open(path);
-    // EINVAL says that it was not master: nothing to give up.
+    // EINVAL says that it was not master.
     if (fd)
         ioctl_again(fd->get(), DRM_IOCTL_DROP_MASTER, nullptr);
     return fd;
+}
+
+bool is_drm_master(int fd) noexcept
+{
+    // The kernel lets only a master try. 0 is never a valid magic, so nothing is authenticated.
+    drm_auth request{};
+    return ioctl_again(fd, DRM_IOCTL_AUTH_MAGIC, &request) != EACCES;
 }
 
 std::uint64_t drm_capability(int fd, std::uint64_t capability) noexcept

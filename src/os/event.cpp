@@ -21,7 +21,7 @@ Result<Event> Event::create()
 
 void Event::set() const noexcept
 {
-    // It fails only when it is set already, 2^64 times.
+    // It fails only if it has already been set 2^64 times.
     const std::uint64_t one = 1;
     kernel().write(fd(), &one, sizeof one);
 }

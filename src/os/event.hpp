@@ -6,10 +6,10 @@
 
 namespace commonbuf::os {
 
-/// Wakes whoever polls its descriptor for reading (eventfd(2)). Thread-safe.
+/// Wakes threads that poll its descriptor for reading (eventfd(2)). Thread-safe.
 class Event {
 public:
-    /// Errors: exhausted.
+    /// Makes one that is not set. Errors: too_many_files, out_of_memory.
     static Result<Event> create();
 
     int fd() const noexcept { return fd_.get(); }

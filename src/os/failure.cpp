@@ -34,7 +34,7 @@ std::string group_name(gid_t gid)
     return std::to_string(gid);
 }
 
-/// Who a file's mode lets read and write it, beside root.
+/// Says which users besides root a file's mode lets read and write it.
 std::string who_may_open(const struct stat& file)
 {
     constexpr mode_t user = S_IRUSR | S_IWUSR;
@@ -45,8 +45,8 @@ std::string who_may_open(const struct stat& file)
     if ((file.st_mode & group) == group)
         return text::format("user {} and group {}", user_name(file.st_uid), group_name(file.st_gid));
     if ((file.st_mode & user) == user)
-        return text::format("user {} alone", user_name(file.st_uid));
-    return "root alone";
+        return text::format("only user {}", user_name(file.st_uid));
+    return "only root";
 }
 
 } // namespace
@@ -70,7 +70,7 @@ Error open_failure(int error, const std::string& path)
         if ((file.st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP))
             result.advice = text::format("add the user to the group {}", group_name(file.st_gid));
         else
-            result.advice = "a udev rule can give the node to a group";
+            result.advice = "give the node to a group with a udev rule";
         break;
     }
     case EBUSY: result.detail = "another program has it open"; break;

@@ -7,7 +7,7 @@
 
 namespace commonbuf::os {
 
-/// The error of an open(2) that failed: for EACCES it says who would be let in.
+/// Makes the error of a failed open(2). For EACCES it says which users may open the file.
 Error open_failure(int error, const std::string& path);
 
 } // namespace commonbuf::os

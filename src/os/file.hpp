@@ -10,10 +10,11 @@
 /// Ordinary files that the library writes.
 namespace commonbuf::os {
 
-/// An empty file for writing, made or emptied. Errors: see category_of().
+/// Opens an empty file for writing: creates it, or truncates it. Errors: permission_denied,
+/// not_present, out_of_memory (no space left), too_many_files.
 Result<UniqueFd> create_file(const std::string& path);
 
-/// Writes all of `bytes`. `operation` names the file in errors, which are those of write(2).
-Status write_all(int fd, std::string_view bytes, const std::string& operation);
+/// Writes all of `bytes`. `path` names the file in errors, which are those of write(2).
+Status write_all(int fd, std::string_view bytes, const std::string& path);
 
 } // namespace commonbuf::os

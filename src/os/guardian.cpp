@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// When a program is killed, no destructor runs, and the kernel closes its files. That frees
-// the slots of a V4L2 queue but leaves the format as it is. So a second process holds the
-// open file and a line to the program (a pair of sockets):
+// When a program is killed, no destructor runs, and the kernel closes its files. That frees the
+// slots of a V4L2 queue but leaves its format as it is. So a second process holds the open file,
+// and a line to the program (a pair of sockets):
 //
 //     program                              guardian
 //       clone  ────────────────────────────► reads the line
-//       ... changes the device, puts it back
+//       ... changes the device, restores it
 //       one byte  ─────────────────────────► exits
 //       reaps it
 //
-//     or: killed ── end of file ───────────► does the ioctls, exits
+//     or: killed ── end of file ───────────► makes the ioctls, exits
 //
-// The program must not notice. The child has no exit signal, so there is no SIGCHLD, and
-// wait(2) does not see it (without __WALL or __WCLONE); its session is its own, so that
-// what is sent to the program's process group does not reach it.
+// The program must not notice. The child has no exit signal, so there is no SIGCHLD, and wait(2)
+// does not see it (without __WALL or __WCLONE). It has a session of its own, so signals to the
+// program's process group do not reach it.
 //
-// The child is the copy of one thread of several: any lock of the C library or its loader
-// may be held by a thread that does not exist there. It calls syscall(2) and nothing else,
-// not even a template of the standard library. Its memory is a copy, not shared (no
-// CLONE_VM): the kernel ends everyone who shares the memory of a program that ran out of it.
-// So it costs what fork(2) costs: 0.2 ms on a PC, and 3 ms more for each 100 MB that the
-// program has in small pages.
+// The child is a copy of one thread of several: a thread that does not exist in it may hold any
+// lock of the C library or its loader. So it calls only syscall(2), and not even a template of the
+// standard library. Its memory is a copy, not shared (no CLONE_VM), because the kernel kills every
+// process that shares memory with a program that ran out of it. So it costs what fork(2) costs:
+// 0.2 ms on a PC, and 3 ms more for each 100 MB that the program has in small pages.
 #include "os/guardian.hpp"
 
 #include <poll.h>
@@ -41,7 +40,7 @@
 namespace commonbuf::os {
 namespace {
 
-/// Closes every descriptor but two.
+/// Closes every descriptor except two.
 bool close_all_but(int a, int b) noexcept
 {
     const auto low = static_cast<unsigned>(a < b ? a : b);
@@ -51,7 +50,7 @@ bool close_all_but(int a, int b) noexcept
            ::syscall(SYS_close_range, high + 1, ~0U, 0U) == 0;
 }
 
-/// Returns when the program is gone; false when it sent the byte.
+/// Waits for the end of the program. Returns false if the program sent the byte instead.
 bool program_ends(int line, pid_t program) noexcept
 {
     for (;;) {
@@ -59,22 +58,22 @@ bool program_ends(int line, pid_t program) noexcept
         const long got = ::syscall(SYS_read, line, &byte, sizeof byte);
         if (got >= 0)
             return got == 0;
-        // Nothing for a while. What the program forked meanwhile holds the line open too, and
-        // is no reason to wait. A parent in another PID namespace is 0.
+        // Nothing came for a while. Children that the program forked meanwhile hold the line open
+        // too, but do not count. A parent in another PID namespace is 0.
         const long parent = ::syscall(SYS_getppid);
-        // Interrupted is who was stopped and goes on, or was frozen.
+        // EINTR: this process was stopped and continued, or frozen.
         if ((errno != EAGAIN && errno != EINTR) || (parent != program && parent != 0))
             return true;
     }
 }
 
-/// All that the child does. All signals are blocked.
+/// Everything that the child does, with all signals blocked.
 [[noreturn]] void watch(pid_t program, int line, int fd, const Ioctl* calls, std::size_t count) noexcept
 {
-    // Who kills by the program's name, or its process group, means the program.
+    // Signals by the program's name or to its process group are meant for the program.
     ::syscall(SYS_prctl, PR_SET_NAME, "commonbuf-guard", 0, 0, 0);
     ::syscall(SYS_setsid);
-    // Other files that it kept open would be noticed.
+    // The program would notice other files that stay open.
     if (close_all_but(line, fd) && program_ends(line, program)) {
         for (std::size_t i = 0; i < count; ++i)
             ::syscall(SYS_ioctl, fd, calls[i].request, calls[i].argument);
@@ -83,8 +82,8 @@ bool program_ends(int line, pid_t program) noexcept
         ::syscall(SYS_exit_group, 0);
 }
 
-/// Blocks every signal in this thread, those of the C library too, which sigfillset(3)
-/// leaves out.
+/// Blocks every signal in this thread, including those of the C library, which sigfillset(3) leaves
+/// out.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept
@@ -98,20 +97,20 @@ public:
     SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 
 private:
-    /// As large as the kernel's, which is smaller than sigset_t.
+    /// As large as the kernel's own, which is smaller than sigset_t.
     using Set = std::array<unsigned long, NSIG / 8 / sizeof(unsigned long)>;
     Set before_{};
 };
 
-/// Waits up to a second until the child is gone.
+/// Waits up to a second for the end of the child. Returns whether it is gone.
 bool reap(int line, pid_t child) noexcept
 {
     constexpr int looks = 50;
     constexpr int pause_ms = 20;
     for (int i = 0; i < looks; ++i) {
         pollfd entry{line, 0, 0};
-        // Hung up: it is about to end. Otherwise a process that was forked meanwhile may hold
-        // the other end of the line.
+        // Hung up: the child is about to end. Otherwise a process that was forked meanwhile may
+        // still hold the other end of the line.
         const bool hung_up = ::poll(&entry, 1, pause_ms) > 0;
         pid_t reaped = 0;
         do {
@@ -136,7 +135,7 @@ int Kernel::guard(int fd, std::span<const Ioctl> calls, pid_t& child)
     const int line_of_child = line[1];
     const Ioctl* const first = calls.data();
     const std::size_t count = calls.size();
-    errno = 0; // and the loader has bound what the child needs
+    errno = 0; // also makes the loader bind what the child needs
     int error = 0;
     {
         const SignalsBlocked blocked;
@@ -160,7 +159,7 @@ void Kernel::dismiss(int line, pid_t child)
     ::send(line, &byte, sizeof byte, MSG_NOSIGNAL);
     if (reap(line, child))
         return;
-    // Stopped, by a debugger for example.
+    // It is stopped, for example by a debugger.
     ::kill(child, SIGKILL);
     reap(line, child);
 }

@@ -12,12 +12,11 @@
 
 namespace commonbuf::os {
 
-/// Puts a device back as it was even when the program is killed: while this lives, the
-/// end of the process makes the kernel do some last ioctls, however it comes. In the
-/// destructor nothing is done to the device.
+/// Restores a device even if the program is killed: while this object lives, some last ioctls are
+/// made when the process ends, whatever ends it. The destructor does nothing to the device.
 ///
-/// It is a help and no promise: whoever kills every process of a container or a control
-/// group at once kills the guardian too.
+/// This is a help, not a promise: if all processes of a container or control group are killed at
+/// once, the guardian is killed too.
 class Guardian {
 public:
     Guardian() noexcept = default;
@@ -32,9 +31,9 @@ public:
     Guardian& operator=(const Guardian&) = delete;
     ~Guardian();
 
-    /// One that does `calls` in their order on what `fd` refers to, whatever each answers.
-    /// The arguments are taken as they stand now. Where the system allows no child it
-    /// guards nothing.
+    /// Starts one that makes `calls` in their order on the file behind `fd`, whatever each of them
+    /// returns. It uses the arguments as they are now. If the system allows no child, it guards
+    /// nothing.
     static Guardian start(int fd, std::span<const Ioctl> calls) noexcept;
 
     /// Whether anything is guarded.

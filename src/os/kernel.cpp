@@ -53,7 +53,7 @@ ssize_t Kernel::readlink(const char* path, char* buffer, std::size_t size) { ret
 
 int Kernel::read_file(const char* path, std::string& content)
 {
-    // What is no file, a pipe for example, must not hold us.
+    // Non-blocking, because the path may be a pipe.
     const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return -1;
@@ -79,7 +79,7 @@ int Kernel::read_file(const char* path, std::string& content)
 
 int Kernel::replace_file(const char* path, const std::string& content)
 {
-    // For its owner alone, under a name that nobody else has.
+    // Readable only by its owner, under a name that nobody else has.
     std::string beside = std::string(path) + ".XXXXXX";
     const int fd = ::mkostemp(beside.data(), O_CLOEXEC);
     if (fd < 0)

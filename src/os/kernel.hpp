@@ -19,15 +19,15 @@ struct Ioctl {
     void* argument;
 };
 
-/// The system calls that the library makes: its only door to the kernel, and the
-/// seam where tests put a kernel of their own. Every function answers as the call
-/// it is named after: -1 (or MAP_FAILED) and errno.
+/// The system calls that the library makes: its only door to the kernel, and the seam where tests
+/// insert a kernel of their own. Every function returns what the call of the same name does: -1
+/// (or MAP_FAILED) and errno.
 class Kernel {
 public:
     virtual ~Kernel() = default;
 
     virtual int open(const char* path, int flags);
-    /// open(2) of an empty file for writing, made or emptied, close-on-exec.
+    /// open(2) for writing, close-on-exec; creates or truncates the file.
     virtual int create(const char* path);
     virtual int close(int fd);
     virtual ssize_t read(int fd, void* buffer, std::size_t size);
@@ -45,36 +45,35 @@ public:
     virtual off_t lseek(int fd, off_t offset, int whence);
     virtual int fstat(int fd, struct stat* result);
     virtual int stat(const char* path, struct stat* result);
-    /// kcmp(2) with KCMP_FILE: 0 where both are one open file.
+    /// kcmp(2) with KCMP_FILE: 0 if both are one open file.
     virtual int kcmp_file(int a, int b);
     virtual int memfd_create(const char* name, unsigned flags);
     virtual int ftruncate(int fd, off_t length);
     virtual ssize_t readlink(const char* path, char* buffer, std::size_t size);
 
-    /// The whole of a small file, as in sysfs.
+    /// Reads a whole small file, as in sysfs.
     virtual int read_file(const char* path, std::string& content);
 
-    /// Puts a small file in the place of what is there, whole or not at all: written beside
-    /// it, for its owner alone, and renamed.
+    /// Replaces a small file atomically: writes a new one beside it, readable only by its owner,
+    /// and renames it.
     virtual int replace_file(const char* path, const std::string& content);
 
-    /// The names in a folder without "." and "..", unsorted.
+    /// Lists the names in a folder without "." and "..", unsorted.
     virtual int list(const char* path, std::vector<std::string>& names);
 
-    /// Makes a child that does `calls` on `fd`, as they stand now, should this process end
-    /// before it is dismissed. Answers with the line to it: a descriptor, close-on-exec.
-    /// guardian.cpp says how.
+    /// Starts a child that makes `calls` on `fd`, as they are now, if this process ends before it
+    /// dismisses the child. Returns the line to it, a close-on-exec descriptor. See guardian.cpp.
     virtual int guard(int fd, std::span<const Ioctl> calls, pid_t& child);
 
-    /// Sends the child away and waits until it is gone. The line is closed afterwards.
+    /// Sends the child away and waits until it is gone. The caller closes the line afterwards.
     virtual void dismiss(int line, pid_t child);
 };
 
-/// The kernel that the library talks to.
+/// Returns the kernel that the library talks to.
 Kernel& kernel() noexcept;
 
-/// Puts another kernel in its place for tests; nullptr for the real one. Not while
-/// another thread is inside the library.
+/// Replaces it in tests; nullptr restores the real one. Not while another thread is inside the
+/// library.
 void set_kernel(Kernel* replacement) noexcept;
 
 } // namespace commonbuf::os

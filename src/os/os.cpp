@@ -12,32 +12,6 @@
 #include <chrono>
 #include <limits>
 
-namespace commonbuf {
-
-void UniqueFd::reset(int fd) noexcept
-{
-    const int old = std::exchange(fd_, fd);
-    if (old < 0)
-        return;
-    // Linux frees the descriptor even when close() reports EINTR: no retry. A
-    // caller's errno must outlive the clean-up of its error path.
-    const int error = errno;
-    os::kernel().close(old);
-    errno = error;
-}
-
-Result<UniqueFd> UniqueFd::dup() const { return duplicate(fd_); }
-
-Result<UniqueFd> duplicate(int fd)
-{
-    const int copy = os::kernel().fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        return Error::from_errno(errno, "fcntl F_DUPFD_CLOEXEC");
-    return UniqueFd(copy);
-}
-
-} // namespace commonbuf
-
 namespace commonbuf::os {
 
 Result<UniqueFd> open(const std::string& path)
@@ -81,13 +55,13 @@ int ioctl_fd(int fd, unsigned long request, void* argument) noexcept
     }
 }
 
-Result<bool> wait(int fd, short events, Deadline deadline, const std::string& what)
+Result<bool> wait(int fd, short events, Deadline deadline, const std::string& target)
 {
     pollfd entry{fd, events, 0};
-    return wait_any({&entry, 1}, deadline, what);
+    return wait_any({&entry, 1}, deadline, target);
 }
 
-Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& what)
+Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& target)
 {
     using namespace std::chrono;
     for (;;) {
@@ -99,7 +73,7 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
         if (ready < 0) {
             if (errno == EINTR)
                 continue;
-            return Error::from_errno(errno, {"poll", what});
+            return Error::from_errno(errno, {"poll", target});
         }
         if (ready == 0)
             return false;
@@ -108,7 +82,7 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
             return true;
         const bool closed = std::any_of(entries.begin(), entries.end(),
                                         [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; });
-        return Error::device_gone(Call{"poll", what},
+        return Error::device_gone(Call{"poll", target},
                                   closed ? "the descriptor is not open" : "the device reports an error or is gone");
     }
 }
@@ -117,7 +91,7 @@ Result<std::uint64_t> size_of(int fd)
 {
     const off_t size = kernel().lseek(fd, 0, SEEK_END);
     if (size < 0)
-        return Error::from_errno(errno, "lseek SEEK_END");
+        return Error::from_errno(errno, "lseek(SEEK_END)");
     return static_cast<std::uint64_t>(size);
 }
 
@@ -138,11 +112,11 @@ Mapping::~Mapping()
 Result<Mapping> Mapping::create(int fd, std::uint64_t size, bool writable)
 {
     if (size == 0 || size > std::numeric_limits<std::size_t>::max() / 2)
-        return Error::invalid_argument("mmap", "the size is 0 or does not fit the address space");
+        return Error::invalid_argument(Call{"mmap"}, "the size is 0 or does not fit the address space");
     const auto length = static_cast<std::size_t>(size);
     void* address = kernel().mmap(length, writable ? PROT_READ | PROT_WRITE : PROT_READ, fd);
     if (address == MAP_FAILED)
-        return Error::from_errno(errno, "mmap", "the exporter does not map " + std::to_string(size) + " bytes");
+        return Error::from_errno(errno, "mmap", "the exporter did not map " + std::to_string(size) + " bytes");
     return Mapping(static_cast<std::byte*>(address), length);
 }
 

@@ -16,34 +16,36 @@
 #include <utility>
 #include <vector>
 
-/// What the library does with the kernel, with retries, ownership and errors as values.
+/// System calls with retries, ownership and errors as values.
 namespace commonbuf::os {
 
 /// Opens read-write and close-on-exec. Errors: see open_failure().
 Result<UniqueFd> open(const std::string& path);
 
-/// 0, or a positive errno value. Retried after EINTR.
+/// Returns 0, or a positive errno value. Retries after EINTR.
 int ioctl(int fd, unsigned long request, void* argument) noexcept;
 
-/// The same, retried after EAGAIN too: for DRM and dma-buf, where EAGAIN means that
-/// the call was interrupted. Not for V4L2, where it means "nothing there yet".
+/// Retries after EAGAIN too: for DRM and dma-buf, where EAGAIN means that the call was interrupted.
+/// Not for V4L2, where it means "nothing there yet".
 int ioctl_again(int fd, unsigned long request, void* argument) noexcept;
 
-/// For the calls that answer with a descriptor: that, or a negative errno value.
-/// Retried after EINTR.
+/// For calls that return a descriptor. Returns the descriptor, or a negative errno value. Retries
+/// after EINTR.
 int ioctl_fd(int fd, unsigned long request, void* argument) noexcept;
 
-/// Waits until one of `events` shows on `fd`. True when it does, false when the
-/// deadline passed. Errors: device_lost (POLLERR, POLLHUP, POLLNVAL).
-Result<bool> wait(int fd, short events, Deadline deadline, const std::string& what);
+/// Waits until `fd` shows one of `events`. Returns false if the deadline passed. `target` names the
+/// descriptor in errors. Errors: device_gone (POLLERR, POLLHUP), invalid_argument (POLLNVAL: the
+/// descriptor is not open).
+Result<bool> wait(int fd, short events, Deadline deadline, const std::string& target);
 
-/// The same for several, as poll(2) takes them: true when one or more show what they are
-/// waited for.
-Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& what);
+/// Waits until one or more of the entries show their events, as poll(2) does. Returns false if the
+/// deadline passed. Errors: those of wait().
+Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& target);
 
-/// The size of a dma-buf or file in bytes.
+/// Returns the size of a dma-buf or file in bytes.
 Result<std::uint64_t> size_of(int fd);
 
+/// Which file a descriptor refers to.
 struct FileId {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
@@ -80,23 +82,23 @@ private:
     std::size_t size_ = 0;
 };
 
-/// The content of a small file without its last newline; nothing when it cannot be read.
+/// Reads a small file, without its last newline; nothing if it cannot be read.
 std::optional<std::string> read_text(const std::string& path);
 
-/// The sorted names in a folder; empty when it does not exist.
+/// Lists the names in a folder, sorted; empty if it does not exist.
 std::vector<std::string> list(const std::string& path);
 
-/// The last part of where a symbolic link points; nothing when it is none.
+/// Returns the last part of a symbolic link's target; nothing if it is not a link.
 std::optional<std::string> link_name(const std::string& path);
 
 bool exists(const std::string& path);
 
-/// The bytes that programs can still have without others being pushed out
-/// (MemAvailable in /proc/meminfo); nothing where the kernel does not say.
+/// Returns how many bytes programs can still get without swapping (MemAvailable in /proc/meminfo);
+/// nothing if the kernel does not say.
 std::optional<std::uint64_t> available_memory();
 
-/// How many bytes of CMA are free, in whatever pieces (CmaFree in /proc/meminfo); 0 where the
-/// kernel has CMA and no region, nothing where it has none.
+/// Returns how many bytes of CMA are free, in pieces of any size (CmaFree in /proc/meminfo); 0 if
+/// the kernel has CMA but no region, nothing if it has no CMA.
 std::optional<std::uint64_t> free_cma();
 
 } // namespace commonbuf::os

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A signal handler may take no lock that the interrupted thread may hold. So the guarded
-// mappings stand in a table of atomics: written under a lock, read without one.
+// A signal handler must not take a lock that the interrupted thread may hold. So the guarded
+// mappings are in a table of atomics, written under a lock and read without one.
 #include "os/page_guard.hpp"
 
 #include "os/kernel.hpp"
@@ -78,7 +78,7 @@ void on_fault(int signal, siginfo_t* info, void* context)
 {
     const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
     if (Entry* entry = find(address); entry != nullptr) {
-        // Open first: what is called may look at the pixels too.
+        // Open the mapping first: the handler may look at the pixels too.
         const Touch allowed = entry->allowed.exchange(Touch::reads_and_writes);
         const std::uintptr_t begin = entry->begin;
         kernel().mprotect(std::bit_cast<void*>(begin), entry->end - begin, PROT_READ | PROT_WRITE);
@@ -90,7 +90,7 @@ void on_fault(int signal, siginfo_t* info, void* context)
     } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
         before.sa_handler(signal);
     } else {
-        // The instruction runs again and ends the program as it would have.
+        // The instruction runs again, and ends the program as it would have without us.
         ::sigaction(signal, &before, nullptr);
     }
 }

@@ -3,16 +3,16 @@
 
 #include <string>
 
-/// Who we are.
+/// The identity of this process.
 namespace commonbuf::os {
 
-/// getpid(2): another one in a child of fork(2).
+/// Asks getpid(2) every time, because a child of fork(2) has another.
 int process_id() noexcept;
 
-/// gettid(2), asked once for each thread.
+/// Asks gettid(2) once for each thread.
 int thread_id() noexcept;
 
-/// The name that the program was started by, without its folder.
+/// Returns the name that the program was started by, without its folder.
 std::string process_name();
 
 } // namespace commonbuf::os

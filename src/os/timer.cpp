@@ -23,7 +23,7 @@ void Timer::start(std::chrono::nanoseconds after) const noexcept
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(after);
     itimerspec once{};
     once.it_value = {whole.count(), (after - whole).count()};
-    // It fails for numbers that are none of a time.
+    // It fails only for numbers that are not a time.
     kernel().timerfd_settime(fd(), once);
 }
 

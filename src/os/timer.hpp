@@ -8,14 +8,14 @@
 
 namespace commonbuf::os {
 
-/// Wakes whoever polls its descriptor for reading, after a while (timerfd_create(2)).
+/// Wakes threads that poll its descriptor for reading after some time (timerfd_create(2)).
 class Timer {
 public:
-    /// Errors: exhausted.
+    /// Makes one that is stopped. Errors: too_many_files, out_of_memory.
     static Result<Timer> create();
 
     int fd() const noexcept { return fd_.get(); }
-    /// Once, from now on. None stops it.
+    /// Starts it for one expiry, counted from now. A time of 0 stops it.
     void start(std::chrono::nanoseconds after) const noexcept;
     void stop() const noexcept { start({}); }
 

@@ -8,14 +8,14 @@
 
 namespace commonbuf::os {
 
-/// How long nobody looks where no descriptor tells that something has changed.
+/// How often to look if no descriptor tells that something has changed.
 constexpr std::chrono::milliseconds look_again{10};
 
-/// What an event loop polls where no fence says that there is something to do: a descriptor
-/// that is readable at once, or after a while. Not thread-safe.
+/// What an event loop polls if no fence tells that there is something to do: a descriptor that is
+/// readable at once, or after some time. Not thread-safe.
 class Wakeup {
 public:
-    /// Errors: exhausted.
+    /// Makes one that does not wake. Errors: too_many_files, out_of_memory.
     static Result<Wakeup> create()
     {
         auto event = Event::create();
@@ -24,16 +24,18 @@ public:
         return Wakeup(std::move(*event));
     }
 
-    /// The descriptor behind now(): for a thread that is woken by others.
+    /// Returns the event behind now(), for a thread that others wake.
     const Event& event() const noexcept { return event_; }
 
+    /// Wakes at once. Returns the descriptor to poll.
     int now() const noexcept
     {
         event_.set();
         return event_.fd();
     }
 
-    /// The first call counts until clear(): who asks often is woken all the same.
+    /// Wakes after this time, counted from the first call since clear(), so that repeated calls
+    /// do not put it off. Returns the descriptor to poll.
     int after(std::chrono::nanoseconds time) noexcept
     {
         if (!timer_) {
@@ -48,7 +50,7 @@ public:
         return timer_->fd();
     }
 
-    /// Before one looks at what there is to do.
+    /// Stops waking. Call it before looking for what there is to do.
     void clear() noexcept
     {
         event_.clear();

@@ -6,7 +6,7 @@
 #include <commonbuf/drm/device.hpp>
 #endif
 #ifdef COMMONBUF_HAVE_V4L2
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
 #endif
 
 #include <algorithm>
@@ -42,7 +42,7 @@ class Resolving {
 public:
     explicit Resolving(const Request& request) : request_(request) {}
 
-    /// Takes a device in, or notes why not.
+    /// Takes a device, or notes why not.
     void consider(const Use& use)
     {
         if (const auto support = use.importer().support(request_); support)

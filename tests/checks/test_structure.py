@@ -102,6 +102,30 @@ class Boundary(unittest.TestCase):
                     self.assertTrue(here, f"{path} reaches into the library with {target}")
 
 
+class Decisions(unittest.TestCase):
+    def setUp(self):
+        text = ARCHITECTURE.read_text()
+        text = text[text.index("## Decisions"):]
+        self.each = re.split(r"^\d+\. ", text[:text.index("\n## ", 1)], flags=re.MULTILINE)[1:]
+
+    def test_each_says_where_it_is_kept(self):
+        self.assertGreater(len(self.each), 10)
+        for decision in self.each:
+            files = re.findall(r"`((?:src|include|docs)/[\w/.-]+)`", decision)
+            self.assertTrue(files, f"no file: {decision}")
+            for file in files:
+                self.assertTrue((PROJECT / file).exists(), f"{file} does not exist")
+
+    def test_the_tests_that_pin_them_exist(self):
+        known = set()
+        for path in sources("tests/unit", "tests/integration", "tests/property", "tests/replay"):
+            for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", path.read_text(), re.MULTILINE):
+                known.add(f"{suite}.{name}")
+        for decision in self.each:
+            for name in re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", decision):
+                self.assertIn(name, known, f"no test of this name pins: {decision}")
+
+
 class Files(unittest.TestCase):
     def test_every_source_names_its_licence(self):
         for path in sources("include", "src", "tools", "examples", "tests"):

@@ -116,6 +116,8 @@ void give(const std::vector<T>& all, std::uint64_t to, Count& room)
 
 int Displays::get_connector(drm_mode_get_connector& request) const
 {
+    if (model_.lease_revoked)
+        return failed(ENOENT);
     if (request.connector_id != connector && (request.connector_id != writeback || !model_.writeback))
         return failed(ENOENT);
     const bool virtual_one = request.connector_id == writeback;
@@ -203,6 +205,8 @@ int Displays::commit(Machine& machine, const drm_mode_atomic& request)
     }
     if (!model_.master)
         return failed(EACCES);
+    if (model_.lease_revoked)
+        return failed(ENOENT);
     if (const int error = model_.judge ? model_.judge(made.values) : 0; error != 0)
         return failed(error);
     if (test) {
@@ -254,8 +258,13 @@ std::optional<int> Displays::ioctl(Machine& machine, unsigned long request, void
         const auto& capability = *static_cast<drm_set_client_cap*>(argument);
         return capability.capability == DRM_CLIENT_CAP_ATOMIC && !model_.atomic ? failed(EOPNOTSUPP) : 0;
     }
+    case DRM_IOCTL_AUTH_MAGIC: return failed(model_.master ? EINVAL : EACCES);
     case DRM_IOCTL_MODE_GETRESOURCES: {
         auto& resources = *static_cast<drm_mode_card_res*>(argument);
+        if (model_.lease_revoked) {
+            resources = {};
+            return 0;
+        }
         give(std::vector<std::uint32_t>{crtc}, resources.crtc_id_ptr, resources.count_crtcs);
         std::vector<std::uint32_t> connectors{connector};
         if (model_.writeback)

@@ -80,6 +80,7 @@ std::string request_name(unsigned long request)
         NAME(DRM_IOCTL_GET_CAP),
         NAME(DRM_IOCTL_SET_CLIENT_CAP),
         NAME(DRM_IOCTL_DROP_MASTER),
+        NAME(DRM_IOCTL_AUTH_MAGIC),
         NAME(DRM_IOCTL_GEM_CLOSE),
         NAME(DRM_IOCTL_PRIME_FD_TO_HANDLE),
         NAME(DRM_IOCTL_PRIME_HANDLE_TO_FD),

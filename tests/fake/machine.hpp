@@ -183,7 +183,8 @@ struct CameraModel {
 struct DisplayModel {
     bool present = false;
     bool master = true;
-    bool gone = false; ///< unplugged
+    bool gone = false;          ///< unplugged
+    bool lease_revoked = false; ///< the file is a lease that was taken back
     bool connected = true;
     bool atomic = true;
     bool writeback = true;
@@ -277,7 +278,7 @@ public:
     std::size_t count(const std::string& name) const;
 
     /// Makes the call with this index fail.
-    void std::size_t index, int error { fault_ = {index, error}; }
+    void fail(std::size_t index, int error) { fault_ = {index, error}; }
     /// Makes every call of this name fail.
     void fail_all(const std::string& name, int error) { all_faults_[name] = error; }
     bool fault_hit() const { return fault_hit_; }

@@ -70,7 +70,7 @@ public:
     std::string complaints;        ///< uses that no driver would survive
 
     /// Makes the call with this index fail; only calls that give a VkResult can.
-    void std::size_t index, VkResult result { fault_ = {index, result}; }
+    void fail(std::size_t index, VkResult result) { fault_ = {index, result}; }
     bool fault_hit() const { return fault_hit_; }
 
     /// What lives still, or was used wrongly; empty when all is well.

@@ -114,7 +114,7 @@ TEST_F(Allocinfo, AnOrdinaryUserGetsUdmabufAndIsToldWhatIsMissing)
         seen = true;
         EXPECT_EQ(heap["verdict"], "not-tried");
         EXPECT_EQ(heap["errno"], "EACCES");
-        EXPECT_NE(heap["reason"].get<std::string>().find("lets user root alone in"), std::string::npos)
+        EXPECT_NE(heap["reason"].get<std::string>().find("lets only user root in"), std::string::npos)
             << heap["reason"];
     }
     EXPECT_TRUE(seen);
@@ -274,7 +274,7 @@ TEST_F(Allocinfo, DoctorTellsAnOrdinaryUserTheRule)
         seen = true;
         EXPECT_EQ(finding["severity"], "warning");
         EXPECT_NE(finding["looked_at"].get<std::string>().find("/dev/dma_heap/system"), std::string::npos);
-        EXPECT_NE(finding["found"].get<std::string>().find("lets user root alone in"), std::string::npos) << finding;
+        EXPECT_NE(finding["found"].get<std::string>().find("lets only user root in"), std::string::npos) << finding;
         EXPECT_NE(finding["commands"].dump().find("SUBSYSTEM=="), std::string::npos) << finding;
         EXPECT_NE(finding["commands"].dump().find("usermod -aG"), std::string::npos) << finding;
     }

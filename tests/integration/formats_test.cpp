@@ -119,7 +119,7 @@ TEST_F(Formats, AHeaderInFrontOfThePixelsIsRefused)
             }
             const cb::Verdict verdict = (*trial)->attempt(fds);
             EXPECT_EQ(verdict.outcome, cb::Outcome::refused);
-            EXPECT_EQ(verdict.reason, "the driver puts the image at 128 of its memory (data_offset)");
+            EXPECT_EQ(verdict.reason, "the driver puts the image at offset 128 of its memory (data_offset)");
             ++refused;
         }
     }

@@ -3,6 +3,8 @@
 
 #include "devices.hpp"
 
+#include <commonbuf/vulkan.hpp>
+
 #include <functional>
 #include <memory>
 #include <string>

@@ -92,7 +92,7 @@ struct Stream {
                 return kept;
             if (last)
                 break;
-            if (cb::Status again = out->queue((*frame)->buffer, {}); !again)
+            if (cb::Status again = out->queue_when_ready((*frame)->buffer); !again)
                 return again;
         }
         return {};
@@ -111,7 +111,7 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
     if (auto opened = encoder.open_queues(raw->layout(), coded->layout(), 3); !opened)
         return opened.error();
     for (const auto& buffer : allocate(*coded, 3)) {
-        if (auto queued = encoder.capture_queue()->queue(buffer, {}); !queued)
+        if (auto queued = encoder.capture_queue()->queue_when_ready(buffer); !queued)
             return queued.error();
     }
     Stream stream{encoder, {}};
@@ -121,7 +121,7 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
         return started.error();
 
     std::vector<Bytes> result;
-    const auto deadline = cb::in(10s);
+    const auto deadline = cb::deadline_in(10s);
     bool last = false;
     while (!last) {
         while (!stream.inputs.empty() && stream.sent < frames) {
@@ -130,7 +130,7 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
             cb::v4l2::Payload payload;
             payload.timestamp = std::chrono::milliseconds(stream.sent);
             auto sent = codec::draw(picture, stream.sent).and_then([&] {
-                return encoder.output_queue()->queue(picture, {}, payload);
+                return encoder.output_queue()->queue_when_ready(picture, {}, payload);
             });
             if (!sent)
                 return sent.error();
@@ -186,20 +186,21 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
 
     Decoded result;
     std::optional<cb::v4l2::SourceChange> coming;
-    const auto deadline = cb::in(10s);
+    const auto deadline = cb::deadline_in(10s);
     for (bool last = false; !last;) {
         while (!stream.inputs.empty() && stream.sent < frames.size()) {
             const cb::Buffer buffer = stream.inputs.front();
             stream.inputs.pop_front();
             const Bytes& frame = frames[stream.sent];
-            auto access = buffer.write(cb::in(5s));
+            auto access = buffer.write(cb::deadline_in(5s));
             if (!access)
                 return access.error();
             std::copy(frame.begin(), frame.end(), access->plane(0).begin());
             cb::v4l2::Payload payload;
             payload.bytes_used[0] = static_cast<std::uint32_t>(frame.size());
             payload.timestamp = std::chrono::milliseconds(stream.sent);
-            auto sent = access->end().and_then([&] { return decoder.output_queue()->queue(buffer, {}, payload); });
+            auto sent =
+                access->end().and_then([&] { return decoder.output_queue()->queue_when_ready(buffer, {}, payload); });
             if (!sent)
                 return sent.error();
             if (++stream.sent == frames.size()) {
@@ -207,7 +208,7 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
                     return drained.error();
             }
         }
-        auto change = decoder.take_source_change();
+        auto change = decoder.pop_source_change();
         if (!change)
             return change.error();
         if (*change)
@@ -225,7 +226,7 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
             }
             if (frame.last()) {
                 // The event stands before the frame; it may have come since we looked.
-                auto late = decoder.take_source_change();
+                auto late = decoder.pop_source_change();
                 if (!late)
                     return late.error();
                 if (*late)
@@ -249,7 +250,7 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
             if (auto opened = decoder.open_capture(plan->layout(), 3); !opened)
                 return opened.error();
             for (const auto& buffer : allocate(*plan, 3)) {
-                if (auto queued = decoder.capture_queue()->queue(buffer, {}); !queued)
+                if (auto queued = decoder.capture_queue()->queue_when_ready(buffer); !queued)
                     return queued.error();
             }
             if (auto started = decoder.start(); !started)
@@ -368,14 +369,14 @@ TEST_F(M2ms, PicturesThatAreNoWholeBlocksComeOutWithTheirSize)
 TEST_F(M2ms, AfterTheLastFrameACodecResumes)
 {
     NEED_M2M(encoder, "stateful-encoder");
-    EXPECT_EQ(encoder.resume().error().category, cb::Category::invalid_argument) << "it never stopped";
+    EXPECT_EQ(encoder.resume().error().category, cb::Category::invalid_state) << "it never stopped";
     constexpr Size size{640, 480};
     ASSERT_TRUE(encode(encoder, size, 4));
     EXPECT_TRUE(encoder.capture_queue()->ended());
     EXPECT_FALSE(encoder.draining());
     // The end of the queue is said, and not waited for.
     const auto begun = std::chrono::steady_clock::now();
-    const auto none = encoder.capture_queue()->dequeue(cb::in(5s));
+    const auto none = encoder.capture_queue()->dequeue(cb::deadline_in(5s));
     ASSERT_FALSE(none);
     EXPECT_EQ(none.error().sys_errno, EPIPE) << none.error().message();
     EXPECT_LT(std::chrono::steady_clock::now() - begun, 1s);
@@ -386,9 +387,9 @@ TEST_F(M2ms, AfterTheLastFrameACodecResumes)
     ASSERT_TRUE(raw);
     const auto picture = raw->allocate();
     ASSERT_TRUE(picture && codec::draw(*picture, 9));
-    const auto queued = encoder.output_queue()->queue(*picture, {});
+    const auto queued = encoder.output_queue()->queue_when_ready(*picture);
     ASSERT_TRUE(queued) << queued.error().message();
-    const auto frame = encoder.capture_queue()->dequeue(cb::in(10s));
+    const auto frame = encoder.capture_queue()->dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(frame) << frame.error().message();
     EXPECT_GT(frame->bytes_used[0], 0U);
     EXPECT_FALSE(frame->last());
@@ -407,12 +408,12 @@ TEST_F(M2ms, FramesWaitForTheirFencesAndTheEndWaitsForTheFrames)
     ASSERT_TRUE(raw && coded);
     ASSERT_TRUE(encoder.open_queues(raw->layout(), coded->layout(), 3));
     for (const auto& buffer : allocate(*coded, 3))
-        ASSERT_TRUE(encoder.capture_queue()->queue(buffer, {}));
+        ASSERT_TRUE(encoder.capture_queue()->queue_when_ready(buffer));
     ASSERT_TRUE(encoder.start());
     const auto pictures = allocate(*raw, 2);
     for (std::uint32_t i = 0; i < 2; ++i) {
         ASSERT_TRUE(codec::draw(pictures[i], i));
-        ASSERT_TRUE(encoder.output_queue()->queue(pictures[i], timeline.fence(i + 1)));
+        ASSERT_TRUE(encoder.output_queue()->queue_when_ready(pictures[i], timeline.fence(i + 1)));
     }
     ASSERT_TRUE(encoder.drain());
     EXPECT_TRUE(encoder.draining());
@@ -423,7 +424,7 @@ TEST_F(M2ms, FramesWaitForTheirFencesAndTheEndWaitsForTheFrames)
     for (std::uint32_t i = 0; i < 2; ++i) {
         timeline.advance(1);
         const std::uint32_t wanted = came + 1;
-        const auto deadline = cb::in(10s);
+        const auto deadline = cb::deadline_in(10s);
         while (came < wanted && std::chrono::steady_clock::now() < deadline) {
             ASSERT_TRUE(encoder.wait(deadline));
             ASSERT_TRUE(encoder.advance());
@@ -439,7 +440,7 @@ TEST_F(M2ms, FramesWaitForTheirFencesAndTheEndWaitsForTheFrames)
         EXPECT_EQ(encoder.output_queue()->waiting(), 1 - i);
     }
     while (!last) {
-        const auto frame = encoder.capture_queue()->dequeue(cb::in(10s));
+        const auto frame = encoder.capture_queue()->dequeue(cb::deadline_in(10s));
         ASSERT_TRUE(frame) << frame.error().message();
         last = frame->last();
     }
@@ -462,23 +463,23 @@ TEST_F(M2ms, CompressedFramesGoFromCodecToCodecWithoutACopy)
     const auto frame = coded->allocate();
     const auto picture = raw->allocate();
     ASSERT_TRUE(frame && picture && codec::draw(*picture, 3));
-    ASSERT_TRUE(encoder.output_queue()->queue(*picture, {}));
-    ASSERT_TRUE(encoder.capture_queue()->queue(*frame, {}));
+    ASSERT_TRUE(encoder.output_queue()->queue_when_ready(*picture));
+    ASSERT_TRUE(encoder.capture_queue()->queue_when_ready(*frame));
     ASSERT_TRUE(encoder.start());
-    const auto encoded = encoder.capture_queue()->dequeue(cb::in(10s));
+    const auto encoded = encoder.capture_queue()->dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(encoded) << encoded.error().message();
     ASSERT_TRUE(decoder.start());
     cb::v4l2::Payload payload;
     payload.bytes_used = encoded->bytes_used;
-    ASSERT_TRUE(decoder.output_queue()->queue(encoded->buffer, {}, payload));
-    ASSERT_TRUE(decoder.wait(cb::in(10s)));
-    ASSERT_TRUE(*decoder.take_source_change());
+    ASSERT_TRUE(decoder.output_queue()->queue_when_ready(encoded->buffer, {}, payload));
+    ASSERT_TRUE(decoder.wait(cb::deadline_in(10s)));
+    ASSERT_TRUE(*decoder.pop_source_change());
     ASSERT_TRUE(decoder.open_capture(raw->layout(), 2));
     const auto copy = allocate(*raw, 2);
     for (const auto& buffer : copy)
-        ASSERT_TRUE(decoder.capture_queue()->queue(buffer, {}));
+        ASSERT_TRUE(decoder.capture_queue()->queue_when_ready(buffer));
     ASSERT_TRUE(decoder.start());
-    const auto decoded = decoder.capture_queue()->dequeue(cb::in(10s));
+    const auto decoded = decoder.capture_queue()->dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(decoded) << decoded.error().message();
     EXPECT_EQ(frame->cpu_accesses(), 0U);
     const auto in = codec::pixels(*picture);
@@ -523,7 +524,7 @@ TEST_F(M2ms, AConverterKeepsPictures)
     NEED_M2M(converter, "vim2m");
     EXPECT_EQ(converter.kind(), M2m::Kind::converter);
     EXPECT_EQ(converter.drain().error().category, cb::Category::unsupported);
-    EXPECT_FALSE(*converter.take_source_change());
+    EXPECT_FALSE(*converter.pop_source_change());
     const auto plan = cb::Allocator().plan({DRM_FORMAT_RGB565, 640, 480},
                                            {cb::cpu(cb::Access::read_write), converter.output(), converter.capture()});
     ASSERT_TRUE(plan) << plan.error().message();
@@ -534,14 +535,14 @@ TEST_F(M2ms, AConverterKeepsPictures)
         cb::v4l2::Payload payload;
         payload.timestamp = std::chrono::microseconds(1'234'567 + i);
         payload.timecode = cb::v4l2::Timecode{V4L2_TC_TYPE_25FPS, 0, static_cast<std::uint8_t>(i), 2, 3, 4};
-        ASSERT_TRUE(converter.output_queue()->queue(buffers[i], {}, payload));
-        ASSERT_TRUE(converter.capture_queue()->queue(buffers[2 + i], {}));
+        ASSERT_TRUE(converter.output_queue()->queue_when_ready(buffers[i], {}, payload));
+        ASSERT_TRUE(converter.capture_queue()->queue_when_ready(buffers[2 + i]));
     }
     EXPECT_EQ(converter.poll_events(), 0) << "nothing streams";
     ASSERT_TRUE(converter.start());
     EXPECT_EQ(converter.poll_events(), POLLIN | POLLOUT);
     for (std::uint32_t i = 0; i < 2; ++i) {
-        const auto frame = converter.capture_queue()->dequeue(cb::in(10s));
+        const auto frame = converter.capture_queue()->dequeue(cb::deadline_in(10s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(frame->timestamp, std::chrono::microseconds(1'234'567 + i));
         ASSERT_TRUE(frame->timecode);

@@ -61,7 +61,7 @@ std::span<const std::byte> as_bytes(const v4l2_ctrl_fwht_params& params)
 
 cb::Status fill(const cb::Buffer& buffer, std::span<const std::byte> content)
 {
-    auto access = buffer.write(cb::in(5s));
+    auto access = buffer.write(cb::deadline_in(5s));
     if (!access)
         return access.error();
     std::copy(content.begin(), content.end(), access->plane(0).begin());
@@ -140,20 +140,20 @@ TEST_F(Requests, AStatelessDecoderMakesWhatAStatefulOneMakes)
         const auto params = describe(frame, before);
         const auto set = request->set_control(V4L2_CID_STATELESS_FWHT_PARAMS, as_bytes(params));
         ASSERT_TRUE(set) << set.error().message();
-        ASSERT_TRUE(in.queue(decoder.coded[i % 3], {}, payload));
+        ASSERT_TRUE(in.queue_when_ready(decoder.coded[i % 3], {}, payload));
         // The one before is what this one is made from: it stays as it is.
-        ASSERT_TRUE(out.queue(decoder.pictures[i % 3], {}));
+        ASSERT_TRUE(out.queue_when_ready(decoder.pictures[i % 3]));
         EXPECT_FALSE(*request->complete());
         const auto submitted = request->submit();
         ASSERT_TRUE(submitted) << submitted.error().message();
-        ASSERT_TRUE(request->wait(cb::in(10s)));
+        ASSERT_TRUE(request->wait(cb::deadline_in(10s)));
         EXPECT_TRUE(*request->complete());
-        const auto picture = out.dequeue(cb::in(10s));
+        const auto picture = out.dequeue(cb::deadline_in(10s));
         ASSERT_TRUE(picture) << picture.error().message();
         EXPECT_EQ(picture->timestamp, payload.timestamp);
         before = picture->timestamp;
         predicted += picture->coding() == cb::v4l2::Coding::predicted ? 1U : 0U;
-        ASSERT_TRUE(in.dequeue(cb::in(10s)));
+        ASSERT_TRUE(in.dequeue(cb::deadline_in(10s)));
         const auto seen = codec::pixels(picture->buffer);
         ASSERT_TRUE(seen);
         EXPECT_TRUE(*seen == (*reference)[i]) << "picture " << i;
@@ -207,16 +207,16 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
         payload.request = requests[slice].fd();
         return requests[slice]
             .set_control(V4L2_CID_STATELESS_H264_SLICE_PARAMS, std::as_bytes(std::span(&params, 1)))
-            .and_then([&] { return in.queue(inputs[slice], {}, payload); })
+            .and_then([&] { return in.queue_when_ready(inputs[slice], {}, payload); })
             .and_then([&] { return requests[slice].submit(); });
     };
     /// Every slice that was given is worked on, and can be used again.
     const auto finish = [&](std::uint32_t count) -> cb::Status {
         cb::Status first;
         for (std::uint32_t i = 0; i < count && first; ++i)
-            first = requests[i].wait(cb::in(10s)).and_then([&] { return requests[i].reset(); });
+            first = requests[i].wait(cb::deadline_in(10s)).and_then([&] { return requests[i].reset(); });
         for (std::uint32_t i = 0; i < count && first; ++i) {
-            if (const auto back = in.dequeue(cb::in(10s)); !back)
+            if (const auto back = in.dequeue(cb::deadline_in(10s)); !back)
                 first = back.error();
         }
         return first;
@@ -230,7 +230,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
     }
 
     // The last slice says that it is.
-    ASSERT_TRUE(out.queue(pictures[0], {}) && out.queue(pictures[1], {}));
+    ASSERT_TRUE(out.queue_when_ready(pictures[0]) && out.queue_when_ready(pictures[1]));
     for (std::uint32_t i = 0; i + 1 < slices; ++i) {
         const auto submitted = submit(i, 1ms, true);
         ASSERT_TRUE(submitted) << submitted.error().message();
@@ -240,7 +240,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
     EXPECT_FALSE(*out.try_dequeue()) << "it waits for its last slice";
     EXPECT_EQ(out.with_device(), 2U);
     ASSERT_TRUE(submit(0, 1ms, false) && finish(1));
-    const auto first = out.dequeue(cb::in(10s));
+    const auto first = out.dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(first) << first.error().message();
     EXPECT_EQ(first->buffer, pictures[0]);
     EXPECT_EQ(first->timestamp, 1ms);
@@ -255,9 +255,9 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
         ASSERT_TRUE(submit(i, 2ms, true));
     ASSERT_TRUE(finish(slices));
     EXPECT_FALSE(*out.try_dequeue());
-    ASSERT_TRUE(out.queue(pictures[2], {}));
+    ASSERT_TRUE(out.queue_when_ready(pictures[2]));
     ASSERT_TRUE(submit(0, 3ms, true) && finish(1));
-    const auto second = out.dequeue(cb::in(10s));
+    const auto second = out.dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(second) << second.error().message();
     EXPECT_EQ(second->buffer, pictures[1]);
     EXPECT_EQ(second->timestamp, 2ms);
@@ -265,12 +265,12 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
 
     // None follows, and nobody knew.
     ASSERT_TRUE(submit(1, 3ms, true));
-    ASSERT_TRUE(requests[1].wait(cb::in(10s)) && in.dequeue(cb::in(10s)));
+    ASSERT_TRUE(requests[1].wait(cb::deadline_in(10s)) && in.dequeue(cb::deadline_in(10s)));
     EXPECT_FALSE(*out.try_dequeue());
     EXPECT_EQ(decoder.drain().error().category, cb::Category::unsupported);
     const auto flushed = decoder.flush();
     ASSERT_TRUE(flushed) << flushed.error().message();
-    const auto third = out.dequeue(cb::in(10s));
+    const auto third = out.dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(third) << third.error().message();
     EXPECT_EQ(third->buffer, pictures[2]);
     EXPECT_EQ(third->sequence, 2 * slices + 1);
@@ -289,7 +289,7 @@ TEST_F(Requests, WhoHoldsNoPictureSaysSo)
     cb::v4l2::Payload payload;
     payload.hold_capture = true;
     payload.request = request->fd();
-    const auto refused = in.queue(decoder.coded[0], {}, payload);
+    const auto refused = in.queue_when_ready(decoder.coded[0], {}, payload);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, cb::Category::unsupported) << refused.error().message();
     EXPECT_EQ(decoder.device.flush().error().category, cb::Category::unsupported);
@@ -300,7 +300,7 @@ TEST_F(Requests, ADriverThatRequiresThemSaysSo)
     NEED_DECODER(decoder);
     auto& in = *decoder.device.output_queue();
     EXPECT_FALSE(in.requires_requests()) << "nobody has asked yet";
-    const auto refused = in.queue(decoder.coded[0], {});
+    const auto refused = in.queue_when_ready(decoder.coded[0]);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, cb::Category::invalid_argument) << refused.error().message();
     EXPECT_EQ(refused.error().sys_errno, EBADR);
@@ -337,19 +337,19 @@ TEST_F(Requests, WhatIsMissingIsSaidAndBuffersComeBack)
     // Nothing in it, or the control that the codec needs is not.
     const auto empty = request->submit();
     ASSERT_FALSE(empty);
-    EXPECT_EQ(empty.error().category, cb::Category::not_present) << empty.error().message();
+    EXPECT_EQ(empty.error().category, cb::Category::invalid_state) << empty.error().message();
     cb::v4l2::Payload payload;
     payload.bytes_used[0] = 100;
     payload.request = request->fd();
-    ASSERT_TRUE(in.queue(decoder.coded[0], {}, payload));
+    ASSERT_TRUE(in.queue_when_ready(decoder.coded[0], {}, payload));
     const auto lacking = request->submit();
     ASSERT_FALSE(lacking);
-    EXPECT_EQ(lacking.error().category, cb::Category::not_present) << lacking.error().message();
-    EXPECT_EQ(in.take_back(decoder.coded[0]).error().category, cb::Category::busy) << "it is in the request";
+    EXPECT_EQ(lacking.error().category, cb::Category::invalid_state) << lacking.error().message();
+    EXPECT_EQ(in.reclaim(decoder.coded[0]).error().category, cb::Category::busy) << "it is in the request";
     ASSERT_TRUE(request->reset());
-    EXPECT_TRUE(in.take_back(decoder.coded[0]));
+    EXPECT_TRUE(in.reclaim(decoder.coded[0]));
     EXPECT_EQ(in.with_device(), 0U);
-    EXPECT_EQ(in.take_back(decoder.coded[0]).error().category, cb::Category::invalid_argument);
+    EXPECT_EQ(in.reclaim(decoder.coded[0]).error().category, cb::Category::invalid_argument);
 
     // Values that make no sense are refused when they are set.
     v4l2_ctrl_fwht_params params{};
@@ -383,12 +383,13 @@ TEST_F(Requests, ACameraTakesControlsWithItsFrames)
         ASSERT_TRUE(request->submit());
         requests.push_back(std::move(*request));
     }
-    EXPECT_EQ(requests[0].wait(cb::in(50ms)).error().category, cb::Category::timed_out) << "it does not stream yet";
+    EXPECT_EQ(requests[0].wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out)
+        << "it does not stream yet";
     ASSERT_TRUE(queue->start());
     for (const auto& request : requests) {
-        const auto done = request.wait(cb::in(10s));
+        const auto done = request.wait(cb::deadline_in(10s));
         EXPECT_TRUE(done) << done.error().message();
-        const auto frame = queue->dequeue(cb::in(10s));
+        const auto frame = queue->dequeue(cb::deadline_in(10s));
         EXPECT_TRUE(frame) << frame.error().message();
     }
     EXPECT_TRUE(queue->stop());

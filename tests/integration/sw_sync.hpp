@@ -19,7 +19,7 @@ public:
     void advance(std::uint32_t steps) const;
 
     /// Ends the timeline: its pending fences fail with ENOENT.
-    void { fd_.reset(); }
+    void fail() { fd_.reset(); }
 
 private:
     explicit SwTimeline(commonbuf::UniqueFd fd) : fd_(std::move(fd)) {}

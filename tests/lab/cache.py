@@ -11,9 +11,10 @@ import fcntl
 import hashlib
 import os
 import pathlib
-import shutil
 import sys
 import time
+
+from privilege import remove
 
 
 def root() -> pathlib.Path:
@@ -62,7 +63,7 @@ def ensure(kind: str, key: str, make) -> pathlib.Path:
         partial = final.with_name(final.name + ".partial")
         if partial.exists():
             say(f"removing what an interrupted set-up left of the {kind}")
-            shutil.rmtree(partial)
+            remove(partial)
         partial.mkdir(parents=True)
         started = time.monotonic()
         make(partial)
@@ -77,5 +78,5 @@ def remove_others(kind: str, key: str) -> int:
         others = [p for p in root().glob(f"{kind}-*") if p != entry(kind, key)]
         for path in others:
             say(f"removing {path}")
-            shutil.rmtree(path)
+            remove(path)
     return len(others)

@@ -45,6 +45,12 @@ def mirror() -> str:
                    "add one to /etc/apt/sources.list and run 'apt-get update'")
 
 
+def proxies() -> list[str]:
+    """The lines of this machine's apt configuration that say how to reach mirrors."""
+    out = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+    return re.findall(r'^(Acquire::https?::Proxy\S* ".+";)$', out, re.MULTILINE)
+
+
 class Apt:
     def __init__(self) -> None:
         self.folder = cache.root() / "apt"

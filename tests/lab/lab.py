@@ -4,11 +4,13 @@ import argparse
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import textwrap
 
 import board as boards
 import cache
+import debian_root
 import kernel
 import machine
 import rootfs
@@ -16,6 +18,10 @@ from debian import Apt, LabError
 from job import Job
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+# The exit status of `root` on a machine where none can be entered.
+NO_ROOT = 77
 
 
 class _Debian:
@@ -32,19 +38,38 @@ class _Debian:
         return self.apt
 
 
+def _install(*groups: str) -> None:
+    """Install groups of packages, in the words of scripts/deps, where they are missing."""
+    if subprocess.run([PROJECT / "scripts/deps", "--quiet", *groups], stdout=sys.stderr, check=False).returncode != 0:
+        raise LabError("packages are missing, see above")
+
+
+def _install_for(*kinds: str) -> None:
+    _install("lab", *(["lab-pc"] if "qemu" in kinds else []))
+
+
+def _build() -> None:
+    """Bring the tools up to date that a command finds, unless those of another build are asked for."""
+    if "COMMONBUF_BUILD" not in os.environ:
+        built = subprocess.run([PROJECT / "scripts/build"], stdout=sys.stderr, check=False)
+        if built.returncode != 0:
+            raise LabError("the build failed, see above")
+
+
 def _ready(board: boards.Board) -> tuple[pathlib.Path, pathlib.Path]:
     debian = _Debian()
     return (kernel.ensure(machine.KINDS[board.machine].KERNEL, debian), rootfs.ensure(debian))
 
 
 def setup(options: argparse.Namespace) -> int:
-    kernels = kernel.ALL
-    if options.board:
-        kernels = (machine.KINDS[boards.load(options.board).machine].KERNEL,)
+    kinds = [boards.load(options.board).machine] if options.board else list(machine.KINDS)
+    kernels = [machine.KINDS[kind].KERNEL for kind in kinds]
+    _install_for(*kinds)
     if options.update:
         for each in kernels:
             cache.remove_others(each.entry, "")
         cache.remove_others("rootfs", "")
+        debian_root.remove_old(None)
     debian = _Debian()
     for each in kernels:
         folder = kernel.ensure(each, debian)
@@ -55,8 +80,10 @@ def setup(options: argparse.Namespace) -> int:
 
 
 def clean(_: argparse.Namespace) -> int:
+    _install("lab")
     removed = cache.remove_others("rootfs", rootfs.key())
     removed += sum(cache.remove_others(each.entry, kernel.key(each)) for each in kernel.ALL)
+    removed += debian_root.remove_old(PROJECT)
     print(f"removed {removed} old entries from {cache.root()}")
     return 0
 
@@ -83,28 +110,54 @@ def _job(options: argparse.Namespace, command: list[str]) -> Job:
         environment["COMMONBUF_PATCHED_KERNEL"] = "1"
     environment |= {name: value for name, value in os.environ.items()
                     if name.startswith(("COMMONBUF_", "GTEST_", "ASAN_", "UBSAN_", "TSAN_"))}
-    here = pathlib.Path.cwd()
-    directory = here if here.is_relative_to(PROJECT) else PROJECT
     return Job(
-        board=board, command=command, project=PROJECT, directory=directory,
+        board=board, command=command, project=PROJECT, directory=_directory(),
         environment=environment, kernel_args=options.kernel_arg, timeout=options.timeout,
         device_tree=options.device_tree)
 
 
+def _directory() -> pathlib.Path:
+    """Where a command starts: here, or in the project's folder from outside."""
+    here = pathlib.Path.cwd()
+    return here if here.is_relative_to(PROJECT) else PROJECT
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    return options.command[1:] if options.command[:1] == ["--"] else options.command
+
+
 def run(options: argparse.Namespace) -> int:
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    command = _command(options)
     if not command:
         raise LabError("no command; write it after --, as in: scripts/lab run -- allocinfo heaps")
     job = _job(options, command)
+    _install_for(job.board.machine)
+    _build()
     return machine.run(job, *_ready(job.board))
 
 
 def shell(options: argparse.Namespace) -> int:
     job = _job(options, ["/bin/bash", "--norc", "-i"])
     job.interactive = True
+    _install_for(job.board.machine)
+    _build()
     job.environment["PS1"] = f"lab:{options.board}:\\w\\$ "
     cache.say(f"board {options.board}; leave with 'exit' or ctrl-d")
     return machine.run(job, *_ready(job.board))
+
+
+def root(options: argparse.Namespace) -> int:
+    command = _command(options) or ["/bin/bash"]
+    _install("root")
+    reason = debian_root.why_not()
+    if reason is not None:
+        cache.say(reason)
+        return NO_ROOT
+    if options.check:
+        return 0
+    if options.fresh:
+        return debian_root.in_fresh_root(options.release, PROJECT, command, options.share_cache)
+    return debian_root.in_build_root(options.release, PROJECT, command, _directory())
 
 
 def _positive(text: str) -> float:
@@ -151,6 +204,24 @@ def parser() -> argparse.ArgumentParser:
         if name == "run":
             verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
         verb.set_defaults(call=call)
+
+    verb = verbs.add_parser(
+        "root", help="run a command, or a shell, in another Debian",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=textwrap.dedent(f"""\
+            Runs a command in a Debian of another release, as root there, with this project at its own
+            path and the compiler's cache. What the build and the tests need is installed. Without a
+            command it starts a shell. The exit status is the command's own, or {NO_ROOT} on a machine where
+            no root can be entered."""))
+    verb.add_argument("--fresh", action="store_true",
+                      help="on a machine made from nothing, apt's lists empty, in a clone of the project in /root/commonbuf; "
+                           "thrown away afterwards, except out/, which goes to out/fresh/RELEASE/")
+    verb.add_argument("--share-cache", action="store_true",
+                      help="with --fresh: let it have the lab's and the compiler's cache of this machine")
+    verb.add_argument("--check", action="store_true", help="only say whether it is possible here")
+    verb.add_argument("release", choices=debian_root.RELEASES, metavar="RELEASE", help=", ".join(debian_root.RELEASES))
+    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    verb.set_defaults(call=root)
     return top
 
 

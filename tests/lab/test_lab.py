@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,11 +14,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import board  # noqa: E402
 import cache  # noqa: E402
+import debian  # noqa: E402
+import debian_root  # noqa: E402
 import job as jobs  # noqa: E402
 import kernel  # noqa: E402
 import kernel_log  # noqa: E402
 import lab  # noqa: E402
 import machine  # noqa: E402
+import privilege  # noqa: E402
 import qemu  # noqa: E402
 import uml  # noqa: E402
 from debian import LabError  # noqa: E402
@@ -99,7 +103,6 @@ default = true
 
 class Paths(unittest.TestCase):
     def test_any_path_is_one_word_that_bash_decodes(self):
-        import subprocess
         for path in ("/plain/path-1.2_3", "/with space/%41", "/gr\u00fc\u00df/x;y$(z)"):
             word = jobs.encoded(pathlib.Path(path))
             self.assertRegex(word, r"^[\w/.%-]+$")
@@ -257,6 +260,111 @@ class Starting(unittest.TestCase):
             qemu.check(self.job("pc"))
 
 
+def _git(folder, *words):
+    subprocess.run(["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x", *words], check=True,
+                   capture_output=True)
+
+
+class DebianRoots(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+
+    def entered_with(self, call, *arguments, **more):
+        """The words that start a command in a root."""
+        with mock.patch("subprocess.run") as run, mock.patch.dict(os.environ, more):
+            run.return_value.returncode = 3
+            self.assertEqual(call(*arguments), 3)
+        return [str(word) for word in run.call_args.args[0]]
+
+    def test_only_the_superuser_needs_no_namespace(self):
+        with mock.patch("os.geteuid", return_value=0):
+            self.assertEqual(privilege.as_root(), [])
+        with mock.patch("os.geteuid", return_value=1000):
+            self.assertEqual(privilege.as_root()[:2], ["unshare", "--user"])
+
+    def test_the_build_root_is_not_written_to(self):
+        for name in ("usr", "etc", "dev", "root"):
+            (self.path / name).mkdir()
+        (self.path / "bin").symlink_to("usr/bin")
+        words = debian_root._read_only(self.path)
+        self.assertIn(("--ro-bind", str(self.path / "etc"), "/etc"), list(zip(words, words[1:], words[2:])))
+        self.assertIn(("--symlink", "usr/bin", "/bin"), list(zip(words, words[1:], words[2:])))
+        self.assertNotIn("--bind", words)
+        for name in ("/dev", "/root"):
+            self.assertNotIn(str(self.path) + name, words)
+
+    def test_the_build_root_sees_the_project_and_the_compilers_cache(self):
+        with mock.patch.object(debian_root, "_build_root", return_value=self.path), \
+                mock.patch.object(cache, "root", return_value=self.path / "cache"):
+            words = self.entered_with(debian_root.in_build_root, "trixie", pathlib.Path("/project"), ["true"],
+                                      pathlib.Path("/project/out"), CXX="c++", COMMONBUF_CASES="7")
+        text = " ".join(words)
+        for part in ("--bind /project /project", f"--setenv CCACHE_DIR {self.path}/cache/ccache", "--setenv CXX c++",
+                     "--setenv COMMONBUF_CASES 7", "--setenv COMMONBUF_ROOT trixie", "--chdir /project/out"):
+            self.assertIn(part, text)
+        self.assertEqual(words[-2:], ["--", "true"])
+        self.assertLess(text.index("--tmpfs /tmp"), text.index("--bind /project"))
+
+    def test_a_fresh_machine_knows_nothing_of_this_one(self):
+        with mock.patch.dict(os.environ, {"COMMONBUF_BUILD": "/b", "CXX": "c++", "http_proxy": "http://p:1"}):
+            found = debian_root._environment("trixie")
+        self.assertEqual(found["http_proxy"], "http://p:1")
+        self.assertNotIn("COMMONBUF_BUILD", found)
+        self.assertNotIn("CXX", found)
+
+    def test_a_clone_has_what_is_not_committed(self):
+        project, clone = self.path / "project", self.path / "clone"
+        project.mkdir()
+        _git(project, "init", "-q")
+        for name in ("kept", "changed", "gone", ".gitignore"):
+            (project / name).write_text("ignored\n")
+        _git(project, "add", ".")
+        _git(project, "commit", "-qm", "x")
+        (project / "changed").write_text("new")
+        (project / "gone").unlink()
+        (project / "folder").mkdir()
+        (project / "folder/added").write_text("added")
+        (project / "ignored").write_text("")
+        debian_root._clone(project, clone)
+        self.assertEqual(sorted(p.name for p in clone.iterdir() if p.name != ".git"),
+                         [".gitignore", "changed", "folder", "kept"])
+        self.assertEqual((clone / "changed").read_text(), "new")
+        self.assertEqual((clone / "folder/added").read_text(), "added")
+
+    def test_keys_change_with_the_packages(self):
+        with mock.patch.object(debian_root, "_packages", side_effect=["a", "b", "a"]):
+            keys = [debian_root.build_key("trixie", self.path) for _ in range(3)]
+        self.assertNotEqual(keys[0], keys[1])
+        self.assertEqual(keys[0], keys[2])
+        self.assertNotEqual(debian_root.bare_key("trixie"), debian_root.bare_key("bookworm"))
+
+    def test_why_no_root_can_be_entered_is_told(self):
+        with mock.patch("shutil.which", return_value=None):
+            self.assertIn("scripts/deps root", debian_root.why_not())
+        with mock.patch("shutil.which", return_value="/usr/bin/x"), mock.patch("subprocess.run") as run:
+            run.return_value.returncode = 1
+            run.return_value.stderr = "bwrap: No permissions to create new namespace\n"
+            with mock.patch("os.geteuid", return_value=1000):
+                self.assertRegex(debian_root.why_not(), "No permissions.*/etc/subuid")
+            run.return_value.returncode = 0
+            self.assertIsNone(debian_root.why_not())
+
+    def test_proxies_are_those_of_this_machines_apt(self):
+        with mock.patch("subprocess.run") as run:
+            run.return_value.stdout = ('APT "";\nAcquire::http::Proxy "http://p:1";\n'
+                                       'Acquire::https::Proxy::host "DIRECT";\nAcquire::Retries "3";\n')
+            self.assertEqual(debian.proxies(), ['Acquire::http::Proxy "http://p:1";',
+                                                'Acquire::https::Proxy::host "DIRECT";'])
+
+    def test_what_others_own_is_removed_by_their_root(self):
+        with mock.patch("shutil.rmtree", side_effect=PermissionError), mock.patch("os.geteuid", return_value=1000), \
+                mock.patch("subprocess.run") as run:
+            privilege.remove(self.path)
+        self.assertEqual(run.call_args.args[0][-3:], ["rm", "-rf", str(self.path)])
+
+
 class CommandLine(unittest.TestCase):
     def test_words_after_the_dashes_are_the_commands(self):
         options = lab.parser().parse_args(["run", "--board", "bare", "--kernel-arg", "a=1", "--kernel-arg", "b", "--",
@@ -265,8 +373,30 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(options.kernel_arg, ["a=1", "b"])
         self.assertEqual(options.command, ["--", "allocinfo", "--json", "--board", "x"])
 
+    def test_packages_and_tools_come_before_the_machine(self):
+        order = []
+        with mock.patch.object(lab, "_install", side_effect=lambda *groups: order.append(groups)), \
+                mock.patch.object(lab, "_build", side_effect=lambda: order.append("build")), \
+                mock.patch.object(lab, "_ready", side_effect=lambda board: order.append("ready") or ((), ())), \
+                mock.patch.object(machine, "run", side_effect=lambda *_: 5):
+            for name in ("bare", "pc"):
+                options = lab.parser().parse_args(["run", "--board", name, "--", "true"])
+                self.assertEqual(options.call(options), 5)
+        self.assertEqual(order, [("lab",), "build", "ready", ("lab", "lab-pc"), "build", "ready"])
+
+    def test_the_tools_of_another_build_are_taken_as_they_are(self):
+        with mock.patch("subprocess.run") as run, mock.patch.dict(os.environ, {"COMMONBUF_BUILD": "/x"}):
+            lab._build()
+        run.assert_not_called()
+
+    def test_a_root_where_none_can_be_entered(self):
+        options = lab.parser().parse_args(["root", "--check", "trixie"])
+        with mock.patch.object(lab, "_install"), mock.patch.object(cache, "say"), \
+                mock.patch.object(debian_root, "why_not", return_value="no namespaces"):
+            self.assertEqual(options.call(options), lab.NO_ROOT)
+
     def test_nonsense_is_refused(self):
-        for words in ([], ["nosuch"], ["run", "--timeout", "0"], ["run", "--timeout", "x"]):
+        for words in (["root"], ["root", "sarge"], [], ["nosuch"], ["run", "--timeout", "0"], ["run", "--timeout", "x"]):
             with self.assertRaises(SystemExit), mock.patch("sys.stderr"):
                 lab.parser().parse_args(words)
 

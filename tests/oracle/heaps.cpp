@@ -42,7 +42,7 @@ cb::Result<cb::Buffer> make_object(const OracleHeap& heap, const cb::Layout& lay
     // In the layout that the plan has: linear, where GBM says nothing, and with the plan's sizes.
     std::vector<cb::UniqueFd> memories;
     for (std::uint32_t i = 0; i < its.memory_count; ++i) {
-        auto copy = cb::duplicate(made->fd(i));
+        auto copy = cb::duplicate(made->dma_buf_fd(i));
         if (!copy)
             return copy.error();
         memories.push_back(std::move(*copy));
@@ -76,9 +76,9 @@ std::vector<OracleHeap> find_heaps(bool brief)
         const auto device = allocinfo::open_gbm(node.path);
         if (!device)
             continue;
-        heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::scanout), *device, GBM_BO_USE_SCANOUT});
+        heaps.push_back({cb::gbm::heap(*device, cb::gbm::BufferUse::scanout), *device, GBM_BO_USE_SCANOUT});
         if (!brief)
-            heaps.push_back({cb::gbm::heap(*device, cb::gbm::Purpose::render), *device, GBM_BO_USE_RENDERING});
+            heaps.push_back({cb::gbm::heap(*device, cb::gbm::BufferUse::render), *device, GBM_BO_USE_RENDERING});
     }
     for (const allocinfo::GpuInfo& gpu : allocinfo::gpus().value_or(std::vector<allocinfo::GpuInfo>{})) {
         if (const auto heap = allocinfo::parse_heap("vulkan:" + gpu.name + ":sampled+storage");

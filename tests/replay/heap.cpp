@@ -72,12 +72,9 @@ private:
         const char* call = info_.kind == cb::HeapKind::udmabuf    ? "UDMABUF_CREATE"
                            : info_.kind == cb::HeapKind::drm_dumb ? "DRM_IOCTL_MODE_CREATE_DUMB"
                                                                   : "DMA_HEAP_IOCTL_ALLOC";
-        return cb::Error{category,
-                         error,
-                         call + std::string(" on ") + info_.path,
-                         "the heap gives no " + std::to_string(bytes) + " bytes",
-                         "",
-                         nullptr};
+        return cb::Error::of(category, cb::Call{call, info_.path},
+                             "the heap gives no " + std::to_string(bytes) + " bytes")
+            .with_errno(error);
     }
 
     cb::HeapInfo info_;

@@ -76,7 +76,7 @@ TEST(ParseHeap, RefusesNonsenseAsUsage)
 #ifdef ALLOCINFO_VULKAN
 TEST(ParseUse, RolesOfAGpuAreOneOrMore)
 {
-    EXPECT_EQ(gpu_usage("sampled+colour-attachment")->flags,
+    EXPECT_EQ(gpu_usage("sampled+color-attachment")->flags,
               VkImageUsageFlags{VK_IMAGE_USAGE_SAMPLED_BIT} | VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT);
     const auto nothing = gpu_usage("showing");
     ASSERT_FALSE(nothing);

@@ -12,8 +12,8 @@ class CommitTest : public DisplayFixture {
 protected:
     std::string mistake(const Commit& commit)
     {
-        const auto judged = judge({&commit, 1});
-        return judged && judged->refused.size() == 1 ? judged->refused.front().detail : "none";
+        const auto tested = test_commits({&commit, 1});
+        return tested && tested->refused.size() == 1 ? tested->refused.front().detail : "none";
     }
 };
 
@@ -23,7 +23,7 @@ TEST_F(CommitTest, AWholeImageFillsTheDisplay)
     CommitQueue queue = CommitQueue::create(display()).value();
     const Display& on = queue.display();
     const Buffer image = buffer();
-    ASSERT_TRUE(queue.submit(Commit(on).light().show(on.primary(), image)));
+    ASSERT_TRUE(queue.submit(Commit(on).enable().show(on.primary(), image)));
     EXPECT_EQ(model.commits.back().flags, std::uint32_t{DRM_MODE_ATOMIC_ALLOW_MODESET | DRM_MODE_ATOMIC_NONBLOCK});
     EXPECT_EQ(last(Objects::connector, "CRTC_ID"), Objects::crtc);
     EXPECT_EQ(last(Objects::crtc, "ACTIVE"), 1U);
@@ -42,13 +42,14 @@ TEST_F(CommitTest, APartGoesAnywhere)
     CommitQueue queue = CommitQueue::create(display()).value();
     const DisplayPlane& overlay = queue.display().planes()[1];
     ASSERT_TRUE(queue.submit(
-        Commit(queue.display()).show(overlay, buffer(), {}, Source::pixels(8, 4, 16, 8), Target{-3, 5, 32, 16})));
+        Commit(queue.display()).show(overlay, buffer(), {}, SourceRect::pixels(8, 4, 16, 8), CrtcRect{-3, 5, 32, 16})));
     EXPECT_EQ(last(Objects::overlay, "SRC_X"), 8U << 16U);
     EXPECT_EQ(last(Objects::overlay, "SRC_H"), 8U << 16U);
     EXPECT_EQ(last(Objects::overlay, "CRTC_X"), static_cast<std::uint64_t>(std::int64_t{-3}));
     EXPECT_EQ(last(Objects::overlay, "CRTC_W"), 32U);
-    const Commit beyond = Commit(queue.display())
-                              .show(overlay, buffer(), {}, Source{0x10000, 0, 0xffff0000, 0x10000}, Target{0, 0, 1, 1});
+    const Commit beyond =
+        Commit(queue.display())
+            .show(overlay, buffer(), {}, SourceRect{0x10000, 0, 0xffff0000, 0x10000}, CrtcRect{0, 0, 1, 1});
     EXPECT_NE(mistake(beyond).find("beyond"), std::string::npos) << "32 bits would wrap";
 }
 
@@ -102,38 +103,92 @@ TEST_F(CommitTest, TheFirstCandidateThatTheKernelTakesIsNamedAndWhyNotTheOthers)
     const Buffer image = buffer();
     const std::vector candidates{
         Commit(on).set(on.primary(), "colour", 1),
-        Commit(on).show(on.primary(), image, {}, Source::pixels(0, 0, 32, 16), Target{0, 0, 64, 32}),
+        Commit(on).show(on.primary(), image, {}, SourceRect::pixels(0, 0, 32, 16), CrtcRect{0, 0, 64, 32}),
         Commit(on).show(on.primary(), image),
         Commit(on).show(on.planes()[1], image),
     };
-    const auto judged = judge(candidates);
-    ASSERT_TRUE(judged) << judged.error().message();
-    EXPECT_EQ(judged->accepted, 2U);
-    ASSERT_EQ(judged->refused.size(), 2U);
-    EXPECT_EQ(judged->refused[1].sys_errno, ERANGE);
-    EXPECT_NE(judged->refused[1].detail.find("32x16"), std::string::npos) << judged->refused[1].message();
+    const auto tested = test_commits(candidates);
+    ASSERT_TRUE(tested) << tested.error().message();
+    EXPECT_EQ(tested->accepted, 2U);
+    ASSERT_EQ(tested->refused.size(), 2U);
+    EXPECT_EQ(tested->refused[1].sys_errno, ERANGE);
+    EXPECT_NE(tested->refused[1].detail.find("32x16"), std::string::npos) << tested->refused[1].message();
     EXPECT_EQ(model.tests.size(), 1U);
     EXPECT_TRUE(model.commits.empty()) << "nothing changes";
     model.judge = [](const auto&) { return EINVAL; };
-    const auto none = judge(candidates);
+    const auto none = test_commits(candidates);
     ASSERT_TRUE(none);
     EXPECT_FALSE(none->accepted);
     EXPECT_EQ(none->refused.size(), 4U);
 }
 
-TEST_F(CommitTest, WhatIsNoRefusalIsAnErrorOfTheJudge)
+TEST_F(CommitTest, WhatIsNotARefusalIsAnErrorOfTheTest)
 {
     const Display on = display();
     const Commit one = Commit(on).show(on.primary(), buffer());
     model.master = false;
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::permission_denied);
+    EXPECT_EQ(test_commits({&one, 1}).error().category, Category::not_master);
     model.master = true;
     model.judge = [](const auto&) { return ENOMEM; };
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::out_of_memory);
+    EXPECT_EQ(test_commits({&one, 1}).error().category, Category::out_of_memory);
     model.judge = [](const auto&) { return ENOENT; };
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_gone) << "a revoked lease";
+    EXPECT_EQ(test_commits({&one, 1}).error().category, Category::device_gone) << "an unplugged connector";
+    model.judge = {};
+    model.lease_revoked = true;
+    EXPECT_EQ(test_commits({&one, 1}).error().category, Category::lease_revoked);
     model.gone = true;
-    EXPECT_EQ(judge({&one, 1}).error().category, Category::device_gone);
+    EXPECT_EQ(test_commits({&one, 1}).error().category, Category::device_gone);
+}
+
+TEST_F(CommitTest, OnlyAFileThatIsNotMasterIsToldToBecomeMaster)
+{
+    const Display on = display();
+    const Commit one = Commit(on).show(on.primary(), buffer());
+    for (const int error : {EACCES, EPERM}) {
+        model.judge = [error](const auto&) { return error; };
+        const auto denied = test_commits({&one, 1});
+        ASSERT_FALSE(denied);
+        EXPECT_EQ(denied.error().category, Category::permission_denied) << denied.error().message();
+        EXPECT_EQ(denied.error().sys_errno, error);
+        EXPECT_NE(denied.error().detail.find("64x32"), std::string::npos) << denied.error().message();
+        EXPECT_EQ(denied.error().advice.find("become master"), std::string::npos) << "it is";
+    }
+    model.master = false;
+    const auto not_master = test_commits({&one, 1});
+    ASSERT_FALSE(not_master);
+    EXPECT_EQ(not_master.error().category, Category::not_master);
+    EXPECT_EQ(not_master.error().call, "DRM_IOCTL_MODE_ATOMIC");
+    EXPECT_EQ(not_master.error().target, "/dev/dri/card0");
+    EXPECT_NE(not_master.error().advice.find("become master"), std::string::npos);
+}
+
+TEST_F(CommitTest, ARevokedLeaseIsNotAnUnpluggedConnector)
+{
+    const Display on = display();
+    const Commit one = Commit(on).show(on.primary(), buffer());
+    model.lease_revoked = true;
+    const auto revoked = test_commits({&one, 1});
+    ASSERT_FALSE(revoked);
+    EXPECT_EQ(revoked.error().category, Category::lease_revoked) << revoked.error().message();
+    EXPECT_EQ(revoked.error().sys_errno, ENOENT);
+    EXPECT_EQ(on.connected().error().category, Category::lease_revoked);
+    model.lease_revoked = false;
+    machine.fail_all("DRM_IOCTL_MODE_GETCONNECTOR", ENOENT);
+    EXPECT_EQ(on.connected().error().category, Category::device_gone);
+}
+
+TEST_F(CommitTest, ARefusalNamesThePropertiesThatWereSet)
+{
+    model.judge = [](const auto&) { return EINVAL; };
+    const Display on = display();
+    const Commit one = Commit(on).set(on.primary(), "alpha", 0x8000);
+    const auto tested = test_commits({&one, 1});
+    ASSERT_TRUE(tested) << tested.error().message();
+    EXPECT_EQ(tested->refused.at(0).category, Category::unsupported);
+    EXPECT_NE(tested->refused.at(0).detail.find("alpha of object 31: 32768"), std::string::npos)
+        << tested->refused.at(0).message();
+    const Commit unknown = Commit(on).set(on.primary(), "colour", 1);
+    EXPECT_EQ(test_commits({&unknown, 1})->refused.at(0).target, "colour");
 }
 
 TEST_F(CommitTest, TurningOffHidesThePlanesOfTheCrtc)
@@ -142,15 +197,15 @@ TEST_F(CommitTest, TurningOffHidesThePlanesOfTheCrtc)
     CommitQueue queue = CommitQueue::create(display()).value();
     const Display& on = queue.display();
     model.now[Objects::overlay]["CRTC_ID"] = Objects::crtc; // somebody's cursor
-    ASSERT_TRUE(queue.submit(Commit(on).light().show(on.primary(), buffer())));
+    ASSERT_TRUE(queue.submit(Commit(on).enable().show(on.primary(), buffer())));
     EXPECT_EQ(model.commits.back().values.count(Objects::overlay), 1U) << "a new mode starts clean";
     EXPECT_EQ(last(Objects::overlay, "FB_ID"), 0U);
-    ASSERT_TRUE(queue.submit(Commit(on).turn_off()));
+    ASSERT_TRUE(queue.submit(Commit(on).disable()));
     EXPECT_EQ(last(Objects::crtc, "ACTIVE"), 0U);
     EXPECT_EQ(last(Objects::crtc, "MODE_ID"), 0U);
     EXPECT_EQ(last(Objects::connector, "CRTC_ID"), 0U);
     EXPECT_EQ(model.now[Objects::primary]["FB_ID"], 0U);
-    EXPECT_EQ(queue.take_committed().back().replaced.size(), 1U);
+    EXPECT_EQ(queue.pop_committed().back().replaced.size(), 1U);
 }
 
 } // namespace

@@ -18,7 +18,7 @@ TEST_F(DisplayChoiceTest, EverythingIsDescribed)
     EXPECT_EQ(all->connectors[0].name, "HDMI-A-1");
     EXPECT_TRUE(all->connectors[0].connected);
     ASSERT_EQ(all->connectors[0].modes.size(), 3U);
-    EXPECT_EQ(all->connectors[0].modes[2].refresh_mhz, 60000U);
+    EXPECT_EQ(all->connectors[0].modes[2].refresh_millihertz, 60000U);
     EXPECT_EQ(all->connectors[0].crtcs, std::vector{Objects::crtc});
     EXPECT_TRUE(all->connectors[1].writeback);
     EXPECT_FALSE(all->connectors[1].connected);
@@ -58,7 +58,7 @@ TEST_F(DisplayChoiceTest, TheFirstThatIsConnectedInItsPreferredMode)
     ASSERT_TRUE(chosen) << chosen.error().message();
     EXPECT_EQ(chosen->connector().name, "HDMI-A-1");
     EXPECT_EQ(chosen->mode().name, "64x32");
-    EXPECT_EQ(chosen->mode().refresh_mhz, 60000U);
+    EXPECT_EQ(chosen->mode().refresh_millihertz, 60000U);
     EXPECT_EQ(chosen->primary().id, Objects::primary) << "though the kernel lists the overlay first";
     ASSERT_NE(chosen->writeback(), nullptr);
     EXPECT_EQ(model.blobs.size(), 1U);

@@ -25,7 +25,10 @@ HeapInfo heap(const std::string& name, HeapKind kind, const std::string& path)
     return info;
 }
 
-Error obstacle(Category category, int number) { return {category, number, "open it", "the detail", "", nullptr}; }
+Error obstacle(Category category, int number)
+{
+    return Error::of(category, "open it", "the detail").with_errno(number);
+}
 
 /// A machine on which nothing is wrong.
 Facts healthy()

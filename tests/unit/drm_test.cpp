@@ -103,6 +103,17 @@ TEST_F(DrmTest, ARefusedStrideIsUnsupportedAndNothingIsLeft)
     EXPECT_EQ(machine.count("DRM_IOCTL_GEM_CLOSE"), 1U);
 }
 
+TEST_F(DrmTest, RefusedMemoryIsIncompatible)
+{
+    card.import = false;
+    const Device device = *Device::open("/dev/dri/card0");
+    const auto framebuffer = device.framebuffer(buffer());
+    ASSERT_FALSE(framebuffer);
+    EXPECT_EQ(framebuffer.error().category, Category::incompatible);
+    EXPECT_EQ(framebuffer.error().call, "DRM_IOCTL_PRIME_FD_TO_HANDLE");
+    EXPECT_EQ(framebuffer.error().target, "/dev/dri/card0");
+}
+
 TEST_F(DrmTest, OffsetsBeyondDrmAreRefused)
 {
     const Device device = *Device::open("/dev/dri/card0");
@@ -118,7 +129,7 @@ TEST_F(DrmTest, NodesAreListedEvenWhenForbidden)
     machine.forbid("/dev/dri/card1");
     const auto all = nodes();
     ASSERT_EQ(all.size(), 2U);
-    EXPECT_TRUE(all[0].dumb_buffers && all[0].import && all[0].export_ && all[0].modifiers);
+    EXPECT_TRUE(all[0].dumb_buffers && all[0].imports && all[0].exports && all[0].modifiers);
     EXPECT_EQ(all[0].bus, "faux");
     EXPECT_EQ(all[1].obstacle->category, Category::permission_denied);
     EXPECT_EQ(all[1].name, "other");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "explain/explain.hpp"
-#include "negotiate/rank.hpp"
+#include "plan/ranking.hpp"
 
 #include <commonbuf/explain.hpp>
 
@@ -26,9 +26,7 @@ HeapVerdict heap(const char* name, Outcome outcome, bool scarce = false, HeapKin
 
 TEST(Rank, KnowledgeThenPlentyThenKindThenName)
 {
-    const auto better = [](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::compare(a, b, {}).order < 0;
-    };
+    const auto better = [](const HeapVerdict& a, const HeapVerdict& b) { return ranking::compare(a, b, {}).order < 0; };
     EXPECT_TRUE(better(heap("b", Outcome::proved, true), heap("a", Outcome::accepted)));
     EXPECT_TRUE(better(heap("b", Outcome::proved), heap("a", Outcome::proved, true)));
     EXPECT_TRUE(better(heap("b", Outcome::proved), heap("a", Outcome::proved, false, HeapKind::udmabuf)));
@@ -41,7 +39,7 @@ TEST(Rank, WhatTheCallerPrefersComesBehindWhatIsKnown)
     Preferences preferences;
     preferences.prefer = {"udmabuf", "z"};
     const auto better = [&](const HeapVerdict& a, const HeapVerdict& b) {
-        return negotiate::compare(a, b, preferences).order < 0;
+        return ranking::compare(a, b, preferences).order < 0;
     };
     const HeapVerdict kind = heap("by_kind", Outcome::proved, false, HeapKind::udmabuf);
     EXPECT_TRUE(better(kind, heap("z", Outcome::proved)));
@@ -56,8 +54,8 @@ TEST(Rank, TheWorstUseDecides)
     uses[1].verdict.outcome = Outcome::refused;
     uses[1].verdict.reason = "why";
     uses[2].verdict.outcome = Outcome::accepted;
-    EXPECT_EQ(negotiate::overall(uses).reason, "why");
-    EXPECT_EQ(negotiate::overall({}).outcome, Outcome::not_tried);
+    EXPECT_EQ(ranking::overall(uses).reason, "why");
+    EXPECT_EQ(ranking::overall({}).outcome, Outcome::not_tried);
 }
 
 TEST(Explain, SaysEverything)

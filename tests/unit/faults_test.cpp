@@ -32,7 +32,7 @@ void furnish(fake::Machine& machine)
 /// The whole way once. What fails ends it.
 Status the_whole_way()
 {
-    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto deadline = deadline_in(std::chrono::milliseconds(1));
     const auto camera = v4l2::Device::open("@fake-cam");
     if (!camera)
         return camera.error();
@@ -107,9 +107,9 @@ Status feed(v4l2::M2m& codec, const Layout& in, const Layout& out, const v4l2::P
         return (input ? output : input).error();
     for (const auto& [side, buffer] : {std::pair{codec.capture_queue(), *output}, {codec.output_queue(), *input}}) {
         const bool in_side = side == codec.output_queue();
-        if (Status queued = side->queue(buffer, {}, in_side ? payload : v4l2::Payload{}); !queued)
+        if (Status queued = side->queue_when_ready(buffer, {}, in_side ? payload : v4l2::Payload{}); !queued)
             return queued;
-        if (const auto withheld = side->take_withheld(); !withheld.empty())
+        if (const auto withheld = side->pop_withheld(); !withheld.empty())
             return withheld.front().error;
     }
     return {};
@@ -119,7 +119,7 @@ Status feed(v4l2::M2m& codec, const Layout& in, const Layout& out, const v4l2::P
 Status the_way_through_codecs()
 {
     const Sizes sizes;
-    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto deadline = deadline_in(std::chrono::milliseconds(1));
     auto encoder = v4l2::M2m::open("@fake-codec");
     if (!encoder)
         return encoder.error();
@@ -143,7 +143,7 @@ Status the_way_through_codecs()
     const auto spare = memory(sizes.coded);
     if (!spare)
         return spare.error();
-    done = encoder->capture_queue()->queue(*spare, {}).and_then([&] { return encoder->drain(); });
+    done = encoder->capture_queue()->queue_when_ready(*spare).and_then([&] { return encoder->drain(); });
     if (!done)
         return done;
     const auto last = encoder->capture_queue()->dequeue(deadline);
@@ -157,7 +157,7 @@ Status the_way_through_codecs()
         return decoder.error();
     if (done = decoder->open_output(sizes.coded, 2); !done)
         return done;
-    if (const auto change = decoder->take_source_change(); !change)
+    if (const auto change = decoder->pop_source_change(); !change)
         return change.error();
     done = decoder->open_capture(sizes.raw, 2)
                .and_then([&] { return feed(*decoder, sizes.coded, sizes.raw); })
@@ -301,7 +301,7 @@ void every_call_fails_once(void (*furnish_machine)(fake::Machine&), Status (*way
                 EXPECT_TRUE(done) << where << ": " << done.error().message();
             }
             if (!done) {
-                EXPECT_FALSE(done.error().operation.empty()) << where;
+                EXPECT_FALSE(done.error().call.empty() && done.error().operation.empty()) << where;
                 // Whether a descriptor is a dma-buf at all is asked by a call that fails.
                 const bool no_dma_buf = done.error().detail.find("is not a dma-buf") != std::string::npos;
                 EXPECT_TRUE(says(done.error(), error) || found_by_name.contains(calls[i]) || no_dma_buf)

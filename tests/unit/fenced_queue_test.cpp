@@ -2,7 +2,8 @@
 #include "fake/machine.hpp"
 
 #include <commonbuf/job.hpp>
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
+#include <commonbuf/v4l2/queue.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -30,12 +31,12 @@ protected:
         return Buffer::wrap(layout, std::move(memories)).value();
     }
 
-    FencedQueue open(std::uint32_t slots)
+    Queue open(std::uint32_t slots)
     {
         auto queue = Device::open("/dev/video0")->open_queue(Role::capture, layout, slots);
         if (!queue)
             throw std::runtime_error(queue.error().message());
-        return std::move(*FencedQueue::create(std::move(*queue)));
+        return std::move(*queue);
     }
 
     Fence fence(const std::shared_ptr<fake::FenceModel>& work)
@@ -54,25 +55,25 @@ protected:
 
 TEST_F(FencedQueueTest, WhatIsReadyIsQueuedAtOnce)
 {
-    FencedQueue queue = open(2);
-    ASSERT_TRUE(queue.queue(make(), {}));
+    Queue queue = open(2);
+    ASSERT_TRUE(queue.queue_when_ready(make()));
     EXPECT_EQ(camera.queue.size(), 1U);
     EXPECT_EQ(queue.waiting(), 0U);
-    EXPECT_EQ(queue.fd(), -1);
+    EXPECT_EQ(queue.poll_fd(), -1);
 }
 
 TEST_F(FencedQueueTest, NobodyOvertakes)
 {
-    FencedQueue queue = open(3);
+    Queue queue = open(3);
     const auto slow = machine.add_fence("slow");
     const auto fast = machine.add_fence("fast");
-    ASSERT_TRUE(queue.queue(make(), fence(slow)));
-    ASSERT_TRUE(queue.queue(make(), fence(fast)));
-    ASSERT_TRUE(queue.queue(make(), {}));
+    ASSERT_TRUE(queue.queue_when_ready(make(), fence(slow)));
+    ASSERT_TRUE(queue.queue_when_ready(make(), fence(fast)));
+    ASSERT_TRUE(queue.queue_when_ready(make()));
     fast->status = 1;
     EXPECT_EQ(queue.advance().value(), 0U);
     EXPECT_EQ(queue.waiting(), 3U);
-    EXPECT_GE(queue.fd(), 0);
+    EXPECT_GE(queue.poll_fd(), 0);
     slow->status = 1;
     EXPECT_EQ(queue.advance().value(), 3U);
     EXPECT_EQ(camera.queue, (std::vector<std::uint32_t>{0, 1, 2}));
@@ -80,11 +81,11 @@ TEST_F(FencedQueueTest, NobodyOvertakes)
 
 TEST_F(FencedQueueTest, TheBuffersOwnFencesCount)
 {
-    FencedQueue queue = open(1);
+    Queue queue = open(1);
     const Buffer buffer = make();
     const auto shown = machine.add_fence("show");
     ASSERT_TRUE(Job("display").reads(buffer).publish(fence(shown)));
-    ASSERT_TRUE(queue.queue(buffer, {}));
+    ASSERT_TRUE(queue.queue_when_ready(buffer));
     EXPECT_EQ(queue.waiting(), 1U);
     shown->status = 1;
     EXPECT_EQ(queue.advance().value(), 1U);
@@ -92,43 +93,43 @@ TEST_F(FencedQueueTest, TheBuffersOwnFencesCount)
 
 TEST_F(FencedQueueTest, AFailedBufferIsWithheldAndTheNextGoesOn)
 {
-    FencedQueue queue = open(2);
+    Queue queue = open(2);
     const auto bad = machine.add_fence("render");
     const Buffer worthless = make();
-    ASSERT_TRUE(queue.queue(worthless, fence(bad)));
-    ASSERT_TRUE(queue.queue(make(), {}));
+    ASSERT_TRUE(queue.queue_when_ready(worthless, fence(bad)));
+    ASSERT_TRUE(queue.queue_when_ready(make()));
     bad->status = -EIO;
-    EXPECT_GE(queue.fd(), 0);
+    EXPECT_GE(queue.poll_fd(), 0);
     EXPECT_EQ(queue.advance().value(), 1U);
-    const auto withheld = queue.take_withheld();
+    const auto withheld = queue.pop_withheld();
     ASSERT_EQ(withheld.size(), 1U);
     EXPECT_EQ(withheld[0].buffer, worthless);
     EXPECT_EQ(withheld[0].error.sys_errno, EIO);
-    EXPECT_TRUE(queue.take_withheld().empty());
+    EXPECT_TRUE(queue.pop_withheld().empty());
 }
 
 TEST_F(FencedQueueTest, WhatWaitsCanBeTakenBack)
 {
-    FencedQueue queue = open(2);
+    Queue queue = open(2);
     const auto never = machine.add_fence("never");
     const Buffer first = make();
     const Buffer second = make();
-    ASSERT_TRUE(queue.queue(first, fence(never)));
-    ASSERT_TRUE(queue.queue(second, {}));
-    EXPECT_FALSE(queue.queue(second, {})) << "it waits already";
-    EXPECT_EQ(queue.take_back(), (std::vector{first, second}));
+    ASSERT_TRUE(queue.queue_when_ready(first, fence(never)));
+    ASSERT_TRUE(queue.queue_when_ready(second));
+    EXPECT_FALSE(queue.queue_when_ready(second)) << "it waits already";
+    EXPECT_EQ(queue.cancel_waiting(), (std::vector{first, second}));
     EXPECT_TRUE(camera.queue.empty());
-    EXPECT_TRUE(queue.queue(second, {})) << "and the rest goes on";
+    EXPECT_TRUE(queue.queue_when_ready(second)) << "and the rest goes on";
     EXPECT_EQ(camera.queue.size(), 1U);
 }
 
 TEST_F(FencedQueueTest, WithoutAFreeSlotABufferWaitsForAFrame)
 {
-    FencedQueue queue = open(1);
-    ASSERT_TRUE(queue.queue(make(), {}));
-    ASSERT_TRUE(queue.queue(make(), {}));
+    Queue queue = open(1);
+    ASSERT_TRUE(queue.queue_when_ready(make()));
+    ASSERT_TRUE(queue.queue_when_ready(make()));
     EXPECT_EQ(queue.waiting(), 1U);
-    EXPECT_EQ(queue.fd(), -1) << "no fence is in the way: polling one would spin";
+    EXPECT_EQ(queue.poll_fd(), -1) << "no fence is in the way: polling one would spin";
     ASSERT_TRUE(queue.start());
     ASSERT_TRUE(queue.dequeue(Deadline{}));
     EXPECT_EQ(queue.waiting(), 0U);
@@ -138,10 +139,10 @@ TEST_F(FencedQueueTest, WithoutAFreeSlotABufferWaitsForAFrame)
 
 TEST_F(FencedQueueTest, AWaitForAFrameEndsAtItsDeadline)
 {
-    FencedQueue queue = open(1);
-    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::invalid_argument);
+    Queue queue = open(1);
+    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::invalid_state);
     const auto never = machine.add_fence("never");
-    ASSERT_TRUE(queue.queue(make(), fence(never)));
+    ASSERT_TRUE(queue.queue_when_ready(make(), fence(never)));
     ASSERT_TRUE(queue.start());
     const auto frame = queue.dequeue(Deadline{});
     ASSERT_FALSE(frame);
@@ -151,77 +152,96 @@ TEST_F(FencedQueueTest, AWaitForAFrameEndsAtItsDeadline)
 
 TEST_F(FencedQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
 {
-    FencedQueue queue = open(1);
+    Queue queue = open(1);
     const auto work = machine.add_fence("work");
     ASSERT_TRUE(queue.start());
-    ASSERT_TRUE(queue.queue(make(), fence(work)));
+    ASSERT_TRUE(queue.queue_when_ready(make(), fence(work)));
     work->looks = 1; // over when advance() has seen it pending
-    ASSERT_TRUE(queue.dequeue(in(std::chrono::seconds(1))));
+    ASSERT_TRUE(queue.dequeue(deadline_in(std::chrono::seconds(1))));
     EXPECT_EQ(machine.slept, 0U);
 }
 
 TEST_F(FencedQueueTest, AFenceWithoutADescriptorIsLookedAtAgain)
 {
-    FencedQueue queue = open(1);
+    Queue queue = open(1);
     const auto a = machine.add_fence("a");
     const auto b = machine.add_fence("b");
-    ASSERT_TRUE(queue.queue(make(), Fence::merge(std::array{fence(a), fence(b)})));
+    ASSERT_TRUE(queue.queue_when_ready(make(), Fence::merge(std::array{fence(a), fence(b)})));
     machine.fail_all("SYNC_IOC_MERGE", EMFILE);
-    EXPECT_TRUE(readable(queue.fd()));
+    EXPECT_TRUE(readable(queue.poll_fd()));
     a->status = b->status = 1;
     EXPECT_EQ(queue.advance().value(), 1U);
 }
 
 TEST_F(FencedQueueTest, TheFenceOfTheJobsAndThatOfTheCallAreBothPolled)
 {
-    FencedQueue queue = open(1);
+    Queue queue = open(1);
     const Buffer buffer = make();
     const auto shown = machine.add_fence("show");
     const auto bad = machine.add_fence("bad");
     const auto work = machine.add_fence("work");
     ASSERT_TRUE(Job("display").reads(buffer).publish(fence(shown)));
-    ASSERT_TRUE(queue.queue(buffer, Fence::merge(std::array{fence(bad), fence(work)})));
-    EXPECT_FALSE(readable(queue.fd()));
+    ASSERT_TRUE(queue.queue_when_ready(buffer, Fence::merge(std::array{fence(bad), fence(work)})));
+    EXPECT_FALSE(readable(queue.poll_fd()));
     bad->status = -EIO;
-    EXPECT_FALSE(readable(queue.fd())) << "the display still reads it: an event loop would spin";
+    EXPECT_FALSE(readable(queue.poll_fd())) << "the display still reads it: an event loop would spin";
     shown->status = 1;
     EXPECT_EQ(queue.advance().value(), 0U);
-    EXPECT_FALSE(readable(queue.fd())) << "others may still work on it";
+    EXPECT_FALSE(readable(queue.poll_fd())) << "others may still work on it";
     work->status = 1;
-    EXPECT_TRUE(readable(queue.fd()));
+    EXPECT_TRUE(readable(queue.poll_fd()));
     EXPECT_EQ(queue.advance().value(), 0U);
-    EXPECT_EQ(queue.take_withheld().size(), 1U);
+    EXPECT_EQ(queue.pop_withheld().size(), 1U);
+}
+
+TEST_F(FencedQueueTest, ABufferWithoutAFenceDoesNotWaitForOthers)
+{
+    Queue queue = open(2);
+    const auto never = machine.add_fence("never");
+    ASSERT_TRUE(queue.queue_when_ready(make(), fence(never)));
+    ASSERT_TRUE(queue.queue(make()));
+    EXPECT_EQ(queue.waiting(), 1U);
+    EXPECT_EQ(queue.with_device(), 1U);
+}
+
+TEST_F(FencedQueueTest, OnlyOneThreadServesAQueue)
+{
+    Queue queue = open(1);
+    ASSERT_TRUE(queue.start_thread());
+    EXPECT_EQ(queue.start_thread().error().category, Category::invalid_state);
+    EXPECT_EQ(queue.poll_fd(), -1);
 }
 
 TEST_F(FencedQueueTest, ARefusalAtOnceLeavesNothingBehind)
 {
-    FencedQueue queue = open(1);
+    Queue queue = open(1);
     machine.fail_all("VIDIOC_QBUF", EIO);
-    EXPECT_EQ(queue.queue(make(), {}).error().sys_errno, EIO);
+    EXPECT_EQ(queue.queue_when_ready(make()).error().sys_errno, EIO);
     EXPECT_EQ(queue.waiting(), 0U);
 }
 
 TEST_F(FencedQueueTest, MemoryOfTheProgramsOwnIsRefused)
 {
     std::vector<std::byte> memory(layout.memory_sizes[0]);
-    FencedQueue queue = open(1);
-    EXPECT_EQ(queue.queue(Buffer::from_memory(layout, memory).value(), {}).error().category, Category::unsupported);
+    Queue queue = open(1);
+    EXPECT_EQ(queue.queue_when_ready(Buffer::from_memory(layout, memory).value()).error().category,
+              Category::unsupported);
 }
 
 TEST_F(FencedQueueTest, ADamagedFrameIsAFailedAccess)
 {
     camera.damages_frames = true;
-    FencedQueue queue = open(1);
+    Queue queue = open(1);
     const Buffer buffer = make();
-    ASSERT_TRUE(queue.queue(buffer, {}));
+    ASSERT_TRUE(queue.queue_when_ready(buffer));
     ASSERT_TRUE(queue.start());
-    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::device_gone);
+    EXPECT_EQ(queue.dequeue(Deadline{}).error().category, Category::damaged_frame);
     const auto access = buffer.read(Deadline{});
     ASSERT_FALSE(access) << "what is in it is not a frame";
     EXPECT_NE(access.error().detail.find("V4L2_BUF_FLAG_ERROR"), std::string::npos);
     // It can be filled again.
     camera.damages_frames = false;
-    ASSERT_TRUE(queue.queue(buffer, {}));
+    ASSERT_TRUE(queue.queue_when_ready(buffer));
     ASSERT_TRUE(queue.dequeue(Deadline{}));
     EXPECT_TRUE(buffer.read(Deadline{}));
 }

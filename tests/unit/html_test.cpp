@@ -5,7 +5,7 @@
 #include "render.hpp"
 #include "well_formed.hpp"
 
-#include "negotiate/cpu_time.hpp"
+#include "plan/ranking.hpp"
 
 #include <drm_fourcc.h>
 
@@ -269,7 +269,7 @@ std::string page_of(commonbuf::HeapVerdict a, commonbuf::HeapVerdict b, const co
     report.layout = *linear_layout(report.request, 256, Memories::single);
     report.preferences = preferences;
     report.heaps = {std::move(a), std::move(b)};
-    report.cpu_cost_effect = negotiate::order(report.heaps, preferences, cpu, report.layout->total_size());
+    report.cpu_cost_effect = ranking::order(report.heaps, preferences, cpu, report.layout->total_size());
     return html_page(plan_document(report, nullptr));
 }
 

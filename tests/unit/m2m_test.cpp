@@ -35,7 +35,7 @@ protected:
         return codec;
     }
 
-    static Deadline soon() { return in(std::chrono::milliseconds(1)); }
+    static Deadline soon() { return deadline_in(std::chrono::milliseconds(1)); }
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };
 
@@ -52,9 +52,9 @@ TEST_F(M2mTest, TheEndIsSentBehindWhatWaitsForItsFence)
     machine.add_codec("video0", {});
     M2m codec = encoder();
     const auto work = machine.add_fence("draw");
-    ASSERT_TRUE(codec.capture_queue()->queue(make(coded), {}));
-    ASSERT_TRUE(codec.capture_queue()->queue(make(coded), {}));
-    ASSERT_TRUE(codec.output_queue()->queue(make(raw), *Fence::from_fd(UniqueFd(machine.sync_file(work)))));
+    ASSERT_TRUE(codec.capture_queue()->queue_when_ready(make(coded)));
+    ASSERT_TRUE(codec.capture_queue()->queue_when_ready(make(coded)));
+    ASSERT_TRUE(codec.output_queue()->queue_when_ready(make(raw), *Fence::from_fd(UniqueFd(machine.sync_file(work)))));
     ASSERT_TRUE(codec.drain());
     EXPECT_TRUE(codec.draining());
     ASSERT_TRUE(codec.advance());
@@ -76,12 +76,12 @@ TEST_F(M2mTest, AQueueThatStaysAtItsEndIsRestartedWithItsBuffers)
     machine.add_codec("video0", {.stays_at_end = true});
     M2m codec = encoder();
     for (int i = 0; i < 2; ++i)
-        ASSERT_TRUE(codec.capture_queue()->queue(make(coded), {}));
+        ASSERT_TRUE(codec.capture_queue()->queue_when_ready(make(coded)));
     ASSERT_TRUE(codec.drain());
     ASSERT_TRUE(codec.capture_queue()->dequeue(soon())->last());
     ASSERT_TRUE(codec.resume());
     EXPECT_EQ(codec.capture_queue()->with_device(), 1U);
-    ASSERT_TRUE(codec.output_queue()->queue(make(raw), {}));
+    ASSERT_TRUE(codec.output_queue()->queue_when_ready(make(raw)));
     const auto frame = codec.capture_queue()->dequeue(soon());
     ASSERT_TRUE(frame) << frame.error().message();
     EXPECT_EQ(frame->bytes_used[0], 100U);
@@ -92,19 +92,19 @@ TEST_F(M2mTest, ASourceChangeSaysWhatIsToBeSeen)
 {
     fake::CodecModel& model = machine.add_codec("video0", {.encodes = false, .changes = 2});
     M2m codec = *M2m::open("@fake-codec");
-    EXPECT_FALSE(*codec.take_source_change()) << "nothing is subscribed";
+    EXPECT_FALSE(*codec.pop_source_change()) << "nothing is subscribed";
     ASSERT_TRUE(codec.open_output(coded, 2));
-    const auto change = *codec.take_source_change();
+    const auto change = *codec.pop_source_change();
     ASSERT_TRUE(change);
     EXPECT_EQ(change->width, 62U);
     EXPECT_EQ(change->coded_width, 64U);
     EXPECT_EQ(change->min_buffers, 2U);
     EXPECT_EQ(change->format, Format(DRM_FORMAT_NV12));
-    EXPECT_FALSE(*codec.take_source_change()) << "two events are one change";
+    EXPECT_FALSE(*codec.pop_source_change()) << "two events are one change";
     // More than there is cannot be seen.
     model.changes = 1;
     model.visible_width = 4000;
-    EXPECT_EQ((*codec.take_source_change())->width, 64U);
+    EXPECT_EQ((*codec.pop_source_change())->width, 64U);
 }
 
 TEST_F(M2mTest, DamagedFramesComeWithTheirBufferOnRequest)
@@ -113,9 +113,9 @@ TEST_F(M2mTest, DamagedFramesComeWithTheirBufferOnRequest)
     M2m codec = encoder();
     const Buffer frame = make(coded);
     for (const bool take : {false, true}) {
-        codec.capture_queue()->take_damaged(take);
-        ASSERT_TRUE(codec.capture_queue()->queue(frame, {}));
-        ASSERT_TRUE(codec.output_queue()->queue(make(raw), {}));
+        codec.capture_queue()->deliver_damaged(take);
+        ASSERT_TRUE(codec.capture_queue()->queue_when_ready(frame));
+        ASSERT_TRUE(codec.output_queue()->queue_when_ready(make(raw)));
         const auto came = codec.capture_queue()->dequeue(soon());
         ASSERT_TRUE(codec.output_queue()->dequeue(soon()));
         ASSERT_EQ(came.has_value(), take);
@@ -123,10 +123,32 @@ TEST_F(M2mTest, DamagedFramesComeWithTheirBufferOnRequest)
             EXPECT_TRUE(came->damaged());
             EXPECT_EQ(came->buffer, frame);
         } else {
-            EXPECT_EQ(came.error().category, Category::device_gone);
+            EXPECT_EQ(came.error().category, Category::damaged_frame);
         }
         frame.forget_failure();
     }
+}
+
+TEST_F(M2mTest, ARefusedStartSaysWhatToDo)
+{
+    machine.add_codec("video0", {});
+    M2m codec = *M2m::open("@fake-codec");
+    ASSERT_TRUE(codec.open_queues(raw, coded, 2));
+    machine.fail_all("VIDIOC_STREAMON", EPIPE);
+    const auto refused = codec.start();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::invalid_state);
+    EXPECT_NE(refused.error().advice.find("media-ctl"), std::string::npos) << refused.error().message();
+}
+
+TEST_F(M2mTest, WaitingForNothingIsAnError)
+{
+    machine.add_codec("video0", {});
+    M2m codec = *M2m::open("@fake-codec");
+    const auto nothing = codec.wait(soon());
+    ASSERT_FALSE(nothing);
+    EXPECT_EQ(nothing.error().category, Category::invalid_state);
+    EXPECT_EQ(nothing.error().operation, "wait for a codec");
 }
 
 TEST_F(M2mTest, ADriverThatMisplacesNewSlotsIsNotBelieved)
@@ -144,17 +166,17 @@ TEST_F(M2mTest, BuffersOfARequestThatWasNeverSubmittedComeBack)
     ASSERT_TRUE(codec.open_queues(coded, raw, 2));
     EXPECT_TRUE(codec.output_queue()->supports_requests());
     const Buffer frame = make(coded);
-    EXPECT_EQ(codec.output_queue()->queue(frame, {}).error().sys_errno, EBADR);
+    EXPECT_EQ(codec.output_queue()->queue_when_ready(frame).error().sys_errno, EBADR);
     EXPECT_TRUE(codec.output_queue()->requires_requests());
     auto request = MediaDevice::open(codec.device())->allocate();
     ASSERT_TRUE(request);
     Payload payload;
     payload.request = request->fd();
-    ASSERT_TRUE(codec.output_queue()->queue(frame, {}, payload));
-    EXPECT_EQ(request->submit().error().category, Category::not_present) << "without its control";
-    EXPECT_EQ(codec.output_queue()->take_back(frame).error().category, Category::busy);
+    ASSERT_TRUE(codec.output_queue()->queue_when_ready(frame, {}, payload));
+    EXPECT_EQ(request->submit().error().category, Category::invalid_state) << "without its control";
+    EXPECT_EQ(codec.output_queue()->reclaim(frame).error().category, Category::busy);
     ASSERT_TRUE(request->reset());
-    EXPECT_TRUE(codec.output_queue()->take_back(frame));
+    EXPECT_TRUE(codec.output_queue()->reclaim(frame));
     EXPECT_EQ(codec.drain().error().category, Category::unsupported);
     EXPECT_EQ(request->set_control(V4L2_CID_BRIGHTNESS, std::int64_t{1} << 40).error().category,
               Category::invalid_argument);
@@ -169,7 +191,7 @@ TEST_F(M2mTest, WhoHoldsNoPicturesIsNotToldTo)
     EXPECT_FALSE(codec.output_queue()->supports_hold_capture());
     Payload payload;
     payload.hold_capture = true;
-    const auto queued = codec.output_queue()->queue(make(coded), {}, payload);
+    const auto queued = codec.output_queue()->queue_when_ready(make(coded), {}, payload);
     ASSERT_FALSE(queued);
     EXPECT_EQ(queued.error().category, Category::unsupported) << queued.error().message();
     EXPECT_EQ(codec.output_queue()->with_device(), 0U);
@@ -187,12 +209,12 @@ TEST_F(M2mTest, AHeldPictureComesWithItsLastSliceOrTheNextPictureOrAFlush)
     EXPECT_FALSE(codec.capture_queue()->supports_hold_capture());
     ASSERT_TRUE(codec.start());
     for (int i = 0; i < 3; ++i)
-        ASSERT_TRUE(codec.capture_queue()->queue(make(raw), {}));
+        ASSERT_TRUE(codec.capture_queue()->queue_when_ready(make(raw)));
     const auto slice = [&](int picture, bool hold, const Fence& ready = {}) {
         Payload payload;
         payload.timestamp = std::chrono::milliseconds(picture);
         payload.hold_capture = hold;
-        EXPECT_TRUE(codec.output_queue()->queue(make(coded), ready, payload));
+        EXPECT_TRUE(codec.output_queue()->queue_when_ready(make(coded), ready, payload));
     };
     const auto came = [&]() -> std::int64_t {
         while (codec.output_queue()->dequeue(soon())) {

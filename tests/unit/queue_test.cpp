@@ -2,13 +2,15 @@
 #include "buffer/buffer_state.hpp"
 #include "fake/machine.hpp"
 
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
+#include <commonbuf/v4l2/queue.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
 #include <linux/videodev2.h>
 
 #include <cerrno>
+#include <string>
 
 namespace commonbuf::v4l2 {
 namespace {
@@ -26,7 +28,7 @@ protected:
         return *Buffer::wrap(layout, std::move(memories));
     }
     Device device() { return *Device::open("/dev/video0"); }
-    static Deadline soon() { return in(std::chrono::milliseconds(1)); }
+    static Deadline soon() { return deadline_in(std::chrono::milliseconds(1)); }
 
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };
@@ -100,7 +102,7 @@ TEST_F(QueueTest, AFourthBufferTakesTheOldestFreeSlot)
     ASSERT_TRUE(queue->queue(a) && queue->queue(b) && queue->start());
     const auto full = queue->queue(c);
     ASSERT_FALSE(full);
-    EXPECT_EQ(full.error().category, Category::out_of_memory);
+    EXPECT_EQ(full.error().category, Category::no_free_slot);
     ASSERT_TRUE(queue->dequeue(soon()));
     ASSERT_TRUE(queue->queue(c));
     EXPECT_EQ(camera.maps, 3U);
@@ -113,7 +115,7 @@ TEST_F(QueueTest, RefusesWhatItCannotTake)
     ASSERT_TRUE(queue);
     const Buffer a = buffer();
     ASSERT_TRUE(queue->queue(a));
-    EXPECT_EQ(queue->queue(a).error().category, Category::invalid_argument);
+    EXPECT_EQ(queue->queue(a).error().category, Category::invalid_state);
     layout = *linear_layout({DRM_FORMAT_XRGB8888, 64, 16}, 256, Memories::single);
     EXPECT_EQ(queue->queue(buffer()).error().category, Category::invalid_argument);
     EXPECT_EQ(dev.open_queue(Role::output, layout, 2).error().category, Category::unsupported);
@@ -128,7 +130,8 @@ TEST_F(QueueTest, ADriverThatChangesTheLayoutIsRefused)
     const auto queue = dev.open_queue(Role::capture, layout, 2);
     ASSERT_FALSE(queue);
     EXPECT_EQ(queue.error().category, Category::unsupported);
-    EXPECT_NE(queue.error().detail.find("a stride of 512 of 256"), std::string::npos) << queue.error().detail;
+    EXPECT_NE(queue.error().detail.find("asked for a stride of 256, the driver sets 512"), std::string::npos)
+        << queue.error().detail;
 }
 
 TEST_F(QueueTest, WaitingHasAnEnd)
@@ -136,7 +139,7 @@ TEST_F(QueueTest, WaitingHasAnEnd)
     const Device dev = device();
     auto queue = dev.open_queue(Role::capture, layout, 2);
     ASSERT_TRUE(queue);
-    EXPECT_EQ(queue->dequeue(soon()).error().category, Category::invalid_argument); // not streaming
+    EXPECT_EQ(queue->dequeue(soon()).error().category, Category::invalid_state); // not streaming
     ASSERT_TRUE(queue->start());
     EXPECT_EQ(queue->dequeue(soon()).error().category, Category::timed_out);
     EXPECT_FALSE(queue->try_dequeue()->has_value());
@@ -152,7 +155,7 @@ TEST_F(QueueTest, ADamagedFrameIsAnErrorAndItsBufferComesBack)
     ASSERT_TRUE(queue->queue(a) && queue->start());
     const auto frame = queue->dequeue(soon());
     ASSERT_FALSE(frame);
-    EXPECT_EQ(frame.error().category, Category::device_gone);
+    EXPECT_EQ(frame.error().category, Category::damaged_frame);
     EXPECT_TRUE(queue->queue(a));
 }
 
@@ -167,6 +170,73 @@ TEST_F(QueueTest, AVanishedDeviceIsLost)
     ASSERT_FALSE(frame);
     EXPECT_EQ(frame.error().category, Category::device_gone);
     EXPECT_EQ(frame.error().sys_errno, ENODEV);
+    EXPECT_NE(frame.error().advice.find("open it again"), std::string::npos) << frame.error().message();
+}
+
+struct Refusal {
+    const char* call;
+    int error;
+    Category category;
+    const char* advice; ///< a part of it
+};
+
+class RefusalTest : public QueueTest, public testing::WithParamInterface<Refusal> {};
+
+TEST_P(RefusalTest, SaysWhatToDo)
+{
+    const Refusal& refusal = GetParam();
+    auto queue = device().open_queue(Role::capture, layout, 1);
+    ASSERT_TRUE(queue);
+    machine.fail_all(refusal.call, refusal.error);
+    const Buffer a = buffer();
+    Status refused = queue->queue(a).and_then([&] { return queue->start(); });
+    if (refused)
+        refused = queue->dequeue(soon()).map([](const Frame&) {});
+    ASSERT_FALSE(refused);
+    const Error& error = refused.error();
+    EXPECT_EQ(error.category, refusal.category) << error.message();
+    EXPECT_EQ(error.call, refusal.call);
+    EXPECT_EQ(error.target, "/dev/video0");
+    EXPECT_EQ(error.sys_errno, refusal.error);
+    EXPECT_NE(error.advice.find(refusal.advice), std::string::npos) << error.message();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Calls, RefusalTest,
+    testing::Values(Refusal{"VIDIOC_STREAMON", EPIPE, Category::invalid_state, "media-ctl"},
+                    Refusal{"VIDIOC_STREAMON", ENOLINK, Category::invalid_state, "media-ctl"},
+                    Refusal{"VIDIOC_STREAMON", ENOSPC, Category::no_bandwidth, "a smaller picture"},
+                    Refusal{"VIDIOC_STREAMON", EINVAL, Category::invalid_state, "queue buffers first"},
+                    Refusal{"VIDIOC_STREAMON", EIO, Category::device_failed, "the signal is gone or changed"},
+                    Refusal{"VIDIOC_STREAMON", EBUSY, Category::busy, "stop it"},
+                    Refusal{"VIDIOC_STREAMON", ENODEV, Category::device_gone, "open it again"},
+                    Refusal{"VIDIOC_QBUF", EIO, Category::device_failed, "the signal is gone or changed"},
+                    Refusal{"VIDIOC_DQBUF", EIO, Category::device_failed, "stop, queue the buffers again, start"},
+                    Refusal{"VIDIOC_DQBUF", EPIPE, Category::end_of_stream, "stop and start the queue"},
+                    Refusal{"VIDIOC_DQBUF", EINVAL, Category::invalid_state, "start()"}),
+    [](const testing::TestParamInfo<Refusal>& refusal) {
+        return std::string(refusal.param.call) + "_" + errno_name(refusal.param.error);
+    });
+
+TEST_F(QueueTest, EndOfStreamIsKeptUntilTheQueueStops)
+{
+    auto queue = device().open_queue(Role::capture, layout, 1);
+    ASSERT_TRUE(queue);
+    ASSERT_TRUE(queue->queue(buffer()) && queue->start());
+    machine.fail_all("VIDIOC_DQBUF", EPIPE);
+    EXPECT_EQ(queue->dequeue(soon()).error().category, Category::end_of_stream);
+    EXPECT_TRUE(queue->ended());
+    ASSERT_TRUE(queue->stop());
+    EXPECT_FALSE(queue->ended());
+}
+
+TEST_F(QueueTest, WordsAndNodeOfARefusedOpeningAreData)
+{
+    const auto refused = device().open_queue(Role::capture, layout, 0);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().operation, "open a queue");
+    EXPECT_EQ(refused.error().call, "");
+    EXPECT_EQ(refused.error().target, "/dev/video0");
 }
 
 } // namespace

@@ -309,7 +309,7 @@ TEST_F(VulkanImport, EachCallFailingInTurnLosesNothing)
 TEST_F(VulkanImport, ProofByContentNeedsAQueueAndLosesNothing)
 {
     const std::vector<Buffer> one{make(nv12(Memories::single))};
-    const auto deadline = in(std::chrono::seconds(10));
+    const auto deadline = deadline_in(std::chrono::seconds(10));
     const auto without = device().sampled().importer().verify(one, 1, deadline);
     ASSERT_TRUE(without) << without.error().message();
     EXPECT_EQ(without->result, Sameness::not_checked);
@@ -386,7 +386,7 @@ TEST_F(VulkanImport, MemoryThatIsTooSmallIsRefusedWithBothSizesAndPlannedLarger)
     EXPECT_NE(image.error().message().find("8192"), std::string::npos) << image.error().message();
     auto trial = made.sampled().importer().begin_trial(rgb());
     ASSERT_TRUE(trial);
-    const int fd = buffer.fd();
+    const int fd = buffer.dma_buf_fd();
     const Verdict verdict = (*trial)->attempt(std::span(&fd, 1));
     EXPECT_EQ(verdict.outcome, Outcome::refused);
     EXPECT_EQ(verdict.needed, 12288U);
@@ -521,7 +521,7 @@ TEST_F(VulkanImport, OfferedWaysAreMeasuredAndLimited)
     EXPECT_EQ(asked.max_size, gpu.max_allocation);
     EXPECT_NE(std::find_if(asked.origins.begin(), asked.origins.end(),
                            [](const Origin& origin) {
-                               return origin.constraint == "stride_align" && origin.call == "vkCreateImage" &&
+                               return origin.constraint == Constraint::stride_align && origin.call == "vkCreateImage" &&
                                       origin.device == "vulkan:fake:transfer-source";
                            }),
               asked.origins.end());

@@ -41,7 +41,7 @@ Result<CpuCost> measure(commonbuf::Heap& heap, std::uint64_t bytes)
     if (!info.same_as.empty())
         return Error::unsupported("measure " + info.name, "it is another name of " + info.same_as);
     constexpr auto patience = std::chrono::seconds(20);
-    return commonbuf::measure_cpu_cost(heap, bytes, commonbuf::in(patience));
+    return commonbuf::measure_cpu_cost(heap, bytes, commonbuf::deadline_in(patience));
 }
 
 /// A whole number from 0 on that fits a time; nullopt for anything else.

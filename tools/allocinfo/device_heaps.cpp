@@ -34,11 +34,12 @@ struct Card {
 
 HeapResult gbm_heap(const Parts& parts)
 {
-    using commonbuf::gbm::Purpose;
-    const std::map<std::string_view, Purpose> purposes{
-        {"scanout", Purpose::scanout}, {"render", Purpose::render}, {"scanout-render", Purpose::scanout_and_render}};
-    const auto purpose = purposes.find(parts.role);
-    if (purpose == purposes.end())
+    using commonbuf::gbm::BufferUse;
+    const std::map<std::string_view, BufferUse> uses{{"scanout", BufferUse::scanout},
+                                                     {"render", BufferUse::render},
+                                                     {"scanout-render", BufferUse::scanout_and_render}};
+    const auto purpose = uses.find(parts.role);
+    if (purpose == uses.end())
         return wrong(format("'{}' is not a purpose of GBM images", parts.role),
                      "write scanout, render or scanout-render");
     const auto device = open_gbm(parts.target);

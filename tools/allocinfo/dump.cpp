@@ -169,7 +169,7 @@ void add_support(Json& devices, std::uint32_t width, std::uint32_t height)
         device["uses"] = no_uses_yet(device);
         const std::string target = "vulkan:" + device["name"].get<std::string>();
         if (device["obstacle"].is_null()) {
-            for (const char* role : {"sampled", "storage", "colour-attachment"})
+            for (const char* role : {"sampled", "storage", "color-attachment"})
                 device["uses"].push_back(use_json(target + ":" + role, Json::array(), width, height));
         }
     }

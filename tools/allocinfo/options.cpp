@@ -10,7 +10,7 @@ const char* const words_help = R"(Uses:
   v4l2:TARGET:output     a V4L2 device reads frames
   drm:TARGET:scanout     a display shows the image
   vulkan:TARGET:ROLE     a GPU works on it; ROLE is sampled, storage,
-                         colour-attachment, input-attachment, transfer-source,
+                         color-attachment, input-attachment, transfer-source,
                          transfer-destination, or several with + between
   cpu:read|write|rw      the CPU accesses the pixels
   TARGET is a path (/dev/video0, /dev/dri/renderD128) or @name

@@ -20,7 +20,7 @@ using commonbuf::text::format;
 
 Expected<Use> v4l2_use(const Parts& parts)
 {
-#if __has_include(<commonbuf/v4l2/v4l2.hpp>) && defined(ALLOCINFO_V4L2)
+#if __has_include(<commonbuf/v4l2/device.hpp>) && defined(ALLOCINFO_V4L2)
     const auto device = commonbuf::v4l2::Device::open(parts.target);
     if (!device)
         return Problem(device.error(), trouble);
@@ -77,7 +77,7 @@ Expected<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words)
     auto usage = commonbuf::vulkan::parse_image_usage(words);
     if (!usage)
         return wrong(format("'{}' is not a GPU's use of an image", words),
-                     "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
+                     "write sampled, storage, color-attachment, input-attachment, transfer-source or "
                      "transfer-destination, or several with + between");
     return std::move(*usage);
 }

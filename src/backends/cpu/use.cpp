@@ -13,7 +13,7 @@
 namespace commonbuf {
 namespace {
 
-/// Maps and brackets as a real access would.
+/// Maps and brackets the memory as a real access does.
 class CpuTrial final : public Trial {
 public:
     explicit CpuTrial(Access access) : access_(access) {}
@@ -21,14 +21,14 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         for (const int memory : memories) {
-            if (const auto error = touch(memory))
-                return Verdict::refused(*error);
+            if (const Status touched = touch(memory); !touched)
+                return Verdict::refused(touched.error());
         }
         return Verdict::proved("DMA_BUF_IOCTL_SYNC", "mapped and bracketed");
     }
 
 private:
-    std::optional<Error> touch(int memory) const
+    Status touch(int memory) const
     {
         const auto size = os::size_of(memory);
         if (!size)
@@ -43,7 +43,7 @@ private:
             if (const int error = os::ioctl_again(memory, DMA_BUF_IOCTL_SYNC, &request); error != 0)
                 return Error::from_errno(error, "DMA_BUF_IOCTL_SYNC");
         }
-        return std::nullopt;
+        return {};
     }
 
     Access access_;
@@ -73,7 +73,7 @@ public:
 
     std::optional<Access> cpu_access() const noexcept override { return access_; }
 
-    /// Rows of any stride, wherever they lie.
+    /// Accepts rows of any stride, at any offset.
     Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
         auto all = std::make_shared<Support>();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "backends/drm/commit_request.hpp"
-#include "backends/drm/display.hpp"
-#include "base/text.hpp"
-
 #include <commonbuf/drm/commit.hpp>
 
+#include "backends/drm/commit_request.hpp"
+#include "backends/drm/display_state.hpp"
+#include "base/text.hpp"
+
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace commonbuf::drm {
@@ -16,16 +17,18 @@ Commit::Commit(Display display, std::string name, Place where)
       where_(where)
 {}
 
-void Commit::mistake(std::string detail)
+void Commit::mistake(std::string detail, std::string_view property)
 {
-    if (!mistake_)
-        mistake_ = Error::invalid_argument(display_.state().file().where("prepare a commit"), std::move(detail));
+    if (mistake_)
+        return;
+    mistake_ = Error::invalid_argument("prepare a commit to " + display_.device().info().path, std::move(detail));
+    mistake_->target = property;
 }
 
 Commit::Shown& Commit::shown(const DisplayPlane& plane)
 {
     if (display_.state().plane(plane.id) == nullptr)
-        mistake(text::format("plane {} is none of the display's", plane.id));
+        mistake(text::format("plane {} does not belong to the display", plane.id));
     const auto known =
         std::find_if(shown_.begin(), shown_.end(), [&](const Shown& one) { return one.plane == plane.id; });
     if (known == shown_.end())
@@ -40,8 +43,8 @@ Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fenc
     return after(ready);
 }
 
-Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fence& ready, const Source& source,
-                     const Target& target)
+Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fence& ready, const SourceRect& source,
+                     const CrtcRect& target)
 {
     Shown& one = shown(plane);
     one.buffer = buffer;
@@ -64,13 +67,13 @@ Commit& Commit::write_back(const Buffer& buffer)
     return *this;
 }
 
-Commit& Commit::light()
+Commit& Commit::enable()
 {
     power_ = Power::on;
     return *this;
 }
 
-Commit& Commit::turn_off()
+Commit& Commit::disable()
 {
     power_ = Power::off;
     return *this;
@@ -106,7 +109,7 @@ const PropertyInfo* Commit::settable(const DisplayObject& object, std::string_vi
     const bool known = object.id == state.connector.id || object.id == state.crtc.id ||
                        (state.writeback && object.id == state.writeback->id) || state.plane(object.id) != nullptr;
     if (!known) {
-        mistake(text::format("object {} is none of the display's", object.id));
+        mistake(text::format("object {} does not belong to the display", object.id), property);
         return nullptr;
     }
     const PropertyInfo* info = object.find(property);
@@ -114,8 +117,9 @@ const PropertyInfo* Commit::settable(const DisplayObject& object, std::string_vi
         std::vector<std::string> names;
         for (const PropertyInfo& one : object.properties)
             names.push_back(one.name);
-        mistake(text::format("object {} has no property {}: it has {}", object.id, property,
-                             names.empty() ? "none" : text::join(names, ", ")));
+        mistake(text::format("object {} has no such property: it has {}", object.id,
+                             names.empty() ? "none" : text::join(names, ", ")),
+                property);
     }
     return info;
 }
@@ -123,9 +127,10 @@ const PropertyInfo* Commit::settable(const DisplayObject& object, std::string_vi
 Commit& Commit::set(const DisplayObject& object, const PropertyInfo& property, std::uint64_t value)
 {
     if (!property.takes(value))
-        mistake(text::format("the property {} of object {} does not take {}{}", property.name, object.id, value,
-                             property.immutable ? ": nobody can set it" : ""));
-    settings_.push_back({object.id, property.id, value, {}});
+        mistake(text::format("object {} does not take {} for this property{}", object.id, value,
+                             property.immutable ? ": nobody can set it" : ""),
+                property.name);
+    settings_.push_back({object.id, property.id, property.name, value, {}});
     return *this;
 }
 
@@ -145,8 +150,9 @@ Commit& Commit::set(const DisplayObject& object, std::string_view property, std:
     std::vector<std::string> names;
     for (const auto& [name, value] : info->names)
         names.push_back(name);
-    mistake(text::format("the property {} of object {} has no value {}: it has {}", property, object.id, value_name,
-                         names.empty() ? "no names" : text::join(names, ", ")));
+    mistake(text::format("object {} has no value {} for this property: it has {}", object.id, value_name,
+                         names.empty() ? "no names" : text::join(names, ", ")),
+            property);
     return *this;
 }
 
@@ -156,8 +162,8 @@ Commit& Commit::set(const DisplayObject& object, std::string_view property, std:
     if (info == nullptr)
         return *this;
     if (info->kind != PropertyKind::blob || info->immutable)
-        mistake(text::format("the property {} of object {} takes no blob", property, object.id));
-    settings_.push_back({object.id, info->id, 0, std::vector<std::byte>(blob.begin(), blob.end())});
+        mistake(text::format("object {} takes no blob for this property", object.id), property);
+    settings_.push_back({object.id, info->id, info->name, 0, std::vector<std::byte>(blob.begin(), blob.end())});
     return *this;
 }
 
@@ -173,21 +179,21 @@ std::vector<Buffer> Commit::buffers() const
     return all;
 }
 
-Result<Judgement> judge(std::span<const Commit> candidates)
+Result<TestResult> test_commits(std::span<const Commit> candidates)
 {
-    Judgement judgement;
+    TestResult result;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const auto request = CommitRequest::create(candidates[i]);
         Status taken = request ? (*request)->test() : Status(request.error());
         if (taken) {
-            judgement.accepted = i;
-            return judgement;
+            result.accepted = i;
+            return result;
         }
-        if (!is_refusal(taken.error()))
+        if (taken.error().is_transient())
             return std::move(taken.error());
-        judgement.refused.push_back(std::move(taken.error()));
+        result.refused.push_back(std::move(taken.error()));
     }
-    return judgement;
+    return result;
 }
 
 } // namespace commonbuf::drm

@@ -2,19 +2,18 @@
 //
 //   submit(commit) ──► waiting: [ c1 | c2 | c3 ] ──► DRM_IOCTL_MODE_ATOMIC ──► on the screen
 //                                 ▲                        (one on its way)
-//        advance(): the first goes on when its fences have signalled and the commit before
-//        it is shown; nobody overtakes
+//        advance(): the first one goes on when its fences have signalled and the commit before
+//        it is shown; none overtakes another
 //
-// The kernel takes one commit of a CRTC at a time, and waits without an end for the fences
-// of that. So it gets only what is ready, unless the caller says that a fence surely signals.
+// The kernel takes one commit of a CRTC at a time, and waits for its fences without a time limit.
+// So it gets only what is ready, unless the caller says that the fences are sure to signal.
 #include "backends/drm/commit_request.hpp"
-#include "backends/drm/display.hpp"
+#include "backends/drm/display_state.hpp"
 #include "buffer/buffer_state.hpp"
 #include "base/log.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
-#include "sync/fence_point.hpp"
-#include "buffer/kept_fences.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/watch.hpp"
 #include "base/text.hpp"
 
@@ -34,7 +33,7 @@
 namespace commonbuf::drm {
 namespace {
 
-/// A fence of the kernel's own; nothing to wait for where it gave none.
+/// Makes a fence of what the kernel returned; an empty one if it returned none.
 Fence made(UniqueFd fd)
 {
     if (!fd)
@@ -42,11 +41,11 @@ Fence made(UniqueFd fd)
     return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(std::move(fd))}));
 }
 
-/// Whether it is over, well or not. What cannot be asked is not.
+/// Whether the work is over, even if it failed. A fence that cannot be asked counts as pending.
 bool over(const Fence& fence)
 {
     const auto done = fence.signalled();
-    return done ? *done : done.error().category == Category::device_gone;
+    return done ? *done : done.error().category == Category::work_failed;
 }
 
 } // namespace
@@ -56,8 +55,8 @@ public:
     struct Waiting {
         std::uint64_t number;
         Commit commit;
-        bool awaited = true;   ///< its caller is inside submit() or commit()
-        bool gathered = false; ///< `before` is of now
+        bool awaited = true;   ///< its caller is still inside submit() or commit()
+        bool gathered = false; ///< `before` is up to date
         std::vector<Job> jobs; ///< one for each plane that shows something, in their order
         std::optional<Job> writeback;
         Fence before;
@@ -79,7 +78,7 @@ public:
         return waiting.back().number;
     }
 
-    /// What became of one that is awaited; nothing while it waits.
+    /// Returns the outcome of an awaited commit; nothing while it waits.
     std::optional<Result<Committed>> answer(std::uint64_t number)
     {
         auto found = answers_.extract(number);
@@ -91,7 +90,7 @@ public:
         std::erase_if(waiting, [&](const Waiting& one) { return one.number == number; });
     }
 
-    /// All whose turn has come.
+    /// Makes all commits whose turn has come.
     Result<std::size_t> advance()
     {
         wakeup.clear();
@@ -113,14 +112,14 @@ public:
         return count;
     }
 
-    /// What to poll until advance() has something to do. Two steps may need two descriptors
-    /// one after the other. -1 only while nothing waits: whoever polls is woken.
+    /// Returns what to poll until advance() has something to do; -1 only while nothing waits. Two
+    /// steps may need two descriptors, one after the other.
     int wait_fd()
     {
         if (waiting.empty())
             return -1;
         if (trouble)
-            return wakeup.after(look_again()); // no fence tells when that is over
+            return wakeup.after(look_again()); // no fence tells when the trouble is over
         const Waiting& first = waiting.front();
         std::vector<Fence> waits{flip};
         if (!kernel_waits_for(first.commit)) {
@@ -131,16 +130,16 @@ public:
         for (Fence& fence : waits) {
             const auto fd = pending_fd(fence);
             if (!fd)
-                return wakeup.after(look_again()); // no descriptor can be had of it
+                return wakeup.after(look_again()); // it has no descriptor
             if (*fd >= 0) {
                 polled_ = std::move(fence);
                 return *fd;
             }
         }
-        return wakeup.now(); // all is over meanwhile
+        return wakeup.now(); // all have signalled meanwhile
     }
 
-    /// How long nobody looks where nothing tells.
+    /// How often to look if no descriptor tells.
     std::chrono::nanoseconds look_again() const noexcept { return display.state().refresh() / 4; }
 
     Display display;
@@ -153,7 +152,7 @@ public:
     Fence flip;                      ///< of the last commit, as the kernel gave it
     Fence written;                   ///< of the last writeback, likewise
     Fence shown;                     ///< of the last commit, with the work that the kernel waits for
-    std::optional<Category> trouble; ///< why the first could not be committed now, as busy: others use the CRTC
+    std::optional<Category> trouble; ///< why the first could not be committed now, for example busy
 
 private:
     struct OnScreen {
@@ -161,7 +160,7 @@ private:
         Job job;
     };
 
-    /// Why a commit was not made. What is not its own fault may be over later.
+    /// Why a commit was not made. If the reason is not the commit's own, it may be over later.
     struct Failure {
         Error error;
         bool its_own;
@@ -173,16 +172,16 @@ private:
     static tl::unexpected<Failure> not_now(Error error) { return tl::unexpected(Failure{std::move(error), false}); }
     static tl::unexpected<Failure> by_kind(Error error)
     {
-        return is_refusal(error) ? given_up(std::move(error)) : not_now(std::move(error));
+        return error.is_transient() ? not_now(std::move(error)) : given_up(std::move(error));
     }
 
-    /// Whether the work on its buffers is done. Work that failed is a commit's own failure.
+    /// Whether the work on its buffers is done. Work that failed is the commit's own failure.
     static Step<bool> work_done(const Waiting& one)
     {
         auto done = one.before.signalled();
         if (done)
             return *done;
-        return done.error().category == Category::device_gone ? given_up(std::move(done.error()))
+        return done.error().category == Category::work_failed ? given_up(std::move(done.error()))
                                                               : not_now(std::move(done.error()));
     }
 
@@ -207,16 +206,18 @@ private:
         }
         one.writeback.reset();
         if (commit.written_) {
-            one.writeback.emplace("writeback", fencing, commit.where_).writes(*commit.written_);
-            if (Status added = add(*one.writeback); !added)
+            Job job("writeback", fencing, commit.where_);
+            job.writes(*commit.written_);
+            if (Status added = add(job); !added)
                 return added;
+            one.writeback = std::move(job);
         }
         one.before = Fence::merge(fences);
         one.gathered = true;
         return {};
     }
 
-    /// Whether the kernel may have it now.
+    /// Whether the kernel may get it now.
     Step<bool> ready(const Waiting& one) const
     {
         auto done = work_done(one);
@@ -226,8 +227,8 @@ private:
         return (*done || kernel) && over(flip) && (!one.commit.written_ || kernel || over(written));
     }
 
-    /// Whether the kernel may wait, and can: every plane that it shows takes a fence, and there
-    /// is one.
+    /// Whether the kernel may wait and can: the commit shows a plane, and every plane that it shows
+    /// takes a fence.
     bool kernel_waits_for(const Commit& commit) const
     {
         bool any = false;
@@ -242,7 +243,7 @@ private:
         return any && commit.wait_ == FenceWait::kernel;
     }
 
-    /// Nothing while it has to wait.
+    /// Returns nothing while it has to wait.
     Step<std::optional<Committed>> attempt(Waiting& one)
     {
         for (;;) {
@@ -257,7 +258,7 @@ private:
             if (!*now) {
                 // The kernel tells drivers of its own waits.
                 if (fresh && one.before.known() == FenceState::pending)
-                    static_cast<void>(one.before.hint(in(display.state().refresh())));
+                    static_cast<void>(one.before.set_deadline(deadline_in(display.state().refresh())));
                 return std::nullopt;
             }
             if (fresh)
@@ -275,7 +276,7 @@ private:
         auto in_fence = pending_fd(wait);
         if (!in_fence)
             return not_now(std::move(in_fence.error()));
-        // Again: what failed before it was merged is not in the descriptor.
+        // Asked again, because the descriptor does not have what failed before it was merged.
         if (const auto good = work_done(one); !good)
             return tl::unexpected(good.error());
         auto fences = (*request)->commit(*in_fence >= 0 ? *in_fence : signalled_fd());
@@ -297,9 +298,9 @@ private:
         return done;
     }
 
-    /// A descriptor that has signalled, -1 before the first commit: a plane that has a fence of
-    /// its own does not wait for those in the dma-buf (drm_gem_plane_helper_prepare_fb()),
-    /// which were looked at already and which others may add to meanwhile.
+    /// Returns a descriptor that has signalled, -1 before the first commit. A plane with a fence of
+    /// its own does not wait for those in the dma-buf (drm_gem_plane_helper_prepare_fb()). The
+    /// queue has already waited for these, and others may add some meanwhile.
     int signalled_fd() const
     {
         const auto points = points_of(flip);
@@ -309,7 +310,7 @@ private:
     static void publish(Job& job, const Fence& done)
     {
         if (const Status published = job.publish(done); !published)
-            log("a display's fence is not in the dma-buf: " + published.error().message());
+            log("cannot put the display's fence into the dma-buf: " + published.error().message());
     }
 
     void leave(const Buffer& buffer) const
@@ -345,7 +346,7 @@ private:
         }
     }
 
-    /// The first is done with.
+    /// Removes the first one and keeps its outcome.
     void settle(Result<Committed> result)
     {
         Waiting& first = waiting.front();
@@ -384,7 +385,7 @@ Result<std::uint64_t> CommitQueue::submit(Commit commit)
     State& state = *state_;
     const std::lock_guard lock(state.mutex);
     if (&commit.display().state() != &state.display.state())
-        return Error::invalid_argument("submit a commit", "it is for another display");
+        return Error::invalid_argument("submit a commit", "the commit is for another display");
     const bool first = state.waiting.empty();
     const std::uint64_t number = state.add(std::move(commit));
     if (first) {
@@ -409,7 +410,7 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
     State& state = *state_;
     std::unique_lock lock(state.mutex);
     if (&commit.display().state() != &state.display.state())
-        return Error::invalid_argument("commit", "it is for another display");
+        return Error::invalid_argument("make a commit", "the commit is for another display");
     const std::uint64_t number = state.add(std::move(commit));
     for (;;) {
         const auto advanced = state.advance();
@@ -424,23 +425,24 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
             const std::size_t front = state.waiting.size() - 1;
             state.withdraw(number);
             return Error::timed_out(
-                "commit to " + state.display.connector().name,
-                advanced ? text::format("its turn did not come before the deadline: {} wait in front, and the "
-                                        "commit before it is {}; it is taken back",
+                "make a commit to " + state.display.connector().name,
+                advanced ? text::format("its turn did not come before the deadline: {} commits wait before it, and "
+                                        "the last one made is {}; it is cancelled",
                                         front, over(state.flip) ? "shown" : "not shown yet")
-                         : advanced.error().message() + "; it is taken back");
+                         : advanced.error().message() + "; it is cancelled");
         }
-        // Those in front may be taken back meanwhile, which no descriptor tells.
+        // Commits in front may be cancelled meanwhile, which no descriptor tells.
         constexpr int refreshes = 4;
         std::array<pollfd, 1> entries{{{state.wait_fd(), POLLIN, 0}}};
-        const auto step = busy ? in(state.look_again()) : in(state.display.state().refresh() * refreshes);
+        const auto step =
+            busy ? deadline_in(state.look_again()) : deadline_in(state.display.state().refresh() * refreshes);
         lock.unlock();
         static_cast<void>(os::wait_any(entries, std::min(deadline, step), "a commit"));
         lock.lock();
     }
 }
 
-int CommitQueue::fd() const noexcept
+int CommitQueue::poll_fd() const noexcept
 {
     const std::lock_guard lock(state_->mutex);
     return state_->wait_fd();
@@ -458,7 +460,7 @@ std::size_t CommitQueue::waiting() const noexcept
     return state_->waiting.size();
 }
 
-std::vector<Commit> CommitQueue::take_back()
+std::vector<Commit> CommitQueue::cancel_waiting()
 {
     const std::lock_guard lock(state_->mutex);
     std::vector<Commit> commits;
@@ -470,13 +472,13 @@ std::vector<Commit> CommitQueue::take_back()
     return commits;
 }
 
-std::vector<Committed> CommitQueue::take_committed()
+std::vector<Committed> CommitQueue::pop_committed()
 {
     const std::lock_guard lock(state_->mutex);
     return std::exchange(state_->committed, {});
 }
 
-std::vector<WithheldCommit> CommitQueue::take_withheld()
+std::vector<WithheldCommit> CommitQueue::pop_withheld()
 {
     const std::lock_guard lock(state_->mutex);
     return std::exchange(state_->withheld, {});

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/commit_request.hpp"
 
+#include "backends/drm/blob.hpp"
+#include "backends/drm/objects.hpp"
 #include "base/text.hpp"
+#include "os/drm_node.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -16,15 +19,15 @@ namespace {
 
 constexpr unsigned fraction = 16; // SRC_* are 16.16 fixed point
 
-/// The part of an image that is shown, inside it; nothing where it reaches beyond.
-std::optional<Source> part_of(const Layout& layout, const std::optional<Source>& wanted)
+/// Returns the part of an image that is shown; nothing if it reaches beyond the image.
+std::optional<SourceRect> part_of(const Layout& layout, const std::optional<SourceRect>& wanted)
 {
     constexpr std::uint32_t largest = std::numeric_limits<std::uint16_t>::max();
     if (!wanted) {
         if (layout.width > largest || layout.height > largest)
             return std::nullopt;
-        return Source::pixels(0, 0, static_cast<std::uint16_t>(layout.width),
-                              static_cast<std::uint16_t>(layout.height));
+        return SourceRect::pixels(0, 0, static_cast<std::uint16_t>(layout.width),
+                                  static_cast<std::uint16_t>(layout.height));
     }
     const std::uint64_t right = std::uint64_t{wanted->x} + wanted->width;
     const std::uint64_t bottom = std::uint64_t{wanted->y} + wanted->height;
@@ -36,17 +39,6 @@ std::optional<Source> part_of(const Layout& layout, const std::optional<Source>&
 std::uint64_t address_of(std::int32_t& number) { return reinterpret_cast<std::uintptr_t>(&number); }
 
 } // namespace
-
-bool is_refusal(const Error& error) noexcept
-{
-    switch (error.category) {
-    case Category::permission_denied:
-    case Category::device_gone:
-    case Category::busy:
-    case Category::out_of_memory: return false;
-    default: return true;
-    }
-}
 
 Result<std::unique_ptr<CommitRequest>> CommitRequest::create(const Commit& commit)
 {
@@ -60,14 +52,14 @@ Result<std::unique_ptr<CommitRequest>> CommitRequest::create(const Commit& commi
 
 CommitRequest::~CommitRequest()
 {
-    // The kernel holds those that it uses.
+    // The kernel keeps those that it uses.
     for (const std::uint32_t blob : blobs_)
         destroy_blob(state_.file(), blob);
 }
 
 void CommitRequest::set(const DisplayObject& object, std::string_view name, std::uint64_t value)
 {
-    // A property that is not there is one that the driver has no choice in.
+    // If a property is missing, the driver has no choice there.
     if (const PropertyInfo* property = object.find(name); property != nullptr)
         request_.set(object.id, property->id, value);
 }
@@ -81,8 +73,8 @@ Status CommitRequest::prepare()
         else if (Status done = show(shown); !done)
             return done;
     }
-    // A mode starts with what it was asked for alone, and planes of a CRTC that is off are
-    // refused: others go.
+    // A new mode starts only with what it was asked for, and the kernel refuses planes on a CRTC
+    // that is off. So the other planes are turned off.
     if (commit_.power_ != Commit::Power::as_it_is)
         hide_others();
     if (commit_.written_) {
@@ -135,14 +127,14 @@ Status CommitRequest::show(const Commit::Shown& shown)
     const auto source = part_of(layout, shown.source);
     if (!source)
         return Error::invalid_argument(
-            state_.file().where("prepare a commit"),
-            text::format("the part for plane {} reaches beyond the image of {}x{}, or the image beyond DRM's "
-                         "65535 pixels",
+            "prepare a commit to " + state_.file().info().path,
+            text::format("the part for plane {} reaches beyond the image of {}x{}, or the image beyond the 65535 "
+                         "pixels that DRM can address",
                          plane.id, layout.width, layout.height));
     auto framebuffer = state_.device.framebuffer(*shown.buffer);
     if (!framebuffer)
         return std::move(framebuffer.error());
-    const Target target = shown.target.value_or(Target{0, 0, state_.mode.width, state_.mode.height});
+    const CrtcRect target = shown.target.value_or(CrtcRect{0, 0, state_.mode.width, state_.mode.height});
     set(plane, "CRTC_ID", state_.crtc.id);
     set(plane, "FB_ID", framebuffer->id());
     set(plane, "SRC_X", source->x);
@@ -179,12 +171,18 @@ Status CommitRequest::settings()
         std::uint64_t value = setting.value;
         if (setting.blob && !setting.blob->empty()) {
             const auto blob = create_blob(state_.file(), *setting.blob);
-            if (!blob)
-                return blob.error();
+            if (!blob) {
+                Error failure = blob.error();
+                failure.detail = text::format("for the property {} of object {}", setting.name, setting.object);
+                return failure;
+            }
             blobs_.push_back(*blob);
             value = *blob;
         }
         request_.set(setting.object, setting.property, value);
+        description_.push_back(setting.blob ? text::format("{} of object {}: a blob of {} bytes", setting.name,
+                                                           setting.object, setting.blob->size())
+                                            : text::format("{} of object {}: {}", setting.name, setting.object, value));
     }
     return {};
 }
@@ -198,7 +196,8 @@ std::uint32_t CommitRequest::flags() const noexcept
 Status CommitRequest::test()
 {
     AtomicRequest request = request_;
-    return result(request.commit(state_.file(), flags() | DRM_MODE_ATOMIC_TEST_ONLY), "TEST_ONLY");
+    const int error = request.commit(state_.file(), flags() | DRM_MODE_ATOMIC_TEST_ONLY);
+    return error == 0 ? Status() : Status(failure(error, "test a commit"));
 }
 
 Result<CommitRequest::Fences> CommitRequest::commit(int in_fence)
@@ -221,34 +220,42 @@ Result<CommitRequest::Fences> CommitRequest::commit(int in_fence)
         all_flags |= DRM_MODE_PAGE_FLIP_EVENT;
     const int error = request.commit(state_.file(), all_flags, commit_.event_.value_or(0));
     Fences fences{UniqueFd(shown), UniqueFd(written)};
-    if (Status taken = result(error, "commit"); !taken)
-        return std::move(taken.error());
+    if (error != 0)
+        return failure(error, "make a commit");
     return fences;
 }
 
-Status CommitRequest::result(int error, const std::string& call) const
+Error CommitRequest::denied(Error failure) const
 {
-    if (error == 0)
-        return {};
-    Error failure =
-        lost_object(Error::from_errno(error, state_.file().where(text::format("DRM_IOCTL_MODE_ATOMIC ({})", call))));
-    switch (failure.category) {
-    case Category::permission_denied:
-        failure.detail = "this file is not DRM master at present";
-        failure.advice = "become master, or take the descriptor from logind, libseat or a lease";
-        break;
-    case Category::busy: failure.detail = "another commit to this CRTC is not on the screen yet"; break;
-    case Category::device_gone:
-        if (failure.detail.empty())
-            failure.detail = "the card is gone";
-        break;
-    default:
-        // ENOSPC is a part beyond the image, and no want of room.
-        if (error != ENOMEM && error != EMFILE && error != ENFILE)
-            failure.category = Category::invalid_argument;
-        failure.detail = "the driver does not show " + text::join(description_, "; ");
-        break;
+    if (os::is_drm_master(state_.file().fd())) {
+        failure.detail =
+            "this file is DRM master; the driver itself denies the commit of " + text::join(description_, "; ");
+        return failure;
     }
+    failure.category = Category::not_master;
+    failure.detail = "this file is not DRM master at present";
+    failure.advice = "become master (DRM_IOCTL_SET_MASTER), or take the descriptor from logind, libseat or a lease";
+    return failure;
+}
+
+Error CommitRequest::failure(int error, const char* operation) const
+{
+    Error failure = Error::from_errno(error, state_.file().where("DRM_IOCTL_MODE_ATOMIC"));
+    failure.operation = operation;
+    switch (error) {
+    case EACCES:
+    case EPERM: return denied(std::move(failure));
+    case ENOENT: return state_.lost(std::move(failure));
+    case EBUSY: failure.detail = "another commit to this CRTC is not on the screen yet"; return failure;
+    case ENODEV: failure.detail = "the card is gone"; return failure;
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case EIO: break;
+    // ENOSPC among them: a part that reaches beyond the image, not a lack of memory.
+    default: failure.category = Category::unsupported; break;
+    }
+    failure.detail = "the driver does not show " + text::join(description_, "; ");
     return failure;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "backends/drm/display.hpp"
-#include "backends/drm/objects.hpp"
+#include "backends/drm/atomic_request.hpp"
+#include "backends/drm/display_state.hpp"
 
 #include <commonbuf/drm/commit.hpp>
 #include <commonbuf/unique_fd.hpp>
@@ -11,33 +11,33 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace commonbuf::drm {
 
-/// A Commit in the numbers of DRM_IOCTL_MODE_ATOMIC: buffers are framebuffers here, names ids.
+/// A Commit as DRM_IOCTL_MODE_ATOMIC wants it: with framebuffers for buffers, and ids for names.
 class CommitRequest {
 public:
-    /// Errors: invalid_argument (what is wrong with the commit), those of Device::framebuffer().
+    /// Translates a commit, which must outlive the request. Errors: invalid_argument (the
+    /// commit's mistake), those of Device::framebuffer().
     static Result<std::unique_ptr<CommitRequest>> create(const Commit& commit);
     ~CommitRequest();
     CommitRequest(const CommitRequest&) = delete;
     CommitRequest& operator=(const CommitRequest&) = delete;
 
-    /// Asks whether the kernel would take it.
+    /// Asks whether the kernel would take it. Errors: those of test_commits(), and unsupported for
+    /// a refusal.
     Status test();
 
     struct Fences {
         UniqueFd shown;
         UniqueFd written;
     };
-    /// Makes the commit; `in_fence` is borrowed, -1 for none.
+    /// Makes the commit. `in_fence` is borrowed, -1 for none. Errors: those of test().
     Result<Fences> commit(int in_fence);
 
-    /// Whether a plane can take a fence to wait for.
-    bool takes_fence() const noexcept { return !fence_properties_.empty(); }
-
-    /// The planes that show something else from now on, or nothing.
+    /// The planes that show something else, or nothing, after the commit.
     const std::vector<std::uint32_t>& changed() const noexcept { return changed_; }
 
 private:
@@ -51,7 +51,8 @@ private:
     Status settings();
     void set(const DisplayObject& object, std::string_view name, std::uint64_t value);
     std::uint32_t flags() const noexcept;
-    Status result(int error, const std::string& call) const;
+    Error failure(int error, const char* operation) const;
+    Error denied(Error failure) const;
 
     const Commit& commit_;
     const DisplayState& state_;
@@ -61,9 +62,5 @@ private:
     std::vector<std::uint32_t> blobs_;
     std::vector<std::string> description_;
 };
-
-/// Whether an error is about the commit itself, and not about the card, the time or the caller's
-/// rights.
-bool is_refusal(const Error& error) noexcept;
 
 } // namespace commonbuf::drm

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
+#include <commonbuf/drm/device.hpp>
+
 #include "backends/drm/file.hpp"
-#include "os/drm_node.hpp"
+#include "backends/drm/framebuffer_object.hpp"
+#include "backends/drm/importer.hpp"
 #include "base/text.hpp"
+#include "buffer/buffer_state.hpp"
+#include "os/drm_node.hpp"
+
+#include <vector>
 
 namespace commonbuf::drm {
 namespace {
 
-/// Whether a card goes by a name: its device's, its driver's in sysfs, or, where sysfs
-/// has none (the faux bus), what the driver says when it is opened.
+/// Whether a name is that of the card's device, or of its driver in sysfs. Where sysfs names no
+/// driver (the faux bus), the driver is asked.
 bool goes_by(const os::DrmNode& node, std::string_view name)
 {
     if (node.device == name || node.driver == name)
@@ -29,39 +36,16 @@ Result<std::string> resolve(std::string_view target)
     }
     const std::string operation = text::format("find the DRM card {}", target);
     if (found.empty())
-        return Error::not_present(operation, "no card has this device or driver name",
-                                  "allocinfo devices lists those of this machine");
+        return Error::not_present(operation, "no card has a device or driver of this name",
+                                  "run allocinfo devices to see the cards of this machine");
     if (found.size() > 1)
         return Error::invalid_argument(
-            operation, text::format("{} cards go by this name: {}", found.size(), text::join(found, ", ")),
-            "name one by its path");
+            operation, text::format("{} cards have this name: {}", found.size(), text::join(found, ", ")),
+            "choose one by its path");
     return found.front();
 }
 
 } // namespace
-
-std::vector<NodeInfo> nodes()
-{
-    std::vector<NodeInfo> infos;
-    for (const os::DrmNode& node : os::drm_nodes()) {
-        auto fd = os::open_drm(node.path);
-        const auto file = fd ? File::create(std::move(*fd), node.path) : fd.error();
-        if (file) {
-            infos.push_back((*file)->info());
-            continue;
-        }
-        NodeInfo info;
-        info.path = node.path;
-        info.name = node.device;
-        info.driver = node.driver;
-        info.bus = node.bus;
-        info.render = node.render;
-        info.connectors = node.connectors;
-        info.obstacle = file.error();
-        infos.push_back(std::move(info));
-    }
-    return infos;
-}
 
 Result<Device> Device::open(std::string_view target)
 {
@@ -84,9 +68,31 @@ Result<Device> Device::wrap(UniqueFd fd, std::string path)
     return Device(std::move(*file));
 }
 
+Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
+{
+    if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
+        return can.error();
+    auto object =
+        buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
+            std::vector<int> memories;
+            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
+                memories.push_back(buffer.dma_buf_fd(i));
+            auto made = FramebufferObject::create(file_, buffer.layout(), memories);
+            if (!made) {
+                if (!made.error().is_transient())
+                    buffer.state().import_failed(file_->identity());
+                return std::move(made.error());
+            }
+            return std::move(*made);
+        });
+    if (!object)
+        return object.error();
+    return Framebuffer(std::move(*object));
+}
+
 const NodeInfo& Device::info() const noexcept { return file_->info(); }
 int Device::fd() const noexcept { return file_->fd(); }
-Use Device::scanout() const { return make_scanout(file_, Flip::in_beat); }
+Use Device::scanout() const { return make_scanout(file_, Flip::at_vblank); }
 Use Device::async_scanout() const { return make_scanout(file_, Flip::at_once); }
 
 } // namespace commonbuf::drm

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "backends/drm/display.hpp"
+#include <commonbuf/drm/display.hpp>
 
+#include "backends/drm/blob.hpp"
+#include "backends/drm/display_state.hpp"
+#include "backends/drm/objects.hpp"
 #include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <string>
 
 namespace commonbuf::drm {
@@ -46,8 +48,9 @@ Result<Connector> choose_connector(const File& file, const std::vector<Connector
     }
     const std::string wanted = request.connector.empty() ? "a display" : "the connector " + request.connector;
     return Error::not_present(text::format("find {} on {}", wanted, file.info().path),
-                              request.connector.empty() ? "nothing is connected; the card has " + names_of(displays)
-                                                        : "the card has " + names_of(displays));
+                              request.connector.empty()
+                                  ? "nothing is connected to it; its connectors are " + names_of(displays)
+                                  : "its connectors are " + names_of(displays));
 }
 
 Result<Crtc> choose_crtc(const File& file, const DisplayResources& all, const Connector& connector,
@@ -74,8 +77,8 @@ Result<Crtc> choose_crtc(const File& file, const DisplayResources& all, const Co
     return Error::of(none ? Category::unsupported : Category::busy,
                      text::format("find a CRTC for {} on {}", connector.name, file.info().path),
                      request.crtc ? text::format("CRTC {} cannot drive it", *request.crtc)
-                     : none       ? "none can drive it"
-                                  : "those that can drive it have other connectors");
+                     : none       ? "no CRTC can drive it"
+                                  : "every CRTC that can drive it drives another connector");
 }
 
 Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& request)
@@ -87,8 +90,8 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
     for (const Mode& mode : connector.modes) {
         if (!any && (mode.width != request.width || mode.height != request.height))
             continue;
-        const bool better =
-            best == nullptr || (any ? mode.preferred && !best->preferred : mode.refresh_mhz > best->refresh_mhz);
+        const bool better = best == nullptr || (any ? mode.preferred && !best->preferred
+                                                    : mode.refresh_millihertz > best->refresh_millihertz);
         if (better)
             best = &mode;
     }
@@ -96,41 +99,12 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
         return *best;
     return Error::unsupported("find a mode on " + connector.name,
                               any ? "it has none"
-                                  : text::format("it has no mode of {}x{}: it has {}", request.width, request.height,
-                                                 names_of(connector.modes)),
+                                  : text::format("it has no mode of {}x{}; its modes are {}", request.width,
+                                                 request.height, names_of(connector.modes)),
                               any ? "" : "choose one of these, or give a mode of your own");
 }
 
 } // namespace
-
-DisplayState::~DisplayState()
-{
-    if (mode_blob != 0)
-        destroy_blob(file(), mode_blob);
-}
-
-const DisplayPlane* DisplayState::plane(std::uint32_t id) const noexcept
-{
-    const auto found =
-        std::find_if(planes.begin(), planes.end(), [&](const DisplayPlane& plane) { return plane.id == id; });
-    return found != planes.end() ? &*found : nullptr;
-}
-
-std::chrono::nanoseconds DisplayState::refresh() const noexcept
-{
-    constexpr std::uint32_t usual = 60000;
-    constexpr std::int64_t scale = 1000000000000;
-    return std::chrono::nanoseconds(scale / (mode.refresh_mhz != 0 ? mode.refresh_mhz : usual));
-}
-
-Error lost_object(Error error)
-{
-    if (error.sys_errno == ENOENT) {
-        error.category = Category::device_gone;
-        error.detail = "an object of the display is gone: a lease was revoked, or the connector was unplugged";
-    }
-    return error;
-}
 
 Result<Display> Display::choose(const Device& device, const DisplayRequest& request)
 {
@@ -159,7 +133,7 @@ Result<Display> Display::choose(const Device& device, const DisplayRequest& requ
                      [](const DisplayPlane& a, const DisplayPlane& b) { return a.type < b.type; });
     if (state->planes.empty())
         return Error::unsupported("find a plane on " + file.info().path,
-                                  text::format("CRTC {} has none that is free", state->crtc.id));
+                                  text::format("CRTC {} has no plane that is free", state->crtc.id));
     for (Connector& other : all->connectors) {
         if (other.writeback && !state->writeback && has(other.crtcs, state->crtc.id))
             state->writeback = std::move(other);
@@ -188,12 +162,14 @@ const DisplayPlane* Display::plane_for(Format format, Modifier modifier) const n
 
 Result<bool> Display::connected() const
 {
-    // Without room for modes the kernel looks anew.
+    // Without room for modes the kernel probes the connector.
     drm_mode_get_connector request{};
     request.connector_id = connector().id;
     const File& file = state_->file();
-    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &request); error != 0)
-        return lost_object(Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR")));
+    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &request); error != 0) {
+        Error result = Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR"));
+        return result.category == Category::not_present ? state_->lost(std::move(result)) : std::move(result);
+    }
     return request.connection == connection_connected;
 }
 

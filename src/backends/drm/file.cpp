@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/file.hpp"
 
-#include "os/drm_node.hpp"
+#include "backends/drm/measure.hpp"
+#include "backends/drm/scanout_support.hpp"
 #include "base/text.hpp"
+#include "os/drm_node.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <vector>
 
 namespace commonbuf::drm {
 namespace {
@@ -25,12 +27,12 @@ Registry& registry()
     return instance;
 }
 
-/// Whether two descriptors are one open file. Where kcmp(2) is missing or forbidden,
-/// only the same number counts.
+/// Whether two descriptors are one open file. Where kcmp(2) is missing or forbidden, only equal
+/// numbers count.
 bool same_file(int a, int b) { return a == b || os::kernel().kcmp_file(a, b) == 0; }
 
-/// The node in /dev is another one for each card, by whatever path it was opened, and a new
-/// one whenever the driver is loaded.
+/// Each card has a node of its own in /dev, by whatever path it was opened, and gets a new one
+/// whenever its driver is loaded.
 std::string identity_of(const NodeInfo& info, int fd)
 {
     const auto id = os::id_of(fd);
@@ -58,7 +60,7 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
     NodeInfo info;
     info.driver = os::drm_driver_name(fd.get());
     if (info.driver.empty())
-        return Error::invalid_argument("DRM_IOCTL_VERSION on " + path, "this is no DRM node",
+        return Error::invalid_argument(Call{"DRM_IOCTL_VERSION", path}, "this is not a DRM node",
                                        "allocinfo devices lists those of this machine");
     for (const os::DrmNode& node : os::drm_nodes()) {
         if (node.path == path) {
@@ -69,8 +71,8 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
         }
     }
     const std::uint64_t prime = os::drm_capability(fd.get(), DRM_CAP_PRIME);
-    info.import = (prime & DRM_PRIME_CAP_IMPORT) != 0;
-    info.export_ = (prime & DRM_PRIME_CAP_EXPORT) != 0;
+    info.imports = (prime & DRM_PRIME_CAP_IMPORT) != 0;
+    info.exports = (prime & DRM_PRIME_CAP_EXPORT) != 0;
     info.dumb_buffers = os::drm_capability(fd.get(), DRM_CAP_DUMB_BUFFER) != 0;
     info.modifiers = os::drm_capability(fd.get(), DRM_CAP_ADDFB2_MODIFIERS) != 0;
     info.async_flips = os::drm_capability(fd.get(), DRM_CAP_ASYNC_PAGE_FLIP) != 0;
@@ -94,15 +96,18 @@ File::File(UniqueFd fd, NodeInfo info)
 
 File::~File() = default;
 
-Call File::where(std::string_view call) const { return {call, info_.path}; }
-
 Result<std::uint32_t> File::import(int dma_buf)
 {
     const std::lock_guard lock(mutex_);
     drm_prime_handle request{};
     request.fd = dma_buf;
-    if (const int error = ioctl(DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0)
-        return Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not take this memory");
+    if (const int error = ioctl(DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0) {
+        Error result =
+            Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not import this memory");
+        if (result.category == Category::invalid_argument)
+            result.category = Category::incompatible;
+        return result;
+    }
     ++counts_[request.handle];
     return request.handle;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "backends/drm/file.hpp"
-
 #include <commonbuf/drm/flip_event.hpp>
+
+#include "backends/drm/file.hpp"
 
 #include <drm.h>
 #include <poll.h>
@@ -15,8 +15,8 @@ namespace commonbuf::drm {
 Result<std::vector<FlipEvent>> read_flip_events(const Device& device)
 {
     const File& file = *device.file();
-    // A descriptor that somebody else opened may block.
-    const auto some = os::wait(file.fd(), POLLIN, Deadline{}, "the events of " + file.info().path);
+    // A read could block: somebody else may have opened the descriptor without O_NONBLOCK.
+    const auto some = os::wait(file.fd(), POLLIN, Deadline{}, file.info().path);
     if (!some)
         return some.error();
     if (!*some)
@@ -27,7 +27,7 @@ Result<std::vector<FlipEvent>> read_flip_events(const Device& device)
         size = os::kernel().read(file.fd(), room.data(), room.size());
     } while (size < 0 && errno == EINTR);
     if (size < 0 && errno != EAGAIN)
-        return Error::from_errno(errno, file.where("read the events"));
+        return Error::from_errno(errno, file.where("read"));
     std::vector<FlipEvent> events;
     std::size_t left = size > 0 ? static_cast<std::size_t>(size) : 0;
     for (const std::byte* at = room.data(); left >= sizeof(drm_event);) {

@@ -1,88 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "backends/drm/file.hpp"
-#include "buffer/buffer_state.hpp"
-#include "base/text.hpp"
+#include "backends/drm/framebuffer_object.hpp"
 
-#include <drm.h>
-#include <drm_mode.h>
-
-#include <cerrno>
-#include <limits>
+#include <commonbuf/drm/framebuffer.hpp>
 
 namespace commonbuf::drm {
 
-Result<std::shared_ptr<FramebufferObject>> FramebufferObject::create(std::shared_ptr<File> file, const Layout& layout,
-                                                                     std::span<const int> memories)
-{
-    std::shared_ptr<FramebufferObject> object(new FramebufferObject(std::move(file)));
-    const File& drm = *object->file_;
-    for (const int memory : memories) {
-        const auto handle = object->file_->import(memory);
-        if (!handle)
-            return handle.error();
-        object->handles_.push_back(*handle);
-    }
-
-    const std::string stage = "DRM_IOCTL_MODE_ADDFB2";
-    drm_mode_fb_cmd2 request{};
-    request.width = layout.width;
-    request.height = layout.height;
-    request.pixel_format = layout.format.fourcc;
-    for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
-        const Plane& plane = layout.planes[i];
-        if (plane.offset > std::numeric_limits<std::uint32_t>::max())
-            return Error::unsupported(
-                drm.where(stage),
-                text::format("plane {} starts at {}, beyond the 32 bits that DRM has", i, plane.offset));
-        request.handles[i] = object->handles_[plane.memory];
-        request.pitches[i] = plane.stride;
-        request.offsets[i] = static_cast<std::uint32_t>(plane.offset);
-        if (drm.info().modifiers)
-            request.modifier[i] = layout.modifier.value;
-    }
-    if (drm.info().modifiers)
-        request.flags = DRM_MODE_FB_MODIFIERS;
-    if (const int error = drm.ioctl(DRM_IOCTL_MODE_ADDFB2, &request); error != 0) {
-        Error result = Error::from_errno(error, drm.where(stage), "the driver does not show " + to_string(layout));
-        if (error == EINVAL)
-            result.category = Category::unsupported;
-        return result;
-    }
-    object->id_ = request.fb_id;
-    return object;
-}
-
-FramebufferObject::~FramebufferObject()
-{
-    if (id_ != 0)
-        file_->ioctl(DRM_IOCTL_MODE_RMFB, &id_);
-    for (const std::uint32_t handle : handles_)
-        file_->release(handle);
-}
-
 std::uint32_t Framebuffer::id() const noexcept { return object_->id(); }
-
-Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
-{
-    if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
-        return can.error();
-    auto object =
-        buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
-            std::vector<int> memories;
-            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-                memories.push_back(buffer.fd(i));
-            auto made = FramebufferObject::create(file_, buffer.layout(), memories);
-            if (!made) {
-                const int error = made.error().sys_errno;
-                if (error != ENOMEM && error != EMFILE && error != ENODEV)
-                    buffer.state().import_failed(file_->identity());
-                return std::move(made.error());
-            }
-            return std::move(*made);
-        });
-    if (!object)
-        return object.error();
-    return Framebuffer(std::move(*object));
-}
 
 } // namespace commonbuf::drm

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// The planes of a DRM device as a use: PRIME import and ADDFB2 as the trial. Neither
-// needs to be DRM master, and neither shows anything. What they prove is little:
-// drivers on the shmem helpers take every dma-buf and look at its memory at the first
-// commit only (drm_gem_shmem_helper.c), so the best verdict here is "accepted".
+// The planes of a DRM device as a use. The trial is a PRIME import and ADDFB2: neither needs DRM
+// master, and neither shows anything. They prove little: drivers on the shmem helpers take every
+// dma-buf and look at its memory only at the first commit (drm_gem_shmem_helper.c). So the best
+// verdict here is "accepted".
+#include "backends/drm/importer.hpp"
+
 #include "backends/drm/file.hpp"
+#include "backends/drm/framebuffer_object.hpp"
+#include "backends/drm/scanout_support.hpp"
 #include "backends/drm/verify.hpp"
 #include "base/text.hpp"
 
@@ -25,7 +29,7 @@ public:
         if (!object)
             return Verdict::refused(object.error());
         return Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
-                                 "the driver made a framebuffer; whether it can show it, a commit tells");
+                                 "the driver made a framebuffer; only a commit tells whether it can show it");
     }
 
 private:
@@ -38,7 +42,7 @@ public:
     ScanoutImporter(std::shared_ptr<File> file, Flip flip)
         : file_(std::move(file)),
           flip_(flip),
-          name_(text::format("drm:{}:{}", file_->info().path, flip == Flip::in_beat ? "scanout" : "async-scanout"))
+          name_(text::format("drm:{}:{}", file_->info().path, flip == Flip::at_vblank ? "scanout" : "async-scanout"))
     {}
 
     const std::string& name() const noexcept override { return name_; }
@@ -50,11 +54,12 @@ public:
         const auto scanout = file_->scanout_support();
         if (!scanout)
             return scanout.error();
-        if (!file_->info().import)
+        if (!file_->info().imports)
             return Error::unsupported(operation, "the driver does not import dma-bufs (DRM_CAP_PRIME)");
         const bool at_once = flip_ == Flip::at_once;
         if (at_once && !file_->info().async_flips)
-            return Error::unsupported(operation, "the driver does not flip at once (DRM_CAP_ASYNC_PAGE_FLIP)");
+            return Error::unsupported(operation,
+                                      "the driver cannot flip without waiting for vblank (DRM_CAP_ASYNC_PAGE_FLIP)");
         const auto& shown =
             at_once && !(*scanout)->async_formats.empty() ? (*scanout)->async_formats : (*scanout)->formats;
         if (request.width > (*scanout)->max_width || request.height > (*scanout)->max_height)
@@ -84,13 +89,13 @@ public:
     }
 
 private:
-    /// How the planes show one format: linear with what was measured, everything else as
-    /// the caller's GPU lays it out.
+    /// Adds the ways in which the planes show one format: linear with what was measured, all
+    /// others as the GPU lays them out.
     void append(Support& support, const std::vector<FormatModifier>& shown, Format format, std::uint32_t width)
     {
         const FormatInfo* info = format_info(format);
         auto entry = std::lower_bound(shown.begin(), shown.end(), FormatModifier{format, linear});
-        // A driver without modifiers shows linear images: dumb buffers are.
+        // A driver without modifiers shows linear images, because dumb buffers are linear.
         bool is_linear = false;
         for (; entry != shown.end() && entry->format == format; ++entry) {
             if (entry->modifier == linear || entry->modifier == implicit_modifier)
@@ -110,7 +115,7 @@ private:
     {
         std::vector<std::string> names;
         for (const FormatModifier& entry : shown) {
-            // Sorted by format: the modifiers of one stand together.
+            // Sorted by format, so the modifiers of one format are neighbours.
             if (std::string name = to_string(entry.format); names.empty() || names.back() != name)
                 names.push_back(std::move(name));
         }

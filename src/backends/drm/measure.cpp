@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// What a display asks of strides and offsets, which no call says: trial framebuffers
-// (ADDFB2) over one dumb buffer, one number changed at a time. ADDFB2 looks at the numbers
-// and the size of the memory, and shows nothing.
-#include "backends/drm/file.hpp"
+// What a display requires of strides and offsets, which no call tells: trial framebuffers (ADDFB2)
+// over one dumb buffer, changing one number at a time. ADDFB2 checks the numbers and the size of
+// the memory, and shows nothing.
+#include "backends/drm/measure.hpp"
+
 #include "base/text.hpp"
+#include "os/dumb_buffer.hpp"
+
+#include <commonbuf/layout.hpp>
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -17,66 +21,32 @@
 namespace commonbuf::drm {
 namespace {
 
-/// A dumb buffer, for as long as framebuffers are tried over it.
-class Dumb {
-public:
-    explicit Dumb(const File& file) : file_(file)
-    {
-        constexpr std::uint32_t side = 1024;
-        constexpr std::uint32_t bits = 32;
-        drm_mode_create_dumb request{};
-        request.width = side;
-        request.height = side;
-        request.bpp = bits;
-        if (file.ioctl(DRM_IOCTL_MODE_CREATE_DUMB, &request) == 0)
-            handle_ = request.handle;
-        size_ = request.size;
-    }
-    ~Dumb()
-    {
-        drm_mode_destroy_dumb request{};
-        request.handle = handle_;
-        if (handle_ != 0)
-            file_.ioctl(DRM_IOCTL_MODE_DESTROY_DUMB, &request);
-    }
-    Dumb(const Dumb&) = delete;
-    Dumb& operator=(const Dumb&) = delete;
-
-    std::uint32_t handle() const noexcept { return handle_; }
-    std::uint64_t size() const noexcept { return size_; }
-
-private:
-    const File& file_;
-    std::uint32_t handle_ = 0;
-    std::uint64_t size_ = 0;
-};
-
 class Prober {
 public:
     Prober(const File& file, const FormatInfo& info, std::uint32_t width)
         : file_(file),
-          dumb_(file),
+          dumb_(os::DumbBuffer::create(file.fd(), file.info().path, {side, side, bits})),
           info_(info),
           width_(width)
     {
-        // Few rows, so that long strides fit into the buffer; displays have a least height.
+        // Few rows, so that long strides fit into the buffer; but displays have a minimum height.
         drm_mode_card_res resources{};
         file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources);
         constexpr std::uint32_t whole_samples = 4;
         height_ = (std::max(resources.min_height, 1U) + whole_samples - 1) / whole_samples * whole_samples;
     }
 
-    bool ready() const noexcept { return dumb_.handle() != 0; }
-    /// Whether a call failed for another reason than the numbers: then nothing was learned.
+    bool ready() const noexcept { return dumb_.has_value(); }
+    /// Whether a call failed for a reason other than the numbers. Then nothing was learned.
     bool troubled() const noexcept { return troubled_; }
 
     std::optional<Layout> layout(std::uint32_t stride) const
     {
         const auto made = linear_layout({info_.format, width_, height_}, stride, Memories::single);
-        return made && made->total_size() + slack <= dumb_.size() ? std::optional(*made) : std::nullopt;
+        return made && made->total_size() + slack <= dumb_->size() ? std::optional(*made) : std::nullopt;
     }
 
-    /// Whether the driver makes a framebuffer of this.
+    /// Tries whether the driver makes a framebuffer of this.
     bool takes(const std::optional<Layout>& layout)
     {
         if (!layout)
@@ -87,7 +57,7 @@ public:
         request.pixel_format = info_.format.fourcc;
         request.flags = file_.info().modifiers ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U;
         for (std::uint32_t i = 0; i < layout->plane_count; ++i) {
-            request.handles[i] = dumb_.handle();
+            request.handles[i] = dumb_->handle();
             request.pitches[i] = layout->planes[i].stride;
             request.offsets[i] = static_cast<std::uint32_t>(layout->planes[i].offset);
         }
@@ -102,8 +72,11 @@ public:
 private:
     static constexpr std::uint64_t slack = 8192; ///< for planes that are moved back
 
+    static constexpr std::uint32_t side = 1024;
+    static constexpr std::uint32_t bits = 32;
+
     const File& file_;
-    Dumb dumb_;
+    Result<os::DumbBuffer> dumb_;
     const FormatInfo& info_;
     std::uint32_t width_;
     std::uint32_t height_ = 0;
@@ -112,7 +85,7 @@ private:
 
 constexpr auto steps = std::to_array<std::uint32_t>({1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096});
 
-/// The least number from `least` on that is a multiple of `step`, and of nothing rounder.
+/// Returns the smallest multiple of `step`, but not of twice that, that is at least `least`.
 template <typename Number>
 Number odd_multiple(Number least, std::uint32_t step)
 {
@@ -120,8 +93,8 @@ Number odd_multiple(Number least, std::uint32_t step)
     return (count % 2 != 0 ? count : count + 1) * step;
 }
 
-/// The longest stride that is taken; nothing where no limit shows below a length that no
-/// display needs, or the buffer has no room to look for one.
+/// Finds the longest stride that is accepted. Returns nothing if there is no limit below a length
+/// that no display needs, or if the buffer is too small to look for one.
 std::optional<std::uint32_t> longest(Prober& prober, std::uint32_t least, std::uint32_t step)
 {
     constexpr std::uint32_t no_limit = 1U << 17U;
@@ -138,7 +111,7 @@ std::optional<std::uint32_t> longest(Prober& prober, std::uint32_t least, std::u
     return taken;
 }
 
-/// What the offset of the last plane must be a multiple of; nothing where none is taken.
+/// Finds the alignment of the last plane's offset; nothing if no offset is accepted.
 std::optional<std::uint32_t> offset_step(Prober& prober, std::uint32_t stride)
 {
     const auto natural = prober.layout(stride);
@@ -190,7 +163,7 @@ std::optional<Constraints> measure_framebuffers(const File& file, Format format,
             note(Constraint::offset_align, *offset);
         }
     }
-    // Where not even a plain framebuffer is taken, the trial says why.
+    // If not even a plain framebuffer is accepted, the trial will say why.
     return prober.troubled() ? std::nullopt : std::optional(std::move(found));
 }
 

@@ -63,36 +63,6 @@ Property property_of(const File& file, std::uint32_t object, std::uint32_t type,
     return found != all.end() ? found->second : Property{};
 }
 
-std::vector<std::byte> read_blob(const File& file, std::uint64_t id)
-{
-    drm_mode_get_blob request{};
-    request.blob_id = static_cast<std::uint32_t>(id);
-    if (id == 0 || file.ioctl(DRM_IOCTL_MODE_GETPROPBLOB, &request) != 0)
-        return {};
-    std::vector<std::byte> blob(std::min(request.length, most_objects));
-    request.length = static_cast<std::uint32_t>(blob.size());
-    request.data = address(blob);
-    if (file.ioctl(DRM_IOCTL_MODE_GETPROPBLOB, &request) != 0)
-        return {};
-    return blob;
-}
-
-Result<std::uint32_t> create_blob(const File& file, std::span<const std::byte> content)
-{
-    drm_mode_create_blob request{};
-    request.data = reinterpret_cast<std::uintptr_t>(content.data());
-    request.length = static_cast<std::uint32_t>(content.size());
-    if (const int error = file.ioctl(DRM_IOCTL_MODE_CREATEPROPBLOB, &request); error != 0)
-        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_CREATEPROPBLOB"));
-    return request.blob_id;
-}
-
-void destroy_blob(const File& file, std::uint32_t id) noexcept
-{
-    drm_mode_destroy_blob request{id};
-    file.ioctl(DRM_IOCTL_MODE_DESTROYPROPBLOB, &request);
-}
-
 Result<Pipes> pipes_of(const File& file)
 {
     drm_mode_card_res counts{};
@@ -115,7 +85,7 @@ Result<Pipes> pipes_of(const File& file)
 
 std::optional<ConnectorAnswer> get_connector(const File& file, std::uint32_t id)
 {
-    // The first call makes the driver look at the display and counts.
+    // The first call makes the driver probe the display, and gives the counts.
     ConnectorAnswer connector;
     connector.info.connector_id = id;
     if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &connector.info) != 0)
@@ -146,30 +116,6 @@ std::uint32_t possible_crtcs(const File& file, const ConnectorAnswer& connector)
             possible |= encoder.possible_crtcs;
     }
     return possible;
-}
-
-void AtomicRequest::set(std::uint32_t object, std::uint32_t property, std::uint64_t value)
-{
-    if (objects_.empty() || objects_.back() != object) {
-        objects_.push_back(object);
-        counts_.push_back(0);
-    }
-    ++counts_.back();
-    properties_.push_back(property);
-    values_.push_back(value);
-}
-
-int AtomicRequest::commit(const File& file, std::uint32_t flags, std::uint64_t user_data)
-{
-    drm_mode_atomic request{};
-    request.flags = flags;
-    request.count_objs = static_cast<std::uint32_t>(objects_.size());
-    request.objs_ptr = address(objects_);
-    request.count_props_ptr = address(counts_);
-    request.props_ptr = address(properties_);
-    request.prop_values_ptr = address(values_);
-    request.user_data = user_data;
-    return file.ioctl(DRM_IOCTL_MODE_ATOMIC, &request);
 }
 
 } // namespace commonbuf::drm

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Connectors, CRTCs and planes with everything that the kernel says of them.
-#include "backends/drm/display.hpp"
+// Connectors, CRTCs and planes with everything that the kernel says about them.
+#include <commonbuf/drm/resources.hpp>
 
+#include "backends/drm/blob.hpp"
+#include "backends/drm/objects.hpp"
+#include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
 
 #include <drm.h>
@@ -14,11 +17,12 @@
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <optional>
 
 namespace commonbuf::drm {
 namespace {
 
-/// The names that a property, or one of its values, has in fixed arrays.
+/// Text from the fixed arrays that hold the names of properties and values.
 template <typename Array>
 std::string text_of(const Array& name)
 {
@@ -39,7 +43,7 @@ PropertyKind kind_of(std::uint32_t flags)
     return (flags & DRM_MODE_PROP_BLOB) != 0 ? PropertyKind::blob : PropertyKind::range;
 }
 
-/// Reads properties; objects share them, so each is described once.
+/// Reads properties. Objects share them, so it asks for each description once.
 class Reader {
 public:
     explicit Reader(const File& file) : file_(file) {}
@@ -86,8 +90,8 @@ private:
         if (file_.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &request) != 0)
             return std::nullopt;
         if (values.size() >= 2 && request.count_values >= 2) {
-            info.least = values[0];
-            info.most = values[1];
+            info.min = values[0];
+            info.max = values[1];
         }
         names.resize(std::min<std::size_t>(names.size(), request.count_enum_blobs));
         for (const auto& entry : names)
@@ -115,7 +119,7 @@ Mode mode_of(const drm_mode_modeinfo& info)
     const std::uint64_t pixels = std::uint64_t{info.htotal} * info.vtotal;
     constexpr std::uint64_t scale = 1000000; // the clock is in kHz
     if (pixels > 0)
-        mode.refresh_mhz = static_cast<std::uint32_t>((info.clock * scale + pixels / 2) / pixels);
+        mode.refresh_millihertz = static_cast<std::uint32_t>((info.clock * scale + pixels / 2) / pixels);
     static_assert(sizeof info == sizeof mode.timings);
     std::memcpy(mode.timings.data(), &info, sizeof info);
     return mode;
@@ -173,20 +177,18 @@ std::optional<DisplayPlane> read_plane(const File& file, std::uint32_t id, const
     plane.id = id;
     plane.crtcs = chosen(answer.possible_crtcs, crtcs);
     reader.read(plane, DRM_MODE_OBJECT_PLANE);
-    // The numbers of enum drm_plane_type are the kernel's own; the names are for us.
+    // The numbers of enum drm_plane_type are not part of the interface; the names are.
     const PropertyInfo* type = plane.find("type");
     if (type != nullptr && type->named("Primary") == type->value)
         plane.type = PlaneType::primary;
     else if (type != nullptr && type->named("Cursor") == type->value)
         plane.type = PlaneType::cursor;
     plane.formats = plane_formats(file, id);
-    std::sort(plane.formats.begin(), plane.formats.end());
-    plane.formats.erase(std::unique(plane.formats.begin(), plane.formats.end()), plane.formats.end());
     return plane;
 }
 
-/// Without the first two the kernel hides planes and their properties, without the third
-/// writeback connectors; a card without any refuses that one.
+/// Without the first two capabilities the kernel hides planes and their properties, without the
+/// third writeback connectors. A card that has none of those refuses the third.
 Status show_everything(const File& file)
 {
     constexpr std::array<std::uint64_t, 3> capabilities{DRM_CLIENT_CAP_UNIVERSAL_PLANES, DRM_CLIENT_CAP_ATOMIC,
@@ -194,55 +196,18 @@ Status show_everything(const File& file)
     for (const std::uint64_t capability : capabilities) {
         drm_set_client_cap request{capability, 1};
         const int error = file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &request);
-        if (error != 0 && capability == DRM_CLIENT_CAP_ATOMIC) {
-            Error result = Error::from_errno(error, file.where("DRM_CLIENT_CAP_ATOMIC"),
-                                             "the driver has no atomic "
-                                             "modesetting");
-            if (result.category != Category::device_gone)
-                result.category = Category::unsupported;
-            return result;
-        }
+        if (error == 0 || capability != DRM_CLIENT_CAP_ATOMIC)
+            continue;
+        Error result = Error::from_errno(error, file.where("DRM_IOCTL_SET_CLIENT_CAP"),
+                                         "the driver has no atomic modesetting (DRM_CLIENT_CAP_ATOMIC)");
+        if (result.category != Category::device_gone)
+            result.category = Category::unsupported;
+        return result;
     }
     return {};
 }
 
 } // namespace
-
-std::optional<std::uint64_t> PropertyInfo::named(std::string_view value_name) const noexcept
-{
-    const auto found =
-        std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.first == value_name; });
-    if (found == names.end())
-        return std::nullopt;
-    if (kind != PropertyKind::bitmask)
-        return found->second;
-    constexpr std::uint64_t bits = 64;
-    return found->second < bits ? std::optional(std::uint64_t{1} << found->second) : std::nullopt;
-}
-
-bool PropertyInfo::takes(std::uint64_t wanted) const noexcept
-{
-    if (immutable)
-        return false;
-    switch (kind) {
-    case PropertyKind::range: return wanted >= least && wanted <= most;
-    case PropertyKind::signed_range: {
-        const auto number = static_cast<std::int64_t>(wanted);
-        return number >= static_cast<std::int64_t>(least) && number <= static_cast<std::int64_t>(most);
-    }
-    case PropertyKind::enumeration:
-        return std::any_of(names.begin(), names.end(), [&](const auto& entry) { return entry.second == wanted; });
-    case PropertyKind::bitmask: {
-        std::uint64_t all = 0;
-        for (const auto& entry : names)
-            all |= named(entry.first).value_or(0);
-        return (wanted & ~all) == 0;
-    }
-    case PropertyKind::object:
-    case PropertyKind::blob: break;
-    }
-    return wanted <= UINT32_MAX;
-}
 
 const PropertyInfo* DisplayObject::find(std::string_view name) const noexcept
 {

@@ -263,7 +263,7 @@ Status Stage::show(std::uint32_t framebuffer, std::uint32_t writeback, Deadline 
             return Error::timed_out("wait for the display", "it showed no frame before the deadline");
     }
     if (writeback != 0 && file_->info().driver == "vkms")
-        clean_ = in(vkms_clean_up);
+        clean_ = deadline_in(vkms_clean_up);
     return {};
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "backends/drm/atomic_request.hpp"
+#include "backends/drm/blob.hpp"
 #include "backends/drm/objects.hpp"
 
 #include <commonbuf/deadline.hpp>

@@ -7,6 +7,7 @@
 
 #include "backends/drm/crc.hpp"
 #include "backends/drm/file.hpp"
+#include "backends/drm/framebuffer_object.hpp"
 #include "backends/drm/stage.hpp"
 #include "buffer/buffer_state.hpp"
 #include "verify/compare.hpp"
@@ -103,7 +104,7 @@ Result<std::shared_ptr<FramebufferObject>> framebuffer(const std::shared_ptr<Fil
 {
     std::vector<int> memories;
     for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-        memories.push_back(buffer.fd(i));
+        memories.push_back(buffer.dma_buf_fd(i));
     auto made = FramebufferObject::create(file, buffer.layout(), memories);
     if (!made)
         return std::move(made.error());

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "backends/gbm/describe.hpp"
-#include "os/os.hpp"
+
 #include "base/text.hpp"
+#include "os/os.hpp"
 
 #include <gbm.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 namespace commonbuf::gbm {
 namespace {
 
-/// Which of the memories an exported plane lies in; it becomes the next one when it is
-/// in none of them. Each export is a descriptor of its own, so the inodes are compared.
+/// Returns which of the memories an exported plane lies in, and adds a memory if it is in none.
+/// Each export is a descriptor of its own, so the inodes are compared.
 Result<std::uint32_t> memory_of(UniqueFd fd, std::vector<UniqueFd>& memories, std::vector<os::FileId>& ids)
 {
     const auto id = os::id_of(fd.get());
@@ -29,7 +31,7 @@ Result<std::uint32_t> memory_of(UniqueFd fd, std::vector<UniqueFd>& memories, st
 
 } // namespace
 
-Result<Image> describe(gbm_bo* object, const std::string& operation)
+Result<Image> describe(gbm_bo* object, const Tried& tried)
 {
     Layout layout;
     layout.format = gbm_bo_get_format(object);
@@ -39,8 +41,8 @@ Result<Image> describe(gbm_bo* object, const std::string& operation)
     const FormatInfo* info = format_info(layout.format);
     const int planes = gbm_bo_get_plane_count(object);
     if (info == nullptr || planes < 1 || planes > static_cast<int>(max_planes))
-        return Error::unsupported(operation,
-                                  text::format("{} with {} planes is not known", to_string(layout.format), planes));
+        return Error::unsupported(
+            tried, text::format("the library does not know {} with {} planes", to_string(layout.format), planes));
     layout.plane_count = static_cast<std::uint32_t>(planes);
 
     std::vector<UniqueFd> memories;
@@ -48,7 +50,8 @@ Result<Image> describe(gbm_bo* object, const std::string& operation)
     for (int i = 0; i < planes; ++i) {
         UniqueFd fd(gbm_bo_get_fd_for_plane(object, i));
         if (!fd)
-            return Error::from_errno(errno, "gbm_bo_get_fd_for_plane", text::format("GBM does not export plane {}", i));
+            return Error::from_errno(errno, {"gbm_bo_get_fd_for_plane", tried.call.target},
+                                     text::format("GBM does not export plane {}", i));
         const auto memory = memory_of(std::move(fd), memories, ids);
         if (!memory)
             return memory.error();
@@ -64,8 +67,8 @@ Result<Image> describe(gbm_bo* object, const std::string& operation)
             return size.error();
         layout.memory_sizes[i] = *size;
     }
-    // GBM does not say how long a plane is: to the end of its last row where rows are
-    // what it seems, otherwise to the next plane or the end.
+    // GBM does not say how long a plane is. A linear plane ends with its last row; any other
+    // reaches to the next plane or the end of the memory.
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         Plane& plane = layout.planes[i];
         std::uint64_t end = layout.memory_sizes[plane.memory];

@@ -5,20 +5,20 @@
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
 
-#include <string>
 #include <vector>
 
 struct gbm_bo;
 
 namespace commonbuf::gbm {
 
-/// A buffer object with its memories exported. GBM's numbers, not checked.
+/// The layout of a buffer object, in GBM's numbers, which are not checked, and its memories.
 struct Image {
     Layout layout;
     std::vector<UniqueFd> memories;
 };
 
-/// Errors: unsupported (an unknown format; not exported), exhausted.
-Result<Image> describe(gbm_bo* object, const std::string& operation);
+/// Asks GBM how an object lies in memory, and exports its memories. Errors name `tried`:
+/// unsupported (an unknown format, or an object that is not exported), too_many_files.
+Result<Image> describe(gbm_bo* object, const Tried& tried);
 
 } // namespace commonbuf::gbm

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// GBM as a heap. A buffer object is made, its memories are exported, and it goes: the memory
-// stays with the dma-bufs. How an image lies in it is GBM's choice: nothing is asked for but the
-// modifier, and what came of it is read back.
-#include "backends/gbm/describe.hpp"
-#include "os/os.hpp"
-#include "base/text.hpp"
+// GBM as a heap. It makes a buffer object, exports its memories and destroys it: the dma-bufs keep
+// the memory. GBM chooses how an image lies in it. The heap asks only for the modifier, and reads
+// back what it got.
+#include <commonbuf/gbm/heap.hpp>
 
-#include <commonbuf/gbm/gbm.hpp>
+#include "backends/gbm/describe.hpp"
+#include "base/text.hpp"
+#include "os/os.hpp"
 
 #include <gbm.h>
 
@@ -24,42 +24,42 @@ struct Destroy {
 };
 using Object = std::unique_ptr<gbm_bo, Destroy>;
 
-std::uint32_t flags_of(Purpose purpose)
+std::uint32_t flags_of(BufferUse use)
 {
-    switch (purpose) {
-    case Purpose::scanout: return GBM_BO_USE_SCANOUT;
-    case Purpose::render: return GBM_BO_USE_RENDERING;
-    case Purpose::scanout_and_render: break;
+    switch (use) {
+    case BufferUse::scanout: return GBM_BO_USE_SCANOUT;
+    case BufferUse::render: return GBM_BO_USE_RENDERING;
+    case BufferUse::scanout_and_render: break;
     }
     return GBM_BO_USE_SCANOUT | GBM_BO_USE_RENDERING;
 }
 
-const char* word(Purpose purpose)
+const char* word(BufferUse use)
 {
-    switch (purpose) {
-    case Purpose::scanout: return "scanout";
-    case Purpose::render: return "render";
-    case Purpose::scanout_and_render: break;
+    switch (use) {
+    case BufferUse::scanout: return "scanout";
+    case BufferUse::render: return "render";
+    case BufferUse::scanout_and_render: break;
     }
     return "scanout-render";
 }
 
-/// What speaks against an object for a layout; empty where it has it.
+/// Says how an object differs from the layout; empty if it does not.
 std::string difference(const Layout& wanted, const Layout& made)
 {
     if (made.plane_count != wanted.plane_count || made.memory_count != wanted.memory_count)
-        return text::format("GBM makes {} planes in {} memories, and the layout has {} in {}", made.plane_count,
-                            made.memory_count, wanted.plane_count, wanted.memory_count);
+        return text::format("GBM makes {} planes in {} memories; the layout has {} planes in {} memories",
+                            made.plane_count, made.memory_count, wanted.plane_count, wanted.memory_count);
     for (std::uint32_t i = 0; i < made.plane_count; ++i) {
         const Plane& is = made.planes[i];
         const Plane& should = wanted.planes[i];
         if (is.memory != should.memory || is.offset != should.offset || is.stride != should.stride)
-            return text::format("GBM puts plane {} at {} with stride {}, and the layout at {} with stride {}", i,
-                                is.offset, is.stride, should.offset, should.stride);
+            return text::format("GBM puts plane {} at offset {} with stride {}; the layout has it at {} with stride {}",
+                                i, is.offset, is.stride, should.offset, should.stride);
     }
     for (std::uint32_t i = 0; i < made.memory_count; ++i) {
         if (made.memory_sizes[i] < wanted.memory_sizes[i])
-            return text::format("memory {} of GBM's has {} bytes, and {} are needed", i, made.memory_sizes[i],
+            return text::format("GBM's memory {} has {} bytes; the layout needs {}", i, made.memory_sizes[i],
                                 wanted.memory_sizes[i]);
     }
     return {};
@@ -67,13 +67,13 @@ std::string difference(const Layout& wanted, const Layout& made)
 
 class GbmHeap final : public Heap {
 public:
-    GbmHeap(gbm_device* device, Purpose purpose) : device_(device), flags_(flags_of(purpose))
+    GbmHeap(gbm_device* device, BufferUse use) : device_(device), flags_(flags_of(use))
     {
         const auto node = os::link_name("/proc/self/fd/" + std::to_string(gbm_device_get_fd(device)));
-        info_.name = text::format("gbm-{}-{}", node.value_or(gbm_device_get_backend_name(device)), word(purpose));
+        info_.name = text::format("gbm-{}-{}", node.value_or(gbm_device_get_backend_name(device)), word(use));
         info_.kind = HeapKind::gbm;
         info_.path = node ? "/dev/dri/" + *node : std::string();
-        // The memory of one device, as dumb buffers are.
+        // It is memory of one device, like dumb buffers.
         info_.scarce = true;
     }
 
@@ -82,16 +82,18 @@ public:
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
         return Error::unsupported("allocate from " + info_.name,
-                                  text::format("GBM makes images, and no {} bytes", bytes));
+                                  text::format("GBM makes only images, not {} plain bytes", bytes));
     }
 
-    Result<std::vector<Layout>> propose(const ImageWay& way) override
+    Result<std::vector<Layout>> propose(const WantedImage& wanted) override
     {
         std::vector<Layout> layouts;
-        // Whether it has the format at all is known without asking for an object.
-        if (is_opaque(way.request.format) || gbm_device_is_format_supported(device_, way.request.format.fourcc, 0) == 0)
+        // Whether it has the format at all can be known without making an object.
+        if (is_opaque(wanted.request.format) ||
+            gbm_device_is_format_supported(device_, wanted.request.format.fourcc, 0) == 0)
             return layouts;
-        const auto image = make(way.request.format, way.modifier, way.request.width, way.request.height);
+        const auto image =
+            make(wanted.request.format, wanted.arrangement.modifier, wanted.request.width, wanted.request.height);
         if (!image)
             return image.error();
         layouts.push_back(image->layout);
@@ -102,7 +104,7 @@ public:
     {
         const std::string operation = "allocate from " + info_.name;
         if (is_opaque(layout.format))
-            return Error::incompatible(operation, "GBM has no images without rows");
+            return Error::incompatible(operation, "GBM has no images of opaque bytes");
         auto image = make(layout.format, layout.modifier, layout.width, layout.height);
         if (!image)
             return image.error();
@@ -112,7 +114,7 @@ public:
     }
 
 private:
-    /// An object of one modifier, or without any where it is implicit.
+    /// Makes an object with one modifier, or with none for the implicit one. Sets `call`.
     Object object(Format format, Modifier modifier, std::uint32_t width, std::uint32_t height, std::string& call) const
     {
         if (modifier != implicit_modifier) {
@@ -122,7 +124,7 @@ private:
             if (made != nullptr || modifier != linear)
                 return made;
         }
-        // A driver without modifiers has a word for linear all the same.
+        // A driver without modifiers still has a flag for linear.
         call = "gbm_bo_create";
         const std::uint32_t as_rows = modifier == linear ? std::uint32_t{GBM_BO_USE_LINEAR} : 0U;
         return Object(gbm_bo_create(device_, width, height, format.fourcc, flags_ | as_rows));
@@ -135,36 +137,36 @@ private:
         errno = 0;
         const Object made = object(format, modifier, width, height, call);
         const int error = errno;
-        const std::string operation = text::format("{} on {}", call, info_.name);
+        const Tried tried(Call{call, info_.name});
         const std::string what = text::format("{} {}x{} {}", to_string(format), width, height, to_string(modifier));
         if (made == nullptr) {
-            Error failure = Error::from_errno(error != 0 ? error : EINVAL, operation, "GBM makes no " + what);
-            // It says no more of what it cannot do, and plans know others.
-            if (error == EINVAL || error == ENOSYS || error == 0)
+            Error failure = Error::from_errno(error != 0 ? error : EINVAL, tried.call, "GBM did not make " + what);
+            // GBM does not say what it lacks; another heap or layout may serve.
+            if (failure.category == Category::invalid_argument || failure.category == Category::unsupported)
                 failure.category = Category::incompatible;
             return failure;
         }
-        auto image = describe(made.get(), operation);
+        auto image = describe(made.get(), tried);
         if (!image)
             return image;
-        // Of objects that were made without modifiers GBM mostly says INVALID. Those that had to
-        // be linear are; of the others nothing is known, whatever it says.
+        // GBM mostly says INVALID for objects that were made without modifiers. Those that had to
+        // be linear are linear; nothing is known about the others, whatever GBM says.
         if (image->layout.modifier == implicit_modifier || modifier == implicit_modifier)
             image->layout.modifier = modifier;
         if (image->layout.modifier != modifier)
-            return Error::incompatible(operation,
-                                       text::format("GBM made {} of {}", to_string(image->layout.modifier), what));
+            return Error::incompatible(
+                tried, text::format("GBM made {} instead of {}", to_string(image->layout.modifier), what));
         return image;
     }
 
     gbm_device* device_;
     std::uint32_t flags_;
     HeapInfo info_;
-    std::mutex mutex_; ///< GBM promises nothing of threads
+    std::mutex mutex_; ///< GBM does not promise to be thread-safe
 };
 
 } // namespace
 
-std::shared_ptr<Heap> heap(gbm_device* device, Purpose purpose) { return std::make_shared<GbmHeap>(device, purpose); }
+std::shared_ptr<Heap> heap(gbm_device* device, BufferUse use) { return std::make_shared<GbmHeap>(device, use); }
 
 } // namespace commonbuf::gbm

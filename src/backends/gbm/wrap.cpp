@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "backends/gbm/describe.hpp"
+#include <commonbuf/gbm/wrap.hpp>
 
-#include <commonbuf/gbm/gbm.hpp>
+#include "backends/gbm/describe.hpp"
 
 namespace commonbuf::gbm {
 

@@ -1,76 +1,44 @@
 // SPDX-License-Identifier: MIT
+#include "backends/v4l2/heap.hpp"
+#include "backends/v4l2/importer.hpp"
 #include "backends/v4l2/node.hpp"
+#include "backends/v4l2/node_info.hpp"
+#include "backends/v4l2/slot_table.hpp"
 #include "base/text.hpp"
+
+#include <commonbuf/v4l2/device.hpp>
+#include <commonbuf/v4l2/queue.hpp>
 
 #include <fcntl.h>
 
-#include <algorithm>
-#include <cctype>
+#include <cerrno>
 
 namespace commonbuf::v4l2 {
 namespace {
 
-const std::string sysfs = "/sys/class/video4linux/";
-
-/// The numbers behind "video", in their order; radio, vbi and sub-devices are left out.
-std::vector<std::string> video_nodes()
-{
-    constexpr std::string_view prefix = "video";
-    std::vector<std::string> names = os::list(sysfs);
-    std::erase_if(names, [&](const std::string& name) {
-        return !name.starts_with(prefix) || name.size() == prefix.size() ||
-               !std::all_of(name.begin() + prefix.size(), name.end(),
-                            [](unsigned char letter) { return std::isdigit(letter) != 0; });
-    });
-    std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-        return a.size() != b.size() ? a.size() < b.size() : a < b;
-    });
-    return names;
-}
-
-/// The path behind a target: itself, or the node whose name in sysfs follows the '@'.
+/// The path behind a target: the target itself, or the node whose name in sysfs follows the '@'.
 Result<std::string> resolve(std::string_view target)
 {
     if (!target.starts_with('@'))
         return std::string(target);
     const std::string_view wanted = target.substr(1);
     std::vector<std::string> found;
-    for (const std::string& node : video_nodes()) {
-        if (os::read_text(sysfs + node + "/name") == wanted)
-            found.push_back("/dev/" + node);
+    for (const NodeName& node : node_names()) {
+        if (node.name == wanted)
+            found.push_back(node.path);
     }
     const std::string operation = text::format("find the V4L2 node {}", target);
     if (found.empty())
         return Error::not_present(operation, "no node has this name",
-                                  "allocinfo devices lists the names of this machine");
+                                  "run allocinfo devices to list the names on this machine");
     if (found.size() > 1)
         return Error::invalid_argument(
             operation, text::format("{} nodes have this name: {}", found.size(), text::join(found, ", ")),
-            "name one by its path");
+            "name one of them by its path");
     return found.front();
 }
 
 } // namespace
-
-std::vector<NodeInfo> nodes()
-{
-    std::vector<NodeInfo> infos;
-    for (const std::string& name : video_nodes()) {
-        const std::string path = "/dev/" + name;
-        auto fd = os::open(path);
-        auto node = fd ? Node::create(std::move(*fd), path) : fd.error();
-        if (node) {
-            infos.push_back((*node)->info());
-            continue;
-        }
-        NodeInfo info;
-        info.path = path;
-        info.name = os::read_text(sysfs + name + "/name").value_or("");
-        info.obstacle = node.error();
-        infos.push_back(std::move(info));
-    }
-    return infos;
-}
 
 Result<Device> Device::open(std::string_view target)
 {
@@ -100,5 +68,25 @@ int Device::fd() const noexcept { return node_->fd(); }
 std::shared_ptr<Heap> Device::heap(Role role) const { return make_heap(node_, role); }
 Use Device::capture() const { return make_use(node_, Role::capture); }
 Use Device::output() const { return make_use(node_, Role::output); }
+
+Result<Queue> Device::open_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    return open(role, layout, slots, false);
+}
+
+Result<Queue> Device::open_own_queue(Role role, const Layout& layout, std::uint32_t slots) const
+{
+    return open(role, layout, slots, true);
+}
+
+Result<Queue> Device::open(Role role, const Layout& layout, std::uint32_t slots, bool own) const
+{
+    if (const Status can = check_opening(*node_, role, layout, slots); !can)
+        return can.error();
+    const auto answer = set_format(*node_, role, layout);
+    if (!answer)
+        return answer.error();
+    return Queue::make(node_, role, layout, *answer, slots, own);
+}
 
 } // namespace commonbuf::v4l2

@@ -5,15 +5,17 @@
 //     CREATE_BUFS ─► slot 0 ─► EXPBUF ─► dma-buf ──────────────► the caller's
 //                      └────── REQBUFS 0: the slot goes, the memory stays with the dma-buf
 //
-// What is exported outlives its slot (V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS): so the queue is free
+// Exported memory outlives its slot (V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS), so the queue is free
 // again at once, for the format of the next plan or for streaming. CREATE_BUFS takes any size
 // from that of the current format on, and leaves the format alone (videobuf2-core.c).
-#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/heap.hpp"
+
+#include "backends/v4l2/failure.hpp"
+#include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/heap.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <limits>
 
@@ -37,18 +39,15 @@ public:
     {
         const Call operation = node_->where("VIDIOC_CREATE_BUFS");
         if (bytes == 0 || bytes > std::numeric_limits<std::uint32_t>::max())
-            return Error::invalid_argument(operation, text::format("{} bytes make no buffer", bytes));
+            return Error::invalid_argument(operation, text::format("a buffer cannot have {} bytes", bytes));
         const std::lock_guard lock(node_->slots());
-        if (has_slots(*node_, role_)) {
-            Error busy = format_failure(*node_, EBUSY, "VIDIOC_CREATE_BUFS");
-            busy.detail = "the queue has slots, and while it has, its memory is for them alone";
-            busy.advice = "allocate the buffers first, and open the queue then";
-            return busy;
-        }
+        if (has_slots(*node_, role_))
+            return Error::busy(operation, "the queue has slots, and its memory is only for them while it has",
+                               "allocate the buffers first, then open the queue");
         if (const Status made = make_slot(bytes); !made)
             return made.error();
         auto memory = export_memory(*node_, role_, 0, 0);
-        // Whatever became of it: the queue must be free again.
+        // Whether that worked or not, the queue must be free again.
         v4l2_requestbuffers none{};
         none.type = node_->type(role_);
         none.memory = V4L2_MEMORY_MMAP;
@@ -56,12 +55,13 @@ public:
         if (!memory)
             return memory.error();
         if (error != 0)
-            return format_failure(*node_, error, "VIDIOC_REQBUFS");
+            return call_failed(*node_, error, "VIDIOC_REQBUFS");
         const auto size = os::size_of(memory->get());
         if (!size)
             return size.error();
         if (*size < bytes)
-            return Error::kernel_failure(operation, text::format("the driver gave {} bytes for {}", *size, bytes));
+            return Error::kernel_failure(operation,
+                                         text::format("asked for {} bytes, the driver gave {}", bytes, *size));
         return memory;
     }
 
@@ -69,24 +69,18 @@ private:
     /// A slot whose first memory has so many bytes.
     Status make_slot(std::uint64_t bytes)
     {
+        const auto format = current_format(*node_, role_);
+        if (!format)
+            return format.error();
         v4l2_create_buffers request{};
         request.count = 1;
         request.memory = V4L2_MEMORY_MMAP;
-        request.format.type = node_->type(role_);
-        if (const int error = node_->ioctl(VIDIOC_G_FMT, &request.format); error != 0)
-            return format_failure(*node_, error, "VIDIOC_G_FMT");
-        const auto wanted = static_cast<__u32>(bytes);
-        if (node_->info().metadata)
-            request.format.fmt.meta.buffersize = std::max(request.format.fmt.meta.buffersize, wanted);
-        else if (node_->info().multiplanar)
-            request.format.fmt.pix_mp.plane_fmt[0].sizeimage =
-                std::max(request.format.fmt.pix_mp.plane_fmt[0].sizeimage, wanted);
-        else
-            request.format.fmt.pix.sizeimage = std::max(request.format.fmt.pix.sizeimage, wanted);
+        request.format = *format;
+        enlarge(request.format, narrow(bytes));
         if (const int error = node_->ioctl(VIDIOC_CREATE_BUFS, &request); error != 0) {
-            Error failure = format_failure(*node_, error, "VIDIOC_CREATE_BUFS");
+            Error failure = call_failed(*node_, error, "VIDIOC_CREATE_BUFS");
             if (error == ENOMEM)
-                failure.detail = text::format("the driver has no {} bytes", bytes);
+                failure.detail = text::format("the driver does not have {} bytes", bytes);
             return failure;
         }
         return {};
@@ -98,6 +92,12 @@ private:
 };
 
 } // namespace
+
+std::string heap_name(const Node& node, Role role)
+{
+    const std::string& path = node.info().path;
+    return text::format("v4l2-{}-{}", path.substr(path.find_last_of('/') + 1), to_string(role));
+}
 
 std::shared_ptr<Heap> make_heap(const std::shared_ptr<Node>& node, Role role)
 {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// A V4L2 queue as a use: what TRY_FMT says of layouts.
-#include "backends/v4l2/node.hpp"
+// A V4L2 queue as a use: what TRY_FMT says about layouts.
+#include "backends/v4l2/importer.hpp"
+
+#include "backends/v4l2/failure.hpp"
+#include "backends/v4l2/format.hpp"
+#include "backends/v4l2/heap.hpp"
+#include "backends/v4l2/trial.hpp"
 #include "backends/v4l2/verify.hpp"
 #include "base/text.hpp"
-
-#include <commonbuf/use.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -76,10 +79,10 @@ public:
     Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
     {
         if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
+            return Error::invalid_argument("verify " + name_, "at least one buffer and one frame are needed");
         if (node_->info().metadata) {
             Content content;
-            content.reason = "metadata is another one in each frame: nothing says what it should be";
+            content.reason = "metadata differs in each frame, and nothing says what it should be";
             return content;
         }
         if (node_->info().memory_to_memory)
@@ -87,12 +90,12 @@ public:
         if (role_ == Role::capture)
             return verify_capture(node_, buffers, frames, deadline, still_);
         Content content;
-        content.reason = "what an output makes of a picture leaves the machine: nothing here sees it";
+        content.reason = "an output's picture leaves the machine, and nothing here sees it";
         return content;
     }
 
 private:
-    /// Appends how the node takes one format, or says why it does not.
+    /// Appends how the node takes one format to `support`, or sets `why_not`.
     void measure_format(const Request& request, Support& support, std::optional<Error>& why_not) const
     {
         const FormatInfo* info = format_info(request.format);
@@ -115,12 +118,12 @@ private:
     {
         v4l2_format format = to_v4l2(*node_, role_, layout);
         if (const int error = node_->ioctl(VIDIOC_TRY_FMT, &format); error != 0)
-            return format_failure(*node_, error, "VIDIOC_TRY_FMT");
+            return call_failed(*node_, error, "VIDIOC_TRY_FMT");
         return from_v4l2(format);
     }
 
-    /// Samples TRY_FMT: the driver's own stride, whether it takes another one, in
-    /// which steps, and up to where.
+    /// Samples TRY_FMT: the driver's own stride, whether it takes others, in which steps and up
+    /// to which one.
     Result<Constraints> measure(const Request& request, Memories memories) const
     {
         Layout probe;
@@ -144,13 +147,13 @@ private:
         }
 
         Constraints constraints;
-        // What the driver wants beyond the pixels: padding, headers.
+        // The driver may want bytes beyond the pixels, for padding or headers.
         if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
             constraints.min_size = own->sizes[0];
             constraints.add_origin({Constraint::min_size, own->sizes[0], name_, "VIDIOC_TRY_FMT"});
         }
         if (own->strides[0] == 0)
-            return constraints; // compressed: without rows
+            return constraints; // compressed frames have no rows
         constraints.min_stride = own->strides[0];
         const std::uint32_t next = stride_for(probe, own->strides[0] + 1).value_or(own->strides[0]);
         if (next > own->strides[0]) {
@@ -178,7 +181,7 @@ private:
         return constraints;
     }
 
-    /// In which steps a codec pads the rows of its pictures.
+    /// The steps in which a codec pads the rows of its pictures.
     std::uint32_t row_step(Layout probe, std::uint32_t rows) const
     {
         probe.height = rows + 1;
@@ -188,7 +191,7 @@ private:
         return std::gcd(rows, next->height);
     }
 
-    /// What the driver makes of a stride; nothing when it does not answer.
+    /// What the driver makes of a stride; nothing if it does not answer.
     std::optional<std::uint32_t> stride_for(Layout probe, std::uint32_t stride) const
     {
         probe.planes[0].stride = stride;

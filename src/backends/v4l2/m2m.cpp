@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Both queues of one file handle. The order of the calls is that of the kernel's
-// dev-encoder.rst and dev-decoder.rst:
+// Both queues of one file handle. The calls come in the order of the kernel's dev-encoder.rst
+// and dev-decoder.rst:
 //
 //   encoder    S_FMT capture (which codec), S_FMT output (resets the size of what comes out),
 //              G_FMT capture, slots on both
 //   decoder    S_FMT output, slots; the stream says the rest: source change, S_FMT capture, slots
 //   converter  S_FMT output, S_FMT capture, slots
-#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/failure.hpp"
+#include "backends/v4l2/format.hpp"
+#include "backends/v4l2/slot_table.hpp"
 #include "os/os.hpp"
 #include "base/text.hpp"
 
@@ -24,8 +26,8 @@ struct M2m::State {
     Device device;
     std::shared_ptr<Node> node;
     Kind kind = Kind::converter;
-    std::optional<FencedQueue> output;
-    std::optional<FencedQueue> capture;
+    std::optional<Queue> output;
+    std::optional<Queue> capture;
     bool hears_changes = false; ///< the event is subscribed
     bool wants_drain = false;   ///< the command is not sent yet
     bool draining = false;
@@ -41,18 +43,15 @@ struct M2m::State {
             kind = Kind::decoder;
     }
 
-    std::optional<FencedQueue>& side(Role role) noexcept { return role == Role::output ? output : capture; }
+    std::optional<Queue>& side(Role role) noexcept { return role == Role::output ? output : capture; }
 
-    /// Slots on a side whose format is set.
+    /// Makes the slots of a side whose format is set.
     Status fill(Role role, const Layout& layout, const Answer& answer, std::uint32_t slots)
     {
         auto queue = Queue::make(node, role, layout, answer, slots, false);
         if (!queue)
             return queue.error();
-        auto fenced = FencedQueue::create(std::move(*queue));
-        if (!fenced)
-            return fenced.error();
-        side(role).emplace(std::move(*fenced));
+        side(role).emplace(std::move(*queue));
         return {};
     }
 
@@ -67,21 +66,20 @@ struct M2m::State {
         return fill(role, layout, *answer, slots);
     }
 
-    /// What a side is set to now, held against what it was asked for.
+    /// What a side is set to now. Errors: unsupported (it is not what was asked for).
     Result<Answer> format_of(Role role, const Layout& layout) const
     {
-        v4l2_format format{};
-        format.type = node->type(role);
-        if (const int error = node->ioctl(VIDIOC_G_FMT, &format); error != 0)
-            return format_failure(*node, error, "VIDIOC_G_FMT");
-        const Answer answer = from_v4l2(format);
+        const auto format = current_format(*node, role);
+        if (!format)
+            return format.error();
+        const Answer answer = from_v4l2(*format);
         if (const Status same = same_image(*node, role, layout, answer, "VIDIOC_G_FMT"); !same)
             return same.error();
         return answer;
     }
 
-    /// Decoders say when the stream is another one. Those that need every frame described by
-    /// the program (stateless ones) have no such event.
+    /// Decoders report when the stream changes. Stateless ones, which need every frame described
+    /// by the program, have no such event.
     Status hear_changes()
     {
         if (kind != Kind::decoder || hears_changes)
@@ -90,7 +88,7 @@ struct M2m::State {
         subscription.type = V4L2_EVENT_SOURCE_CHANGE;
         const int error = node->ioctl(VIDIOC_SUBSCRIBE_EVENT, &subscription);
         if (error != 0 && error != EINVAL && error != ENOTTY)
-            return format_failure(*node, error, "VIDIOC_SUBSCRIBE_EVENT");
+            return call_failed(*node, error, "VIDIOC_SUBSCRIBE_EVENT");
         hears_changes = error == 0;
         return {};
     }
@@ -111,17 +109,17 @@ struct M2m::State {
             encodes ? node->ioctl(VIDIOC_ENCODER_CMD, &encoder) : node->ioctl(VIDIOC_DECODER_CMD, &decoder);
         if (error == 0)
             return {};
-        Error failure = format_failure(*node, error, call);
-        // EINVAL: it knows other commands, as stateless decoders do.
+        Error failure = call_failed(*node, error, call);
+        // EINVAL: it knows only other commands, as stateless decoders do.
         if (error == ENOTTY || error == EINVAL) {
             failure.category = Category::unsupported;
-            failure.detail = error == ENOTTY ? "it holds no frames back" : "it knows no such command";
+            failure.detail = error == ENOTTY ? "it holds no frames back" : "it does not know the command";
             failure.advice = "it is done when as many frames came out as went in";
         }
         return failure;
     }
 
-    /// The command, when everything that has to be before it is with the device.
+    /// Sends the command when everything that comes before it is with the device.
     Status send_drain()
     {
         if (!wants_drain || (output && output->waiting() > 0))
@@ -151,18 +149,17 @@ struct M2m::State {
 
     Result<SourceChange> source() const
     {
-        v4l2_format format{};
-        format.type = node->type(Role::capture);
-        if (const int error = node->ioctl(VIDIOC_G_FMT, &format); error != 0)
-            return format_failure(*node, error, "VIDIOC_G_FMT");
-        const Answer answer = from_v4l2(format);
+        const auto format = current_format(*node, Role::capture);
+        if (!format)
+            return format.error();
+        const Answer answer = from_v4l2(*format);
         SourceChange change{
             answer.width,         answer.height, answer.width, answer.height, Format::v4l2(answer.fourcc),
             min_capture_buffers()};
         v4l2_selection visible{};
         visible.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; // with either API
         visible.target = V4L2_SEL_TGT_COMPOSE;
-        // What is to be seen lies within what is coded, or the driver is not to be believed.
+        // The visible part lies within the coded one; otherwise the driver is not believed.
         if (node->ioctl(VIDIOC_G_SELECTION, &visible) == 0 && visible.r.width != 0 && visible.r.height != 0 &&
             visible.r.width <= answer.width && visible.r.height <= answer.height) {
             change.width = visible.r.width;
@@ -190,8 +187,8 @@ Result<M2m> M2m::create(const Device& device)
     const NodeInfo& info = device.info();
     if (!info.memory_to_memory || !info.streaming)
         return Error::invalid_argument("open a memory-to-memory device",
-                                       text::format("{} ({}) is none", info.path, info.name),
-                                       "allocinfo devices lists those there are");
+                                       text::format("{} ({}) is not one", info.path, info.name),
+                                       "run allocinfo devices to list those of this machine");
     return M2m(std::make_unique<State>(device, device.node_));
 }
 
@@ -240,8 +237,8 @@ Status M2m::open_capture(const Layout& layout, std::uint32_t slots)
 
 void M2m::close_capture() { state_->capture.reset(); }
 
-FencedQueue* M2m::output_queue() noexcept { return state_->output ? &*state_->output : nullptr; }
-FencedQueue* M2m::capture_queue() noexcept { return state_->capture ? &*state_->capture : nullptr; }
+Queue* M2m::output_queue() noexcept { return state_->output ? &*state_->output : nullptr; }
+Queue* M2m::capture_queue() noexcept { return state_->capture ? &*state_->capture : nullptr; }
 
 Status M2m::start()
 {
@@ -272,7 +269,7 @@ Status M2m::stop()
 Status M2m::drain()
 {
     if (state_->kind == Kind::converter)
-        return Error::unsupported(state_->node->where("drain a converter"), "it holds no frames back",
+        return Error::unsupported(state_->node->trying("drain a converter"), "it holds no frames back",
                                   "it is done when as many frames came out as went in");
     state_->wants_drain = true;
     return state_->send_drain();
@@ -283,7 +280,7 @@ Status M2m::flush()
     const State& state = *state_;
     if (state.kind != Kind::decoder || !state.output || !state.output->supports_hold_capture())
         return Error::unsupported(
-            state.node->where("flush"),
+            state.node->trying("flush a codec"),
             "it holds no picture for further slices (V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)");
     state_->wants_flush = true;
     return state_->send_flush();
@@ -297,15 +294,15 @@ bool M2m::draining() const noexcept
 Status M2m::resume()
 {
     if (draining() || !state_->capture || !state_->capture->ended())
-        return Error::invalid_argument(state_->node->where("resume"), "the last frame has not come",
-                                       "drain(), and dequeue until Frame::last()");
+        return Error::invalid_state(state_->node->trying("resume a codec"), "the last frame has not come",
+                                    "drain(), and dequeue until Frame::last()");
     if (Status sent = state_->command(State::Command::start); !sent)
         return sent;
     state_->draining = false;
     return state_->capture->resume(!state_->output || state_->output->with_device() == 0);
 }
 
-int M2m::fd() const noexcept { return state_->node->fd(); }
+int M2m::poll_fd() const noexcept { return state_->node->fd(); }
 
 short M2m::poll_events() const noexcept
 {
@@ -313,7 +310,7 @@ short M2m::poll_events() const noexcept
     int events = state.hears_changes ? POLLPRI : 0;
     if (state.output && state.output->streaming() && state.output->with_device() > 0)
         events |= POLLOUT;
-    // After the last frame the kernel would show the end of the queue again and again.
+    // After the last frame the kernel would report the end of the queue again and again.
     if (state.capture && state.capture->streaming() && state.capture->with_device() > 0 && !state.capture->ended())
         events |= POLLIN;
     return static_cast<short>(events);
@@ -342,16 +339,16 @@ Result<bool> M2m::wait(Deadline deadline)
     std::array<pollfd, 3> entries{{{-1, 0, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}}};
     entries[0].events = poll_events();
     if (entries[0].events != 0)
-        entries[0].fd = fd();
-    entries[1].fd = state.output ? state.output->fd() : -1;
-    entries[2].fd = state.capture ? state.capture->fd() : -1;
+        entries[0].fd = poll_fd();
+    entries[1].fd = state.output ? state.output->poll_fd() : -1;
+    entries[2].fd = state.capture ? state.capture->poll_fd() : -1;
     if (entries[0].fd < 0 && entries[1].fd < 0 && entries[2].fd < 0)
-        return Error::invalid_argument(state.node->where("wait"),
-                                       "no buffer is with the device, and none waits for a fence", "queue one first");
+        return Error::invalid_state(state.node->trying("wait for a codec"),
+                                    "no buffer is with the device, and none waits for a fence", "queue one first");
     return os::wait_any(entries, deadline, state.node->info().path);
 }
 
-Result<std::optional<SourceChange>> M2m::take_source_change()
+Result<std::optional<SourceChange>> M2m::pop_source_change()
 {
     const State& state = *state_;
     bool changed = false;
@@ -361,7 +358,7 @@ Result<std::optional<SourceChange>> M2m::take_source_change()
         if (error == ENOENT || error == EAGAIN)
             break;
         if (error != 0)
-            return format_failure(*state.node, error, "VIDIOC_DQEVENT");
+            return call_failed(*state.node, error, "VIDIOC_DQEVENT");
         changed = changed || (event.type == V4L2_EVENT_SOURCE_CHANGE &&
                               (event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION) != 0);
     }

@@ -20,11 +20,11 @@ Error request_failure(int error, Call operation)
 {
     Error failure = Error::from_errno(error, std::move(operation));
     if (error == EBUSY) {
-        failure.category = Category::busy;
         failure.detail = "the request is submitted and not complete";
     } else if (error == ENOENT) {
-        failure.category = Category::not_present;
+        failure.category = Category::invalid_state;
         failure.detail = "the request lacks a buffer, or a control that the driver needs";
+        failure.advice = "queue a buffer and set the controls first";
     } else if (error == EBADR || error == EACCES) {
         failure.category = Category::unsupported;
         failure.detail = "the device takes no requests";
@@ -59,7 +59,7 @@ Status MediaRequest::set(std::uint32_t id, void* control)
 
 Status MediaRequest::set_control(std::uint32_t id, std::int64_t value)
 {
-    // The kernel takes 64 bits where the control has as many, and the low half otherwise.
+    // The kernel takes 64 bits if the control has as many, and the low half otherwise.
     v4l2_queryctrl query{};
     query.id = id;
     v4l2_ext_control control{};
@@ -80,7 +80,7 @@ Status MediaRequest::set_control(std::uint32_t id, std::span<const std::byte> va
 {
     if (value.empty() || value.size() > std::numeric_limits<__u32>::max())
         return Error::invalid_argument(node_->where("VIDIOC_S_EXT_CTRLS"),
-                                       text::format("a control has no {} bytes", value.size()));
+                                       text::format("a control cannot have {} bytes", value.size()));
     // The kernel's struct has no const; S_EXT_CTRLS reads.
     std::vector<std::byte> copy(value.begin(), value.end());
     v4l2_ext_control control{};
@@ -101,9 +101,9 @@ Result<bool> MediaRequest::complete() const
 {
     pollfd entry{fd_.get(), POLLPRI, 0};
     const timespec now{};
-    // A request that is not submitted polls as an error: it is not complete either.
+    // A request that was not submitted polls as an error; it is not complete either.
     if (os::kernel().ppoll(&entry, 1, &now) < 0 && errno != EINTR)
-        return Error::from_errno(errno, node_->where("poll a media request"));
+        return Error::from_errno(errno, node_->where("poll"));
     return (entry.revents & POLLPRI) != 0;
 }
 
@@ -113,7 +113,7 @@ Status MediaRequest::wait(Deadline deadline) const
     if (!done)
         return done.error();
     if (!*done)
-        return Error::timed_out(node_->where("wait for a media request"), "it was not complete before the deadline");
+        return Error::timed_out(node_->trying("wait for a media request"), "it was not complete before the deadline");
     return {};
 }
 
@@ -147,7 +147,7 @@ Result<MediaDevice> MediaDevice::open(const Device& device)
             return fd.error();
         return MediaDevice(device.node_, std::make_shared<const UniqueFd>(std::move(*fd)), std::move(path));
     }
-    return Error::not_present("find the media device of " + node, "it belongs to none");
+    return Error::not_present("find the media device of " + node, "the node belongs to none");
 }
 
 Result<MediaRequest> MediaDevice::allocate() const

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/own_queue.hpp"
 
+#include "backends/v4l2/failure.hpp"
 #include "base/text.hpp"
 
 #include <linux/dma-buf.h>
@@ -16,7 +17,7 @@ Result<OwnQueue> OwnQueue::create(std::shared_ptr<Node> node, Role role, std::ui
     v4l2_format format{};
     format.type = queue.node_->type(role);
     if (const int error = queue.node_->ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return format_failure(*queue.node_, error, "VIDIOC_G_FMT");
+        return call_failed(*queue.node_, error, "VIDIOC_G_FMT");
     if (const Status made = queue.request(slots); !made)
         return made.error();
     const std::uint32_t memories = from_v4l2(format).memory_count;
@@ -41,7 +42,7 @@ OwnQueue::~OwnQueue()
 Status OwnQueue::request(std::uint32_t count)
 {
     if (const int error = request_own_slots(*node_, role_, count); error != 0) {
-        Error failure = format_failure(*node_, error, "VIDIOC_REQBUFS");
+        Error failure = call_failed(*node_, error, "VIDIOC_REQBUFS");
         if (error == EINVAL) {
             failure.category = Category::unsupported;
             failure.detail = "the driver has no memory of its own (V4L2_MEMORY_MMAP)";
@@ -126,7 +127,7 @@ Status OwnQueue::queue(std::uint32_t slot)
             planes[i].bytesused = planes[i].length;
     }
     if (const int error = node_->ioctl(VIDIOC_QBUF, &buffer); error != 0)
-        return format_failure(*node_, error, "VIDIOC_QBUF");
+        return call_failed(*node_, error, "VIDIOC_QBUF");
     return {};
 }
 
@@ -134,7 +135,7 @@ Status OwnQueue::start()
 {
     int type = node_->type(role_);
     if (const int error = node_->ioctl(VIDIOC_STREAMON, &type); error != 0)
-        return format_failure(*node_, error, "VIDIOC_STREAMON");
+        return call_failed(*node_, error, "VIDIOC_STREAMON");
     return {};
 }
 
@@ -157,7 +158,7 @@ Result<OwnQueue::Done> OwnQueue::dequeue(Deadline deadline)
         if (error == EAGAIN && ready)
             continue;
         if (error != 0)
-            return format_failure(*node_, error, "VIDIOC_DQBUF");
+            return call_failed(*node_, error, "VIDIOC_DQBUF");
         if (buffer.index >= slots())
             return Error::kernel_failure(
                 node_->where("VIDIOC_DQBUF"),

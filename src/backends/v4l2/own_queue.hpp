@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/slots.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/deadline.hpp>

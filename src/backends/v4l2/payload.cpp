@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-//
-// What goes with a buffer to a device and comes back with it, beside the pixels.
-#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/payload.hpp"
+
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -22,25 +21,25 @@ Status add(const Payload& payload, const Node& node, Role role, std::span<const 
         if (bytes == 0 && offset == 0)
             continue;
         if (role == Role::capture)
-            return wrong("how much there is in a buffer, and from where on, the device says of a capture queue's");
+            return wrong("bytes_used and data_offset are for output queues; a capture device sets them itself");
         if (i >= sizes.size())
-            return wrong(text::format("memory {} is not one of the buffer's {}", i, sizes.size()));
+            return wrong(text::format("there is no memory {}: the buffer has {}", i, sizes.size()));
         if (offset != 0 && !planar)
             return Error::unsupported(node.where("VIDIOC_QBUF"),
-                                      "offsets are a matter of the multi-planar API, which this node does not speak");
+                                      "offsets need the multi-planar API, which this node does not speak");
         std::uint32_t& used = planar ? planes[i].bytesused : buffer.bytesused;
-        // Without a number, all that the layout asks for, behind the offset.
+        // No number means all that the layout asks for, behind the offset.
         const std::uint64_t all = bytes != 0 ? bytes : std::uint64_t{used} + offset;
         if (all > std::min<std::uint64_t>(sizes[i], std::numeric_limits<std::uint32_t>::max()))
-            return wrong(text::format("the driver has room for {} bytes in memory {}, and {} are said to be in it",
-                                      sizes[i], i, all));
+            return wrong(
+                text::format("memory {} is said to hold {} bytes, but the driver has room for {}", i, all, sizes[i]));
         if (offset >= all)
-            return wrong(text::format("of {} bytes in memory {} nothing is left behind {}", all, i, offset));
+            return wrong(text::format("data_offset {} leaves nothing of the {} bytes in memory {}", offset, all, i));
         used = static_cast<std::uint32_t>(all);
         if (planar)
             planes[i].data_offset = offset;
     }
-    // __u32 counts seconds in some ABIs; negative ones have no meaning in any.
+    // Some ABIs count seconds in __u32; negative ones have no meaning in any.
     if (payload.timestamp.count() < 0)
         return wrong("the time stamp is negative");
     const auto seconds = std::chrono::floor<std::chrono::seconds>(payload.timestamp);
@@ -55,7 +54,7 @@ Status add(const Payload& payload, const Node& node, Role role, std::span<const 
     }
     if (payload.hold_capture) {
         if (role == Role::capture)
-            return wrong("it is the output side that holds a capture buffer");
+            return wrong("hold_capture is for the output side");
         buffer.flags |= V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF;
     }
     if (payload.field != 0)
@@ -70,17 +69,6 @@ Status add(const Payload& payload, const Node& node, Role role, std::span<const 
         buffer.request_fd = payload.request;
     }
     return {};
-}
-
-bool Frame::last() const noexcept { return (flags & V4L2_BUF_FLAG_LAST) != 0; }
-bool Frame::damaged() const noexcept { return (flags & V4L2_BUF_FLAG_ERROR) != 0; }
-Coding Frame::coding() const noexcept
-{
-    if ((flags & V4L2_BUF_FLAG_KEYFRAME) != 0)
-        return Coding::key;
-    if ((flags & V4L2_BUF_FLAG_PFRAME) != 0)
-        return Coding::predicted;
-    return (flags & V4L2_BUF_FLAG_BFRAME) != 0 ? Coding::bidirectional : Coding::unknown;
 }
 
 } // namespace commonbuf::v4l2

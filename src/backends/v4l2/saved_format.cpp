@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/saved_format.hpp"
 
+#include "backends/v4l2/format.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -9,11 +11,10 @@ namespace commonbuf::v4l2 {
 
 Status SavedFormat::save()
 {
-    v4l2_format format{};
-    format.type = node_->type(role_);
-    if (const int error = node_->ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return format_failure(*node_, error, "VIDIOC_G_FMT");
-    // A new format may reset what is cropped and composed.
+    const auto format = current_format(*node_, role_);
+    if (!format)
+        return format.error();
+    // A new format may reset the rectangles.
     for (std::size_t i = 0; i < targets.size(); ++i) {
         v4l2_selection selection{};
         selection.type = selection_type();
@@ -21,7 +22,7 @@ Status SavedFormat::save()
         if (node_->ioctl(VIDIOC_G_SELECTION, &selection) == 0)
             selections_[i] = selection;
     }
-    format_ = format;
+    format_ = *format;
     return {};
 }
 
@@ -29,7 +30,7 @@ void SavedFormat::outlive(const v4l2_format& next, std::span<const os::Ioctl> fi
 {
     if (!format_ || guardian_ || node_->info().memory_to_memory)
         return;
-    // What the driver would make of it tells whether anything changes.
+    // Whether anything changes shows in what the driver would make of it.
     v4l2_format made = next;
     if (first.empty() && !selects_a_part() && node_->ioctl(VIDIOC_TRY_FMT, &made) == 0 &&
         std::memcmp(made.fmt.raw_data, format_->fmt.raw_data, sizeof made.fmt.raw_data) == 0)

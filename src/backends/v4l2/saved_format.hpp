@@ -11,7 +11,7 @@
 
 namespace commonbuf::v4l2 {
 
-/// The queue's format as it was found, and put back when this goes. By then the queue
+/// The queue's format as it was found; put back when this is destroyed. By then the queue
 /// must have no slots.
 class SavedFormat {
 public:
@@ -24,12 +24,11 @@ public:
 
     Status save();
 
-    /// To be called after save() and before `next` is set: from then on the format is put
-    /// back, and the slots are freed, even when the program is killed. Nothing where `next`
-    /// is what is set already, nor on memory-to-memory nodes, whose formats go with the file.
+    /// Makes sure that the format is put back and the slots are freed even if the program is
+    /// killed. Call it after save() and before `next` is set. Does nothing if `next` is what is
+    /// set already, nor on memory-to-memory nodes, whose formats go with the file.
     ///
-    /// `first` is done before that on the same node, if need be: where there is any, there is
-    /// more to put back than the format.
+    /// `first` are calls to make on the same node before that: more to put back than the format.
     void outlive(const v4l2_format& next, std::span<const os::Ioctl> first = {});
 
 private:
@@ -41,8 +40,7 @@ private:
         return role_ == Role::capture ? V4L2_BUF_TYPE_VIDEO_CAPTURE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
     }
 
-    /// Whether something is cropped or composed in another way than by default: to set even
-    /// the same format may reset that.
+    /// Whether a rectangle is not the default one: setting even the same format may reset it.
     bool selects_a_part() const;
 
     std::shared_ptr<Node> node_;

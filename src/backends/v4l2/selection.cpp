@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-//
-// Rectangles: what a device looks at, and where it writes.
-#include "backends/v4l2/node.hpp"
+#include "backends/v4l2/selection.hpp"
+
+#include "backends/v4l2/failure.hpp"
 #include "base/text.hpp"
 
 #include <cerrno>
 #include <limits>
+#include <optional>
 
 namespace commonbuf::v4l2 {
 namespace {
@@ -23,21 +24,21 @@ Rectangle to_rectangle(const v4l2_rect& rect) noexcept { return {rect.left, rect
 
 Error selection_failure(const Node& node, int error, std::string_view call, std::uint32_t target)
 {
-    Error failure = format_failure(node, error, call);
+    Error failure = call_failed(node, error, call);
     if (error == EINVAL || error == ENOTTY || error == ENODATA) {
         failure.category = Category::unsupported;
-        failure.detail = text::format("the driver has no rectangle {:#x} on this queue that can be used so", target);
+        failure.detail = text::format("the driver has no such rectangle on this queue (target {:#x})", target);
     } else if (error == ERANGE) {
         failure.category = Category::invalid_argument;
-        failure.detail = "the driver cannot keep to the flags";
+        failure.detail = "the driver cannot meet the flags (V4L2_SEL_FLAG_GE, _LE)";
     } else if (error == EBUSY) {
-        failure.detail = "not while the queue has slots or streams";
-        failure.advice = {};
+        failure.detail = "the driver does not change it while the queue has slots or streams";
+        failure.advice = "set it before the queue is opened or started";
     }
     return failure;
 }
 
-/// The target that bounds another one; nothing where none does.
+/// The target that bounds another one; nothing if none does.
 std::optional<std::uint32_t> bounds_of(std::uint32_t target) noexcept
 {
     switch (target) {
@@ -47,7 +48,7 @@ std::optional<std::uint32_t> bounds_of(std::uint32_t target) noexcept
     }
 }
 
-/// Both edges in 64 bits: a driver's numbers and a caller's.
+/// In 64 bits, because the numbers are a driver's and a caller's.
 bool lies_within(const Rectangle& inner, const Rectangle& outer) noexcept
 {
     const auto end = [](std::int64_t begin, std::uint32_t size) { return begin + std::int64_t{size}; };
@@ -75,12 +76,12 @@ Result<Rectangle> set_selection(const Node& node, Role role, std::uint32_t targe
     constexpr auto most = std::numeric_limits<std::int32_t>::max();
     if (wanted.width == 0 || wanted.height == 0 || std::int64_t{wanted.left} + wanted.width > most ||
         std::int64_t{wanted.top} + wanted.height > most)
-        return wrong(
-            text::format("{}x{} at {},{} is no rectangle", wanted.width, wanted.height, wanted.left, wanted.top));
+        return wrong(text::format("{}x{} at {},{} is not a rectangle within 31 bits", wanted.width, wanted.height,
+                                  wanted.left, wanted.top));
     if (const auto limit = bounds_of(target)) {
         const auto bounds = get_selection(node, role, *limit);
         if (bounds && !lies_within(wanted, *bounds))
-            return wrong(text::format("{}x{} at {},{} is not within {}x{} at {},{}", wanted.width, wanted.height,
+            return wrong(text::format("{}x{} at {},{} lies outside {}x{} at {},{}", wanted.width, wanted.height,
                                       wanted.left, wanted.top, bounds->width, bounds->height, bounds->left,
                                       bounds->top));
     }

@@ -2,11 +2,13 @@
 //
 // Trial imports into a V4L2 queue. PREPARE_BUF attaches and maps without streaming
 // (videobuf2-core.c).
-#include "backends/v4l2/node.hpp"
-#include "backends/v4l2/saved_format.hpp"
-#include "base/text.hpp"
+#include "backends/v4l2/trial.hpp"
 
-#include <commonbuf/use.hpp>
+#include "backends/v4l2/failure.hpp"
+#include "backends/v4l2/heap.hpp"
+#include "backends/v4l2/saved_format.hpp"
+#include "backends/v4l2/slots.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,7 +22,7 @@ Verdict too_short(std::size_t memory, std::uint64_t needed, std::uint64_t offere
 {
     return Verdict::refused(
         Error::incompatible(Call("lseek"),
-                            text::format("memory {} has {} bytes, and the driver needs {}", memory, offered, needed))
+                            text::format("memory {} has {} bytes, but the driver needs {}", memory, offered, needed))
             .with_sizes(needed, offered));
 }
 
@@ -32,7 +34,7 @@ public:
           layout_(layout),
           saved_(node, role)
     {}
-    // The format can only be put back when no slot is left.
+    // The format can be put back only when no slot is left.
     ~QueueTrial() override
     {
         if (owns_slots_)
@@ -44,7 +46,7 @@ public:
     Status begin()
     {
         if (has_slots(*node_, role_))
-            return format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF");
+            return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
         if (Status saved = saved_.save(); !saved)
             return saved;
         if (Status set = set_layout(); !set)
@@ -96,8 +98,8 @@ private:
                 Error::from_errno(answered.error, answered.call, "the driver cannot use this memory"));
         if (answered.data_offset != 0)
             return Verdict::refused(Error::incompatible(
-                Call(answered.call),
-                text::format("the driver puts the image at {} of its memory (data_offset)", answered.data_offset)));
+                Call(answered.call), text::format("the driver puts the image at offset {} of its memory (data_offset)",
+                                                  answered.data_offset)));
         return Verdict::proved(answered.call, "the driver attached and mapped it");
     }
 
@@ -129,7 +131,7 @@ private:
             buffer = describe(*node_, role_, 0, layout, memories, sizes, planes);
             answered = {"VIDIOC_QBUF", node_->ioctl(VIDIOC_QBUF, &buffer)};
         }
-        // A header in front of the pixels, which nobody but the driver knows of.
+        // A header in front of the pixels that only the driver knows of.
         for (const v4l2_plane& plane : planes)
             answered.data_offset = std::max<std::uint32_t>(answered.data_offset, plane.data_offset);
         count = 0;
@@ -139,8 +141,8 @@ private:
 
     /// The kernel loses a reference to each memory behind the one that it refuses
     /// (__prepare_dmabuf in videobuf2-core.c takes all of them before it attaches the
-    /// first, and gives back only those that it attached). So what may be refused is
-    /// offered alone first, with a small format of a single memory: the first failure.
+    /// first, and gives back only those that it attached). So each memory is offered by itself
+    /// first, in a small format of a single memory. Returns the first failure.
     std::optional<Answered> scout(std::span<const int> memories, std::span<const std::uint64_t> sizes)
     {
         if (!scout_)
@@ -171,9 +173,7 @@ private:
     {
         std::optional<v4l2_format> best;
         for (const std::uint32_t fourcc : node_->formats(role_)) {
-            v4l2_format format{};
-            format.type = node_->type(role_);
-            format.fmt.pix_mp.pixelformat = fourcc;
+            v4l2_format format = bare_format(*node_, role_, fourcc);
             if (node_->ioctl(VIDIOC_TRY_FMT, &format) != 0)
                 continue;
             const Answer answer = from_v4l2(format);
@@ -189,7 +189,7 @@ private:
         const int error = request_slots(*node_, role_, count);
         if (error == 0)
             return {};
-        Error result = format_failure(*node_, error, "VIDIOC_REQBUFS");
+        Error result = call_failed(*node_, error, "VIDIOC_REQBUFS");
         if (error == EINVAL) {
             result.category = Category::unsupported;
             result.detail = "the driver does not import dma-bufs (V4L2_MEMORY_DMABUF)";
@@ -206,8 +206,7 @@ private:
     bool owns_slots_ = false;
 };
 
-/// A queue that imports nothing (no V4L2_MEMORY_DMABUF): it streams from its own memory, and
-/// that memory is the only one that it takes.
+/// A queue that imports nothing (no V4L2_MEMORY_DMABUF): it streams only from its own memory.
 class OwnMemoryTrial final : public Trial {
 public:
     OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role) : node_(node), role_(role), saved_(node, role) {}
@@ -215,7 +214,7 @@ public:
     Status begin(const Layout& layout)
     {
         if (has_slots(*node_, role_))
-            return format_failure(*node_, EBUSY, "VIDIOC_QUERYBUF");
+            return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
         if (Status saved = saved_.save(); !saved)
             return saved;
         saved_.outlive(to_v4l2(*node_, role_, layout));
@@ -238,7 +237,7 @@ public:
             if (!node_->has_exported(*id))
                 return Verdict::refused(Error::incompatible(
                     Call("VIDIOC_CREATE_BUFS"),
-                    "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF): it has its own, " +
+                    "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF); it has its own, " +
                         heap_name(*node_, role_)));
             if (*size < answer_.sizes[i])
                 return too_short(i, answer_.sizes[i], *size);
@@ -255,8 +254,8 @@ private:
     SavedFormat saved_;
 };
 
-/// Whether the driver says that a queue gives out its own memory, and takes no other.
-bool has_own_memory_alone(const Node& node, Role role)
+/// Whether the driver says that a queue exports its own memory and imports none.
+bool has_only_own_memory(const Node& node, Role role)
 {
     constexpr std::uint32_t both = V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_DMABUF;
     return (buffer_capabilities(node, role) & both) == V4L2_BUF_CAP_SUPPORTS_MMAP;
@@ -274,7 +273,7 @@ Result<std::unique_ptr<Trial>> begun(std::unique_ptr<Kind> trial, Arguments&... 
 
 Result<std::unique_ptr<Trial>> begin_trial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
 {
-    if (has_own_memory_alone(*node, role))
+    if (has_only_own_memory(*node, role))
         return begun(std::make_unique<OwnMemoryTrial>(node, role), layout);
     return begun(std::make_unique<QueueTrial>(node, role, layout));
 }

@@ -4,7 +4,9 @@
 #include "backends/v4l2/node.hpp"
 #include "verify/picture.hpp"
 
+#include <commonbuf/buffer.hpp>
 #include <commonbuf/content.hpp>
+#include <commonbuf/deadline.hpp>
 
 #include <memory>
 #include <optional>

@@ -3,6 +3,7 @@
 // Proof by content of a camera. Nobody knows what it should see; but a camera with a
 // still picture must see in our memory what it sees in its own.
 #include "backends/v4l2/controls.hpp"
+#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/own_queue.hpp"
 #include "backends/v4l2/saved_format.hpp"
 #include "backends/v4l2/verify.hpp"
@@ -10,7 +11,8 @@
 #include "verify/compare.hpp"
 #include "base/text.hpp"
 
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
+#include <commonbuf/v4l2/queue.hpp>
 
 #include <algorithm>
 #include <deque>

@@ -9,13 +9,15 @@
 //
 // What the device makes of a picture does not matter, as long as it makes the same.
 #include "backends/v4l2/controls.hpp"
+#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/own_queue.hpp"
 #include "backends/v4l2/verify.hpp"
 #include "buffer/buffer_state.hpp"
 #include "verify/compare.hpp"
 #include "base/text.hpp"
 
-#include <commonbuf/v4l2/v4l2.hpp>
+#include <commonbuf/v4l2/device.hpp>
+#include <commonbuf/v4l2/queue.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -90,7 +92,7 @@ Result<std::optional<Layout>> set_result(const Node& node, const Layout& input)
     v4l2_format format{};
     format.type = node.type(Role::capture);
     if (const int error = node.ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return format_failure(node, error, "VIDIOC_G_FMT");
+        return call_failed(node, error, "VIDIOC_G_FMT");
     if (node.info().multiplanar) {
         format.fmt.pix_mp.width = input.width;
         format.fmt.pix_mp.height = input.height;
@@ -99,7 +101,7 @@ Result<std::optional<Layout>> set_result(const Node& node, const Layout& input)
         format.fmt.pix.height = input.height;
     }
     if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return format_failure(node, error, "VIDIOC_S_FMT");
+        return call_failed(node, error, "VIDIOC_S_FMT");
     return std::nullopt;
 }
 
@@ -268,7 +270,7 @@ public:
             if (Status sent = context->send(frame, deadline); !sent)
                 return sent;
         }
-        const auto expected_bytes = reference_.receive(std::min(deadline, in(patience)));
+        const auto expected_bytes = reference_.receive(std::min(deadline, deadline_in(patience)));
         if (!expected_bytes) {
             reference_failed_ = true;
             return expected_bytes.error();

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Buffers of a VkDevice as a use: the bytes of linear and opaque images, one VkBuffer for
-// each memory.
+// Buffers of a VkDevice as a use: the bytes of linear and opaque images, as one VkBuffer for each
+// memory.
 #include "backends/vulkan/buffer.hpp"
 #include "backends/vulkan/importers.hpp"
-#include "os/os.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -30,7 +29,7 @@ public:
         }
         return Verdict::accepted(
             "vkBindBufferMemory2",
-            "the driver made a buffer over the memory; whether the GPU reaches it, its work tells");
+            "the driver made a buffer over the memory; only work shows whether the GPU reaches it");
     }
 
 private:
@@ -82,7 +81,7 @@ public:
                 return buffer.error();
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), buffer->needs().size);
         }
-        if (const Status sound = check(fitted); !sound)
+        if (const Status sound = validate(fitted); !sound)
             return sound.error();
         return fitted;
     }

@@ -173,7 +173,7 @@ Result<Content> verify_images(const std::shared_ptr<Context>& context, const Ima
     for (const Buffer& buffer : buffers) {
         std::vector<int> memories;
         for (std::uint32_t i = 0; i < layout.memory_count; ++i)
-            memories.push_back(buffer.fd(i));
+            memories.push_back(buffer.dma_buf_fd(i));
         auto image = ImageObject::create(context, layout, usage, memories);
         if (!image && usage.flags != asked.flags && image.error().category == Category::unsupported)
             return not_checked("the device copies no such images: " + image.error().message());

@@ -147,7 +147,7 @@ void find_devices(Facts& facts)
 #ifdef ALLOCINFO_DRM
     for (const auto& node : commonbuf::drm::nodes())
         facts.devices.push_back({Device::Kind::drm, node.path, node.name,
-                                 node.obstacle ? std::nullopt : std::optional(node.import), node.obstacle});
+                                 node.obstacle ? std::nullopt : std::optional(node.imports), node.obstacle});
 #endif
 }
 

@@ -274,7 +274,7 @@ Markup Picture::bars()
     std::string all;
     std::size_t drawn = 0;
     for (const Slice& slice : trace_.slices) {
-        if (!in(window_, slice))
+        if (!deadline_in(window_, slice))
             continue;
         if (drawn++ < most_bars)
             all += bar(slice).str();

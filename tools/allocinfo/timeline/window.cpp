@@ -18,7 +18,7 @@ Busiest busiest(const Trace& trace, const Window& window)
 {
     std::vector<std::vector<const Slice*>> accesses(trace.devices.size());
     for (const Slice& slice : trace.slices) {
-        if (in(window, slice) && slice.kind != Kind::wait && slice.kind != Kind::pool)
+        if (deadline_in(window, slice) && slice.kind != Kind::wait && slice.kind != Kind::pool)
             accesses[trace.device_of[slice.row]].push_back(&slice);
     }
     const auto most = std::max_element(accesses.begin(), accesses.end(),

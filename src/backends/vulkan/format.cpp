@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Vulkan names formats by bytes in memory, as V4L2 does, and the _PACK8, _PACK16 and
-// _PACK32 ones by a word from its highest bits, as DRM does. An X inside a channel
-// (G10X6) is unused bits below it. YCbCr formats call luma G, and the chroma channels B
-// (Cb) and R (Cr). The tests work out order, sizes and planes again, from the names.
+// Vulkan names formats by their bytes in memory, as V4L2 does, and _PACK8, _PACK16 and _PACK32
+// formats by a word from its highest bit, as DRM does. An X after a channel (G10X6) stands for unused
+// bits below it. YCbCr formats call luma G and the chroma channels B (Cb) and R (Cr). The tests
+// derive order, sizes and planes again from the names.
 #include "format/table.hpp"
 
-#include <commonbuf/vulkan/device.hpp>
+#include <commonbuf/vulkan/format.hpp>
 
 #include <algorithm>
 #include <array>
@@ -28,11 +28,11 @@ constexpr Row v4l2_row(std::string_view v4l2, VkFormat vulkan)
     return result;
 }
 
-// Vulkan 1.4 and VK_KHR_maintenance5; older headers do not have it.
+// From Vulkan 1.4 and VK_KHR_maintenance5; older headers lack it.
 constexpr auto a1b5g5r5 = static_cast<VkFormat>(1000470000);
 
-// Of two formats with one VkFormat, the one that from_vulkan() finds stands first: with
-// alpha before without, colours before luma and chroma.
+// If two formats have one VkFormat, the one for from_vulkan() comes first: with alpha before without,
+// colours before luma and chroma.
 constexpr auto rows = std::to_array<Row>({
     // RGB, 8 bits a channel
     row("AR24", VK_FORMAT_B8G8R8A8_UNORM),
@@ -115,7 +115,7 @@ constexpr auto rows = std::to_array<Row>({
     row("P012", VK_FORMAT_G12X4_B12X4R12X4_2PLANE_420_UNORM_3PACK16),
     row("P016", VK_FORMAT_G16_B16R16_2PLANE_420_UNORM),
 
-    // Planar. Of the formats of 10 bits from the lowest up (S010) Vulkan has none.
+    // Planar. Vulkan has no formats with 10 bits from the lowest bit (S010).
     row("YU12", VK_FORMAT_G8_B8_R8_3PLANE_420_UNORM),
     row("YU16", VK_FORMAT_G8_B8_R8_3PLANE_422_UNORM),
     row("YU24", VK_FORMAT_G8_B8_R8_3PLANE_444_UNORM),

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Which formats and modifiers the planes of a device show: GETPLANERESOURCES,
-// GETPLANE, and the IN_FORMATS property, a blob that pairs formats with modifiers
-// (struct drm_format_modifier_blob in drm_mode.h).
-#include "backends/drm/file.hpp"
+// GETPLANE lists the formats of a plane. The property IN_FORMATS is a blob that pairs formats with
+// modifiers (struct drm_format_modifier_blob in drm_mode.h).
+#include "backends/drm/plane_formats.hpp"
+
+#include "backends/drm/blob.hpp"
 #include "backends/drm/objects.hpp"
 
 #include "format/checked.hpp"
@@ -14,6 +15,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
 
 namespace commonbuf::drm {
 namespace {
@@ -33,7 +38,7 @@ std::vector<std::uint32_t> bare_formats(const File& file, std::uint32_t plane)
     return formats;
 }
 
-/// Reads a T out of a blob; nothing when it goes past the end.
+/// Reads a T from a blob; nothing if it reaches past the end.
 template <typename T>
 std::optional<T> read_at(std::span<const std::byte> blob, std::uint64_t offset)
 {
@@ -45,16 +50,18 @@ std::optional<T> read_at(std::span<const std::byte> blob, std::uint64_t offset)
     return value;
 }
 
-void append_in_formats(std::span<const std::byte> blob, std::vector<FormatModifier>& formats)
+std::vector<FormatModifier> listed(const File& file, std::uint32_t plane, std::string_view property)
 {
+    std::vector<FormatModifier> formats;
+    const auto blob = read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, property).value);
     const auto header = read_at<drm_format_modifier_blob>(blob, 0);
     if (!header)
-        return;
+        return formats;
     for (std::uint32_t i = 0; i < header->count_modifiers; ++i) {
         const auto entry = read_at<drm_format_modifier>(blob, header->modifiers_offset +
                                                                   std::uint64_t{i} * sizeof(drm_format_modifier));
         if (!entry)
-            return;
+            return formats;
         // Each entry covers up to 64 formats, from its offset on.
         for (std::uint64_t bits = entry->formats; bits != 0; bits &= bits - 1) {
             const auto index = entry->offset + static_cast<std::uint64_t>(std::countr_zero(bits));
@@ -63,44 +70,31 @@ void append_in_formats(std::span<const std::byte> blob, std::vector<FormatModifi
                 formats.push_back({*fourcc, entry->modifier});
         }
     }
+    return formats;
+}
+
+std::vector<FormatModifier> sorted(std::vector<FormatModifier> formats)
+{
+    std::sort(formats.begin(), formats.end());
+    formats.erase(std::unique(formats.begin(), formats.end()), formats.end());
+    return formats;
 }
 
 } // namespace
 
 std::vector<FormatModifier> plane_formats(const File& file, std::uint32_t plane)
 {
-    std::vector<FormatModifier> formats;
-    append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS").value), formats);
+    std::vector<FormatModifier> formats = listed(file, plane, "IN_FORMATS");
     if (formats.empty()) {
         for (const std::uint32_t fourcc : bare_formats(file, plane))
             formats.push_back({fourcc, implicit_modifier});
     }
-    return formats;
+    return sorted(std::move(formats));
 }
 
-Result<ScanoutSupport> read_scanout_support(const File& file)
+std::vector<FormatModifier> async_plane_formats(const File& file, std::uint32_t plane)
 {
-    // Without this the kernel hides primary and cursor planes.
-    drm_set_client_cap universal{DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1};
-    file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &universal);
-
-    drm_mode_card_res resources{};
-    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources); error != 0)
-        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
-    ScanoutSupport support;
-    support.max_width = resources.max_width;
-    support.max_height = resources.max_height;
-    for (const std::uint32_t plane : plane_ids(file)) {
-        const auto formats = plane_formats(file, plane);
-        support.formats.insert(support.formats.end(), formats.begin(), formats.end());
-        append_in_formats(read_blob(file, property_of(file, plane, DRM_MODE_OBJECT_PLANE, "IN_FORMATS_ASYNC").value),
-                          support.async_formats);
-    }
-    for (auto* list : {&support.formats, &support.async_formats}) {
-        std::sort(list->begin(), list->end());
-        list->erase(std::unique(list->begin(), list->end()), list->end());
-    }
-    return support;
+    return sorted(listed(file, plane, "IN_FORMATS_ASYNC"));
 }
 
 } // namespace commonbuf::drm

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "backends/drm/file.hpp"
-#include "backends/drm/objects.hpp"
 
 #include <commonbuf/drm/display.hpp>
 
@@ -24,10 +23,15 @@ public:
 
     const File& file() const noexcept { return *device.file(); }
 
+    /// Finds a plane by id; nullptr if it is not the display's.
     const DisplayPlane* plane(std::uint32_t id) const noexcept;
 
-    /// How long a picture is shown at least.
+    /// Returns how long a picture is shown at least.
     std::chrono::nanoseconds refresh() const noexcept;
+
+    /// Explains the answer ENOENT for an object that was there when the display was chosen: the
+    /// lease behind the file was revoked, or the connector, of a dock for example, is gone.
+    Error lost(Error error) const;
 
     Device device;
     Connector connector;
@@ -37,9 +41,5 @@ public:
     std::vector<DisplayPlane> planes;
     std::optional<Connector> writeback;
 };
-
-/// What the kernel means by ENOENT for an object that was there: a lease was revoked, or a
-/// connector of a dock is gone.
-Error lost_object(Error error);
 
 } // namespace commonbuf::drm

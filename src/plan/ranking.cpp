@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: MIT
-#include "negotiate/cpu_time.hpp"
+#include "plan/ranking.hpp"
 
-#include "negotiate/rank.hpp"
 #include "base/text.hpp"
+#include "heaps/kinds.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
-namespace commonbuf::negotiate {
+namespace commonbuf::ranking {
 namespace {
 
 using std::chrono::nanoseconds;
+
+/// How often the cheapest time doubles until a time is reached; a class of its own for none.
+int doublings(std::optional<std::chrono::nanoseconds> time, std::chrono::nanoseconds cheapest)
+{
+    if (!time)
+        return std::numeric_limits<int>::max();
+    int count = 0;
+    // What costs nothing at all has no double.
+    for (auto rest = time->count() / std::max<std::int64_t>(cheapest.count(), 1); rest > 1; rest /= 2)
+        ++count;
+    return count;
+}
 
 /// The cheapest of the heaps that may serve, beside which the others are seen.
 std::optional<nanoseconds> cheapest_of(std::span<const HeapVerdict> heaps)
@@ -24,6 +37,45 @@ std::optional<nanoseconds> cheapest_of(std::span<const HeapVerdict> heaps)
 }
 
 } // namespace
+
+Verdict overall(const std::vector<UseVerdict>& uses)
+{
+    const auto worst = std::max_element(
+        uses.begin(), uses.end(), [](const auto& a, const auto& b) { return a.verdict.outcome < b.verdict.outcome; });
+    return worst != uses.end() ? worst->verdict : Verdict{};
+}
+
+bool names(std::string_view word, const HeapInfo& heap) { return word == heap.name || word == to_string(heap.kind); }
+
+std::optional<std::uint32_t> preference(const HeapInfo& heap, const Preferences& preferences)
+{
+    const auto& words = preferences.prefer;
+    const auto found =
+        std::find_if(words.begin(), words.end(), [&heap](const std::string& word) { return names(word, heap); });
+    return found != words.end() ? std::optional(static_cast<std::uint32_t>(found - words.begin())) : std::nullopt;
+}
+
+Standing compare(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
+                 std::optional<std::chrono::nanoseconds> cheapest)
+{
+    const auto place = [&preferences](const HeapVerdict& entry) {
+        return preference(entry.heap, preferences).value_or(std::numeric_limits<std::uint32_t>::max());
+    };
+    const auto cost = [cheapest](const HeapVerdict& entry) {
+        return cheapest ? doublings(entry.cpu_time, *cheapest) : 0;
+    };
+    if (const auto order = a.verdict.outcome <=> b.verdict.outcome; order != 0)
+        return {order, RankKey::outcome};
+    if (const auto order = place(a) <=> place(b); order != 0)
+        return {order, RankKey::preference};
+    if (const auto order = cost(a) <=> cost(b); order != 0)
+        return {order, RankKey::cpu_time};
+    if (const auto order = a.heap.scarce <=> b.heap.scarce; order != 0)
+        return {order, RankKey::scarcity};
+    if (const auto order = heaps::heap_traits(a.heap.kind).rank <=> heaps::heap_traits(b.heap.kind).rank; order != 0)
+        return {order, RankKey::kind};
+    return {a.heap.name <=> b.heap.name, RankKey::name};
+}
 
 Status check_costs(std::span<const CpuCost> costs)
 {
@@ -102,4 +154,4 @@ std::optional<CpuCostEffect> order(std::vector<HeapVerdict>& heaps, const Prefer
     return effect;
 }
 
-} // namespace commonbuf::negotiate
+} // namespace commonbuf::ranking

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <commonbuf/heap.hpp>
+
 #include "heaps/heaps.hpp"
 
 #include <iterator>
@@ -7,7 +9,7 @@ namespace commonbuf {
 
 Heap::~Heap() = default;
 
-Result<std::vector<Layout>> Heap::propose(const ImageWay& /*way*/) { return std::vector<Layout>{}; }
+Result<std::vector<Layout>> Heap::propose(const WantedImage& /*image*/) { return std::vector<Layout>{}; }
 
 Result<std::vector<UniqueFd>> Heap::allocate_image(const Layout& layout)
 {
