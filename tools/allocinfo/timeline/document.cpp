@@ -37,7 +37,7 @@ Json entry(const Trace& trace, const Window& window, std::size_t device, Kind ki
     std::size_t failed = 0;
     std::size_t open = 0;
     for (const Slice& slice : trace.slices) {
-        if (trace.device_of[slice.row] != device || slice.kind != kind || !deadline_in(window, slice))
+        if (trace.device_of[slice.row] != device || slice.kind != kind || !overlaps(window, slice))
             continue;
         const Time length = slice.end - slice.begin;
         if (longest == nullptr || length > longest->end - longest->begin)

@@ -137,7 +137,7 @@ void Picture::place_rows()
     is_seen_.resize(trace_.device_of.size());
     y_of_row_.resize(trace_.device_of.size());
     for (const Slice& slice : trace_.slices)
-        is_seen_[slice.row] = is_seen_[slice.row] || in(window_, slice);
+        is_seen_[slice.row] = is_seen_[slice.row] || overlaps(window_, slice);
     for (const Device& device : trace_.devices) {
         bool any = false;
         for (const std::size_t row : device.rows) {
@@ -274,7 +274,7 @@ Markup Picture::bars()
     std::string all;
     std::size_t drawn = 0;
     for (const Slice& slice : trace_.slices) {
-        if (!deadline_in(window_, slice))
+        if (!overlaps(window_, slice))
             continue;
         if (drawn++ < most_bars)
             all += bar(slice).str();

@@ -94,7 +94,7 @@ commonbuf::Result<Window> window_of(const Trace& trace, const Window& otherwise,
                                     std::optional<Time> to);
 
 /// Whether any part of a slice is inside.
-inline bool in(const Window& window, const Slice& slice)
+inline bool overlaps(const Window& window, const Slice& slice)
 {
     return slice.end >= window.from && slice.begin <= window.to;
 }

@@ -18,7 +18,7 @@ Busiest busiest(const Trace& trace, const Window& window)
 {
     std::vector<std::vector<const Slice*>> accesses(trace.devices.size());
     for (const Slice& slice : trace.slices) {
-        if (deadline_in(window, slice) && slice.kind != Kind::wait && slice.kind != Kind::pool)
+        if (overlaps(window, slice) && slice.kind != Kind::wait && slice.kind != Kind::pool)
             accesses[trace.device_of[slice.row]].push_back(&slice);
     }
     const auto most = std::max_element(accesses.begin(), accesses.end(),
@@ -47,7 +47,7 @@ commonbuf::Result<Window> window_of(const Trace& trace, const Window& otherwise,
         window = {from.value_or(0), to.value_or(trace.length)};
     const bool sane = std::isfinite(window.from) && std::isfinite(window.to) && window.from <= window.to;
     const bool any = sane && std::any_of(trace.slices.begin(), trace.slices.end(),
-                                         [&window](const Slice& slice) { return in(window, slice); });
+                                         [&window](const Slice& slice) { return overlaps(window, slice); });
     if (!any)
         return commonbuf::Error::invalid_argument(
             "show a part of the trace",
