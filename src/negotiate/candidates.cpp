@@ -75,8 +75,8 @@ Candidates::Candidates(const Request& request, std::span<const UseSupport> uses,
 
 Rank Candidates::rank(std::uint32_t way) const { return rank_of(shared_[way], order_.place(shared_[way].format)); }
 
-/// The best way mostly serves: finding it takes one walk and no memory. Only then are the
-/// others put into their order.
+/// The best arrangement serves most of the time: it is found in one walk, without memory. The others
+/// are put in order only if it does not.
 std::optional<Arrangement> Candidates::next_arrangement()
 {
     if (!began_) {

@@ -40,7 +40,8 @@ std::string_view to_string(Outcome outcome) noexcept
 
 bool Verdict::is_lasting() const noexcept
 {
-    return outcome != Outcome::not_tried && !(category && is_transient(*category));
+    // A device that is not there may come back.
+    return outcome != Outcome::not_tried && category != Category::not_present && !(category && is_transient(*category));
 }
 
 Verdict Verdict::proved(std::string call, std::string reason)

@@ -40,7 +40,7 @@ Result<Buffer> Plan::allocate() const
         if (memories) {
             auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
             if (buffer) {
-                watch_refusals(*buffer, state_->cache, heap->info().name);
+                watch(*buffer, state_->cache, heap->info().name);
                 if (!full.empty())
                     log(text::format("a buffer comes from {}: {}", heap->info().name, full));
             }

@@ -218,7 +218,7 @@ Result<Planning::Attempt> Planning::attempt(const negotiate::Candidate& candidat
                                                        [&](const auto& heap) { return !is_forbidden(*heap, heaps); });
     const Heaps banned(first_forbidden, allowed.end());
     allowed.erase(first_forbidden, allowed.end());
-    if (const Status proved = prove(result, allowed, request_.count); !proved)
+    if (const Status proved = prove(result, candidate.constraints, allowed, request_.count); !proved)
         return proved.error();
     if (result.refusal)
         return result;
@@ -259,11 +259,11 @@ Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constra
 }
 
 /// Tries the layout of an attempt on heaps, and notes the verdicts, or the use that does not take
-/// it. Errors: those that concern a device.
-Status Planning::prove(Attempt& attempt, const Heaps& heaps, std::uint32_t count) const
+/// it. `asked` is what the uses ask for; what proofs found out stands in the attempt. Errors: those
+/// that concern a device.
+Status Planning::prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const
 {
-    Proof proof({attempt.layout, negotiate::with_odd_sizes(attempt.layout, attempt.constraints), attempt.constraints},
-                count, *context_.cache);
+    Proof proof({attempt.layout, negotiate::with_odd_sizes(attempt.layout, asked), asked}, count, *context_.cache);
     for (const Use& use : uses_) {
         if (const Status begun = proof.add(use, heaps); !begun) {
             if (begun.error().concerns_device())
@@ -424,7 +424,7 @@ Result<Plan> Planning::extend(const Plan& plan) const
     if (!attempt.refusal && fitted->layout != plan.layout())
         attempt.refusal = {fitted->layout, names_.front(), Verdict::not_tried("it needs " + to_string(fitted->layout))};
     if (!attempt.refusal) {
-        if (const Status proved = prove(attempt, plan.state().serving, 1); !proved)
+        if (const Status proved = prove(attempt, *added, plan.state().serving, 1); !proved)
             return give_up(proved.error(), std::move(report));
     }
     if (attempt.refusal) {

@@ -134,7 +134,7 @@ private:
     Search search(std::span<const negotiate::UseSupport> supports, const Heaps& heaps, Search before) const;
     Result<Attempt> attempt(const negotiate::Candidate& candidate, const Heaps& heaps, const Attempt* before) const;
     Result<Fitted> fit(Layout layout, const Constraints& constraints) const;
-    Status prove(Attempt& attempt, const Heaps& heaps, std::uint32_t count) const;
+    Status prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const;
     void rank(Attempt& attempt, std::optional<Access> cpu) const;
     std::optional<LayoutVerdict> refusal_everywhere(const Attempt& attempt) const;
     void gather(Proposals& proposals, const WantedImage& image, const Heaps& heaps) const;

@@ -119,6 +119,7 @@ TEST_F(VulkanHeap, StandsBesideTheOthers)
     ASSERT_EQ(own->uses.size(), 2U);
 }
 
+#ifdef COMMONBUF_VERIFY
 TEST_F(VulkanHeap, IsCapturedIntoAndComparedByteByByte)
 {
     NEED_GPU(gpu);
@@ -136,6 +137,7 @@ TEST_F(VulkanHeap, IsCapturedIntoAndComparedByteByByte)
     ASSERT_EQ(seen->uses.size(), 1U);
     EXPECT_EQ(seen->uses[0].content.result, cb::Sameness::same) << seen->uses[0].content.reason;
 }
+#endif
 
 TEST_F(VulkanHeap, IsRefusedByACameraThatNeedsContiguousMemory)
 {
@@ -156,6 +158,7 @@ TEST_F(VulkanHeap, IsRefusedByACameraThatNeedsContiguousMemory)
     EXPECT_EQ(verdict.uses.at(0).verdict.sys_errno, EFAULT) << plan.error().report->explain();
 }
 
+#ifdef COMMONBUF_VERIFY
 TEST_F(VulkanHeap, IsShown)
 {
     NEED_GPU(gpu);
@@ -171,6 +174,7 @@ TEST_F(VulkanHeap, IsShown)
     }
     EXPECT_EQ(seen->uses[0].content.result, cb::Sameness::same) << seen->uses[0].content.reason;
 }
+#endif
 
 /// A device that was made without what it takes is a heap that says so.
 TEST_F(VulkanHeap, WithoutExtensionsItSaysWhichIsMissing)

@@ -100,12 +100,7 @@ public:
         return std::make_unique<ImageTrial>(context_, layout, usage_);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
-        return verify_images(context_, usage_, buffers, frames, deadline);
-    }
+    UsedImages images() const { return {Device(context_), usage_}; }
 
 private:
     /// Adds the ways in which the device supports one format. If there is none, returns why.
@@ -218,6 +213,12 @@ std::string image_identity(const Context& context, const ImageUsage& usage)
 Use make_image_use(std::shared_ptr<Context> context, const ImageUsage& usage)
 {
     return Use(std::make_shared<ImageImporter>(std::move(context), usage));
+}
+
+std::optional<UsedImages> images_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const ImageImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->images()) : std::nullopt;
 }
 
 } // namespace commonbuf::vulkan
