@@ -38,7 +38,7 @@ cb::Result<std::string> show(const Words& words)
 
     // "Often": memory that is slow for the CPU is left out, as some displays' own is.
     const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, width, height, buffers},
-                                           {card->scanout(), cb::cpu(cb::Access::write, cb::Often::often)});
+                                           {card->scanout(), cb::cpu(cb::Access::write, cb::CpuFrequency::frequent)});
     if (!plan)
         return plan.error();
     auto pool = cb::Pool::create(*plan, buffers);

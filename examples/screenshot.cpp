@@ -40,8 +40,9 @@ cb::Result<std::string> shoot(const Words& words)
                                       "the card has no writeback connector");
 
     // One plan serves both ends: what the display reads and what it writes.
-    const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, width, height, 2},
-                                           {card->scanout(), cb::cpu(cb::Access::read_write, cb::Often::often)});
+    const auto plan =
+        cb::Allocator().plan({DRM_FORMAT_XRGB8888, width, height, 2},
+                             {card->scanout(), cb::cpu(cb::Access::read_write, cb::CpuFrequency::frequent)});
     if (!plan)
         return plan.error();
     const auto picture = plan->allocate();

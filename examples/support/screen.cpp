@@ -31,8 +31,9 @@ cb::Result<std::optional<cb::Buffer>> Screen::written_back()
 {
     if (display().writeback() == nullptr)
         return std::nullopt;
-    const auto plan = cb::Allocator().plan({DRM_FORMAT_XRGB8888, display().mode().width, display().mode().height},
-                                           {display().device().scanout(), cb::cpu(cb::Access::read, cb::Often::often)});
+    const auto plan =
+        cb::Allocator().plan({DRM_FORMAT_XRGB8888, display().mode().width, display().mode().height},
+                             {display().device().scanout(), cb::cpu(cb::Access::read, cb::CpuFrequency::frequent)});
     if (!plan)
         return plan.error();
     auto buffer = plan->allocate();

@@ -34,6 +34,11 @@ public:
     /// end(). Do not touch the bytes after end(), and do not write them in an access from read().
     std::span<std::byte> plane(std::size_t index, Place where = Place::here()) const noexcept;
 
+    /// Returns all bytes of a memory, with the padding and whatever lies around the planes.
+    ///
+    /// Empty for a memory that does not exist, and after end(). The rules of plane() hold.
+    std::span<std::byte> memory(std::size_t index) const noexcept;
+
     /// Ends the access.
     ///
     /// Errors: invalid_state (it has ended already); what DMA_BUF_IOCTL_SYNC answers, for example

@@ -62,6 +62,9 @@ enum class Category : std::uint8_t {
 /// The name of a category as it stands in JSON, for example "permission-denied".
 COMMONBUF_API std::string_view to_string(Category category) noexcept;
 
+/// Tell whether the same call may succeed later without any change in the request; see Error::is_transient().
+COMMONBUF_API bool is_transient(Category category) noexcept;
+
 /// The C name of an errno value, for example "EFAULT"; "E#1234" for unknown ones.
 COMMONBUF_API std::string errno_name(int error);
 

@@ -18,9 +18,9 @@ inline constexpr std::size_t max_planes = 4;
 
 /// How pixels are stored: a DRM fourcc (drm_fourcc.h), for example DRM_FORMAT_NV12.
 ///
-/// V4L2 and Vulkan name the same formats differently; the backends translate. What V4L2
-/// alone has (Bayer, compressed, metadata) keeps V4L2's own code and says so: the two
-/// lists of codes collide. 'RG16' is RGB565 for DRM and a Bayer format for V4L2.
+/// V4L2 and Vulkan name the same formats differently; the backends translate. A format that only
+/// V4L2 has (Bayer, compressed, metadata) keeps V4L2's own code and is marked as such, since the
+/// two lists of codes collide: 'RG16' is RGB565 for DRM and a Bayer format for V4L2.
 struct Format {
     std::uint32_t fourcc = 0;
     bool is_v4l2 = false; ///< the code is one of videodev2.h
@@ -29,7 +29,7 @@ struct Format {
     // Implicit, so that the kernel's constants can be used as they are.
     constexpr Format(std::uint32_t code) noexcept : fourcc(code) {}
 
-    /// What V4L2 calls `code` (V4L2_PIX_FMT_..., V4L2_META_FMT_...): the format that the
+    /// Find the format that V4L2 calls `code` (V4L2_PIX_FMT_..., V4L2_META_FMT_...): one that the
     /// library knows by another name, or else V4L2's own, which is opaque.
     COMMONBUF_API static Format v4l2(std::uint32_t code) noexcept;
 
@@ -39,9 +39,9 @@ struct Format {
 
 /// How pixels are arranged in memory beyond the format: a DRM format modifier.
 ///
-/// The contract of drm_fourcc.h: LINEAR is an explicit promise of rows one after
-/// the other; INVALID means that the layout is implicit and known to the driver
-/// alone. Neither may be ignored on import, and neither stands for the other.
+/// The contract of drm_fourcc.h: LINEAR is an explicit promise of rows one after the other;
+/// INVALID means that the layout is implicit and only the driver knows it. Neither may be ignored
+/// on import, and neither stands for the other.
 struct Modifier {
     std::uint64_t value = 0;
 
@@ -57,7 +57,7 @@ enum class ModifierClass : std::uint8_t {
     linear,     ///< rows one after the other
     tiled,      ///< every pixel has its place, in tiles
     compressed, ///< pixels that cannot be read without what stands beside or before them
-    implicit,   ///< known to the driver alone (INVALID)
+    implicit,   ///< only the driver knows it (INVALID)
     unknown,    ///< newer than this library, or of a vendor that it does not know
 };
 
@@ -86,42 +86,41 @@ struct FormatInfo {
     std::uint32_t v4l2_multi = 0;  ///< V4L2 fourcc with one memory per plane; 0 for none
 };
 
-/// The table's row for a format; nullptr for formats the library does not know and for
-/// opaque ones. The row lives as long as the program.
+/// Look up what is known of a format; nullptr for formats that the library does not know and for
+/// opaque ones. The answer lives as long as the program.
 COMMONBUF_API const FormatInfo* format_info(Format format) noexcept;
 
-/// Every format that the library knows: those that at least two of DRM, V4L2 and Vulkan
-/// have, and every other one of DRM whose rows lie one after the other. Where two rows
-/// have one V4L2 code (R8 and Y8 are both V4L2's GREY), the one that V4L2 gives back
-/// stands first.
+/// List every format that the library knows: those that at least two of DRM, V4L2 and Vulkan
+/// have, and every other one of DRM whose rows lie one after the other. If two have the same V4L2
+/// code (R8 and Y8 are both V4L2's GREY), the one that V4L2 gives back stands first.
 COMMONBUF_API std::span<const FormatInfo> all_formats() noexcept;
 
-/// The format whose V4L2 fourcc this is, in either arrangement of memories; nullptr for
-/// what V4L2 alone has.
+/// Find the format with this V4L2 fourcc, with one memory or one per plane; nullptr for formats
+/// that only V4L2 has.
 COMMONBUF_API const FormatInfo* format_from_v4l2(std::uint32_t v4l2_fourcc) noexcept;
 
-/// True for what only V4L2 has: Bayer, compressed, metadata. Nothing is known of its
-/// bytes; stride and size are what the driver says. See opaque_layout().
+/// Tell whether only V4L2 has a format: Bayer, compressed, metadata. Nothing is known of its
+/// bytes; the driver says stride and size. See opaque_layout().
 COMMONBUF_API bool is_opaque(Format format) noexcept;
 
-/// "NV12"; "v4l2:RG10" for V4L2's own codes, with "-BE" behind those that have the bit
-/// for big-endian. Characters that cannot be printed appear as '.'.
+/// Name a format: "NV12", or "v4l2:RG10" for V4L2's own codes, with "-BE" after those that have
+/// the bit for big-endian. Characters that cannot be printed appear as '.'.
 COMMONBUF_API std::string to_string(Format format);
 
-/// A format by its four characters ("XR24") or its name ("XRGB8888"), or by its V4L2 code
-/// ("v4l2:RG10", "v4l2:NM12"); nothing for names that the library does not know. Behind
-/// "v4l2:" any code is one: drivers have their own.
+/// Find a format by its four characters ("XR24"), its name ("XRGB8888"), or its V4L2 code
+/// ("v4l2:RG10", "v4l2:NM12"); nothing for names that the library does not know. Any code is
+/// allowed after "v4l2:", since drivers have their own.
 COMMONBUF_API std::optional<Format> parse_format(std::string_view text) noexcept;
 
-/// "LINEAR", "INVALID", or the name that libdrm gives, for example "INTEL_X_TILED".
+/// Name a modifier: "LINEAR", "INVALID", or libdrm's name, for example "X_TILED".
 COMMONBUF_API std::string to_string(Modifier modifier);
 
-/// The class of a modifier, from the vendors' bits that drm_fourcc.h documents. It ranks
-/// what devices offer, and decides nothing else: whether two devices understand each
-/// other is said by equal modifiers and by trials.
+/// Classify a modifier by the vendors' bits that drm_fourcc.h documents. The class only ranks what
+/// devices offer: whether two devices understand each other is a matter of equal modifiers and of
+/// trials.
 COMMONBUF_API ModifierClass classify(Modifier modifier) noexcept;
 
-/// "linear", "tiled", "compressed", "implicit" or "unknown".
+/// Name a class: "linear", "tiled", "compressed", "implicit" or "unknown".
 COMMONBUF_API std::string_view to_string(ModifierClass kind) noexcept;
 
 } // namespace commonbuf

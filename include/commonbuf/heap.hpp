@@ -6,7 +6,7 @@
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/heap_info.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -14,21 +14,19 @@
 
 namespace commonbuf {
 
-/// The image that a plan looks for a layout for, in one way of lying in memory that all of
-/// its uses share.
-struct ImageWay {
-    Request request; ///< of one format: the alternatives are empty
-    Modifier modifier = linear;
-    Memories memories = Memories::single;
+/// The image that a plan looks for a layout for, in one arrangement that all of its uses share.
+struct WantedImage {
+    Request request; ///< of the arrangement's format only: the alternatives are empty
+    Arrangement arrangement;
     Constraints constraints; ///< merged over all uses
 };
 
 /// Where dma-bufs come from.
 ///
-/// Most heaps give bytes, and any layout will do. One that makes whole images as its device
-/// lays them out (GBM, a V4L2 queue, Vulkan with a tiled modifier) says in propose() how that
-/// is, and gives them by allocate_image(). Its layouts are candidates as all others are: the
-/// uses and every other heap are asked whether they take them.
+/// Most heaps give bytes, and any layout will do. A heap that makes whole images as its device
+/// lays them out (GBM, a V4L2 queue, Vulkan with a tiled modifier) tells its layouts in
+/// propose(), and makes the images in allocate_image(). Its layouts are candidates like all
+/// others: the uses and every other heap are asked whether they take them.
 ///
 /// Thread-safe: every function may be called from any thread.
 class COMMONBUF_API Heap {
@@ -40,35 +38,36 @@ public:
 
     virtual const HeapInfo& info() const noexcept = 0;
 
-    /// A dma-buf of at least `bytes` bytes, zeroed by the kernel, close-on-exec,
+    /// Allocate a dma-buf of at least `bytes` bytes, zeroed by the kernel, close-on-exec,
     /// readable and writable. The caller owns it.
     ///
-    /// Errors: exhausted (ENOMEM: the region is full; EMFILE), invalid_argument
-    /// (0 bytes, or more than the heap's limit), permission_denied, not_present.
-    /// A heap that has nothing but whole images answers unsupported.
+    /// Errors: out_of_memory (the region is full), too_many_files, invalid_argument
+    /// (0 bytes, or more than the heap's limit), permission_denied, not_present,
+    /// unsupported (the heap makes only whole images).
     virtual Result<UniqueFd> allocate(std::uint64_t bytes) = 0;
 
-    /// How the heap's own device lays out an image in this way: layouts that allocate_image()
-    /// makes, best first. None, as without an override, where it has no layout of its own for
-    /// it. A plan checks them (check(), the constraints), and asks only for images without
-    /// lines before and after. Nothing stays allocated.
+    /// Propose layouts in which the heap's own device lays out this image and that
+    /// allocate_image() makes, best first. The answer is empty if the heap has no layout of its
+    /// own for it, as it is without an override. A plan checks the layouts with validate()
+    /// and against the constraints. It asks only for images without lines before and after. Nothing stays
+    /// allocated.
     ///
-    /// Errors: what asking the device gives; the plan goes on without, and says so where no
-    /// other layout serves.
-    virtual Result<std::vector<Layout>> propose(const ImageWay& way);
+    /// Errors: those of asking the device. The plan goes on without an answer, and reports the
+    /// error if no other layout serves.
+    virtual Result<std::vector<Layout>> propose(const WantedImage& image);
 
-    /// One dma-buf for each memory of the layout, each of at least the bytes that it has
-    /// there, on the terms of allocate(). Without an override these are pieces from
-    /// allocate(), which suit any layout.
+    /// Allocate one dma-buf for each memory of the layout, each with at least the bytes that the
+    /// layout says, on the terms of allocate(). Without an override they come from allocate(),
+    /// and suit any layout.
     ///
-    /// Errors: those of allocate(); incompatible (the heap makes images in layouts of its own
-    /// alone, and not in this one: with what differs). Nothing is kept then.
+    /// Errors: those of allocate(); incompatible (the heap makes images only in layouts of its
+    /// own, and not in this one; the message names the difference). Nothing is kept then.
     virtual Result<std::vector<UniqueFd>> allocate_image(const Layout& layout);
 };
 
-/// Every heap of this machine, usable or not: dma-heaps, udmabuf, and the dumb
-/// buffers of DRM devices. Needs no privilege; what stands in the way of a heap is
-/// in its info().obstacle. Nothing is allocated.
+/// Find every heap of this machine, usable or not: dma-heaps, udmabuf, and the dumb buffers of
+/// DRM devices. Needs no privilege; info().obstacle tells what stands in the way of a heap.
+/// Allocates nothing.
 COMMONBUF_API std::vector<std::shared_ptr<Heap>> find_heaps();
 
 } // namespace commonbuf

@@ -43,7 +43,7 @@ struct COMMONBUF_API Layout {
     friend bool operator==(const Layout&, const Layout&) = default;
 };
 
-/// "XR24 1280x720 LINEAR, stride 5120, 3686400 bytes".
+/// Describe a layout: "XR24 1280x720 LINEAR, stride 5120, 3686400 bytes".
 COMMONBUF_API std::string to_string(const Layout& layout);
 
 /// How the planes of a format are spread over memories.
@@ -51,6 +51,19 @@ enum class Memories : std::uint8_t {
     single,    ///< all planes one after the other in one memory
     per_plane, ///< each plane at the start of a memory of its own
 };
+
+/// How an image lies in memory, except for the numbers of a Layout.
+struct Arrangement {
+    Format format;
+    Modifier modifier = linear;
+    Memories memories = Memories::single;
+
+    friend constexpr bool operator==(const Arrangement&, const Arrangement&) noexcept = default;
+    friend constexpr auto operator<=>(const Arrangement&, const Arrangement&) noexcept = default;
+};
+
+/// Describe an arrangement: "XR24 LINEAR", "NV12 LINEAR with one memory per plane".
+COMMONBUF_API std::string to_string(const Arrangement& arrangement);
 
 /// The image that is wanted.
 struct Request {
@@ -67,49 +80,49 @@ struct Request {
 
     /// `format` and its alternatives, best first.
     COMMONBUF_API std::vector<Format> formats() const;
+
+    friend bool operator==(const Request&, const Request&) = default;
 };
 
-/// The least bytes from one row to the next of a plane, for an image of `width` pixels.
+/// Compute the least bytes from one row to the next of a plane, for an image of `width` pixels.
 /// Subsampling rounds up. `plane` must be below the format's plane count.
 COMMONBUF_API std::uint64_t min_stride(const FormatInfo& format, std::size_t plane, std::uint32_t width) noexcept;
 
-/// The rows of a plane, for an image of `height` pixels. Subsampling rounds up.
+/// Compute the rows of a plane, for an image of `height` pixels. Subsampling rounds up.
 COMMONBUF_API std::uint32_t plane_rows(const FormatInfo& format, std::size_t plane, std::uint32_t height) noexcept;
 
-/// A linear layout whose first plane has `stride` bytes a row; the strides of the
-/// other planes follow by the rule of V4L2's contiguous formats: in proportion to
-/// their samples.
+/// Make a linear layout whose first plane has `stride` bytes a row. The strides of the other
+/// planes follow by the rule of V4L2's contiguous formats: in proportion to their samples.
 ///
 /// `rows` is the padded height in image rows, 0 for none. The request's lines_before
 /// move the first plane back by as many strides; its lines_after follow the last plane
 /// that lies in the first plane's memory, behind the padding. They are part of no plane.
 /// Planes begin at multiples of `offset_align` in their memory.
 ///
-/// Errors: unsupported (unknown or opaque format), invalid_argument (nothing to show, a
-/// stride below the least, one that the other planes cannot follow, or sizes that
-/// overflow 63 bits: file offsets are signed).
+/// Errors: unsupported (unknown or opaque format), invalid_argument (an image without pixels, a
+/// stride below the least, a stride that the other planes cannot follow, or sizes that overflow
+/// 63 bits: file offsets are signed).
 COMMONBUF_API Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories,
                                            std::uint32_t rows = 0, std::uint64_t offset_align = 1);
 
-/// The layout of an opaque format, as a driver says it: one plane in one memory, with
-/// the implicit modifier, since nobody but the driver knows what lies where. `stride` may
-/// be 0 (compressed), and so may the request's width and height (metadata).
+/// Make the layout of an opaque format from what a driver says: one plane in one memory, with the
+/// implicit modifier, since only the driver knows what lies where. `stride` can be 0
+/// (compressed), and so can the request's width and height (metadata).
 ///
-/// Errors: unsupported (a format that is not opaque), invalid_argument (no bytes, more
-/// than 63 bits can count, or room for lines, which has no meaning here).
+/// Errors: unsupported (a format that is not opaque), invalid_argument (no bytes, more than 63
+/// bits can count, or room for lines, which makes no sense here).
 COMMONBUF_API Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::uint64_t size);
 
-/// The one door for layouts of unknown origin: every plane lies inside its memory,
-/// rows do not overlap, counts fit the format. All arithmetic is checked in 64 bits.
+/// Validate a layout of unknown origin: every plane lies inside its memory, rows do not overlap,
+/// counts fit the format. All arithmetic is checked in 64 bits.
 ///
-/// `actual_sizes` are the sizes of the dma-bufs behind the memories (lseek), or
-/// empty to check against the layout's own numbers. After success a caller may
-/// rely on offset + size of every plane lying within its memory, and on
-/// plane_count and memory_count being at most max_planes.
+/// `actual_sizes` are the sizes of the dma-bufs behind the memories (lseek), or empty to use the
+/// layout's own numbers. After success a caller can rely on offset + size of every plane being
+/// within its memory, and on plane_count and memory_count being at most max_planes.
 ///
-/// Checked for linear layouts and, as far as offsets go, for every other modifier and for
-/// opaque formats, which have one plane in one memory.
+/// Rows are looked at only in linear layouts. For other modifiers and for opaque formats, which
+/// have one plane in one memory, only offsets and sizes count.
 /// Errors: invalid_argument with the plane and both sizes, unsupported (format).
-COMMONBUF_API Status check(const Layout& layout, std::span<const std::uint64_t> actual_sizes = {});
+COMMONBUF_API Status validate(const Layout& layout, std::span<const std::uint64_t> actual_sizes = {});
 
 } // namespace commonbuf

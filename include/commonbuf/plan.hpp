@@ -5,7 +5,7 @@
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <memory>
 #include <string>
@@ -21,25 +21,25 @@ class COMMONBUF_API Plan {
 public:
     const Layout& layout() const noexcept;
 
-    /// The heap that serves first, with its verdicts.
+    /// The first heap, with its verdicts.
     const HeapVerdict& chosen() const noexcept;
 
-    /// Everything that was learned, as data.
+    /// Everything that planning learned, as data.
     const Report& report() const noexcept;
 
-    /// The same for people: a few lines.
+    /// Explain the plan to people: a few lines.
     std::string explain() const;
 
-    /// A buffer from the chosen heap; where that runs dry, from the next heap whose
-    /// verdict is as good, and Buffer::fallback() and the log say so. Never from a worse
-    /// one, and with Preferences::fall_back off never from another one.
+    /// Allocate a buffer from the chosen heap. If that is full, it comes from the next heap with
+    /// as good a verdict, and Buffer::fallback() and the log say so; never from a worse one, and
+    /// never from another one without Preferences::fall_back.
     ///
-    /// Errors: exhausted (the heaps that may serve are full; all are named), and what
-    /// Heap::allocate() gives.
+    /// Errors: out_of_memory (the heaps that may serve are full; all are named), and those of
+    /// Heap::allocate().
     Result<Buffer> allocate() const;
 
-    /// Whether every use of this plan can use a buffer that is there already, from this or
-    /// another plan. Errors: incompatible, with what speaks against it.
+    /// Tell whether every use of this plan can use an existing buffer, of this or another plan.
+    /// Errors: incompatible, with the reason.
     Status serves(const Buffer& buffer) const;
 
     /// For the library's own.

@@ -4,23 +4,23 @@
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
-#include <commonbuf/usage.hpp>
+#include <commonbuf/purpose.hpp>
 #include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <span>
 #include <vector>
 
 namespace commonbuf {
 
-/// The uses that a usage stands for on this machine, without duplicates, and how they were
+/// The uses that a purpose means on this machine, without duplicates, and how they were
 /// found.
 struct Resolution {
     std::vector<Use> uses;
-    std::vector<ResolvedUsage> usages;
+    std::vector<ResolvedPurpose> purposes;
 };
 
-/// Finds the devices of this machine that a usage means. The rule:
+/// Find the devices of this machine that a purpose means. The rule:
 ///
 ///   camera_output       every V4L2 node with a capture queue that is no memory-to-memory
 ///                       device, as capture
@@ -34,15 +34,15 @@ struct Resolution {
 ///   cpu_*               this process's CPU; it often reads or writes when one of the
 ///                       flags says so
 ///
-/// Of each class, every device that takes one of the request's formats in its size: whoever
-/// does not say which camera it means gets memory that all of them can use. Devices of the
-/// class that cannot be opened or do not take the image are left out, and said so. Where
-/// that is too much, name the devices instead.
+/// Each class means every device that takes one of the request's formats in its size: a caller
+/// that does not name a camera gets memory that all cameras can use. Devices that cannot be
+/// opened or do not take the image are left out, and the result says so. If these are too many
+/// devices, name them instead.
 ///
 /// Opens the nodes of the classes that are asked for; the uses keep open what they need.
 /// Errors: invalid_argument (no flag), not_present (no device of a class takes the image;
 /// each with its reason), unsupported (a GPU flag without `gpu`, or a class of a backend
 /// that this build lacks).
-COMMONBUF_API Result<Resolution> resolve(Usage usage, const Request& request, std::span<const Use> gpu = {});
+COMMONBUF_API Result<Resolution> resolve(Purpose purpose, const Request& request, std::span<const Use> gpu = {});
 
 } // namespace commonbuf

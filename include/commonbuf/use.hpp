@@ -2,8 +2,7 @@
 #pragma once
 
 #include <commonbuf/constraints.hpp>
-#include <commonbuf/content.hpp>
-#include <commonbuf/deadline.hpp>
+#include <commonbuf/cpu_cost.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
@@ -18,29 +17,22 @@
 
 namespace commonbuf {
 
-class Buffer;
 class Heap;
 
-/// What the CPU does with the pixels.
-enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
-
-/// What a use accepts for one requested image: one entry for each way in which
-/// the image may lie in memory, in any order, best sorted.
+/// What a use accepts for one requested image: one entry for each arrangement, in any order,
+/// best sorted.
 struct Support {
-    struct Entry {
-        Format format;
-        Modifier modifier = linear;
-        Memories memories = Memories::single;
+    struct Entry : Arrangement {
         SharedConstraints constraints;
         /// How the device lays the image out with this modifier. Linear and opaque layouts
-        /// follow from the constraints and need none; without one, every other modifier
-        /// can be used only where some other use says it.
+        /// follow from the constraints and need none. Any other modifier can be used only if
+        /// some use or heap tells the layout.
         std::shared_ptr<const Layout> layout{};
     };
     std::vector<Entry> entries;
 
-    /// Puts the entries into the order in which plans walk through them; otherwise every
-    /// plan sorts for itself. Of entries for one way, the first stays first.
+    /// Sort the entries in the order in which plans walk through them; otherwise every plan
+    /// sorts for itself. Of several entries for one arrangement, the first stays first.
     COMMONBUF_API void sort();
 };
 
@@ -53,17 +45,17 @@ public:
     Trial(const Trial&) = delete;
     Trial& operator=(const Trial&) = delete;
 
-    /// Imports, and lets go again. One borrowed dma-buf for each memory of the
-    /// layout, each at least as large as the layout asks for.
+    /// Import memory, and release it again. There is one borrowed dma-buf for each memory of the
+    /// layout, at least as large as the layout asks for.
     virtual Verdict attempt(std::span<const int> memories) = 0;
 
-    /// Whether the device takes memory of others at all: where it has its own alone, that it
-    /// refuses some says nothing of what that is like.
+    /// Tell whether the device can import foreign memory at all. If it works only in its own, a
+    /// refusal says nothing about the memory offered.
     virtual bool imports() const noexcept;
 };
 
-/// What can be asked of one device about one intended access. Implement it to let
-/// commonbuf plan for a device that it does not know.
+/// Answers for one device and one intended access. Implement it to let commonbuf plan for a
+/// device that it does not know.
 ///
 /// The allocator calls it from one thread at a time.
 class COMMONBUF_API Importer {
@@ -76,40 +68,32 @@ public:
     /// Unique and printable, for example "v4l2:/dev/video0:capture".
     virtual const std::string& name() const noexcept = 0;
 
-    /// What stays the same as long as trials would go the same: the driver, its version
-    /// and the device. Verdicts are remembered under it. Empty: never remember them.
+    /// A name that stays the same as long as trials would end the same way: the driver, its
+    /// version and the device. Verdicts are remembered under it, or never if it is empty.
     virtual const std::string& identity() const noexcept;
 
-    /// What the CPU does in this use, for Preferences::cpu_costs; nothing for a device.
+    /// What the CPU does in this use, for Preferences::cpu_costs; none for a device.
     virtual std::optional<Access> cpu_access() const noexcept;
 
-    /// The device's own memory, where it gives that to others. An allocator that looks for the
-    /// heaps of this machine asks it in plans with this use where no other heap serves, or the
-    /// caller prefers it; its name is another one than theirs. Asked anew, it is the same or
+    /// The device's own memory, if it gives that to others. An allocator that looks for the heaps
+    /// of this machine tries it in plans with this use if no other heap serves, or if the caller
+    /// prefers it. Its name must differ from theirs. Every call gives the same heap, or one that
     /// behaves the same. None without an override.
     virtual std::shared_ptr<Heap> own_heap();
 
-    /// The ways in which this use accepts the image, in the request's format or one of its
-    /// alternatives; other formats may be left out. Errors: unsupported (none of these
-    /// formats, or not this size, naming what is), and what opening and asking may give.
+    /// Tell in which arrangements this use accepts the image, in the request's format or one of
+    /// its alternatives; other formats can be left out. Errors: unsupported (none of these
+    /// formats, or not this size; the message names what is supported), and those of opening and
+    /// asking the device.
     virtual Result<std::shared_ptr<const Support>> support(const Request& request) = 0;
 
-    /// What the device makes of a layout: the same with larger memories where it
-    /// pads, or why it refuses.
+    /// Fit a layout to the device: the same layout, with larger memories if the device pads.
+    /// Errors: the reason why the device refuses it.
     virtual Result<Layout> fit(const Layout& layout);
 
-    /// Errors: busy (another program owns the queue), device_lost, exhausted.
+    /// Begin trials with one layout. Errors: busy (another program owns the queue), device_gone,
+    /// out_of_memory.
     virtual Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) = 0;
-
-    /// Proof by content: lets the device really write or read `frames` images in these
-    /// buffers, one after the other, and compares what came of it with the same work in
-    /// the device's own memory (see Content). All buffers have one layout. A device that
-    /// streams elsewhere is left alone; what was set is put back, what was shown too.
-    ///
-    /// Without an override nothing is checked, and the answer says so. Errors: the
-    /// kernel's refusal to take a buffer or to stream, invalid_argument (no buffer),
-    /// timed_out, device_lost.
-    virtual Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
 };
 
 /// One device's intended access. A value: copies mean the same use.
@@ -126,12 +110,12 @@ private:
 };
 
 /// How much the CPU reads and writes.
-enum class Often : std::uint8_t {
-    rarely, ///< any memory will do
-    often,  ///< only memory behind the CPU's caches: without them, reading is slower by tens of times
+enum class CpuFrequency : std::uint8_t {
+    rare,     ///< any memory will do
+    frequent, ///< only memory behind the CPU's caches: without them, reading is slower by tens of times
 };
 
-/// Access by this process's CPU through a mapping.
-COMMONBUF_API Use cpu(Access access, Often often = Often::rarely);
+/// Make the use of this process's CPU, which accesses buffers through a mapping.
+COMMONBUF_API Use cpu(Access access, CpuFrequency frequency = CpuFrequency::rare);
 
 } // namespace commonbuf

@@ -105,7 +105,9 @@ bool Error::concerns_device() const noexcept
     }
 }
 
-bool Error::is_transient() const noexcept
+bool Error::is_transient() const noexcept { return commonbuf::is_transient(category); }
+
+bool is_transient(Category category) noexcept
 {
     switch (category) {
     case Category::permission_denied:

@@ -35,7 +35,7 @@ Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories
 Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
 {
     const std::array<std::uint64_t, 1> size{memory.size()};
-    if (const Status valid = check(layout, size); !valid)
+    if (const Status valid = validate(layout, size); !valid)
         return valid.error();
     std::vector<BufferState::Memory> memories;
     memories.push_back({{}, {}, memory.size(), memory});

@@ -213,7 +213,7 @@ Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std:
     }
     if (memories.empty())
         return Error::invalid_argument("make a buffer", "there is no memory");
-    if (const Status valid = check(layout, std::span(sizes).first(memories.size())); !valid)
+    if (const Status valid = validate(layout, std::span(sizes).first(memories.size())); !valid)
         return valid.error();
     if (!heap.empty()) {
         for (const BufferState::Memory& memory : memories)

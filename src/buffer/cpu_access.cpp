@@ -41,6 +41,13 @@ std::span<std::byte> CpuAccess::plane(std::size_t index, Place where) const noex
     return {};
 }
 
+std::span<std::byte> CpuAccess::memory(std::size_t index) const noexcept
+{
+    if (state_ == nullptr || index >= state_->memories().size())
+        return {};
+    return state_->bytes()[index];
+}
+
 Status CpuAccess::end()
 {
     if (state_ == nullptr)

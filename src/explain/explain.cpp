@@ -2,41 +2,35 @@
 #include "explain/explain.hpp"
 #include "base/text.hpp"
 
+#include <commonbuf/explain.hpp>
+
+#include <algorithm>
+
 namespace commonbuf {
-namespace {
-
-std::string describe(const Verdict& verdict)
-{
-    std::string text{to_string(verdict.outcome)};
-    if (!verdict.stage.empty())
-        text += text::format(" at {}", verdict.stage);
-    if (verdict.sys_errno != 0)
-        text += text::format(" with {}", errno_name(verdict.sys_errno));
-    if (!verdict.reason.empty())
-        text += ": " + verdict.reason;
-    return text;
-}
-
-} // namespace
 
 std::string Report::explain() const
 {
-    const bool served = !heaps.empty() && heaps.front().verdict.outcome <= Outcome::accepted;
-    std::string text = text::format("{} {}x{}: ", to_string(request.format), request.width, request.height);
-    if (served)
-        text += text::format("heap {}, {}\n", heaps.front().heap.name, to_string(*layout));
-    else
-        text += layout ? "no heap serves every use\n" : "no layout serves every use\n";
-
-    for (const ResolvedUsage& entry : usages) {
-        text += text::format("  {} is {}\n", to_string(entry.usage), text::join(entry.uses, ", "));
+    using explain::describe;
+    const bool served = !heaps.empty() && heaps.front().verdict.serves();
+    const Answer first = answer(*this);
+    std::string text =
+        text::format("{} {}x{}: {}\n", to_string(request.format), request.width, request.height, first.headline);
+    if (!first.reason.empty())
+        text += text::format("  {}\n", first.reason);
+    for (const ResolvedPurpose& entry : purposes) {
+        text += text::format("  {} is {}\n", to_string(entry.purpose), text::join(entry.uses, ", "));
         for (const UseVerdict& each : entry.left_out)
             text += text::format("      without {}: {}\n", each.use, each.verdict.reason);
     }
-    if (!nearest.empty())
-        text += text::format("  {}\n", nearest);
-    if (!cpu_costs.empty())
-        text += text::format("  {}\n", cpu_costs);
+    // The reason above may be one of these already.
+    const auto add = [&](const std::string& sentence) {
+        if (sentence != first.reason)
+            text += text::format("  {}\n", sentence);
+    };
+    if (nearest)
+        add(describe(*nearest, uses.size()));
+    if (cpu_cost_effect)
+        add(describe(*cpu_cost_effect, heaps));
     for (const UseVerdict& entry : not_served)
         text += text::format("  use {}: {}\n", entry.use, describe(entry.verdict));
     for (const LayoutVerdict& entry : set_aside)
@@ -56,7 +50,80 @@ std::string Report::explain() const
 
 } // namespace commonbuf
 
-namespace commonbuf::negotiate {
+namespace commonbuf::explain {
+namespace {
+
+const char* what(std::optional<Access> access)
+{
+    if (access == Access::read)
+        return "reading";
+    return access == Access::write ? "writing" : "reading and writing";
+}
+
+std::string time_in(const HeapVerdict& heap)
+{
+    return heap.cpu_time ? text::format("{} in {}", in_words(*heap.cpu_time), heap.heap.name)
+                         : text::format("an unknown time in {}, which was not measured", heap.heap.name);
+}
+
+} // namespace
+
+std::string describe(const Verdict& verdict, std::string_view use)
+{
+    std::string text{verdict.outcome == Outcome::not_tried ? "not tried" : to_string(verdict.outcome)};
+    if (!use.empty())
+        text += text::format(" by {}", use);
+    if (!verdict.call.empty())
+        text += text::format(" at {}", verdict.call);
+    if (verdict.sys_errno != 0)
+        text += text::format(" with {}", errno_name(verdict.sys_errno));
+    if (!verdict.reason.empty())
+        text += ": " + verdict.reason;
+    return text;
+}
+
+std::string in_words(std::chrono::nanoseconds time)
+{
+    constexpr double milli = 1e6;
+    constexpr std::int64_t least = 10'000;
+    if (time.count() < least)
+        return text::format("{} ns", time.count());
+    return text::format("{:.2f} ms", static_cast<double>(time.count()) / milli);
+}
+
+std::string describe(const NearestConversion& nearest, std::size_t uses)
+{
+    constexpr std::size_t most = 8;
+    std::string lacking;
+    for (const NearestConversion::Lacking& each : nearest.lacking) {
+        std::vector<std::string> has;
+        for (const Arrangement& arrangement : each.has) {
+            has.push_back(has.size() < most ? to_string(arrangement) : "...");
+            if (has.size() > most)
+                break;
+        }
+        lacking += text::format("{}{} lacks it (it has {})", lacking.empty() ? "" : "; ", each.use,
+                                has.empty() ? "none of the formats" : text::join(has, ", "));
+    }
+    return text::format("nearest is {}, which {} of {} uses take: {}", to_string(nearest.arrangement), nearest.taken_by,
+                        uses, lacking);
+}
+
+std::string describe(const CpuCostEffect& effect, const std::vector<HeapVerdict>& heaps)
+{
+    const auto other = std::find_if(heaps.begin(), heaps.end(),
+                                    [&effect](const HeapVerdict& heap) { return heap.heap.name == effect.without; });
+    switch (effect.kind) {
+    case CpuCostEffect::Kind::no_cpu_use: return "the CPU costs decide nothing: no use is one of the CPU";
+    case CpuCostEffect::Kind::not_measured: return "no heap that serves is among the CPU costs";
+    case CpuCostEffect::Kind::unchanged:
+        return text::format("the CPU costs changed nothing: {} an image takes {}", what(effect.access),
+                            time_in(heaps.front()));
+    case CpuCostEffect::Kind::changed: break;
+    }
+    return text::format("the CPU costs decided: {} an image takes {}, and {}", what(effect.access),
+                        time_in(heaps.front()), other != heaps.end() ? time_in(*other) : effect.without);
+}
 
 std::string summary(const Report& report)
 {
@@ -70,8 +137,8 @@ std::string summary(const Report& report)
     for (const HeapVerdict& entry : report.heaps) {
         text += text::format("{}{} {}", &entry == report.heaps.data() ? ": " : ", ", entry.heap.name,
                              to_string(entry.verdict.outcome));
-        if (!entry.verdict.stage.empty())
-            text += " at " + entry.verdict.stage;
+        if (!entry.verdict.call.empty())
+            text += " at " + entry.verdict.call;
         if (entry.verdict.sys_errno != 0)
             text += " with " + errno_name(entry.verdict.sys_errno);
         for (const UseVerdict& use : entry.uses) {
@@ -82,4 +149,4 @@ std::string summary(const Report& report)
     return text;
 }
 
-} // namespace commonbuf::negotiate
+} // namespace commonbuf::explain

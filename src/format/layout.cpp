@@ -24,8 +24,8 @@ Error unknown_format(Format format, const std::string& operation)
                                                            : "the library does not know this format");
 }
 
-/// The stride of a further plane when the first one has `stride`; 0 when no whole
-/// number of bytes will do.
+/// The stride of another plane if the first one has `stride`; 0 if it would be no whole number of
+/// bytes.
 std::uint64_t following_stride(const FormatInfo& info, std::size_t plane, std::uint32_t stride)
 {
     const PlaneInfo& first = info.planes[0];
@@ -35,7 +35,7 @@ std::uint64_t following_stride(const FormatInfo& info, std::size_t plane, std::u
     return bytes % divisor == 0 ? bytes / divisor : 0;
 }
 
-/// Why linear_layout() cannot do anything with a request; nothing when it can.
+/// Why linear_layout() cannot lay out a request; nothing if it can.
 std::optional<Error> refusal(const Request& request, const FormatInfo* info, std::uint32_t rows,
                              const std::string& operation)
 {
@@ -51,7 +51,7 @@ std::optional<Error> refusal(const Request& request, const FormatInfo* info, std
     return std::nullopt;
 }
 
-/// dma-bufs are no larger than a signed file offset can say (lseek).
+/// dma-bufs are at most as large as a signed file offset can tell (lseek).
 constexpr std::uint64_t most_bytes = std::numeric_limits<std::int64_t>::max();
 
 } // namespace
@@ -69,6 +69,12 @@ std::uint64_t Layout::total_size() const noexcept
     for (const std::uint64_t size : used_memories())
         total += size;
     return total;
+}
+
+std::string to_string(const Arrangement& arrangement)
+{
+    return text::format("{} {}{}", to_string(arrangement.format), to_string(arrangement.modifier),
+                        arrangement.memories == Memories::single ? "" : " with one memory per plane");
 }
 
 std::string to_string(const Layout& layout)
@@ -148,7 +154,7 @@ Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::
     if (!is_opaque(request.format))
         return Error::unsupported(operation, "the format is not opaque");
     if (size == 0 || size > most_bytes)
-        return Error::invalid_argument(operation, text::format("a size of {} bytes is none", size));
+        return Error::invalid_argument(operation, text::format("a size of {} bytes is not possible", size));
     if (request.lines_before != 0 || request.lines_after != 0)
         return Error::invalid_argument(operation, "an opaque format has no rows to leave room for");
 
@@ -164,7 +170,7 @@ Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::
     return layout;
 }
 
-Status check(const Layout& layout, std::span<const std::uint64_t> actual_sizes)
+Status validate(const Layout& layout, std::span<const std::uint64_t> actual_sizes)
 {
     const std::string operation = operation_for(layout.format, layout.width, layout.height);
     const auto invalid = [&operation](std::string detail) {

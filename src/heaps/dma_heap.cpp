@@ -108,7 +108,7 @@ std::vector<std::shared_ptr<Heap>> find_dma_heaps()
         info.path = folder + name;
         // The only name that the kernel documents the memory of (dma-heap.rst, system_heap.c).
         if (name == "system")
-            info.memory = {.contiguous = false, .cached = true, .protected_ = false, .address_bits = {}};
+            info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
         else
             info.scarce = true;
         if (const auto fd = os::open(info.path); !fd)

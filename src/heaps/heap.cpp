@@ -9,7 +9,7 @@ namespace commonbuf {
 
 Heap::~Heap() = default;
 
-Result<std::vector<Layout>> Heap::propose(const ImageWay& /*way*/) { return std::vector<Layout>{}; }
+Result<std::vector<Layout>> Heap::propose(const WantedImage& /*image*/) { return std::vector<Layout>{}; }
 
 Result<std::vector<UniqueFd>> Heap::allocate_image(const Layout& layout)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/heap_info.hpp>
 
 #include <cstdint>
 

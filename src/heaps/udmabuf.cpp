@@ -91,7 +91,7 @@ std::vector<std::shared_ptr<Heap>> find_udmabuf()
     info.kind = HeapKind::udmabuf;
     info.path = udmabuf::path;
     // Pages of the page cache, wherever these lie (udmabuf.c).
-    info.memory = {.contiguous = false, .cached = true, .protected_ = false, .address_bits = {}};
+    info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
     auto node = os::open(info.path);
     if (!node)
         info.obstacle = node.error();

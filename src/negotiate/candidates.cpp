@@ -4,6 +4,7 @@
 #include "format/checked.hpp"
 #include "negotiate/nearest.hpp"
 #include "negotiate/objection.hpp"
+#include "negotiate/sizes.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ std::string planning(const Request& request)
     return text::format("plan {} {}x{}", commonbuf::to_string(request.format), request.width, request.height);
 }
 
-/// The request as if it had asked for this format alone.
+/// The request as if it had asked only for this format.
 Request for_format(const Request& request, Format format)
 {
     return {format, request.width, request.height, request.count, request.lines_before, request.lines_after};
@@ -31,21 +32,10 @@ constexpr auto worse = [](const auto& a, const auto& b) { return b.rank != a.ran
 
 } // namespace
 
-Status fit_sizes(Layout& layout, const Constraints& constraints)
-{
-    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-        const auto size = fit_size(constraints, layout.memory_sizes[i]);
-        if (!size)
-            return size.error();
-        layout.memory_sizes[i] = *size;
-    }
-    return {};
-}
-
 Status check_request(const Request& request)
 {
     // More than any device has; and the square of it times 8 bytes is far from 2^63.
-    constexpr std::uint32_t most = 65536;
+    constexpr std::uint32_t max_pixels = 65536;
     for (const Format format : request.alternatives) {
         if (Status sensible = check_request(for_format(request, format)); !sensible)
             return sensible;
@@ -54,14 +44,14 @@ Status check_request(const Request& request)
     if (info == nullptr && !is_opaque(request.format))
         return Error::unsupported(planning(request), "the library does not know this format");
     for (const auto& [name, value] : {std::pair("width", request.width), std::pair("height", request.height)}) {
-        if (value == 0 || value > most)
+        if (value == 0 || value > max_pixels)
             return Error::invalid_argument(
-                planning(request), text::format("a {} of {} is not between 1 and {} pixels", name, value, most));
+                planning(request), text::format("a {} of {} is not between 1 and {} pixels", name, value, max_pixels));
     }
-    constexpr std::uint32_t most_buffers = 1024;
-    if (request.count == 0 || request.count > most_buffers)
-        return Error::invalid_argument(
-            planning(request), text::format("{} buffers are not between 1 and {}", request.count, most_buffers));
+    constexpr std::uint32_t max_buffers = 1024;
+    if (request.count == 0 || request.count > max_buffers)
+        return Error::invalid_argument(planning(request),
+                                       text::format("{} buffers are not between 1 and {}", request.count, max_buffers));
     if (info == nullptr)
         return {};
     if (request.width % info->hsub != 0 || request.height % info->vsub != 0)
@@ -72,11 +62,10 @@ Status check_request(const Request& request)
     return {};
 }
 
-Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra, Propose propose)
+Candidates::Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra)
     : request_(request),
       uses_(uses),
       extra_(std::move(extra)),
-      propose_(std::move(propose)),
       shared_(uses),
       order_(request)
 {
@@ -86,9 +75,9 @@ Candidates::Candidates(const Request& request, std::span<const UseSupport> uses,
 
 Rank Candidates::rank(std::uint32_t way) const { return rank_of(shared_[way], order_.place(shared_[way].format)); }
 
-/// The best way mostly serves: finding it takes one walk and no memory. Only then are the
-/// others put into their order.
-std::optional<Way> Candidates::next_way()
+/// The best arrangement serves most of the time: it is found in one walk, without memory. The others
+/// are put in order only if it does not.
+std::optional<Arrangement> Candidates::next_arrangement()
 {
     if (!began_) {
         began_ = true;
@@ -96,7 +85,7 @@ std::optional<Way> Candidates::next_way()
         std::optional<Format> format;
         std::size_t place = 0;
         for (std::uint32_t i = 0; i < shared_.size(); ++i) {
-            const Way way = shared_[i];
+            const Arrangement way = shared_[i];
             if (way.format != format) {
                 format = way.format;
                 place = order_.place(way.format);
@@ -123,44 +112,82 @@ std::optional<Way> Candidates::next_way()
     if (ways_.empty())
         return std::nullopt;
     std::pop_heap(ways_.begin(), ways_.end(), worse);
-    const Way way = shared_[ways_.back().way];
+    const Arrangement way = shared_[ways_.back().way];
     ways_.pop_back();
     return way;
 }
 
 std::optional<Candidate> Candidates::next()
 {
-    while (layouts_.empty()) {
-        if (open_) {
-            expand_proposed();
-            continue;
-        }
-        const auto way = next_way();
-        if (!way)
+    while (!turn_ || turn_->given == turn_->layouts.size()) {
+        if (turn_ && turn_->waits)
             return std::nullopt;
-        expand(*way);
+        const auto arrangement = next_arrangement();
+        if (!arrangement)
+            return std::nullopt;
+        begin(*arrangement);
     }
-    Candidate best = std::move(layouts_.back());
-    layouts_.pop_back();
-    return best;
+    return Candidate{turn_->layouts[turn_->given++], turn_->constraints};
+}
+
+std::optional<WantedImage> Candidates::wanted() const
+{
+    if (!turn_ || !turn_->waits)
+        return std::nullopt;
+    return WantedImage{for_format(request_, turn_->arrangement.format), turn_->arrangement, turn_->constraints};
+}
+
+void Candidates::propose(std::span<const Proposal> proposals)
+{
+    if (!turn_ || !turn_->waits)
+        return;
+    turn_->waits = false;
+    std::vector<Layout>& layouts = turn_->layouts;
+    for (const Proposal& proposal : proposals) {
+        const auto layout = fitted(proposal);
+        if (!layout)
+            refuse(Error::incompatible(
+                planning(request_),
+                text::format("{} proposes {}: {}", proposal.heap, to_string(proposal.layout), layout.error().detail)));
+        else if (std::find(layouts.begin(), layouts.end(), *layout) == layouts.end())
+            layouts.push_back(*layout);
+    }
+    if (layouts.empty() && turn_->why_none)
+        refuse(*turn_->why_none);
+}
+
+/// The layout of a proposal, if it is the wanted image. Errors: incompatible, invalid_argument.
+Result<Layout> Candidates::fitted(const Proposal& proposal) const
+{
+    const Arrangement& wanted = turn_->arrangement;
+    Layout layout = proposal.layout;
+    const bool asked = layout.format == wanted.format && layout.width == request_.width &&
+                       layout.height == request_.height &&
+                       (is_opaque(layout.format) || layout.modifier == wanted.modifier) &&
+                       (layout.memory_count > 1) == (wanted.memories == Memories::per_plane && layout.plane_count > 1);
+    if (!asked)
+        return Error::incompatible("", "that is not the image it was asked for");
+    if (const Status sound = validate(layout); !sound)
+        return sound.error();
+    if (const Status sized = fit_sizes(layout, turn_->constraints); !sized)
+        return sized.error();
+    if (const auto against = objection(layout, turn_->constraints))
+        return Error::incompatible("", against->reason);
+    return layout;
 }
 
 Error Candidates::why_none() const
 {
     if (why_not_)
         return *why_not_;
-    Error error;
-    error.category = Category::incompatible;
-    error.operation = planning(request_);
-    error.detail = shares_ ? "no layout was refused before it was tried" : "the uses share no format and modifier";
-    if (const std::string near = nearest(); !near.empty()) {
-        error.detail += "; " + near;
-        error.advice = "convert there, or add a format that all of them have";
-    }
-    return error;
+    return Error::incompatible(planning(request_), shares_ ? "no layout was refused before it was tried"
+                                                           : "the uses share no format and modifier");
 }
 
-std::string Candidates::nearest() const { return shares_ ? std::string() : nearest_conversion(request_, uses_); }
+std::optional<NearestConversion> Candidates::nearest() const
+{
+    return shares_ ? std::nullopt : nearest_conversion(request_, uses_);
+}
 
 Result<Constraints> Candidates::merged(const Entries& entries) const
 {
@@ -180,100 +207,59 @@ void Candidates::refuse(Error error)
         why_not_ = std::move(error);
 }
 
-void Candidates::expand(const Way& way)
+/// Makes an arrangement the one whose turn it is.
+void Candidates::begin(const Arrangement& arrangement)
 {
-    const Entries entries = shared_.entries(way);
-    const auto constraints = merged(entries);
+    turn_.reset();
+    const Entries entries = shared_.entries(arrangement);
+    auto constraints = merged(entries);
     if (!constraints)
         return refuse(constraints.error());
-    const Status expanded = expand_known(way, entries, *constraints);
+    turn_ = Turn{arrangement, std::move(*constraints)};
+    auto known = layouts(*turn_, entries);
+    if (known)
+        turn_->layouts = std::move(*known);
+    else
+        turn_->why_none = known.error();
     // Lines around the image have no place in a layout of a heap's own.
-    if (propose_ && request_.lines_before == 0 && request_.lines_after == 0)
-        open_ = Open{way, expanded ? std::nullopt : std::optional(expanded.error())};
-    else if (!expanded)
-        return refuse(expanded.error());
-    std::reverse(layouts_.begin(), layouts_.end());
+    turn_->waits = request_.lines_before == 0 && request_.lines_after == 0;
+    if (!turn_->waits && turn_->why_none)
+        refuse(*turn_->why_none);
 }
 
 /// The layouts that follow from what the uses say.
-Status Candidates::expand_known(const Way& way, const Entries& entries, const Constraints& constraints)
+Result<std::vector<Layout>> Candidates::layouts(const Turn& turn, const Entries& entries) const
 {
     const bool given = std::any_of(entries.begin(), entries.end(),
                                    [](const Support::Entry* entry) { return entry->layout != nullptr; });
     if (given)
-        return expand_given(way, entries, constraints);
-    if (is_opaque(way.format))
-        return expand_opaque(way, constraints);
-    if (way.modifier == linear)
-        return expand_linear(way, constraints);
-    return Error::incompatible(
-        planning(request_),
-        text::format("the uses share {}, and none of them says how an image lies in memory then", to_string(way)));
-}
-
-/// The layouts of heaps that lay images out themselves.
-void Candidates::expand_proposed()
-{
-    const Open open = std::move(*open_);
-    open_.reset();
-    // All of this once more, since it comes to that seldom.
-    const Entries entries = shared_.entries(open.way);
-    const auto constraints = merged(entries);
-    if (!constraints)
-        return refuse(constraints.error());
-    static_cast<void>(expand_known(open.way, entries, *constraints));
-    const std::vector<Candidate> given = std::exchange(layouts_, {});
-    const auto holds = [](const std::vector<Candidate>& all, const Layout& layout) {
-        return std::any_of(all.begin(), all.end(), [&](const Candidate& each) { return each.layout == layout; });
-    };
-    const auto refuse_one = [&](const Proposal& proposal, const std::string& why) {
-        refuse(Error::incompatible(planning(request_),
-                                   text::format("{} proposes {}: {}", proposal.heap, to_string(proposal.layout), why)));
-    };
-    for (Proposal& proposal :
-         propose_({for_format(request_, open.way.format), open.way.modifier, open.way.memories, *constraints})) {
-        Layout& layout = proposal.layout;
-        const bool asked =
-            layout.format == open.way.format && layout.width == request_.width && layout.height == request_.height &&
-            (is_opaque(layout.format) || layout.modifier == open.way.modifier) &&
-            (layout.memory_count > 1) == (open.way.memories == Memories::per_plane && layout.plane_count > 1);
-        if (!asked) {
-            refuse_one(proposal, "that is not the image it was asked for");
-            continue;
-        }
-        Status sound = check(layout);
-        if (sound)
-            sound = fit_sizes(layout, *constraints);
-        if (!sound) {
-            refuse_one(proposal, sound.error().message());
-            continue;
-        }
-        if (const auto against = objection(layout, *constraints)) {
-            refuse_one(proposal, against->reason);
-            continue;
-        }
-        if (!holds(given, layout) && !holds(layouts_, layout))
-            layouts_.push_back({layout, *constraints});
-    }
-    if (layouts_.empty() && open.why_none)
-        refuse(*open.why_none);
-    std::reverse(layouts_.begin(), layouts_.end());
+        return given_layouts(turn, entries);
+    if (is_opaque(turn.arrangement.format))
+        return opaque_layouts(turn);
+    if (turn.arrangement.modifier == linear)
+        return linear_layouts(turn);
+    return Error::incompatible(planning(request_),
+                               text::format("the uses share {}, and none of them says how an image lies in memory then",
+                                            to_string(turn.arrangement)));
 }
 
 /// From tight to padded.
-Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
+Result<std::vector<Layout>> Candidates::linear_layouts(const Turn& turn) const
 {
     // What displays and GPUs round strides to but do not say: 64 is the most common
     // (i915, most ARM display controllers), 256 is AMD's, 128 and 512 stand between
-    // and above for the rest. A device that knows better says so in its support.
+    // and above for the rest. A device that knows more says so in its support.
     constexpr auto steps = std::to_array<std::uint32_t>({1, 64, 128, 256, 512, 1024});
-    const FormatInfo* info = format_info(way.format);
+    const Format format = turn.arrangement.format;
+    const Constraints& constraints = turn.constraints;
+    const FormatInfo* info = format_info(format);
     if (info == nullptr)
         return Error::unsupported(planning(request_), "the library does not know this format");
     const checked::Number rows = checked::round_up(request_.height, constraints.height_align);
     if (!rows || *rows > std::numeric_limits<std::uint32_t>::max())
         return Error::incompatible(planning(request_),
                                    text::format("rows in steps of {} overflow", constraints.height_align));
+    std::vector<Layout> found;
     std::optional<Error> why_not;
     for (const std::uint32_t step : steps) {
         Constraints padded = constraints;
@@ -283,7 +269,7 @@ Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
         padded.stride_align = static_cast<std::uint32_t>(*align);
         const auto fitted =
             fit_stride(padded, min_stride(*info, 0, request_.width)).and_then([&](std::uint32_t stride) {
-                return linear_layout(for_format(request_, way.format), stride, way.memories,
+                return linear_layout(for_format(request_, format), stride, turn.arrangement.memories,
                                      static_cast<std::uint32_t>(*rows), constraints.offset_align);
             });
         Layout layout = fitted.value_or(Layout{});
@@ -291,47 +277,50 @@ Status Candidates::expand_linear(const Way& way, const Constraints& constraints)
         if (!sized && !why_not)
             why_not = sized.error();
         // Padding grows with the steps: what is there already was the last one.
-        if (sized && (layouts_.empty() || layouts_.back().layout != layout))
-            layouts_.push_back({layout, constraints});
+        if (sized && (found.empty() || found.back() != layout))
+            found.push_back(layout);
     }
-    return layouts_.empty() && why_not ? Status(std::move(*why_not)) : Status();
+    if (found.empty() && why_not)
+        return std::move(*why_not);
+    return found;
 }
 
 /// An opaque format has one layout: what the drivers say. Importer::fit() brings the size.
-Status Candidates::expand_opaque(const Way& way, const Constraints& constraints)
+Result<std::vector<Layout>> Candidates::opaque_layouts(const Turn& turn) const
 {
-    const auto stride = fit_stride(constraints, 0);
+    const auto stride = fit_stride(turn.constraints, 0);
     if (!stride)
         return stride.error();
-    auto layout = opaque_layout(for_format(request_, way.format), *stride,
+    auto layout = opaque_layout(for_format(request_, turn.arrangement.format), *stride,
                                 std::max<std::uint64_t>(std::uint64_t{*stride} * request_.height, 1));
     if (!layout)
         return layout.error();
-    if (Status sized = fit_sizes(*layout, constraints); !sized)
-        return sized;
-    layouts_.push_back({*layout, constraints});
-    return {};
+    if (const Status sized = fit_sizes(*layout, turn.constraints); !sized)
+        return sized.error();
+    return std::vector{*layout};
 }
 
 /// A device says how the image lies in memory. The others can only agree.
-Status Candidates::expand_given(const Way& way, const Entries& entries, const Constraints& constraints)
+Result<std::vector<Layout>> Candidates::given_layouts(const Turn& turn, const Entries& entries) const
 {
+    std::vector<Layout> found;
     std::optional<Objection> against;
     for (const Support::Entry* entry : entries) {
         if (entry->layout == nullptr)
             continue;
         Layout layout = *entry->layout;
-        if (Status sound = check(layout); !sound)
-            return sound;
-        if (Status sized = fit_sizes(layout, constraints); !sized)
-            return sized;
-        against = objection(layout, constraints);
-        if (!against && (layouts_.empty() || layouts_.back().layout != layout))
-            layouts_.push_back({layout, constraints});
+        if (const Status sound = validate(layout); !sound)
+            return sound.error();
+        if (const Status sized = fit_sizes(layout, turn.constraints); !sized)
+            return sized.error();
+        against = objection(layout, turn.constraints);
+        if (!against && (found.empty() || found.back() != layout))
+            found.push_back(layout);
     }
-    if (layouts_.empty() && against)
-        return Error::incompatible(planning(request_), text::format("{}: {}", to_string(way), against->reason));
-    return {};
+    if (found.empty() && against)
+        return Error::incompatible(planning(request_),
+                                   text::format("{}: {}", to_string(turn.arrangement), against->reason));
+    return found;
 }
 
 } // namespace commonbuf::negotiate

@@ -6,10 +6,10 @@
 
 #include <commonbuf/heap.hpp>
 #include <commonbuf/layout.hpp>
+#include <commonbuf/report.hpp>
 #include <commonbuf/result.hpp>
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,74 +23,89 @@ struct Candidate {
     Constraints constraints;
 };
 
-/// Whether a request makes sense for any device. Errors: invalid_argument with the
-/// numbers, unsupported (a format the library does not know).
+/// Check that a request makes sense for any device. Errors: invalid_argument with the numbers,
+/// unsupported (a format that the library does not know).
 Status check_request(const Request& request);
 
-/// Grows every memory of a layout to what the constraints ask for. Errors: incompatible.
-Status fit_sizes(Layout& layout, const Constraints& constraints);
-
-/// A layout of a heap's own.
+/// A layout of a heap's own (Heap::propose()).
 struct Proposal {
     std::string heap;
     Layout layout;
+
+    friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 
-/// Asks every heap for its layouts of an image (Heap::propose()).
-using Propose = std::function<std::vector<Proposal>(const ImageWay&)>;
-
-/// The layouts to try, best first: ways by their rank, then the least padding, then what the
-/// heaps propose. Pure, but for asking them.
+/// The layouts to try, best first: arrangements by their rank, then the least padding, then what
+/// heaps propose. Pure: the caller asks the heaps, and hands their proposals over.
 ///
-/// Lazy, since the first one serves most of the time: constraints are merged for a way
-/// when its turn comes, and heaps are asked when no other layout of the way is left.
+///     while (true) {
+///         if (auto candidate = candidates.next())
+///             ...try it...
+///         else if (const auto image = candidates.wanted())
+///             candidates.propose(...what the heaps say of the image...);
+///         else
+///             break;
+///     }
+///
+/// Lazy, since the first one serves most of the time: constraints are merged for an arrangement
+/// when its turn comes, and heaps are to be asked when no other layout of it is left.
 class Candidates {
 public:
-    /// `uses` must outlive this. `extra` is what no device says of itself.
-    Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra = {}, Propose propose = {});
+    /// `uses` must outlive this. `extra` is what no device tells about itself.
+    Candidates(const Request& request, std::span<const UseSupport> uses, Constraints extra = {});
 
-    /// The next best; nothing when all were given.
+    /// The next best. None if all were given, or if heaps are to be asked first.
     std::optional<Candidate> next();
 
-    /// Why there is none, or none more: the first conflict that was met, or that the uses
-    /// share no way; then `nearest()` says where a conversion would do.
+    /// The image that heaps are to be asked about, when next() gives none; then call propose().
+    /// None if all candidates were given.
+    std::optional<WantedImage> wanted() const;
+
+    /// Take in what heaps propose for the wanted image, and go on.
+    void propose(std::span<const Proposal> proposals);
+
+    /// Why there is none, or none more: the first conflict that was met, or that the uses share no
+    /// arrangement. In that case nearest() tells where a conversion would do.
     Error why_none() const;
-    std::string nearest() const;
+    std::optional<NearestConversion> nearest() const;
 
 private:
     struct Ranked {
         Rank rank;
         std::uint32_t way; ///< among the shared ones
     };
-    Rank rank(std::uint32_t way) const;
-    std::optional<Way> next_way();
     using Entries = std::vector<const Support::Entry*>;
-    Result<Constraints> merged(const Entries& entries) const;
-    void expand(const Way& way);
-    void expand_proposed();
-    Status expand_linear(const Way& way, const Constraints& constraints);
-    Status expand_opaque(const Way& way, const Constraints& constraints);
-    Status expand_given(const Way& way, const Entries& entries, const Constraints& constraints);
-    Status expand_known(const Way& way, const Entries& entries, const Constraints& constraints);
-    void refuse(Error error);
 
-    /// A way whose layouts were all given, but for those that heaps propose.
-    struct Open {
-        Way way;
-        std::optional<Error> why_none; ///< why it had none
+    /// The arrangement whose turn it is.
+    struct Turn {
+        Arrangement arrangement;
+        Constraints constraints;
+        std::vector<Layout> layouts{}; ///< best first
+        std::size_t given = 0;         ///< how many of them next() gave
+        std::optional<Error> why_none{};
+        bool waits = false; ///< for proposals
     };
+
+    Rank rank(std::uint32_t way) const;
+    std::optional<Arrangement> next_arrangement();
+    Result<Constraints> merged(const Entries& entries) const;
+    void begin(const Arrangement& arrangement);
+    Result<std::vector<Layout>> layouts(const Turn& turn, const Entries& entries) const;
+    Result<std::vector<Layout>> linear_layouts(const Turn& turn) const;
+    Result<std::vector<Layout>> opaque_layouts(const Turn& turn) const;
+    Result<std::vector<Layout>> given_layouts(const Turn& turn, const Entries& entries) const;
+    Result<Layout> fitted(const Proposal& proposal) const;
+    void refuse(Error error);
 
     Request request_;
     std::span<const UseSupport> uses_;
     Constraints extra_;
-    Propose propose_;
     SharedWays shared_;
     FormatOrder order_;
     bool began_ = false;
-    std::optional<std::uint32_t> first_; ///< the best way, until the others are put in order
+    std::optional<std::uint32_t> first_; ///< the best arrangement, until the others are put in order
     std::vector<Ranked> ways_;           ///< those that come after it: a heap, the best on top
-    std::vector<Candidate> layouts_;     ///< of the way whose turn it is, the best at the back
-    std::optional<Open> open_;           ///< the same way
+    std::optional<Turn> turn_;
     bool shares_ = false;
     std::optional<Error> why_not_;
 };

@@ -4,15 +4,15 @@
 #include "negotiate/ways.hpp"
 
 #include <commonbuf/layout.hpp>
+#include <commonbuf/report.hpp>
 
+#include <optional>
 #include <span>
-#include <string>
 
 namespace commonbuf::negotiate {
 
-/// For uses that share no way: the way that the fewest uses lack, the best ranked among
-/// equals, who lacks it, and what those have instead: where a conversion would do.
-/// Empty when no use has any way. Pure.
-std::string nearest_conversion(const Request& request, std::span<const UseSupport> uses);
+/// Find where a conversion would do, for uses that share no arrangement: the arrangement that the
+/// fewest uses lack, the best ranked among equals. None if no use has any arrangement. Pure.
+std::optional<NearestConversion> nearest_conversion(const Request& request, std::span<const UseSupport> uses);
 
 } // namespace commonbuf::negotiate

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <commonbuf/constraints.hpp>
+#include <commonbuf/heap_info.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/verdict.hpp>
 
@@ -10,11 +11,11 @@
 
 namespace commonbuf::negotiate {
 
-/// What speaks against something, by the constraints alone. Pure.
+/// What speaks against a layout or a memory, judged only by the constraints. Pure.
 struct Objection {
-    std::string constraint; ///< the member of Constraints
-    std::string reason;     ///< with the numbers, and who asked
-    bool certain = true;    ///< otherwise it is not known whether the memory is like that
+    Constraint constraint = Constraint::stride_align;
+    std::string reason;  ///< with the numbers, and who asked
+    bool certain = true; ///< otherwise it is not known whether the memory is like that
 };
 
 /// Why a layout does not satisfy the constraints; always certain.

@@ -1,68 +1,38 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "negotiate/ways.hpp"
-
 #include <commonbuf/layout.hpp>
-#include <commonbuf/preferences.hpp>
-#include <commonbuf/verdict.hpp>
 
-#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace commonbuf::negotiate {
 
-/// The verdict on a heap: the worst among its uses.
-Verdict overall(const std::vector<UseVerdict>& uses);
-
-/// Whether a word of the caller's names this heap or its kind.
-bool names(std::string_view word, const HeapInfo& heap);
-
-/// Whether heap `a` stands above heap `b` in a plan. The keys, the first decides:
-///   1. what is known: a proved heap before one that merely accepted. Memory that was
-///      never shown to work is no choice, however nice it looks;
-///   2. what the caller prefers, in the caller's order;
-///   3. what the CPU pays, where the caller gave costs: by how often the cheapest one's time
-///      doubles until it is reached, so that what differs by chance decides nothing. Behind
-///      them come heaps that were not measured. No `cheapest`, and this key is none;
-///   4. plenty before scarce: memory that was set aside for devices which can use nothing
-///      else is not spent on those which can (scarce memory last);
-///   5. the kind: dma-heaps are made for sharing, and the system heap has large chunks;
-///      udmabuf has pages of 4 KiB, and limits on size and number; dumb buffers are memory
-///      of one display driver, meant for it alone, and so are GBM's, V4L2's and Vulkan's of
-///      theirs; of a caller's own heap nothing is known;
-///   6. the name, so that the order does not depend on chance.
-bool better(const HeapVerdict& a, const HeapVerdict& b, const Preferences& preferences,
-            std::optional<std::chrono::nanoseconds> cheapest = {});
-
-/// How good a way of lying in memory is, the least is best. The keys, the first decides:
+/// How good an arrangement is, the least is best. The keys, the first decides:
 ///   1. the caller's order of formats;
-///   2. compressed before tiled before linear, where all agree: less memory is read and
-///      written. What is unknown to this library comes behind linear, which the CPU and
-///      strangers understand too, and implicit last, since it says nothing to anybody;
+///   2. compressed before tiled before linear, if all uses agree: less memory is read and
+///      written. A modifier that this library does not know comes after linear, which the CPU and
+///      strangers understand too, and implicit comes last, since it tells nothing to anybody;
 ///   3. the fewest memories: one descriptor, one import.
-/// Padding comes after that, among the layouts of one way (see Candidates).
+/// Padding comes after that, among the layouts of one arrangement (see Candidates).
 struct Rank {
     std::uint32_t format = 0;
-    std::uint8_t arrangement = 0;
+    std::uint8_t modifier = 0;
     std::uint8_t memories = 0;
 
     friend constexpr auto operator<=>(const Rank&, const Rank&) noexcept = default;
 };
-Rank rank_of(const Way& way, std::size_t format_place) noexcept;
+Rank rank_of(const Arrangement& arrangement, std::size_t format_place) noexcept;
 
-/// Where formats stand in the caller's order.
+/// The places of formats in the caller's order.
 class FormatOrder {
 public:
     explicit FormatOrder(const Request& request);
 
-    /// 0 for the best; beyond the last for what the caller did not ask for.
+    /// 0 for the best; size() for a format that the caller did not ask for.
     std::size_t place(Format format) const noexcept;
     std::size_t size() const noexcept { return places_.size(); }
 

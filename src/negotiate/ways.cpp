@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "negotiate/ways.hpp"
 
-#include "base/text.hpp"
-
 #include <algorithm>
 #include <numeric>
 
 namespace commonbuf::negotiate {
 namespace {
-
-Way way_of(const Support::Entry& entry) { return {entry.format, entry.modifier, entry.memories}; }
 
 bool before(const Support::Entry& a, const Support::Entry& b) noexcept
 {
@@ -54,12 +50,6 @@ void Support::sort() { std::stable_sort(entries.begin(), entries.end(), negotiat
 
 namespace commonbuf::negotiate {
 
-std::string to_string(const Way& way)
-{
-    return text::format("{} {}{}", commonbuf::to_string(way.format), commonbuf::to_string(way.modifier),
-                        way.memories == Memories::single ? "" : " with one memory per plane");
-}
-
 SharedWays::SharedWays(std::span<const UseSupport> uses) : uses_(uses)
 {
     if (uses.empty())
@@ -69,13 +59,13 @@ SharedWays::SharedWays(std::span<const UseSupport> uses) : uses_(uses)
         const Sorted sorted(*uses.front().support);
         shared_.reserve(sorted.size());
         for (std::uint32_t i = 0; i < sorted.size(); ++i) {
-            // Of entries for one way, the first that the importer gave counts.
+            // Of several entries for one arrangement, the importer's first counts.
             if (shared_.empty() || before(first[shared_.back()], sorted[i]))
                 shared_.push_back(sorted.index(i));
         }
     }
     for (std::size_t i = 1; i < uses.size(); ++i) {
-        // One device is often asked for two accesses: the same answer takes nothing away.
+        // One device often has two accesses: the same answer takes nothing away.
         if (uses[i].support == uses[i - 1].support)
             continue;
         const Sorted theirs(*uses[i].support);
@@ -93,12 +83,12 @@ SharedWays::SharedWays(std::span<const UseSupport> uses) : uses_(uses)
     }
 }
 
-Way SharedWays::operator[](std::size_t index) const noexcept
+Arrangement SharedWays::operator[](std::size_t index) const noexcept
 {
-    return way_of(uses_.front().support->entries[shared_[index]]);
+    return uses_.front().support->entries[shared_[index]];
 }
 
-std::vector<const Support::Entry*> SharedWays::entries(const Way& way) const
+std::vector<const Support::Entry*> SharedWays::entries(const Arrangement& way) const
 {
     std::vector<const Support::Entry*> result;
     result.reserve(uses_.size());
@@ -109,10 +99,11 @@ std::vector<const Support::Entry*> SharedWays::entries(const Way& way) const
     return result;
 }
 
-const Support::Entry* find_entry(const Support& support, const Way& way) noexcept
+const Support::Entry* find_entry(const Support& support, const Arrangement& way) noexcept
 {
-    const auto found = std::find_if(support.entries.begin(), support.entries.end(),
-                                    [&way](const auto& entry) { return way_of(entry) == way; });
+    const auto found = std::find_if(support.entries.begin(), support.entries.end(), [&way](const auto& entry) {
+        return static_cast<const Arrangement&>(entry) == way;
+    });
     return found != support.entries.end() ? &*found : nullptr;
 }
 

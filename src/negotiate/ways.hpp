@@ -18,42 +18,29 @@ struct UseSupport {
     std::shared_ptr<const Support> support;
 };
 
-/// One way in which an image may lie in memory.
-struct Way {
-    Format format;
-    Modifier modifier = linear;
-    Memories memories = Memories::single;
-
-    friend constexpr bool operator==(const Way&, const Way&) noexcept = default;
-    friend constexpr auto operator<=>(const Way&, const Way&) noexcept = default;
-};
-
-/// "XR24 LINEAR", "NV12 LINEAR with one memory per plane".
-std::string to_string(const Way& way);
-
-/// The ways that all uses share.
+/// The arrangements that all uses share.
 ///
-/// Takes time in proportion to the entries of all uses together when they come sorted, and
-/// to sorting them otherwise; walks through each support once, from its first entry to its
-/// last. Points into the supports of `uses`, which must outlive it.
+/// Takes linear time in the entries of all uses if they come sorted, and sorts them otherwise.
+/// Walks through each support once, from its first entry to its last. Points into the supports of
+/// `uses`, which must outlive it.
 class SharedWays {
 public:
     explicit SharedWays(std::span<const UseSupport> uses);
 
     std::size_t size() const noexcept { return shared_.size(); }
 
-    /// By their value: the ways of one format stand together.
-    Way operator[](std::size_t index) const noexcept;
+    /// Sorted by value: the arrangements of one format stand together.
+    Arrangement operator[](std::size_t index) const noexcept;
 
-    /// Each use's entry for a shared way, in the order of the uses.
-    std::vector<const Support::Entry*> entries(const Way& way) const;
+    /// Each use's entry for a shared arrangement, in the order of the uses.
+    std::vector<const Support::Entry*> entries(const Arrangement& way) const;
 
 private:
     std::span<const UseSupport> uses_;
     std::vector<std::uint32_t> shared_; ///< entries of the first use
 };
 
-/// How a use accepts one way; nullptr when it does not.
-const Support::Entry* find_entry(const Support& support, const Way& way) noexcept;
+/// How a use accepts an arrangement; nullptr if it does not.
+const Support::Entry* find_entry(const Support& support, const Arrangement& way) noexcept;
 
 } // namespace commonbuf::negotiate

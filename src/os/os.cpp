@@ -80,10 +80,10 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
         if (std::any_of(entries.begin(), entries.end(),
                         [](const pollfd& entry) { return (entry.revents & entry.events) != 0; }))
             return true;
-        const bool closed = std::any_of(entries.begin(), entries.end(),
-                                        [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; });
-        return Error::device_gone(Call{"poll", target},
-                                  closed ? "the descriptor is not open" : "the device reports an error or is gone");
+        if (std::any_of(entries.begin(), entries.end(),
+                        [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; }))
+            return Error::invalid_argument(Call{"poll", target}, "the descriptor is not open");
+        return Error::device_gone(Call{"poll", target}, "the device reports an error or is gone");
     }
 }
 

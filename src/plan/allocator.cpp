@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/log.hpp"
-#include "negotiate/cpu_time.hpp"
-#include "negotiate/rank.hpp"
+#include "negotiate/candidates.hpp"
 #include "plan/planning.hpp"
+#include "plan/ranking.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/allocator.hpp>
@@ -13,7 +13,7 @@
 namespace commonbuf {
 namespace {
 
-/// The file of verdicts is a convenience: a plan does not fail for it.
+/// The file of verdicts is a convenience: plans do not fail because of it.
 void save(VerdictCache& cache)
 {
     if (const Status saved = cache.save(); !saved)
@@ -58,16 +58,16 @@ Status Allocator::add_heap(std::shared_ptr<Heap> heap)
     return {};
 }
 
-/// Those of this machine, and those that devices bring.
-std::vector<std::shared_ptr<Heap>> Allocator::heaps_with_own(std::span<const Use> uses)
+/// The memory that devices bring, beside the heaps of this machine.
+std::vector<std::shared_ptr<Heap>> Allocator::own_heaps(std::span<const Use> uses)
 {
-    auto all = heaps();
+    std::vector<std::shared_ptr<Heap>> own;
     for (const Use& use : uses) {
-        auto own = finds_ ? use.importer().own_heap() : nullptr;
-        if (own && !is_there(all, own->info().name))
-            all.push_back(std::move(own));
+        auto heap = finds_ ? use.importer().own_heap() : nullptr;
+        if (heap && !is_there(heaps(), heap->info().name) && !is_there(own, heap->info().name))
+            own.push_back(std::move(heap));
     }
-    return all;
+    return own;
 }
 
 Status Allocator::remember_in(std::string path) { return cache_->keep_in(std::move(path)); }
@@ -78,7 +78,7 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
 }
 
 Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
-                             std::vector<ResolvedUsage> usages)
+                             std::vector<ResolvedPurpose> purposes)
 {
     if (uses.empty())
         return Error::invalid_argument("plan", "there is no use", "name at least one device");
@@ -86,47 +86,30 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
         return sensible.error();
     if (const auto sensible = merge(preferences.constraints, preferences.constraints); !sensible)
         return sensible.error();
-    if (const Status sensible = negotiate::check_costs(preferences.cpu_costs); !sensible)
+    if (const Status sensible = ranking::check_costs(preferences.cpu_costs); !sensible)
         return sensible.error();
-    // A device's own memory is asked for where the caller wants it or nothing else serves: that
-    // takes its queue for a moment, and drivers warn in the kernel's log of sizes they do not have.
-    const auto plan_with = [&](const std::vector<std::shared_ptr<Heap>>& heaps) {
-        return Planning(request, uses, {heaps, preferences, cache_}, usages).run();
-    };
-    const auto no_heap = [](const Result<Plan>& made) {
-        return !made && made.error().category == Category::incompatible && made.error().report->not_served.empty();
-    };
-    const auto& found = heaps();
-    const auto all = heaps_with_own(uses);
-    const auto first_own = all.begin() + static_cast<std::ptrdiff_t>(found.size());
-    const bool wanted = std::any_of(first_own, all.end(), [&preferences](const auto& heap) {
-        return std::any_of(preferences.prefer.begin(), preferences.prefer.end(),
-                           [&heap](const std::string& word) { return negotiate::names(word, heap->info()); });
-    });
-    auto plan = plan_with(wanted ? all : found);
-    if (!wanted && first_own != all.end() && no_heap(plan))
-        plan = plan_with(all);
+    const PlanningContext context{heaps(), own_heaps(uses), preferences, cache_};
+    auto plan = Planning(request, uses, context, std::move(purposes)).run();
     save(*cache_);
     return plan;
 }
 
-Result<Plan> Allocator::plan(const Request& request, Usage usage, const Preferences& preferences,
+Result<Plan> Allocator::plan(const Request& request, Purpose purpose, const Preferences& preferences,
                              std::span<const Use> gpu)
 {
     if (const Status sensible = negotiate::check_request(request); !sensible)
         return sensible.error();
-    auto resolution = resolve(usage, request, gpu);
+    auto resolution = resolve(purpose, request, gpu);
     if (!resolution)
         return resolution.error();
-    return plan(request, resolution->uses, preferences, std::move(resolution->usages));
+    return plan(request, resolution->uses, preferences, std::move(resolution->purposes));
 }
 
 Result<Plan> Allocator::add(const Plan& plan, const Use& use)
 {
     const PlanState& state = plan.state();
-    auto more = Planning(plan.report().request, std::span(&use, 1), {state.heaps, state.preferences, cache_},
-                         plan.report().usages)
-                    .extend(plan);
+    const PlanningContext context{state.heaps, {}, state.preferences, cache_};
+    auto more = Planning(plan.report().request, std::span(&use, 1), context, plan.report().purposes).extend(plan);
     save(*cache_);
     return more;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What the CPU pays for memory of a heap: bracket, copy, bracket, with a clock beside it. Copies
-// go through memcpy(3) in pieces that stay in the nearest caches, as programs do it: loops of
-// our own would measure the compiler.
+// Measures what the CPU pays for memory of a heap: it times a bracket, a copy and a bracket. Copies
+// go through memcpy(3) in pieces that stay in the nearest caches, as in most programs: loops of our
+// own would measure the compiler.
 #include "format/checked.hpp"
 #include "os/os.hpp"
 
@@ -43,11 +43,11 @@ std::uint64_t last_level_cache()
     return largest != 0 ? largest : usual;
 }
 
-/// Ordinary memory of twice the last cache: who walks through it leaves nothing else in there.
+/// The length of a walk through ordinary memory that leaves nothing else in the last cache.
 std::uint64_t walk_length()
 {
-    constexpr std::uint64_t most = 64 * mebibyte;
-    return std::min(checked::multiply(last_level_cache(), 2).value_or(most), most);
+    constexpr std::uint64_t max_walk = 64 * mebibyte;
+    return std::min(checked::multiply(last_level_cache(), 2).value_or(max_walk), max_walk);
 }
 
 nanoseconds median(std::vector<nanoseconds> times)
@@ -57,7 +57,7 @@ nanoseconds median(std::vector<nanoseconds> times)
     return *middle;
 }
 
-/// The time of one MiB, where so many bytes took so long.
+/// The time for one MiB, if so many bytes took so long.
 nanoseconds per_mebibyte(nanoseconds time, std::uint64_t bytes)
 {
     return nanoseconds(static_cast<std::int64_t>(static_cast<double>(time.count()) / static_cast<double>(bytes) *
@@ -81,7 +81,7 @@ public:
 
     Result<Times> access(std::uint64_t direction)
     {
-        // Whoever looks at the data must not be cheaper for having just written it.
+        // Reading must not look cheap because the data was just written.
         for (std::size_t at = 0; at < elsewhere_.size(); at += piece)
             std::memcpy(scratch_.data(), elsewhere_.data() + at, std::min(piece, elsewhere_.size() - at));
 
@@ -132,6 +132,16 @@ Status has_room(const Heap& heap, std::uint64_t bytes)
 }
 
 } // namespace
+
+std::string_view to_string(Access access) noexcept
+{
+    switch (access) {
+    case Access::read: return "read";
+    case Access::write: return "write";
+    case Access::read_write: return "read-write";
+    }
+    return "unknown";
+}
 
 Result<CpuCost> measure_cpu_cost(Heap& heap, std::uint64_t bytes, Deadline deadline)
 {

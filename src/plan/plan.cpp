@@ -12,21 +12,12 @@
 namespace commonbuf {
 namespace {
 
-/// Whether a heap has no room left. Other things run out too (EMFILE), and no other
-/// heap would mend that.
-bool is_full(const Error& error)
-{
-    return error.sys_errno == ENOMEM || error.sys_errno == ENOSPC ||
-           (error.category == Category::out_of_memory && error.sys_errno == 0);
-}
-
-/// Throws the verdict out that a device belied.
-void watch_refusals(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const std::string& heap)
+/// Throws a verdict away if the device refuses such memory later.
+void watch(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const std::string& heap)
 {
     buffer.state().on_import_failure([cache, heap, layout = class_of(buffer.layout())](const std::string& identity) {
         cache->forget(identity, heap, layout);
-        log(text::format("{} refused memory of {} that it took before: what was known of it is thrown out", identity,
-                         heap));
+        log(text::format("{} refused memory of {} that it took before: its verdicts are thrown away", identity, heap));
         if (const Status saved = cache->save(); !saved)
             log(saved.error().message());
     });
@@ -49,14 +40,14 @@ Result<Buffer> Plan::allocate() const
         if (memories) {
             auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
             if (buffer) {
-                watch_refusals(*buffer, state_->cache, heap->info().name);
+                watch(*buffer, state_->cache, heap->info().name);
                 if (!full.empty())
                     log(text::format("a buffer comes from {}: {}", heap->info().name, full));
             }
             return buffer;
         }
-        // Only a full heap makes way for the next one: any other failure is news.
-        if (!is_full(memories.error()))
+        // Only a full heap makes way for the next one: no other heap mends any other failure.
+        if (memories.error().category != Category::out_of_memory)
             return memories.error();
         full += (full.empty() ? "" : "; ") + memories.error().message();
         if (!state_->preferences.fall_back)
@@ -88,8 +79,8 @@ Status Plan::serves(const Buffer& buffer) const
     const auto verdict = std::find_if(heaps.begin(), heaps.end(),
                                       [&buffer](const HeapVerdict& each) { return each.heap.name == buffer.heap(); });
     if (verdict == heaps.end())
-        return Error::incompatible(operation, "it is no heap of the plan");
-    if (verdict->verdict.outcome > Outcome::accepted)
+        return Error::incompatible(operation, "its heap is not among those of the plan");
+    if (!verdict->verdict.serves())
         return Error::incompatible(operation, text::format("its memory is {}: {}", to_string(verdict->verdict.outcome),
                                                            verdict->verdict.reason));
     return {};

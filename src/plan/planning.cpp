@@ -1,280 +1,357 @@
 // SPDX-License-Identifier: MIT
 #include "plan/planning.hpp"
 
-#include "negotiate/cpu_time.hpp"
-#include "explain/explain.hpp"
-#include "negotiate/objection.hpp"
 #include "base/text.hpp"
+#include "explain/explain.hpp"
+#include "negotiate/nearest.hpp"
+#include "negotiate/objection.hpp"
+#include "negotiate/sizes.hpp"
+#include "plan/ranking.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace commonbuf {
 namespace {
 
-bool serves(const HeapVerdict& heap) { return heap.verdict.outcome <= Outcome::accepted; }
+constexpr const char* plan_anew = "plan anew with all uses together";
 
-/// Failures of a device as such: no other layout or heap would mend them.
-bool is_final(const Error& error)
-{
-    switch (error.category) {
-    case Category::busy:
-    case Category::device_gone:
-    case Category::not_present:
-    case Category::permission_denied: return true;
-    default: return false;
-    }
-}
-
-HeapVerdict forbidden(const HeapInfo& heap)
-{
-    HeapVerdict result{heap, {}, {}};
-    result.verdict.reason = "forbidden by the caller";
-    return result;
-}
-
-negotiate::Way way_of(const Layout& layout)
+Arrangement arrangement_of(const Layout& layout)
 {
     return {layout.format, is_opaque(layout.format) ? linear : layout.modifier,
             layout.memory_count > 1 ? Memories::per_plane : Memories::single};
 }
 
+/// The heaps of `all` that are not among `known`.
+std::vector<std::shared_ptr<Heap>> others(const std::vector<std::shared_ptr<Heap>>& all,
+                                          const std::vector<HeapVerdict>& known)
+{
+    std::vector<std::shared_ptr<Heap>> result;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(result), [&known](const auto& heap) {
+        return std::none_of(known.begin(), known.end(),
+                            [&heap](const HeapVerdict& each) { return each.heap.name == heap->info().name; });
+    });
+    return result;
+}
+
 } // namespace
 
-Planning::Planning(const Request& request, std::span<const Use> uses, Means means, std::vector<ResolvedUsage> usages)
-    : uses_(uses),
-      means_(std::move(means))
+Planning::Planning(const Request& request, std::span<const Use> uses, const PlanningContext& context,
+                   std::vector<ResolvedPurpose> purposes)
+    : request_(request),
+      uses_(uses),
+      context_(context),
+      purposes_(std::move(purposes))
 {
-    report_.usages = std::move(usages);
-    report_.request = request;
     for (const Use& use : uses) {
-        report_.uses.push_back(use.name());
-        cpu_ = negotiate::together(cpu_, use.importer().cpu_access());
+        names_.push_back(use.name());
+        cpu_ = ranking::together(cpu_, use.importer().cpu_access());
     }
 }
 
-Result<Plan> Planning::run()
+Result<Plan> Planning::run() const
 {
-    const auto supports = ask();
-    if (!supports)
-        return give_up(supports.error());
-    negotiate::Candidates candidates(report_.request, *supports, means_.preferences.constraints,
-                                     [this](const ImageWay& way) { return proposals(way); });
+    const Answers answers = ask();
+    Report report = begun_report();
+    report.not_served = answers.not_served;
+    if (answers.error) {
+        // The others may share an arrangement, to which this one could be converted.
+        Error error = *answers.error;
+        if (!error.concerns_device()) {
+            report.nearest = negotiate::Candidates(request_, answers.supports).nearest();
+            error.category = Category::incompatible;
+            if (uses_.size() > 1 && report.nearest)
+                error.detail += "; " + explain::describe(*report.nearest, names_.size());
+        }
+        return give_up(std::move(error), std::move(report));
+    }
 
-    std::optional<Report> first;
-    bool any = false;
-    while (const auto candidate = candidates.next()) {
-        any = true;
-        const auto served = attempt(*candidate);
-        if (!served)
-            return give_up(served.error());
-        if (*served)
-            return finished();
-        if (!first && !report_.heaps.empty())
-            first = report_;
+    // Asking for a device's own memory takes its queue for a moment, and drivers warn in the
+    // kernel's log of sizes that they do not have. So it is tried only if the caller prefers it or
+    // nothing else serves.
+    Heaps heaps = context_.heaps;
+    Heaps own = context_.own_heaps;
+    if (std::any_of(own.begin(), own.end(), [this](const auto& heap) { return is_preferred(*heap); })) {
+        heaps.insert(heaps.end(), own.begin(), own.end());
+        own.clear();
     }
-    if (!any) {
-        report_.nearest = candidates.nearest();
-        Error error = candidates.why_none();
-        if (no_proposal_)
-            error.detail += "; " + no_proposal_->message();
-        return give_up(std::move(error));
+    Search found = search(answers.supports, heaps, {});
+    const auto serves = [&found] { return !found.attempts.empty() && found.attempts.back().serves(); };
+    const bool incompatible = !found.why_none || found.why_none->category == Category::incompatible;
+    if (!serves() && incompatible && !own.empty()) {
+        heaps.insert(heaps.end(), own.begin(), own.end());
+        found = search(answers.supports, heaps, std::move(found));
     }
+
     // What is said of the least padded layout says most.
-    if (first) {
-        first->set_aside = report_.set_aside;
-        report_ = std::move(*first);
+    const auto shown = serves() ? std::prev(found.attempts.end())
+                                : std::find_if(found.attempts.begin(), found.attempts.end(),
+                                               [](const Attempt& each) { return !each.heaps.empty(); });
+    if (shown != found.attempts.end()) {
+        report.layout = shown->layout;
+        report.constraints = shown->constraints;
+        report.heaps = shown->heaps;
+        report.cpu_cost_effect = shown->cpu_cost_effect;
     }
-    Error error;
-    error.category = Category::incompatible;
-    error.operation =
-        text::format("plan {} {}x{}", to_string(report_.request.format), report_.request.width, report_.request.height);
-    error.detail = negotiate::summary(report_);
-    if (no_proposal_)
-        error.detail += "; " + no_proposal_->message();
-    return give_up(std::move(error));
+    for (const Attempt& each : found.attempts) {
+        if (each.refusal)
+            report.set_aside.push_back(*each.refusal);
+    }
+    if (serves())
+        return finished(std::move(report), *shown, heaps, cpu_);
+
+    report.nearest = found.nearest;
+    Error error = found.why_none ? *found.why_none
+                                 : Error::incompatible(text::format("plan {} {}x{}", to_string(request_.format),
+                                                                    request_.width, request_.height),
+                                                       explain::summary(report));
+    if (report.nearest) {
+        error.detail += "; " + explain::describe(*report.nearest, names_.size());
+        error.advice = "convert there, or add a format that all of them have";
+    }
+    if (found.proposals.error && !error.concerns_device())
+        error.detail += "; " + found.proposals.error->message();
+    return give_up(std::move(error), std::move(report));
 }
 
-/// How the heaps that serve here would lay the image out themselves.
-std::vector<negotiate::Proposal> Planning::proposals(const ImageWay& way)
+/// Tries the candidates until one serves. `before` is a search that failed with fewer heaps: its
+/// verdicts hold, and only the new heaps are tried.
+Planning::Search Planning::search(std::span<const negotiate::UseSupport> supports, const Heaps& heaps,
+                                  Search before) const
 {
-    std::vector<negotiate::Proposal> all;
-    for (const auto& heap : means_.heaps) {
-        if (!is_tryable(heap->info()) || is_forbidden(*heap))
+    Search result;
+    result.proposals = std::move(before.proposals);
+    negotiate::Candidates candidates(request_, supports, context_.preferences.constraints);
+    while (true) {
+        if (const auto candidate = candidates.next()) {
+            const auto known = std::find_if(before.attempts.begin(), before.attempts.end(),
+                                            [&](const Attempt& each) { return each.candidate == candidate->layout; });
+            auto made = attempt(*candidate, heaps, known != before.attempts.end() ? &*known : nullptr);
+            if (!made) {
+                result.why_none = made.error();
+                return result;
+            }
+            result.attempts.push_back(std::move(*made));
+            if (result.attempts.back().serves())
+                return result;
+        } else if (const auto image = candidates.wanted()) {
+            gather(result.proposals, *image, heaps);
+            candidates.propose(result.proposals.by_arrangement[image->arrangement]);
+        } else {
+            break;
+        }
+    }
+    if (result.attempts.empty()) {
+        result.nearest = candidates.nearest();
+        result.why_none = candidates.why_none();
+    }
+    return result;
+}
+
+/// Asks the heaps that were not asked yet how they would lay the image out themselves.
+void Planning::gather(Proposals& proposals, const WantedImage& image, const Heaps& heaps) const
+{
+    const auto [known, is_new] = proposals.by_arrangement.try_emplace(image.arrangement);
+    for (const auto& heap : heaps) {
+        // The first search asked the heaps of the allocator.
+        const bool asked = !is_new && std::find(context_.own_heaps.begin(), context_.own_heaps.end(), heap) ==
+                                          context_.own_heaps.end();
+        if (asked || !is_tryable(heap->info()) || is_forbidden(*heap, heaps))
             continue;
-        auto layouts = heap->propose(way);
+        const auto layouts = heap->propose(image);
         if (!layouts) {
-            if (!no_proposal_)
-                no_proposal_ = layouts.error();
+            if (!proposals.error)
+                proposals.error = layouts.error();
             continue;
         }
         for (const Layout& layout : *layouts)
-            all.push_back({heap->info().name, layout});
+            known->second.push_back({heap->info().name, layout});
     }
-    return all;
 }
 
-Result<std::vector<negotiate::UseSupport>> Planning::ask()
+/// Asks every use for its arrangements.
+Planning::Answers Planning::ask() const
 {
-    std::vector<negotiate::UseSupport> supports;
-    supports.reserve(uses_.size());
-    std::optional<Error> unsupported;
+    Answers answers;
+    answers.supports.reserve(uses_.size());
     for (const Use& use : uses_) {
-        auto support = use.importer().support(report_.request);
+        auto support = use.importer().support(request_);
         if (support) {
-            supports.push_back({use.name(), std::move(*support)});
+            answers.supports.push_back({use.name(), std::move(*support)});
             continue;
         }
-        report_.not_served.push_back({use.name(), refused(support.error(), "support")});
-        if (is_final(support.error()))
-            return support.error();
-        if (!unsupported)
-            unsupported = support.error();
-        supports.push_back({use.name(), std::make_shared<const Support>()});
+        answers.not_served.push_back({use.name(), Verdict::refused(support.error())});
+        if (support.error().concerns_device()) {
+            answers.error = support.error();
+            return answers;
+        }
+        if (!answers.error)
+            answers.error = support.error();
+        answers.supports.push_back({use.name(), std::make_shared<const Support>()});
     }
-    if (unsupported) {
-        // The others may share a way, to which this one could be converted.
-        report_.nearest = negotiate::Candidates(report_.request, supports).nearest();
-        unsupported->category = Category::incompatible;
-        if (uses_.size() > 1 && !report_.nearest.empty())
-            unsupported->detail += "; " + report_.nearest;
-        return std::move(*unsupported);
-    }
-    return supports;
+    return answers;
 }
 
-/// What the uses make of a layout; nothing when one refuses it.
-Result<std::optional<Layout>> Planning::fitted(Layout layout, const Constraints& constraints)
+/// One candidate on these heaps: the middle of every plan. Errors: those that concern a device.
+Result<Planning::Attempt> Planning::attempt(const negotiate::Candidate& candidate, const Heaps& heaps,
+                                            const Attempt* before) const
+{
+    Attempt result{candidate.layout, candidate.layout, candidate.constraints, {}, {}, {}};
+    if (before != nullptr) {
+        result = *before;
+        // A layout that a use refused as such needs no heap.
+        if (result.heaps.empty() && result.refusal)
+            return result;
+        result.refusal.reset();
+    } else {
+        auto fitted = fit(candidate.layout, candidate.constraints);
+        if (!fitted)
+            return fitted.error();
+        result.layout = fitted->layout;
+        result.refusal = std::move(fitted->refusal);
+        if (result.refusal)
+            return result;
+    }
+    Heaps allowed = others(heaps, result.heaps);
+    const auto first_forbidden = std::stable_partition(allowed.begin(), allowed.end(),
+                                                       [&](const auto& heap) { return !is_forbidden(*heap, heaps); });
+    const Heaps banned(first_forbidden, allowed.end());
+    allowed.erase(first_forbidden, allowed.end());
+    if (const Status proved = prove(result, candidate.constraints, allowed, request_.count); !proved)
+        return proved.error();
+    if (result.refusal)
+        return result;
+    for (const auto& heap : banned)
+        result.heaps.push_back({heap->info(), Verdict::not_tried("forbidden by the caller"), {}, {}, {}, {}});
+    rank(result, cpu_);
+    if (!result.serves())
+        result.refusal = refusal_everywhere(result);
+    return result;
+}
+
+/// What the uses make of a layout. Errors: those that concern a device.
+Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constraints) const
 {
     // A size that one device asks for may be rounded up by the next one, and so on.
-    constexpr int most_rounds = 4;
-    for (int round = 0; round < most_rounds; ++round) {
+    constexpr int max_rounds = 4;
+    for (int round = 0; round < max_rounds; ++round) {
         const auto before = layout.memory_sizes;
         for (const Use& use : uses_) {
             const auto answer = use.importer().fit(layout);
             if (!answer) {
-                if (is_final(answer.error()))
+                if (answer.error().concerns_device())
                     return answer.error();
-                report_.set_aside.push_back({layout, use.name(), refused(answer.error(), "fit")});
-                return std::nullopt;
+                return Fitted{layout, LayoutVerdict{layout, use.name(), Verdict::refused(answer.error())}};
             }
             for (std::uint32_t i = 0; i < layout.memory_count; ++i)
                 layout.memory_sizes[i] = std::max(layout.memory_sizes[i], answer->memory_sizes[i]);
         }
-        if (const Status sized = negotiate::fit_sizes(layout, constraints); !sized) {
-            report_.set_aside.push_back({layout, report_.uses.front(), refused(sized.error(), "constraints")});
-            return std::nullopt;
-        }
+        if (const Status sized = negotiate::fit_sizes(layout, constraints); !sized)
+            return Fitted{layout, LayoutVerdict{layout, names_.front(), Verdict::refused(sized.error())}};
         if (layout.memory_sizes == before)
             break;
     }
-    // Where nobody knows what lies where, all of it counts.
+    // If nobody knows what lies where, all of it counts.
     if (is_opaque(layout.format))
         layout.planes[0].size = layout.memory_sizes[0];
-    return layout;
+    return Fitted{layout, {}};
 }
 
-/// By its own name or kind, or by another name of the same region.
-bool Planning::is_forbidden(const Heap& heap) const
+/// Tries the layout of an attempt on heaps, and notes the verdicts, or the use that does not take
+/// it. `asked` is what the uses ask for; what proofs found out stands in the attempt. Errors: those
+/// that concern a device.
+Status Planning::prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const
 {
-    const auto& words = means_.preferences.forbid;
-    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
-        return negotiate::names(word, heap.info()) ||
-               std::any_of(means_.heaps.begin(), means_.heaps.end(), [&](const auto& other) {
-                   return other->info().same_as == heap.info().name && other->info().name == word;
-               });
-    });
-}
-
-void Planning::note_contiguity(const Proof& proof)
-{
+    Proof proof({attempt.layout, negotiate::with_odd_sizes(attempt.layout, asked), asked}, count, *context_.cache);
+    for (const Use& use : uses_) {
+        if (const Status begun = proof.add(use, heaps); !begun) {
+            if (begun.error().concerns_device())
+                return begun;
+            attempt.refusal = {attempt.layout, use.name(), Verdict::refused(begun.error())};
+            return {};
+        }
+    }
+    for (const auto& heap : heaps)
+        attempt.heaps.push_back(proof.attempt(*heap));
     for (Origin& origin : proof.contiguity()) {
-        report_.constraints.contiguous = true;
-        report_.constraints.add_origin(std::move(origin));
+        attempt.constraints.contiguous = true;
+        attempt.constraints.add_origin(std::move(origin));
     }
+    return {};
 }
 
-/// Best first.
-void Planning::order_heaps()
+/// Puts the heaps of an attempt into their order, best first.
+void Planning::rank(Attempt& attempt, std::optional<Access> cpu) const
 {
-    report_.cpu_costs = negotiate::order(report_.heaps, means_.preferences, cpu_, report_.layout->total_size());
+    attempt.cpu_cost_effect = ranking::order(attempt.heaps, context_.preferences, cpu, attempt.layout.total_size());
 }
 
-/// Whether some heap serves every use with this layout; the report has the rest.
-Result<bool> Planning::attempt(const negotiate::Candidate& candidate)
+/// The use that refused a layout on every heap on which it was tried.
+std::optional<LayoutVerdict> Planning::refusal_everywhere(const Attempt& attempt) const
 {
-    const auto layout = fitted(candidate.layout, candidate.constraints);
-    if (!layout)
-        return layout.error();
-    if (!*layout)
-        return false;
-    auto allowed = means_.heaps;
-    const auto first_forbidden = std::stable_partition(allowed.begin(), allowed.end(),
-                                                       [this](const auto& heap) { return !is_forbidden(*heap); });
-    const std::vector<std::shared_ptr<Heap>> banned(first_forbidden, allowed.end());
-    allowed.erase(first_forbidden, allowed.end());
-    auto proof = Proof::begin(**layout, report_.request.count, uses_, allowed, *means_.cache);
-    if (!proof) {
-        if (is_final(proof.error().error))
-            return proof.error().error;
-        report_.set_aside.push_back({**layout, proof.error().use, refused(proof.error().error, "begin a trial")});
-        return false;
-    }
-    report_.layout = **layout;
-    report_.constraints = candidate.constraints;
-    report_.heaps.clear();
-    for (const auto& heap : allowed)
-        report_.heaps.push_back(proof->attempt(*heap, candidate.constraints));
-    for (const auto& heap : banned)
-        report_.heaps.push_back(forbidden(heap->info()));
-    note_contiguity(*proof);
-    order_heaps();
-    if (!report_.heaps.empty() && serves(report_.heaps.front()))
-        return true;
-    set_aside(**layout);
-    return false;
-}
-
-/// Notes which use refused a layout on every heap on which it was tried.
-void Planning::set_aside(const Layout& layout)
-{
-    for (std::size_t i = 0; i < report_.uses.size(); ++i) {
+    for (std::size_t i = 0; i < names_.size(); ++i) {
         const Verdict* last = nullptr;
         bool always = true;
-        for (const HeapVerdict& heap : report_.heaps) {
+        for (const HeapVerdict& heap : attempt.heaps) {
             if (heap.uses.size() <= i)
                 continue;
             last = &heap.uses[i].verdict;
             always = always && last->outcome == Outcome::refused;
         }
-        if (last != nullptr && always) {
-            report_.set_aside.push_back({layout, report_.uses[i], *last});
-            return;
-        }
+        if (last != nullptr && always)
+            return LayoutVerdict{attempt.layout, names_[i], *last};
     }
+    return std::nullopt;
 }
 
-Plan Planning::finished()
+/// By its own name or kind, or by another name of the same region.
+bool Planning::is_forbidden(const Heap& heap, const Heaps& all) const
+{
+    const auto& words = context_.preferences.forbid;
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+        return ranking::names(word, heap.info()) || std::any_of(all.begin(), all.end(), [&](const auto& other) {
+                   return other->info().same_as == heap.info().name && other->info().name == word;
+               });
+    });
+}
+
+bool Planning::is_preferred(const Heap& heap) const
+{
+    return ranking::preference(heap.info(), context_.preferences).has_value();
+}
+
+Report Planning::begun_report() const
+{
+    Report report;
+    report.request = request_;
+    report.preferences = context_.preferences;
+    report.uses = names_;
+    report.purposes = purposes_;
+    return report;
+}
+
+Plan Planning::finished(Report report, const Attempt& attempt, const Heaps& heaps, std::optional<Access> cpu) const
 {
     auto state = std::make_shared<PlanState>();
-    const Outcome best = report_.heaps.front().verdict.outcome;
-    for (const HeapVerdict& entry : report_.heaps) {
+    const Outcome best = attempt.heaps.front().verdict.outcome;
+    for (const HeapVerdict& entry : attempt.heaps) {
         if (entry.verdict.outcome != best)
             break;
-        state->serving.push_back(*std::find_if(means_.heaps.begin(), means_.heaps.end(), [&entry](const auto& heap) {
-            return heap->info().name == entry.heap.name;
-        }));
+        state->serving.push_back(*std::find_if(
+            heaps.begin(), heaps.end(), [&entry](const auto& heap) { return heap->info().name == entry.heap.name; }));
     }
-    state->report = std::make_shared<const Report>(std::move(report_));
-    state->heaps = means_.heaps;
-    state->preferences = means_.preferences;
-    state->cache = means_.cache;
-    state->cpu = cpu_;
+    state->report = std::make_shared<const Report>(std::move(report));
+    state->heaps = heaps;
+    state->preferences = context_.preferences;
+    state->cache = context_.cache;
+    state->cpu = cpu;
     return Plan(std::move(state));
 }
 
-Error Planning::give_up(Error error)
+Error Planning::give_up(Error error, Report report)
 {
-    error.report = std::make_shared<const Report>(std::move(report_));
+    error.report = std::make_shared<const Report>(std::move(report));
     return error;
 }
 
@@ -282,79 +359,101 @@ Error Planning::give_up(Error error)
 Result<Constraints> Planning::added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const
 {
     const Layout& layout = plan.layout();
-    const negotiate::Way way = way_of(layout);
+    const Arrangement arrangement = arrangement_of(layout);
     Constraints added;
     for (const negotiate::UseSupport& use : supports) {
-        const Support::Entry* entry = negotiate::find_entry(*use.support, way);
+        const Support::Entry* entry = negotiate::find_entry(*use.support, arrangement);
         if (entry == nullptr)
-            return Error::incompatible("add " + use.use, text::format("it does not take {}", negotiate::to_string(way)),
-                                       "plan anew with all uses together");
+            return Error::incompatible("add " + use.use, text::format("it does not take {}", to_string(arrangement)),
+                                       plan_anew);
         auto both = merge(added, *entry->constraints);
         if (!both)
             return both.error();
         added = std::move(*both);
     }
     if (const auto against = negotiate::objection(layout, added))
-        return Error::incompatible("add " + report_.uses.front(),
-                                   text::format("{} does not do: {}", to_string(layout), against->reason),
-                                   "plan anew with all uses together");
+        return Error::incompatible("add " + names_.front(),
+                                   text::format("{} does not do: {}", to_string(layout), against->reason), plan_anew);
     return added;
 }
 
-Result<Plan> Planning::extend(const Plan& plan)
+/// The verdicts of an old plan, with those of the added uses on its heaps.
+std::vector<HeapVerdict> Planning::joined(const Plan& old, const std::vector<HeapVerdict>& added) const
 {
-    const std::string operation = "add " + report_.uses.front();
-    const Report& old = plan.report();
-    const auto supports = ask();
-    if (!supports)
-        return give_up(supports.error());
-    const auto added = added_constraints(plan, *supports);
-    if (!added)
-        return give_up(added.error());
-    const auto all = merge(old.constraints, *added);
-    if (!all)
-        return give_up(all.error());
-    const auto layout = fitted(plan.layout(), *added);
-    if (!layout)
-        return give_up(layout.error());
-    if (!*layout || **layout != plan.layout()) {
-        const std::string why = *layout ? "it needs " + to_string(**layout) : report_.set_aside.back().verdict.reason;
-        return give_up(Error::incompatible(operation,
-                                           text::format("the buffers are {}: {}", to_string(plan.layout()), why),
-                                           "plan anew with all uses together"));
-    }
-    auto proof = Proof::begin(plan.layout(), 1, uses_, plan.state().serving, *means_.cache);
-    if (!proof)
-        return give_up(proof.error().error);
-
-    std::vector<std::string> uses = old.uses;
-    uses.insert(uses.end(), report_.uses.begin(), report_.uses.end());
-    report_.request = old.request;
-    report_.uses = std::move(uses);
-    report_.layout = plan.layout();
-    report_.constraints = *all;
-    for (const HeapVerdict& before : old.heaps) {
-        HeapVerdict now = before;
-        const auto& serving = plan.state().serving;
-        const auto heap = std::find_if(serving.begin(), serving.end(),
-                                       [&before](const auto& each) { return each->info().name == before.heap.name; });
-        if (heap != serving.end()) {
-            const HeapVerdict more = proof->attempt(**heap, *added);
-            now.uses.insert(now.uses.end(), more.uses.begin(), more.uses.end());
-            now.verdict = std::max(before.verdict, more.verdict,
-                                   [](const Verdict& a, const Verdict& b) { return a.outcome < b.outcome; });
-        } else if (serves(now)) {
-            now.verdict = {};
-            now.verdict.reason = "it stood below the heaps of the plan: the added use was not tried with it";
+    std::vector<HeapVerdict> result;
+    for (HeapVerdict heap : old.report().heaps) {
+        const auto more = std::find_if(added.begin(), added.end(),
+                                       [&heap](const HeapVerdict& each) { return each.heap.name == heap.heap.name; });
+        if (more != added.end()) {
+            heap.uses.insert(heap.uses.end(), more->uses.begin(), more->uses.end());
+            if (heap.verdict.outcome < more->verdict.outcome)
+                heap.verdict = more->verdict;
+        } else if (heap.verdict.serves()) {
+            heap.verdict =
+                Verdict::not_tried("it stood below the heaps of the plan: the added use was not tried with it");
         }
-        report_.heaps.push_back(std::move(now));
+        result.push_back(std::move(heap));
     }
-    note_contiguity(*proof);
-    cpu_ = negotiate::together(cpu_, plan.state().cpu);
-    order_heaps();
-    if (serves(report_.heaps.front()))
-        return finished();
-    return give_up(Error::incompatible(operation, negotiate::summary(report_), "plan anew with all uses together"));
+    return result;
+}
+
+Result<Plan> Planning::extend(const Plan& plan) const
+{
+    const std::string operation = "add " + names_.front();
+    const Report& old = plan.report();
+    Report report = begun_report();
+    const Answers answers = ask();
+    report.not_served = answers.not_served;
+    if (answers.error) {
+        Error error = *answers.error;
+        if (!error.concerns_device())
+            error.category = Category::incompatible;
+        return give_up(std::move(error), std::move(report));
+    }
+    const auto added = added_constraints(plan, answers.supports);
+    if (!added)
+        return give_up(added.error(), std::move(report));
+    auto all = merge(old.constraints, *added);
+    if (!all)
+        return give_up(all.error(), std::move(report));
+
+    const auto fitted = fit(plan.layout(), *added);
+    if (!fitted)
+        return give_up(fitted.error(), std::move(report));
+    Attempt attempt{plan.layout(), plan.layout(), *added, {}, fitted->refusal, {}};
+    if (!attempt.refusal && fitted->layout != plan.layout())
+        attempt.refusal = {fitted->layout, names_.front(), Verdict::not_tried("it needs " + to_string(fitted->layout))};
+    if (!attempt.refusal) {
+        if (const Status proved = prove(attempt, *added, plan.state().serving, 1); !proved)
+            return give_up(proved.error(), std::move(report));
+    }
+    if (attempt.refusal) {
+        report.set_aside.push_back(*attempt.refusal);
+        return give_up(Error::incompatible(operation,
+                                           text::format("the buffers are {}: {}", to_string(plan.layout()),
+                                                        attempt.refusal->verdict.reason),
+                                           plan_anew),
+                       std::move(report));
+    }
+
+    // What the proof found out about contiguity holds for the new plan.
+    all->contiguous = all->contiguous || attempt.constraints.contiguous;
+    for (const Origin& origin : attempt.constraints.origins)
+        all->add_origin(origin);
+    const auto cpu = ranking::together(cpu_, plan.state().cpu);
+    attempt.heaps = joined(plan, attempt.heaps);
+    rank(attempt, cpu);
+    report.request = old.request;
+    report.uses = old.uses;
+    report.uses.insert(report.uses.end(), names_.begin(), names_.end());
+    report.layout = attempt.layout;
+    report.constraints = std::move(*all);
+    report.heaps = attempt.heaps;
+    report.cpu_cost_effect = attempt.cpu_cost_effect;
+    if (attempt.serves())
+        return finished(std::move(report), attempt, context_.heaps, cpu);
+    const std::string why = explain::summary(report);
+    return give_up(Error::incompatible(operation, why, plan_anew), std::move(report));
 }
 
 } // namespace commonbuf

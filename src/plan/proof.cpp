@@ -3,10 +3,10 @@
 
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
-#include "negotiate/candidates.hpp"
+#include "heaps/kinds.hpp"
 #include "negotiate/objection.hpp"
-#include "negotiate/rank.hpp"
 #include "os/os.hpp"
+#include "plan/ranking.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -26,38 +26,21 @@ std::vector<int> borrow(const std::vector<UniqueFd>& memories)
     return fds;
 }
 
-Verdict not_tried(std::string stage, const Error& error)
-{
-    Verdict verdict = refused(error, std::move(stage));
-    verdict.outcome = Outcome::not_tried;
-    return verdict;
-}
-
-bool passed(const Verdict& verdict) { return verdict.outcome <= Outcome::accepted; }
-
 Verdict refused_allocation(const Error& error, const Layout& layout)
 {
-    // The first word of the operation is the call.
-    Verdict verdict = refused(error, error.operation.substr(0, error.operation.find(' ')));
-    verdict.needed = layout.total_size();
+    Verdict verdict = Verdict::refused(error);
+    if (!verdict.needed)
+        verdict.needed = layout.total_size();
     return verdict;
 }
 
-/// Whether there is nothing to be lucky with: one page is contiguous, whichever it is.
+/// Whether no luck is involved: a single page is always contiguous.
 bool are_single_pages(const std::vector<UniqueFd>& memories)
 {
     constexpr std::uint64_t smallest_page = 4096;
     return std::all_of(memories.begin(), memories.end(), [](const UniqueFd& memory) {
         return os::size_of(memory.get()).value_or(UINT64_MAX) <= smallest_page;
     });
-}
-
-/// A size whose last page a heap of chunks serves from its smallest ones.
-std::uint64_t with_odd_tail(std::uint64_t bytes)
-{
-    constexpr std::uint64_t medium_chunk = 65536;
-    constexpr std::uint64_t small_chunk = 4096;
-    return checked::add(checked::round_up(bytes, medium_chunk), small_chunk).value_or(bytes);
 }
 
 } // namespace
@@ -73,62 +56,56 @@ Result<std::vector<UniqueFd>> allocate_memories(Heap& heap, const Layout& layout
 
 bool is_tryable(const HeapInfo& heap) { return !heap.obstacle && heap.same_as.empty(); }
 
-Proof::Proof(const Layout& layout, std::uint32_t count, VerdictCache& cache)
-    : layout_(layout),
-      class_(class_of(layout)),
+Proof::Proof(const Subject& subject, std::uint32_t count, VerdictCache& cache)
+    : subject_(subject),
+      class_(class_of(subject.layout)),
       count_(count),
       cache_(&cache)
 {}
 
-// One device may be there twice: what was begun last is put back first.
+// One device may be used twice: the last trial ends first.
 Proof::~Proof()
 {
     while (!uses_.empty())
         uses_.pop_back();
 }
 
-tl::expected<Proof, Proof::Obstacle> Proof::begin(const Layout& layout, std::uint32_t count, std::span<const Use> uses,
-                                                  const std::vector<std::shared_ptr<Heap>>& heaps, VerdictCache& cache)
+Status Proof::add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps)
 {
-    Proof proof(layout, count, cache);
-    proof.uses_.reserve(uses.size());
-    bool scatter_open = false;
-    for (const Use& use : uses) {
-        TriedUse tried;
-        tried.name = use.name();
-        tried.identity = use.identity();
-        bool all_known = true;
-        for (const auto& heap : heaps) {
-            if (!is_tryable(heap->info()))
-                continue;
-            if (auto verdict = cache.find(tried.identity, heap->info().name, proof.class_))
-                tried.known.emplace(heap->info().name, std::move(*verdict));
-            else
-                all_known = false;
-        }
-        if (const auto scatter = cache.find(tried.identity, VerdictCache::scattered, proof.class_))
-            tried.scatter = passed(*scatter) ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
-        if (!all_known) {
-            auto trial = use.importer().begin_trial(layout);
-            if (!trial)
-                return tl::unexpected(Obstacle{tried.name, trial.error()});
-            tried.trial = std::move(*trial);
-            scatter_open = scatter_open || tried.scatter == TriedUse::Scatter::unknown;
-        }
-        proof.uses_.push_back(std::move(tried));
+    TriedUse tried;
+    tried.name = use.name();
+    tried.identity = use.identity();
+    bool all_known = true;
+    for (const auto& heap : heaps) {
+        if (!is_tryable(heap->info()))
+            continue;
+        if (auto verdict = cache_->find(tried.identity, heap->info().name, class_))
+            tried.known.emplace(heap->info().name, std::move(*verdict));
+        else
+            all_known = false;
     }
-    if (scatter_open)
-        proof.look_for_scatter();
-    return proof;
+    if (const auto scatter = cache_->find(tried.identity, VerdictCache::scattered, class_))
+        tried.scatter = scatter->serves() ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
+    if (!all_known) {
+        auto trial = use.importer().begin_trial(subject_.layout);
+        if (!trial)
+            return trial.error();
+        tried.trial = std::move(*trial);
+        scatter_open_ = scatter_open_ || tried.scatter == TriedUse::Scatter::unknown;
+    }
+    uses_.push_back(std::move(tried));
+    return {};
 }
 
+/// Asks uses that were not asked yet whether they take scattered pages.
 void Proof::look_for_scatter()
 {
-    const auto sizes = layout_.used_memories();
+    scatter_open_ = false;
+    const auto sizes = subject_.layout.used_memories();
     const auto available = os::available_memory();
-    if (available && layout_.total_size() > *available / held_in_trials)
+    if (available && subject_.layout.total_size() > *available / held_in_trials)
         return;
-    // Without udmabuf nothing is known of the uses, and each heap is asked for its luck.
+    // Without udmabuf nothing is known of the uses, and luck has to be ruled out for each heap.
     const auto orders = heaps::PageOrders::create(*std::max_element(sizes.begin(), sizes.end()));
     if (!orders)
         return;
@@ -141,7 +118,7 @@ void Proof::look_for_scatter()
         for (std::size_t i = 0; i < uses_.size(); ++i) {
             TriedUse& use = uses_[i];
             if (use.trial != nullptr && use.trial->imports() && use.scatter == TriedUse::Scatter::unknown &&
-                (!backwards || passed(found[i])))
+                (!backwards || found[i].serves()))
                 found[i] = use.trial->attempt(memories);
         }
     }
@@ -149,26 +126,28 @@ void Proof::look_for_scatter()
         TriedUse& use = uses_[i];
         if (use.trial == nullptr || !use.trial->imports() || use.scatter != TriedUse::Scatter::unknown)
             continue;
-        // A refusal for want of something else says nothing of the pages.
-        if (!is_lasting(found[i]))
+        // A refusal because something else was missing says nothing about the pages.
+        if (!found[i].is_lasting())
             continue;
-        use.scatter = passed(found[i]) ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
+        use.scatter = found[i].serves() ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
         cache_->remember(use.identity, VerdictCache::scattered, class_, found[i]);
     }
 }
 
-HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
+HeapVerdict Proof::attempt(Heap& heap)
 {
-    HeapVerdict result{heap.info(), {}, {}};
+    if (scatter_open_)
+        look_for_scatter();
+    HeapVerdict result{heap.info(), {}, {}, {}, {}, {}};
     if (heap.info().obstacle) {
-        result.verdict = not_tried("open", *heap.info().obstacle);
+        result.verdict = Verdict::not_tried(*heap.info().obstacle);
         return result;
     }
     if (!heap.info().same_as.empty()) {
-        result.verdict.reason = "another name of " + heap.info().same_as;
+        result.verdict = Verdict::not_tried("another name of " + heap.info().same_as);
         return result;
     }
-    const auto objection = negotiate::objection(heap.info().memory, constraints);
+    const auto objection = negotiate::objection(heap.info().memory, subject_.constraints);
     if (objection && objection->certain) {
         result.verdict = negotiate::to_verdict(*objection);
         return result;
@@ -180,75 +159,71 @@ HeapVerdict Proof::attempt(Heap& heap, const Constraints& constraints)
         result.verdict = std::move(*refusal);
         return result;
     }
-    if (const Status filled = fill(result, heap, constraints); !filled) {
-        result.verdict = refused_allocation(filled.error(), layout_);
+    auto uses = ask_uses(heap);
+    if (!uses) {
+        result.verdict = refused_allocation(uses.error(), subject_.layout);
         return result;
     }
-    result.verdict = negotiate::overall(result.uses);
+    result.uses = std::move(*uses);
+    result.verdict = ranking::overall(result.uses);
     if (objection && result.verdict.outcome == Outcome::proved)
         result.verdict = negotiate::to_verdict(*objection);
-    if (passed(result.verdict) && heap.info().scarce && count_ > 1)
+    if (result.verdict.serves() && heap.info().scarce && count_ > 1)
         result.verdict = make_room(heap, std::move(result.verdict));
     return result;
 }
 
-/// The verdict of every use: known, or by trial. Errors: what allocating gives.
-Status Proof::fill(HeapVerdict& result, Heap& heap, const Constraints& constraints)
+/// The verdict of every use: known, or by trial. Errors: those of allocating.
+Result<std::vector<UseVerdict>> Proof::ask_uses(Heap& heap)
 {
+    const std::string& name = heap.info().name;
+    std::vector<UseVerdict> verdicts;
     std::vector<UniqueFd> memories;
     for (TriedUse& use : uses_) {
-        const auto known = use.known.find(heap.info().name);
+        const auto known = use.known.find(name);
         if (known != use.known.end()) {
-            use.takes_something = use.takes_something || passed(known->second);
-            result.uses.push_back({use.name, known->second});
+            use.takes_something = use.takes_something || known->second.serves();
+            verdicts.push_back({use.name, known->second});
             continue;
         }
         if (memories.empty()) {
-            auto made = allocate_memories(heap, layout_);
-            if (!made) {
-                result.uses.clear();
+            auto made = allocate_memories(heap, subject_.layout);
+            if (!made)
                 return made.error();
-            }
             memories = std::move(*made);
         }
-        result.uses.push_back({use.name, use.trial->attempt(borrow(memories))});
+        verdicts.push_back({use.name, use.trial->attempt(borrow(memories))});
     }
     if (memories.empty())
-        return {};
+        return verdicts;
     const bool contiguous = are_single_pages(memories);
     memories.clear();
     for (std::size_t i = 0; i < uses_.size(); ++i) {
         TriedUse& use = uses_[i];
-        if (use.known.contains(heap.info().name))
+        if (use.known.contains(name))
             continue;
-        Finding finding{std::move(result.uses[i].verdict), true};
-        if (passed(finding.verdict) && use.scatter != TriedUse::Scatter::taken && !contiguous)
-            finding = rule_out_luck(use, heap, constraints, std::move(finding.verdict));
-        else if (!passed(finding.verdict) && use.scatter == TriedUse::Scatter::refused)
+        Finding finding{std::move(verdicts[i].verdict), true};
+        if (finding.verdict.serves() && use.scatter != TriedUse::Scatter::taken && !contiguous)
+            finding = rule_out_luck(use, heap, std::move(finding.verdict));
+        else if (!finding.verdict.serves() && use.scatter == TriedUse::Scatter::refused)
             finding.verdict.reason += "; it refused scattered pages of another origin too";
-        use.takes_something = use.takes_something || passed(finding.verdict);
+        use.takes_something = use.takes_something || finding.verdict.serves();
         if (finding.lasting)
-            cache_->remember(use.identity, heap.info().name, class_, finding.verdict);
-        result.uses[i].verdict = std::move(finding.verdict);
+            cache_->remember(use.identity, name, class_, finding.verdict);
+        verdicts[i].verdict = std::move(finding.verdict);
     }
-    return {};
+    return verdicts;
 }
 
-Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints& constraints, Verdict first) const
+Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const
 {
     constexpr std::size_t rounds = 3;
-    Layout odd = layout_;
-    for (std::uint64_t& size : odd.memory_sizes)
-        size = size != 0 ? with_odd_tail(size) : 0;
-    // A device that wants whole blocks would refuse the size, not the pages.
-    constexpr std::uint64_t small_page = 4096;
-    if (constraints.size_align > small_page || negotiate::objection(odd, constraints)) {
-        if (!negotiate::fit_sizes(odd, constraints) || negotiate::objection(odd, constraints)) {
-            first.outcome = Outcome::accepted;
-            first.reason += "; whether by luck is open: the device takes no larger memory";
-            return {std::move(first), false};
-        }
+    if (!subject_.odd) {
+        first.outcome = Outcome::accepted;
+        first.reason += "; it may have passed by luck: the device takes no larger memory, so that cannot be ruled out";
+        return {std::move(first), false};
     }
+    Layout odd = *subject_.odd;
 
     // A heap that makes images as its device lays them out has no other sizes.
     const auto own_sizes = [](const Error& error) {
@@ -257,32 +232,34 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, const Constraints
     std::vector<std::vector<UniqueFd>> held;
     for (std::size_t round = 0; round < rounds; ++round) {
         auto memories = allocate_memories(heap, odd);
-        if (!memories && odd != layout_ && held.empty() && own_sizes(memories.error())) {
-            odd = layout_;
+        if (!memories && odd != subject_.layout && held.empty() && own_sizes(memories.error())) {
+            odd = subject_.layout;
             memories = allocate_memories(heap, odd);
         }
         if (!memories)
             break; // a small region is full after one or two
         Verdict verdict = use.trial->attempt(borrow(*memories));
-        // What fails for another reason than the pages says nothing of luck.
-        if (!passed(verdict) && !is_lasting(verdict))
+        // A failure for another reason than the pages says nothing about luck.
+        if (!verdict.serves() && !verdict.is_lasting())
             break;
-        if (!passed(verdict)) {
+        if (!verdict.serves()) {
             verdict.reason = text::format("a buffer of {} bytes passed by luck, one of {} did not: the use needs "
                                           "contiguous memory, and this heap does not promise it; {}",
-                                          layout_.total_size(), odd.total_size(), verdict.reason);
+                                          subject_.layout.total_size(), odd.total_size(), verdict.reason);
             return {std::move(verdict)};
         }
         held.push_back(std::move(*memories));
     }
     if (held.empty()) {
         first.outcome = Outcome::accepted;
-        first.reason += "; whether by luck is open: the heap has no room for a second look";
+        first.reason +=
+            "; it may have passed by luck: the heap has no room for a second look, so that cannot be ruled out";
         return {std::move(first), false};
     }
-    if (odd == layout_ && heap.info().memory.contiguous != true) {
+    if (odd == subject_.layout && heap.info().memory.contiguous != true) {
         first.outcome = Outcome::accepted;
-        first.reason += "; whether by luck is open: the heap makes no other size than the image's own";
+        first.reason += "; it may have passed by luck: the heap makes no other size than the image's own, so that "
+                        "cannot be ruled out";
         return {std::move(first)};
     }
     // It refuses scattered memory when it imports; so its consent means something.
@@ -297,9 +274,9 @@ Verdict Proof::make_room(Heap& heap, Verdict verdict) const
 {
     std::vector<std::vector<UniqueFd>> held;
     for (std::uint32_t i = 1; i <= count_; ++i) {
-        auto memories = allocate_memories(heap, layout_);
+        auto memories = allocate_memories(heap, subject_.layout);
         if (!memories) {
-            verdict = refused_allocation(memories.error(), layout_);
+            verdict = refused_allocation(memories.error(), subject_.layout);
             verdict.reason = text::format("{} of {} buffers fit; {}", i - 1, count_, verdict.reason);
             return verdict;
         }
@@ -308,19 +285,18 @@ Verdict Proof::make_room(Heap& heap, Verdict verdict) const
     return verdict;
 }
 
-/// Ordinary memory does not run out with an error: the kernel ends some program
-/// instead. So what cannot be had is not asked for.
+/// Ordinary memory does not run out with an error: the kernel ends some program instead. So more
+/// than there is must not be asked for.
 std::optional<Verdict> Proof::too_large(const Heap& heap)
 {
     // Every machine that runs this has as much, and asking takes longer than the rest.
     constexpr std::uint64_t always_there = 4U << 20U;
-    // Regions fail with ENOMEM, and are asked; what a device's driver gives may be of ordinary memory.
-    const HeapKind kind = heap.info().kind;
-    if (heap.info().scarce && (kind == HeapKind::dma_heap || kind == HeapKind::custom))
+    // Regions fail with ENOMEM, so they can be asked. A device's driver may give ordinary memory.
+    if (heap.info().scarce && heaps::heap_traits(heap.info().kind).reports_exhaustion)
         return std::nullopt;
     // Trials hold up to four buffers at once.
     const checked::Number needed =
-        checked::multiply(layout_.total_size(), std::max<std::uint32_t>(count_, held_in_trials));
+        checked::multiply(subject_.layout.total_size(), std::max<std::uint32_t>(count_, held_in_trials));
     if (needed && *needed <= always_there)
         return std::nullopt;
     if (!available_)
@@ -328,39 +304,33 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
     const auto& available = *available_;
     if (!available || (needed && *needed <= *available))
         return std::nullopt;
-    Verdict verdict;
-    verdict.outcome = Outcome::refused;
-    verdict.stage = "/proc/meminfo";
-    verdict.sys_errno = ENOMEM;
-    verdict.needed = needed.value_or(UINT64_MAX);
-    verdict.offered = *available;
-    verdict.reason = text::format("{} buffers of {} bytes do not fit into the {} bytes that are available", count_,
-                                  layout_.total_size(), *available);
-    return verdict;
+    return Verdict::refused(
+        Error::out_of_memory(Call("/proc/meminfo"),
+                             text::format("{} buffers of {} bytes do not fit into the {} bytes that are available",
+                                          count_, subject_.layout.total_size(), *available))
+            .with_errno(ENOMEM)
+            .with_sizes(needed.value_or(UINT64_MAX), *available));
 }
 
-/// A driver that allocates contiguous memory gets it from CMA, and where that has too little
-/// from the page allocator, which warns in the kernel's log of more than its largest piece.
+/// A driver that allocates contiguous memory gets it from CMA. If CMA has too little, the page
+/// allocator is asked, which warns in the kernel's log of more than its largest piece.
 std::optional<Verdict> Proof::not_in_one_piece(const Heap& heap) const
 {
     constexpr std::uint64_t largest_piece = 4U << 20U; // MAX_PAGE_ORDER of pages of 4 KiB
-    const auto sizes = layout_.used_memories();
+    const auto sizes = subject_.layout.used_memories();
     const std::uint64_t needed = *std::max_element(sizes.begin(), sizes.end());
     const bool contiguous = std::any_of(uses_.begin(), uses_.end(),
                                         [](const TriedUse& use) { return use.scatter == TriedUse::Scatter::refused; });
-    if (heap.info().kind != HeapKind::v4l2 || !contiguous || needed <= largest_piece)
+    if (!heaps::heap_traits(heap.info().kind).takes_from_cma || !contiguous || needed <= largest_piece)
         return std::nullopt;
     const auto free = os::free_cma();
     if (!free || needed <= *free)
         return std::nullopt;
-    Verdict verdict;
-    verdict.outcome = Outcome::refused;
-    verdict.stage = "/proc/meminfo";
-    verdict.sys_errno = ENOMEM;
-    verdict.needed = needed;
-    verdict.offered = *free;
-    verdict.reason = text::format("{} bytes in one piece are to come from CMA, which has {} free", needed, *free);
-    return verdict;
+    return Verdict::refused(
+        Error::out_of_memory(Call("/proc/meminfo"),
+                             text::format("CMA has {} bytes free, and {} are needed in one piece", *free, needed))
+            .with_errno(ENOMEM)
+            .with_sizes(needed, *free));
 }
 
 std::vector<Origin> Proof::contiguity() const
@@ -368,7 +338,7 @@ std::vector<Origin> Proof::contiguity() const
     std::vector<Origin> origins;
     for (const TriedUse& use : uses_) {
         if (use.scatter == TriedUse::Scatter::refused && use.takes_something)
-            origins.push_back({"contiguous", 1, use.name, "import of UDMABUF_CREATE_LIST, pages reversed"});
+            origins.push_back({Constraint::contiguous, 1, use.name, "import of UDMABUF_CREATE_LIST, pages reversed"});
     }
     return origins;
 }

@@ -7,7 +7,7 @@
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
 #include <commonbuf/use.hpp>
-#include <commonbuf/verdict.hpp>
+#include <commonbuf/report.hpp>
 
 #include <cstdint>
 #include <map>
@@ -19,11 +19,10 @@
 
 namespace commonbuf {
 
-/// Proves one layout on one heap after another, for a set of uses, by trying.
+/// Proves one layout on one heap after another, for a set of uses, by trials.
 ///
-/// A trial that passes may pass by luck: a heap of scattered pages sometimes gives
-/// contiguous ones, on a fresh boot even megabytes of them. So before a pass counts,
-/// one of two things must be known:
+/// A trial may pass by luck: a heap of scattered pages sometimes gives contiguous ones, on a
+/// fresh boot even megabytes of them. So before a pass counts, one of two things must be known:
 ///
 ///   the use takes scattered memory    It took the pages of one memory file both in
 ///                                     their order and backwards (udmabuf). Not both
@@ -35,21 +34,25 @@ namespace commonbuf {
 ///
 /// Memory of a single page is contiguous without luck.
 ///
-/// The first is asked once for each use, the second once for each use and heap, and
-/// only where the first does not hold. What was asked before and lasts is not asked
-/// again: a use whose verdicts are all known is not even opened for a trial.
+/// The first is asked once for each use, the second once for each use and heap, and only if the
+/// first does not hold. Lasting answers are not asked for again: a use whose verdicts are all
+/// known is not even opened for a trial.
 class Proof {
 public:
-    /// A use that cannot be tried with this layout.
-    struct Obstacle {
-        std::string use;
-        Error error;
+    /// What is proved: a layout, the same layout in odd sizes (none if the constraints allow
+    /// none), and the constraints, which speak for what no device can be asked.
+    struct Subject {
+        Layout layout;
+        std::optional<Layout> odd{};
+        Constraints constraints{};
     };
 
-    /// Begins the trials that are needed for these heaps. `count` buffers must fit into a
-    /// heap at once. `cache` must outlive the proof. Errors: what begin_trial() gives.
-    static tl::expected<Proof, Obstacle> begin(const Layout& layout, std::uint32_t count, std::span<const Use> uses,
-                                               const std::vector<std::shared_ptr<Heap>>& heaps, VerdictCache& cache);
+    /// `count` buffers must fit into a heap at once. `cache` must outlive the proof.
+    Proof(const Subject& subject, std::uint32_t count, VerdictCache& cache);
+
+    /// Add a use, and begin its trial if its verdict on one of these heaps is not known. Add all
+    /// uses before the first attempt(). Errors: those of begin_trial().
+    Status add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps);
 
     Proof(Proof&&) noexcept = default;
     Proof& operator=(Proof&&) = delete;
@@ -57,12 +60,11 @@ public:
     Proof& operator=(const Proof&) = delete;
     ~Proof();
 
-    /// What becomes of the uses with memory of this heap, one of those it began with.
-    /// `constraints` speak for what no device can be asked.
-    HeapVerdict attempt(Heap& heap, const Constraints& constraints);
+    /// Try all uses with memory of this heap, one of those that they were added with.
+    HeapVerdict attempt(Heap& heap);
 
-    /// Which uses turned out to need contiguous memory, and how that is known: they refused
-    /// scattered pages, and took memory of a heap. To be asked when the heaps were tried.
+    /// The uses that need contiguous memory, and how that is known: they refused scattered pages,
+    /// and took memory of a heap. Ask when all heaps were tried.
     std::vector<Origin> contiguity() const;
 
 private:
@@ -81,26 +83,26 @@ private:
         bool lasting = true;
     };
 
-    Proof(const Layout& layout, std::uint32_t count, VerdictCache& cache);
     void look_for_scatter();
-    Status fill(HeapVerdict& result, Heap& heap, const Constraints& constraints);
-    Finding rule_out_luck(TriedUse& use, Heap& heap, const Constraints& constraints, Verdict first) const;
+    Result<std::vector<UseVerdict>> ask_uses(Heap& heap);
+    Finding rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
     std::optional<Verdict> too_large(const Heap& heap);
     std::optional<Verdict> not_in_one_piece(const Heap& heap) const;
 
-    Layout layout_;
+    Subject subject_;
     std::string class_;
     std::uint32_t count_;
     VerdictCache* cache_;
     std::vector<TriedUse> uses_;
+    bool scatter_open_ = false;                             ///< some use was not asked yet
     std::optional<std::optional<std::uint64_t>> available_; ///< memory, asked once
 };
 
-/// Whether nothing but a trial can say what becomes of a heap.
+/// Tell whether only a trial can say what becomes of a heap.
 bool is_tryable(const HeapInfo& heap);
 
-/// A dma-buf for each memory of a layout. Errors: what Heap::allocate_image() gives;
+/// Allocate a dma-buf for each memory of a layout. Errors: those of Heap::allocate_image();
 /// kernel_failure (the heap gave another number of them).
 Result<std::vector<UniqueFd>> allocate_memories(Heap& heap, const Layout& layout);
 

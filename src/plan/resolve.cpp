@@ -17,38 +17,38 @@ namespace commonbuf {
 namespace {
 
 constexpr std::array names{
-    std::pair(Usage::camera_output, "camera-output"),         std::pair(Usage::video_encoder, "video-encoder"),
-    std::pair(Usage::video_decoder, "video-decoder"),         std::pair(Usage::gpu_texture, "gpu-texture"),
-    std::pair(Usage::gpu_render_target, "gpu-render-target"), std::pair(Usage::composer, "composer"),
-    std::pair(Usage::cpu_read_rarely, "cpu-read-rarely"),     std::pair(Usage::cpu_read_often, "cpu-read-often"),
-    std::pair(Usage::cpu_write_rarely, "cpu-write-rarely"),   std::pair(Usage::cpu_write_often, "cpu-write-often"),
+    std::pair(Purpose::camera_output, "camera-output"),         std::pair(Purpose::video_encoder, "video-encoder"),
+    std::pair(Purpose::video_decoder, "video-decoder"),         std::pair(Purpose::gpu_texture, "gpu-texture"),
+    std::pair(Purpose::gpu_render_target, "gpu-render-target"), std::pair(Purpose::composer, "composer"),
+    std::pair(Purpose::cpu_read_rarely, "cpu-read-rarely"),     std::pair(Purpose::cpu_read_often, "cpu-read-often"),
+    std::pair(Purpose::cpu_write_rarely, "cpu-write-rarely"),   std::pair(Purpose::cpu_write_often, "cpu-write-often"),
 };
 
-std::string operation(Usage flag) { return text::format("find devices for {}", to_string(flag)); }
+std::string operation(Purpose flag) { return text::format("find devices for {}", to_string(flag)); }
 
 /// The flags for the CPU, one after the other, as one use.
-std::optional<Use> cpu_use(Usage usage)
+std::optional<Use> cpu_use(Purpose purpose)
 {
-    const bool reads = (usage & (Usage::cpu_read_rarely | Usage::cpu_read_often)) != Usage::none;
-    const bool writes = (usage & (Usage::cpu_write_rarely | Usage::cpu_write_often)) != Usage::none;
+    const bool reads = (purpose & (Purpose::cpu_read_rarely | Purpose::cpu_read_often)) != Purpose::none;
+    const bool writes = (purpose & (Purpose::cpu_write_rarely | Purpose::cpu_write_often)) != Purpose::none;
     if (!reads && !writes)
         return std::nullopt;
-    const bool often = (usage & (Usage::cpu_read_often | Usage::cpu_write_often)) != Usage::none;
+    const bool often = (purpose & (Purpose::cpu_read_often | Purpose::cpu_write_often)) != Purpose::none;
     const Access access = reads && writes ? Access::read_write : (reads ? Access::read : Access::write);
-    return cpu(access, often ? Often::often : Often::rarely);
+    return cpu(access, often ? CpuFrequency::frequent : CpuFrequency::rare);
 }
 
 class Resolving {
 public:
     explicit Resolving(const Request& request) : request_(request) {}
 
-    /// Takes a device in, or notes why not.
+    /// Takes a device, or notes why not.
     void consider(const Use& use)
     {
         if (const auto support = use.importer().support(request_); support)
             take(use);
         else
-            entry_.left_out.push_back({use.name(), refused(support.error(), "support")});
+            entry_.left_out.push_back({use.name(), Verdict::refused(support.error())});
     }
     void take(const Use& use)
     {
@@ -60,13 +60,13 @@ public:
     }
     void leave_out(const std::string& name, const Error& error)
     {
-        entry_.left_out.push_back({name, refused(error, "open")});
+        entry_.left_out.push_back({name, Verdict::refused(error)});
     }
 
     /// Ends one class of devices. Errors: not_present.
-    Status finish(Usage flag)
+    Status finish(Purpose flag)
     {
-        entry_.usage = flag;
+        entry_.purpose = flag;
         if (entry_.uses.empty()) {
             std::string why = entry_.left_out.empty() ? "this machine has none" : "none of them takes the image: ";
             for (const UseVerdict& each : entry_.left_out)
@@ -74,7 +74,7 @@ public:
             return Error::not_present(operation(flag), std::move(why),
                                       "allocinfo devices lists what there is; allocinfo constraints what it takes");
         }
-        resolution_.usages.push_back(std::exchange(entry_, {}));
+        resolution_.purposes.push_back(std::exchange(entry_, {}));
         return {};
     }
 
@@ -82,22 +82,22 @@ public:
 
 private:
     const Request& request_;
-    ResolvedUsage entry_;
+    ResolvedPurpose entry_;
     Resolution resolution_;
 };
 
 #ifdef COMMONBUF_HAVE_V4L2
-bool is_meant(const v4l2::NodeInfo& node, Usage flag)
+bool is_meant(const v4l2::NodeInfo& node, Purpose flag)
 {
     switch (flag) {
-    case Usage::camera_output: return node.capture && !node.memory_to_memory && !node.metadata;
-    case Usage::video_encoder: return node.encodes;
-    case Usage::video_decoder: return node.decodes;
+    case Purpose::camera_output: return node.capture && !node.memory_to_memory && !node.metadata;
+    case Purpose::video_encoder: return node.encodes;
+    case Purpose::video_decoder: return node.decodes;
     default: return false;
     }
 }
 
-Status find_v4l2(Usage flag, Resolving& resolving)
+Status find_v4l2(Purpose flag, Resolving& resolving)
 {
     for (const v4l2::NodeInfo& node : v4l2::nodes()) {
         if (node.obstacle) {
@@ -110,12 +110,12 @@ Status find_v4l2(Usage flag, Resolving& resolving)
         if (!device)
             resolving.leave_out("v4l2:" + node.path, device.error());
         else
-            resolving.consider(flag == Usage::video_encoder ? device->output() : device->capture());
+            resolving.consider(flag == Purpose::video_encoder ? device->output() : device->capture());
     }
     return resolving.finish(flag);
 }
 #else
-Status find_v4l2(Usage flag, Resolving&)
+Status find_v4l2(Purpose flag, Resolving&)
 {
     return Error::unsupported(operation(flag), "this build has no V4L2", "build with the meson option enabled");
 }
@@ -133,17 +133,17 @@ Status find_displays(Resolving& resolving)
         else
             resolving.consider(device->scanout());
     }
-    return resolving.finish(Usage::composer);
+    return resolving.finish(Purpose::composer);
 }
 #else
 Status find_displays(Resolving&)
 {
-    return Error::unsupported(operation(Usage::composer), "this build has no DRM",
+    return Error::unsupported(operation(Purpose::composer), "this build has no DRM",
                               "build with the meson option enabled");
 }
 #endif
 
-Status find_gpus(Usage flag, std::span<const Use> gpu, Resolving& resolving)
+Status find_gpus(Purpose flag, std::span<const Use> gpu, Resolving& resolving)
 {
     if (gpu.empty())
         return Error::unsupported(operation(flag), "the library brings no GPU of its own", "give the uses of yours");
@@ -154,45 +154,45 @@ Status find_gpus(Usage flag, std::span<const Use> gpu, Resolving& resolving)
 
 } // namespace
 
-std::string_view to_string(Usage flag) noexcept
+std::string_view to_string(Purpose flag) noexcept
 {
     const auto* const found =
         std::find_if(names.begin(), names.end(), [flag](const auto& each) { return each.first == flag; });
     return found != names.end() ? found->second : "unknown";
 }
 
-std::optional<Usage> parse_usage(std::string_view name) noexcept
+std::optional<Purpose> parse_purpose(std::string_view name) noexcept
 {
     const auto* const found =
         std::find_if(names.begin(), names.end(), [name](const auto& each) { return each.second == name; });
     return found != names.end() ? std::optional(found->first) : std::nullopt;
 }
 
-Result<Resolution> resolve(Usage usage, const Request& request, std::span<const Use> gpu)
+Result<Resolution> resolve(Purpose purpose, const Request& request, std::span<const Use> gpu)
 {
-    if (usage == Usage::none)
-        return Error::invalid_argument("find devices for a usage", "it has no flag");
+    if (purpose == Purpose::none)
+        return Error::invalid_argument("find devices for a purpose", "it has no flag");
     Resolving resolving(request);
-    for (const Usage flag : {Usage::camera_output, Usage::video_encoder, Usage::video_decoder}) {
-        if (!has(usage, flag))
+    for (const Purpose flag : {Purpose::camera_output, Purpose::video_encoder, Purpose::video_decoder}) {
+        if (!has(purpose, flag))
             continue;
         if (const Status found = find_v4l2(flag, resolving); !found)
             return found.error();
     }
-    for (const Usage flag : {Usage::gpu_texture, Usage::gpu_render_target}) {
-        if (!has(usage, flag))
+    for (const Purpose flag : {Purpose::gpu_texture, Purpose::gpu_render_target}) {
+        if (!has(purpose, flag))
             continue;
         if (const Status found = find_gpus(flag, gpu, resolving); !found)
             return found.error();
     }
-    if (has(usage, Usage::composer)) {
+    if (has(purpose, Purpose::composer)) {
         if (const Status found = find_displays(resolving); !found)
             return found.error();
     }
-    if (const auto use = cpu_use(usage)) {
-        for (const Usage flag :
-             {Usage::cpu_read_rarely, Usage::cpu_read_often, Usage::cpu_write_rarely, Usage::cpu_write_often}) {
-            if (!has(usage, flag))
+    if (const auto use = cpu_use(purpose)) {
+        for (const Purpose flag :
+             {Purpose::cpu_read_rarely, Purpose::cpu_read_often, Purpose::cpu_write_rarely, Purpose::cpu_write_often}) {
+            if (!has(purpose, flag))
                 continue;
             resolving.take(*use);
             if (const Status found = resolving.finish(flag); !found)

@@ -8,18 +8,22 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 namespace commonbuf {
 namespace {
 
-constexpr std::string_view first_line = "commonbuf verdicts 1";
+/// Every version of the file begins so.
+constexpr std::string_view magic = "commonbuf verdicts ";
+constexpr std::string_view first_line = "commonbuf verdicts 2";
 
-/// What changes at every boot. What changes between two boots, a driver that is loaded again,
-/// is in the identity of its devices.
+/// A line that is another one after every boot. If a driver is loaded again without a boot, the
+/// identity of its devices changes.
 std::string boot_line() { return "boot " + os::read_text("/proc/sys/kernel/random/boot_id").value_or("unknown"); }
 
-/// Without what separates fields and lines.
+/// A text without the characters that separate fields and lines.
 std::string field(std::string text)
 {
     std::replace_if(
@@ -47,13 +51,67 @@ std::optional<Number> number(std::string_view text)
     return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-std::optional<Outcome> outcome(std::string_view word)
+/// A field that may be empty. Nothing for text that is no number.
+template <typename Number>
+std::optional<std::optional<Number>> optional_number(std::string_view text)
 {
-    for (const Outcome each : {Outcome::proved, Outcome::accepted, Outcome::refused}) {
-        if (word == to_string(each))
-            return each;
+    if (text.empty())
+        return std::optional<Number>();
+    const auto value = number<Number>(text);
+    return value ? std::optional(value) : std::nullopt;
+}
+
+/// The enumerator with a name, up to the last one.
+template <typename Enum>
+std::optional<Enum> named(std::string_view word, Enum last)
+{
+    for (unsigned i = 0; i <= static_cast<unsigned>(last); ++i) {
+        if (word == to_string(static_cast<Enum>(i)))
+            return static_cast<Enum>(i);
     }
     return std::nullopt;
+}
+
+template <typename Enum>
+std::string_view name_or_empty(std::optional<Enum> value)
+{
+    return value ? to_string(*value) : std::string_view();
+}
+
+std::string number_or_empty(std::optional<std::uint64_t> value)
+{
+    return value ? std::to_string(*value) : std::string();
+}
+
+/// What stands behind the key of a line. Nothing for what is no verdict of ours.
+std::optional<Verdict> parse_verdict(std::span<const std::string_view> fields)
+{
+    const auto outcome = named(fields[0], Outcome::refused);
+    const auto category = named(fields[1], Category::kernel_failure);
+    const auto error = number<int>(fields[2]);
+    const auto needed = optional_number<std::uint64_t>(fields[3]);
+    const auto offered = optional_number<std::uint64_t>(fields[4]);
+    const auto constraint = parse_constraint(fields[5]);
+    if (!outcome || !error || !needed || !offered || (!category && !fields[1].empty()) ||
+        (!constraint && !fields[5].empty()))
+        return std::nullopt;
+    Verdict verdict;
+    verdict.outcome = *outcome;
+    verdict.category = category;
+    verdict.sys_errno = *error;
+    verdict.needed = *needed;
+    verdict.offered = *offered;
+    verdict.constraint = constraint;
+    verdict.call = fields[6];
+    verdict.reason = fields[7];
+    return verdict;
+}
+
+std::string print_verdict(const Verdict& verdict)
+{
+    return text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}", to_string(verdict.outcome), name_or_empty(verdict.category),
+                        verdict.sys_errno, number_or_empty(verdict.needed), number_or_empty(verdict.offered),
+                        name_or_empty(verdict.constraint), field(verdict.call), field(verdict.reason));
 }
 
 } // namespace
@@ -67,24 +125,6 @@ std::string class_of(const Layout& layout)
     for (const std::uint64_t size : layout.used_memories())
         text += text::format(" {}", size);
     return text;
-}
-
-bool is_lasting(const Verdict& verdict)
-{
-    switch (verdict.sys_errno) {
-    case ENOMEM:
-    case ENOSPC:
-    case EMFILE:
-    case ENFILE:
-    case EBUSY:
-    case EAGAIN:
-    case EINTR:
-    case EACCES:
-    case EPERM:
-    case ENODEV:
-    case ENXIO: return false;
-    default: return verdict.outcome != Outcome::not_tried;
-    }
 }
 
 std::optional<Verdict> VerdictCache::find(const std::string& identity, const std::string& heap,
@@ -103,12 +143,12 @@ std::optional<Verdict> VerdictCache::find(const std::string& identity, const std
 void VerdictCache::remember(const std::string& identity, const std::string& heap, const std::string& layout,
                             const Verdict& verdict)
 {
-    // A program that plans for ever new sizes starts anew some day.
-    constexpr std::size_t most_layouts = 1024;
-    if (identity.empty() || !is_lasting(verdict))
+    // A program that always plans for new sizes starts again with an empty cache one day.
+    constexpr std::size_t max_layouts = 1024;
+    if (identity.empty() || !verdict.is_lasting())
         return;
     const std::lock_guard lock(mutex_);
-    if (verdicts_.size() >= most_layouts)
+    if (verdicts_.size() >= max_layouts)
         verdicts_.clear();
     verdicts_[layout][{identity, heap}] = verdict;
     if (!path_.empty())
@@ -130,14 +170,14 @@ Status VerdictCache::keep_in(std::string path)
 {
     std::string text;
     if (os::kernel().read_file(path.c_str(), text) == 0) {
-        if (!text.empty() && !text.starts_with(first_line))
+        if (!text.empty() && !text.starts_with(magic))
             return Error::invalid_argument("remember verdicts in " + path, "the file is there and holds something else",
                                            "name another file, or remove this one");
     } else if (errno != ENOENT) {
         return Error::from_errno(errno, {"read", path});
     }
     const std::lock_guard lock(mutex_);
-    // What this process saw itself counts more.
+    // What this process saw itself counts for more.
     for (auto& [layout, verdicts] : parse(text))
         verdicts_[layout].merge(verdicts);
     path_ = std::move(path);
@@ -169,25 +209,20 @@ Status VerdictCache::save()
 
 VerdictCache::ByLayout<Verdict> VerdictCache::parse(std::string_view text)
 {
-    constexpr std::size_t fields = 9;
-    constexpr std::size_t most_lines = 65536;
+    constexpr std::size_t key_fields = 3;
+    constexpr std::size_t fields = key_fields + 8;
+    constexpr std::size_t max_lines = 65536;
     ByLayout<Verdict> verdicts;
     const auto lines = split(text, '\n');
     if (lines.size() < 2 || lines[0] != first_line || lines[1] != boot_line() || lines[1] == "boot unknown")
         return verdicts;
-    for (std::size_t i = 2; i < std::min(lines.size(), most_lines); ++i) {
+    for (std::size_t i = 2; i < std::min(lines.size(), max_lines); ++i) {
         const auto parts = split(lines[i], '\t');
         if (parts.size() != fields || parts[0].empty())
             continue;
-        const auto known = outcome(parts[3]);
-        const auto error = number<int>(parts[4]);
-        const auto needed = number<std::uint64_t>(parts[5]);
-        const auto offered = number<std::uint64_t>(parts[6]);
-        if (!known || !error || !needed || !offered)
-            continue;
-        Verdict verdict{*known, std::string(parts[7]), *error, std::string(parts[8]), *needed, *offered};
-        if (is_lasting(verdict))
-            verdicts[std::string(parts[2])][{std::string(parts[0]), std::string(parts[1])}] = std::move(verdict);
+        auto verdict = parse_verdict(std::span(parts).subspan(key_fields));
+        if (verdict && verdict->is_lasting())
+            verdicts[std::string(parts[2])][{std::string(parts[0]), std::string(parts[1])}] = std::move(*verdict);
     }
     return verdicts;
 }
@@ -197,9 +232,8 @@ std::string VerdictCache::print(const ByLayout<Verdict>& all)
     std::string text = text::format("{}\n{}\n", first_line, boot_line());
     for (const auto& [layout, verdicts] : all) {
         for (const auto& [key, verdict] : verdicts)
-            text += text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", field(key.first), field(key.second),
-                                 field(layout), to_string(verdict.outcome), verdict.sys_errno, verdict.needed,
-                                 verdict.offered, field(verdict.stage), field(verdict.reason));
+            text += text::format("{}\t{}\t{}\t{}\n", field(key.first), field(key.second), field(layout),
+                                 print_verdict(verdict));
     }
     return text;
 }

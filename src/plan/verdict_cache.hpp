@@ -16,39 +16,33 @@
 
 namespace commonbuf {
 
-/// The class of layouts that one verdict speaks for: the layout itself, with every number,
-/// since a driver's limit may hang on any of them.
+/// Name the class of layouts that one verdict speaks for: the layout itself, with every number,
+/// since a driver's limit may depend on any of them.
 std::string class_of(const Layout& layout);
 
-/// Whether the same trial would go the same way a minute later. What failed for want of
-/// room, descriptors, permission or a free device would not.
-bool is_lasting(const Verdict& verdict);
-
-/// What trials said, by the identity of the use, the heap and the class of layout.
+/// The verdicts of trials, by the identity of the use, the heap and the class of layout.
 /// Thread-safe.
 class VerdictCache {
 public:
-    /// Stands for a heap where the verdict is on scattered memory of no heap: accepted
-    /// means taken.
+    /// Stands for a heap in verdicts on scattered memory of no heap: accepted means taken.
     static constexpr const char* scattered = "";
 
     std::optional<Verdict> find(const std::string& identity, const std::string& heap, const std::string& layout) const;
 
-    /// Nothing is kept for an empty identity, nor a verdict that does not last.
+    /// Keep a verdict, unless the identity is empty or the verdict does not last.
     void remember(const std::string& identity, const std::string& heap, const std::string& layout,
                   const Verdict& verdict);
 
-    /// A device refused later what it took before: its verdicts on this layout go.
+    /// Forget the verdicts on a layout, because the device refused later what it took before.
     void forget(const std::string& identity, const std::string& heap, const std::string& layout);
 
-    /// Reads what another process left in the file under the same boot, and writes there
-    /// at every save() from now on. What the file says of another boot, or what is no line
-    /// of ours, counts for nothing. Errors: kernel_failure and its like (it can be neither
-    /// read nor made), invalid_argument (the path names a file that is not ours).
+    /// Read what another process left in the file under the same boot, and write there at every
+    /// save() from now on. Lines of another boot, of another version, or that are not ours do not
+    /// count. Errors: those of reading the file, invalid_argument (the file is not ours).
     Status keep_in(std::string path);
 
-    /// Brings what was learned and thrown out since the last time into the file, and leaves
-    /// there what other processes wrote meanwhile. Errors: as the kernel says.
+    /// Write what was learned and thrown away since the last time into the file, and keep what
+    /// other processes wrote there meanwhile. Errors: those of writing.
     Status save();
 
 private:
@@ -70,7 +64,7 @@ private:
     mutable std::mutex mutex_;
     ByLayout<Verdict> verdicts_; ///< by class of layout
     std::string path_;
-    /// What was learned and not saved yet; nothing where a verdict was thrown out.
+    /// What was learned and not saved yet; nothing for a verdict that was thrown away.
     ByLayout<std::optional<Verdict>> changes_;
 };
 

@@ -37,7 +37,7 @@ public:
         auto support = std::make_shared<cb::Support>();
         cb::Constraints constraints;
         constraints.stride_align = 64;
-        constraints.add_origin({"stride_align", 64, name_, "measured"});
+        constraints.add_origin({cb::Constraint::stride_align, 64, name_, "measured"});
         for (const cb::Format format : formats(format_count)) {
             support->entries.push_back({format, cb::linear, cb::Memories::single, constraints});
             // Vendor 0x0e does not exist: nothing is known of what these stand for.
@@ -57,7 +57,7 @@ private:
     class Taken final : public cb::Trial {
         cb::Verdict attempt(std::span<const int>) override
         {
-            return {cb::Outcome::proved, "MAP", 0, "the driver attached and mapped it", 0, 0};
+            return cb::Verdict::proved("MAP", "the driver attached and mapped it");
         }
     };
 

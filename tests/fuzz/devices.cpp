@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
              {std::vector<Use>{v4l2->capture()}, std::vector<Use>{v4l2->capture(), drm->scanout()}}) {
             const auto plan = Allocator().plan(request, uses);
             if (plan) {
-                if (!check(plan->layout()))
+                if (!validate(plan->layout()))
                     std::abort();
             } else if (plan.error().message().empty()) {
                 std::abort();

@@ -165,14 +165,15 @@ TEST_F(Fallback, AUsageStandsForTheDevicesOfThisMachine)
     NEED_CAMERA(camera, devices::scattered_camera());
     NEED_DISPLAY(display);
     cb::Allocator allocator;
-    const auto made = allocator.plan({DRM_FORMAT_XRGB8888, 640, 480}, cb::Usage::camera_output | cb::Usage::composer);
+    const auto made =
+        allocator.plan({DRM_FORMAT_XRGB8888, 640, 480}, cb::Purpose::camera_output | cb::Purpose::composer);
     // Where one camera of several needs memory that is not there, there is no plan.
     const cb::Report* report = made ? &made->report() : made.error().report.get();
     ASSERT_NE(report, nullptr) << made.error().message();
-    ASSERT_EQ(report->usages.size(), 2U);
-    const auto& uses = report->usages[0].uses;
+    ASSERT_EQ(report->purposes.size(), 2U);
+    const auto& uses = report->purposes[0].uses;
     EXPECT_NE(std::find(uses.begin(), uses.end(), "v4l2:" + camera.info().path + ":capture"), uses.end());
-    EXPECT_EQ(report->usages[1].uses.front(), "drm:" + display.info().path + ":scanout");
+    EXPECT_EQ(report->purposes[1].uses.front(), "drm:" + display.info().path + ":scanout");
 }
 
 TEST_F(Fallback, AUseThatComesLaterIsHeldAgainstTheBuffers)

@@ -81,9 +81,9 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     EXPECT_EQ(heap->info().name, "gbm-" + display.info().path.substr(display.info().path.rfind('/') + 1) + "-scanout");
     EXPECT_EQ(heap->allocate(4096).error().category, cb::Category::unsupported);
 
-    cb::ImageWay way;
-    way.request = {DRM_FORMAT_XRGB8888, 640, 480};
-    const auto proposed = heap->propose(way);
+    cb::WantedImage image;
+    image.request = {DRM_FORMAT_XRGB8888, 640, 480};
+    const auto proposed = heap->propose(image);
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     EXPECT_EQ(proposed->front().modifier, cb::linear);
@@ -93,7 +93,7 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     const auto other = cb::drm::Device::open(display.info().path);
     ASSERT_TRUE(other);
     cb::Allocator allocator({heap});
-    const auto plan = allocator.plan(way.request, {other->scanout(), cb::cpu(cb::Access::read_write)});
+    const auto plan = allocator.plan(image.request, {other->scanout(), cb::cpu(cb::Access::read_write)});
     ASSERT_TRUE(plan) << plan.error().message() << plan.error().report->explain();
     EXPECT_EQ(plan->chosen().heap.name, heap->info().name);
     const auto buffer = plan->allocate();
@@ -115,11 +115,11 @@ TEST_F(Gbm, WhatGbmDoesNotMakeIsAVerdict)
         GTEST_SKIP() << "GBM has no driver for " << display.info().path;
     const auto heap = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout);
     // A stride of the caller's own, which GBM has no word for.
-    cb::ImageWay way;
-    way.request = {DRM_FORMAT_XRGB8888, 640, 480};
-    const auto proposed = heap->propose(way);
+    cb::WantedImage image;
+    image.request = {DRM_FORMAT_XRGB8888, 640, 480};
+    const auto proposed = heap->propose(image);
     ASSERT_TRUE(proposed && proposed->size() == 1);
-    const auto wider = cb::linear_layout(way.request, proposed->front().planes[0].stride + 64, cb::Memories::single);
+    const auto wider = cb::linear_layout(image.request, proposed->front().planes[0].stride + 64, cb::Memories::single);
     ASSERT_TRUE(wider);
     const auto memories = heap->allocate_image(*wider);
     ASSERT_FALSE(memories);
@@ -128,17 +128,17 @@ TEST_F(Gbm, WhatGbmDoesNotMakeIsAVerdict)
 
     cb::Preferences preferences;
     preferences.constraints.min_stride = proposed->front().planes[0].stride + 64;
-    const auto plan = cb::Allocator({heap}).plan(way.request, {display.scanout()}, preferences);
+    const auto plan = cb::Allocator({heap}).plan(image.request, {display.scanout()}, preferences);
     ASSERT_FALSE(plan);
     EXPECT_EQ(plan.error().category, cb::Category::incompatible);
 
     // Nor a modifier that no driver here has.
-    way.modifier = DRM_FORMAT_MOD_VIVANTE_SUPER_TILED;
-    const auto tiled = heap->propose(way);
+    image.arrangement.modifier = DRM_FORMAT_MOD_VIVANTE_SUPER_TILED;
+    const auto tiled = heap->propose(image);
     EXPECT_TRUE(!tiled || tiled->empty());
-    way.modifier = cb::linear;
-    way.request.format = cb::Format::v4l2(0x47504a4d); // MJPG
-    EXPECT_TRUE(heap->propose(way) && heap->propose(way)->empty());
+    image.arrangement.modifier = cb::linear;
+    image.request.format = cb::Format::v4l2(0x47504a4d); // MJPG
+    EXPECT_TRUE(heap->propose(image) && heap->propose(image)->empty());
 }
 
 TEST_F(Gbm, WithoutModifiersItIsImplicit)
@@ -147,10 +147,10 @@ TEST_F(Gbm, WithoutModifiersItIsImplicit)
     const Device device(create_device(display.fd()));
     if (device == nullptr)
         GTEST_SKIP() << "GBM has no driver for " << display.info().path;
-    cb::ImageWay way;
-    way.request = {DRM_FORMAT_XRGB8888, 640, 480};
-    way.modifier = cb::implicit_modifier;
-    const auto proposed = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout)->propose(way);
+    cb::WantedImage image;
+    image.request = {DRM_FORMAT_XRGB8888, 640, 480};
+    image.arrangement.modifier = cb::implicit_modifier;
+    const auto proposed = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout)->propose(image);
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     EXPECT_EQ(proposed->front().modifier, cb::implicit_modifier);

@@ -42,7 +42,7 @@ TEST_F(Plans, AContiguousCameraAndADisplayGetARegion)
     ASSERT_NE(system, nullptr);
     ASSERT_EQ(system->uses.size(), 2U) << plan->explain();
     EXPECT_EQ(system->uses[0].verdict.outcome, cb::Outcome::refused);
-    EXPECT_EQ(system->uses[0].verdict.stage, "VIDIOC_PREPARE_BUF");
+    EXPECT_EQ(system->uses[0].verdict.call, "VIDIOC_PREPARE_BUF");
     EXPECT_EQ(system->uses[0].verdict.sys_errno, EFAULT);
 }
 
@@ -286,12 +286,12 @@ TEST_F(Plans, AnEncodersPicturesArePadded)
     EXPECT_EQ(layout.planes[1].offset, std::uint64_t{layout.planes[0].stride} * 1088);
     const auto& constraints = made->report().constraints;
     EXPECT_EQ(constraints.height_align % 8, 0U);
-    const auto asks = [&constraints](const char* name) {
+    const auto asks = [&constraints](cb::Constraint name) {
         return std::any_of(constraints.origins.begin(), constraints.origins.end(), [name](const cb::Origin& origin) {
             return origin.constraint == name && origin.call == "VIDIOC_TRY_FMT";
         });
     };
-    EXPECT_TRUE(asks("height_align"));
+    EXPECT_TRUE(asks(cb::Constraint::height_align));
     // The queue is set to the padded size, and only the picture is encoded.
     const auto queue = encoder.open_queue(cb::v4l2::Role::output, layout, 2);
     ASSERT_TRUE(queue) << queue.error().message();

@@ -371,6 +371,7 @@ TEST_F(Vulkan, AnExtensionThatTheDeviceWasMadeWithoutIsNamed)
     EXPECT_NE(plan.error().message().find("VK_KHR_external_memory_fd"), std::string::npos) << plan.error().message();
 }
 
+#ifdef COMMONBUF_VERIFY
 TEST_F(Vulkan, ProofByContentOnEveryHeap)
 {
     NEED_GPU(gpu);
@@ -387,7 +388,7 @@ TEST_F(Vulkan, ProofByContentOnEveryHeap)
                     ASSERT_TRUE(buffer) << buffer.error().message();
                     buffers.push_back(*buffer);
                 }
-                const auto content = use.importer().verify(buffers, 4, cb::deadline_in(10s));
+                const auto content = cb::verify(use, buffers, 4, cb::deadline_in(10s));
                 ASSERT_TRUE(content) << content.error().message();
                 EXPECT_EQ(content->result, cb::Sameness::same)
                     << content->reason << " " << cb::to_string(content->cause);
@@ -396,6 +397,7 @@ TEST_F(Vulkan, ProofByContentOnEveryHeap)
         }
     }
 }
+#endif
 
 TEST_F(Vulkan, CameraGpuAndDisplayShareABuffer)
 {

@@ -196,7 +196,7 @@ private:
         Truth truth{Answer::works, {}};
         if (verdict.verdict.outcome == cb::Outcome::not_tried)
             truth = {Answer::unknown, "the plan claims nothing"};
-        else if (verdict.verdict.stage == "/proc/meminfo")
+        else if (verdict.verdict.call == "/proc/meminfo")
             truth = {Answer::unknown, "ordinary memory is not asked for what it does not have"};
         else
             truth = of_set(set, verdict.heap.name, *report.layout);
@@ -205,7 +205,7 @@ private:
             {"layout", to_string(*report.layout)},
             {"heap", verdict.heap.name},
             {"verdict", to_string(verdict.verdict.outcome)},
-            {"stage", verdict.verdict.stage},
+            {"stage", verdict.verdict.call},
             {"said", verdict.verdict.reason},
             {"truth", name(truth.answer)},
             {"because", truth.reason},

@@ -18,7 +18,7 @@ void showValue(const Constraints& constraints, std::ostream& out)
         << ", height " << constraints.height_align << ", size " << constraints.size_align << ", "
         << constraints.min_size << " to " << constraints.max_size << ", offset " << constraints.offset_align
         << ", contiguous " << constraints.contiguous << ", bits " << constraints.address_bits << ", cached "
-        << to_string(constraints.cached) << ", protected " << to_string(constraints.protected_) << ", "
+        << to_string(constraints.cached) << ", protected " << to_string(constraints.protected_memory) << ", "
         << constraints.origins.size() << " origins}";
 }
 } // namespace commonbuf
@@ -70,7 +70,7 @@ struct Arbitrary<Constraints> {
             const auto choice = gen::weightedElement<Choice>(
                 {{8, Choice::either}, {2, Choice::with}, {1, Choice::without}, {0, Choice::neither}});
             constraints.cached = *choice;
-            constraints.protected_ = *choice;
+            constraints.protected_memory = *choice;
             const auto count = *gen::inRange(0, 4);
             for (int i = 0; i < count; ++i)
                 constraints.add_origin({*gen::element<std::string>("stride_align", "min_stride"),
@@ -146,7 +146,7 @@ TEST(MergeLaws, NeverLooserThanEither)
         RC_ASSERT(both->contiguous == (a.contiguous || b.contiguous));
         RC_ASSERT(both->address_bits <= a.address_bits && both->address_bits <= b.address_bits);
         RC_ASSERT((both->cached & a.cached) == both->cached && (both->cached & b.cached) == both->cached);
-        RC_ASSERT((both->protected_ & a.protected_) == both->protected_);
+        RC_ASSERT((both->protected_memory & a.protected_memory) == both->protected_memory);
         RC_ASSERT(std::includes(both->origins.begin(), both->origins.end(), a.origins.begin(), a.origins.end()));
     });
 }

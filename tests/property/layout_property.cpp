@@ -40,7 +40,7 @@ TEST(LayoutLaws, WhatIsMadePassesTheCheckAndOneByteLessDoesNot)
         const auto layout = any_layout(any_format());
         if (!layout)
             return;
-        RC_ASSERT(check(*layout).has_value());
+        RC_ASSERT(validate(*layout).has_value());
         // Planes of one memory follow each other without a gap.
         for (std::uint32_t i = 1; i < layout->plane_count; ++i) {
             const Plane& before = layout->planes[i - 1];
@@ -49,7 +49,7 @@ TEST(LayoutLaws, WhatIsMadePassesTheCheckAndOneByteLessDoesNot)
         }
         std::array<std::uint64_t, max_planes> sizes = layout->memory_sizes;
         --sizes[layout->memory_count - 1];
-        RC_ASSERT(!check(*layout, std::span(sizes).first(layout->memory_count)).has_value());
+        RC_ASSERT(!validate(*layout, std::span(sizes).first(layout->memory_count)).has_value());
     });
 }
 
@@ -124,7 +124,7 @@ TEST(LayoutLaws, NothingThatPassesLiesOutside)
             default: layout.height = *rc::gen::inRange<std::uint32_t>(0, 300); break;
             }
         }
-        if (!check(layout))
+        if (!validate(layout))
             return;
         ++passed;
         RC_ASSERT(layout.plane_count <= max_planes);

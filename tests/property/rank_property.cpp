@@ -2,7 +2,7 @@
 //
 // The order of heaps is one: whatever is known, preferred and measured.
 #include "law.hpp"
-#include "negotiate/rank.hpp"
+#include "plan/ranking.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -72,7 +72,7 @@ TEST(Rank, HeapsHaveAStrictWeakOrder)
         Preferences preferences;
         preferences.prefer = *rc::gen::element(Words{}, Words{"b"}, Words{"udmabuf", "a"});
         const auto below = [&](const HeapVerdict& x, const HeapVerdict& y) {
-            return negotiate::better(x, y, preferences, cheapest);
+            return ranking::compare(x, y, preferences, cheapest).order < 0;
         };
         const auto level = [&](const HeapVerdict& x, const HeapVerdict& y) { return !below(x, y) && !below(y, x); };
         const auto& [a, b, c] = heaps;

@@ -43,16 +43,21 @@ public:
 
     cb::Verdict attempt(std::span<const int> memories) override
     {
-        cb::Verdict verdict{manners_.consent, manners_.consents_at, 0, "as the dump says", 0, 0};
+        cb::Verdict verdict{.outcome = manners_.consent, .call = manners_.consents_at, .reason = "as the dump says"};
+        std::uint64_t needed_in_all = 0;
+        std::uint64_t offered_in_all = 0;
         for (std::size_t i = 0; i < memories.size(); ++i) {
             const std::uint64_t needed = layout_.memory_sizes[i];
             const std::uint64_t offered = size_of(memories[i]).value_or(0);
             if (offered < needed)
-                return {cb::Outcome::refused, "lseek", 0, "the memory is too small", needed, offered};
+                return cb::Verdict::refused(
+                    cb::Error::incompatible(cb::Call("lseek"), "the memory is too small").with_sizes(needed, offered));
             judge(heaps_->origin(memories[i]), verdict);
-            verdict.needed += needed;
-            verdict.offered += offered;
+            needed_in_all += needed;
+            offered_in_all += offered;
         }
+        verdict.needed = needed_in_all;
+        verdict.offered = offered_in_all;
         return verdict;
     }
 
@@ -80,8 +85,7 @@ private:
 
     void refuse(cb::Verdict& verdict, int error, std::string reason) const
     {
-        verdict = {cb::Outcome::refused, manners_.refuses_at, error,
-                   std::move(reason),    verdict.needed,      verdict.offered};
+        verdict = cb::Verdict::refused(cb::Error::from_errno(error, manners_.refuses_at, std::move(reason)));
     }
 
     static void doubt(cb::Verdict& verdict, std::string reason)

@@ -46,12 +46,12 @@ Names order(const cb::Report& report)
     return names;
 }
 
-/// "outcome stage errno", of a heap or of one use on it.
+/// "outcome call errno", of a heap or of one use on it.
 std::string in_short(const cb::Verdict& verdict)
 {
     std::string text(to_string(verdict.outcome));
     if (verdict.outcome >= cb::Outcome::not_tried)
-        text += " " + verdict.stage + " " + (verdict.sys_errno != 0 ? cb::errno_name(verdict.sys_errno) : "");
+        text += " " + verdict.call + " " + (verdict.sys_errno != 0 ? cb::errno_name(verdict.sys_errno) : "");
     return text;
 }
 
@@ -152,7 +152,8 @@ TEST_F(RaspberryPi4, RawPicturesGoToTheIspAndNotToTheDisplay)
     EXPECT_EQ(none.error().category, cb::Category::incompatible);
     ASSERT_EQ(none.error().report->not_served.size(), 1U);
     EXPECT_EQ(none.error().report->not_served[0].use, "drm:/dev/dri/card1:scanout");
-    EXPECT_SAYS(none.error().report->nearest, "which 2 of 3 uses take");
+    EXPECT_SAYS(none.error().report->explain(), "which 2 of 3 uses take");
+    EXPECT_EQ(none.error().report->nearest->taken_by, 2U);
 }
 
 TEST_F(RaspberryPi4, WhereNothingServesEveryHeapIsListed)
@@ -324,10 +325,8 @@ TEST_F(Imx8m, TheNearestConversionIsNamed)
     request.alternatives = {DRM_FORMAT_XRGB8888};
     const auto none = plan(request, {decoder, display});
     ASSERT_FALSE(none);
-    const std::string& nearest = none.error().report->nearest;
-    EXPECT_TRUE(nearest.starts_with("nearest is NV12 LINEAR, which 1 of 2 uses take: drm:/dev/dri/card0:scanout "
-                                    "lacks it (it has XR24 "))
-        << nearest;
+    EXPECT_SAYS(none.error().report->explain(),
+                "nearest is NV12 LINEAR, which 1 of 2 uses take: drm:/dev/dri/card0:scanout lacks it (it has XR24 ");
     // The GPU takes what the decoder gives: there the conversion belongs.
     const auto converted = plan({DRM_FORMAT_NV12, 1920, 1080}, {decoder, gpu}, without_dumb());
     ASSERT_TRUE(converted) << converted.error().message();

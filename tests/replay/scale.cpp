@@ -26,7 +26,7 @@ std::uint64_t rounding(std::uint64_t row, std::uint64_t stride)
     return 0;
 }
 
-void replace_origin(cb::Constraints& constraints, const std::string& member, std::optional<std::uint64_t> value)
+void replace_origin(cb::Constraints& constraints, cb::Constraint member, std::optional<std::uint64_t> value)
 {
     std::optional<cb::Origin> first;
     std::erase_if(constraints.origins, [&](const cb::Origin& origin) {
@@ -68,10 +68,10 @@ cb::Constraints scaled(const cb::Constraints& measured, Size at, const cb::Reque
         const bool its_own = measured.max_stride == measured.min_stride;
         const auto stride = stride_at(measured, at.width, request);
         asked.min_stride = stride.value_or(0);
-        replace_origin(asked, "min_stride", stride);
+        replace_origin(asked, cb::Constraint::min_stride, stride);
         if (its_own) {
             asked.max_stride = stride.value_or(cb::Constraints{}.max_stride);
-            replace_origin(asked, "max_stride", stride);
+            replace_origin(asked, cb::Constraint::max_stride, stride);
         }
     }
     if (measured.min_size != 0) {
@@ -81,7 +81,7 @@ cb::Constraints scaled(const cb::Constraints& measured, Size at, const cb::Reque
         if (cb::is_opaque(request.format))
             size = std::min<std::uint64_t>(measured.min_size, 1U << 30U) * pixels / at.width / at.height + 1;
         asked.min_size = size.value_or(0);
-        replace_origin(asked, "min_size", size);
+        replace_origin(asked, cb::Constraint::min_size, size);
     }
     return asked;
 }

@@ -3,6 +3,7 @@
 // What an allocator makes of heaps and devices that a caller brings: the choice, what is
 // remembered, what happens when a heap runs dry or a use comes later.
 #include "buffer/buffer_state.hpp"
+#include "explain/explain.hpp"
 #include "fake/machine.hpp"
 #include "plan/verdict_cache.hpp"
 
@@ -81,7 +82,7 @@ public:
     }
 
     std::vector<Support::Entry> entries{{DRM_FORMAT_XRGB8888, linear, Memories::single, {}}};
-    Verdict answer{Outcome::proved, "MAP", 0, "mapped", 0, 0};
+    Verdict answer = Verdict::proved("MAP", "mapped");
     std::uint64_t padding = 0;
     unsigned trials = 0;
 
@@ -193,7 +194,7 @@ TEST_F(AllocatorTest, WhatTheCallerKnowsOfHardwareDecidesWithoutATrial)
 {
     Preferences preferences;
     preferences.constraints.contiguous = true;
-    preferences.constraints.add_origin({"contiguous", 1, "isp", "its manual"});
+    preferences.constraints.add_origin({Constraint::contiguous, 1, "isp", "its manual"});
     const auto made = allocator.plan(request, {Use(camera)}, preferences);
     ASSERT_TRUE(made) << made.error().message();
     EXPECT_EQ(order(made->report()), (Names{"region", "secret", "plenty"}));
@@ -229,9 +230,9 @@ TEST_F(AllocatorTest, WhatIsKnownIsNotTriedAgain)
 
 TEST_F(AllocatorTest, WhatFailsForWantOfSomethingIsTriedAgain)
 {
-    camera->answer = {Outcome::refused, "MAP", EBUSY, "busy", 0, 0};
+    camera->answer = Verdict::refused(Error::from_errno(EBUSY, "MAP", "busy"));
     EXPECT_FALSE(allocator.plan(request, {Use(camera)}));
-    camera->answer = {Outcome::proved, "MAP", 0, "mapped", 0, 0};
+    camera->answer = Verdict::proved("MAP", "mapped");
     EXPECT_TRUE(allocator.plan(request, {Use(camera)}));
 }
 
@@ -248,7 +249,7 @@ TEST_F(AllocatorTest, ALaterRefusalThrowsTheVerdictOut)
     ASSERT_EQ(messages.size(), 1U);
     EXPECT_NE(messages[0].find("own:camera 1.0 refused memory of plenty"), std::string::npos) << messages[0];
 
-    camera->answer = {Outcome::refused, "MAP", EFAULT, "scattered", 0, 0};
+    camera->answer = Verdict::refused(Error::from_errno(EFAULT, "MAP", "scattered"));
     const auto again = allocator.plan(request, {Use(camera)});
     ASSERT_TRUE(again);
     EXPECT_EQ(order(again->report())[0], "region"); // of which nobody said anything
@@ -304,20 +305,34 @@ TEST_F(AllocatorTest, AFileOfVerdictsIsNotBelievedBlindly)
     EXPECT_EQ(allocator.remember_in("/notes").error().category, Category::invalid_argument);
     const std::string layout = class_of(*linear_layout(request, 5120, Memories::single));
     const std::string key = "own:camera 1.0\tplenty\t" + layout + "\t";
-    for (const char* rest : {"", "refused", "refused\t14\t0\t0\tMAP", "perfect\t0\t0\t0\tMAP\tfine",
-                             "refused\t9999999999999\t0\t0\tMAP\tfine", "refused\t14\t-1\t0\tMAP\tfine"}) {
-        machine.add_text("/v", "commonbuf verdicts 1\nboot one\n" + key + rest + "\n\t\t\t\n");
+    const std::string head = "commonbuf verdicts 2\nboot one\n" + key;
+    for (const char* rest :
+         {"", "refused", "refused\tkernel-failure\t14\t\t\t\tMAP", "perfect\t\t0\t\t\t\tMAP\tfine",
+          "refused\tkernel-failure\t9999999999999\t\t\t\tMAP\tfine", "refused\tkernel-failure\t14\t-1\t\t\tMAP\tfine",
+          "refused\tbad-mood\t14\t\t\t\tMAP\tfine", "refused\tkernel-failure\t14\t\t\tcolour\tMAP\tfine",
+          "refused\tbusy\t16\t\t\t\tMAP\tit does not last"}) {
+        machine.add_text("/v", head + rest + "\n\t\t\t\n");
         Allocator reader({plenty});
         ASSERT_TRUE(reader.remember_in("/v"));
         EXPECT_TRUE(reader.plan(request, {Use(camera)})) << rest;
     }
     // The same line, whole, counts: so the others were not left out for another reason.
-    machine.add_text("/v", "commonbuf verdicts 1\nboot one\n" + key + "refused\t14\t0\t0\tMAP\tfrom the file\n");
+    machine.add_text("/v", head + "refused\tkernel-failure\t14\t8192\t4096\tmax_size\tMAP\tfrom the file\n");
     Allocator reader({plenty});
     ASSERT_TRUE(reader.remember_in("/v"));
     const auto refused = reader.plan(request, {Use(camera)});
     ASSERT_FALSE(refused);
-    EXPECT_EQ(verdict(*refused.error().report, "plenty").reason, "from the file");
+    const Verdict& known = verdict(*refused.error().report, "plenty");
+    EXPECT_EQ(known.reason, "from the file");
+    EXPECT_EQ(known.category, Category::kernel_failure);
+    EXPECT_EQ(known.constraint, Constraint::max_size);
+    EXPECT_EQ(known.needed, 8192U);
+    EXPECT_EQ(known.offered, 4096U);
+    // A file of another version is ours, and counts for nothing.
+    machine.add_text("/v", "commonbuf verdicts 1\nboot one\n" + key + "refused\t14\t0\t0\tMAP\tfrom the file\n");
+    Allocator newer({plenty});
+    ASSERT_TRUE(newer.remember_in("/v"));
+    EXPECT_TRUE(newer.plan(request, {Use(camera)}));
 }
 
 TEST_F(AllocatorTest, ADryHeapMakesWayUnlessForbidden)
@@ -388,7 +403,7 @@ TEST_F(AllocatorTest, AUseThatComesLaterIsNotSaidToTakeWhatItNeverSaw)
     const auto made = allocator.plan(request, {Use(camera)});
     ASSERT_TRUE(made);
     ASSERT_EQ(verdict(made->report(), "secret").outcome, Outcome::accepted);
-    codec->answer = {Outcome::refused, "MAP", EFAULT, "no", 0, 0};
+    codec->answer = Verdict::refused(Error::from_errno(EFAULT, "MAP", "no"));
     const auto both = allocator.add(*made, Use(codec));
     ASSERT_FALSE(both);
     EXPECT_EQ(verdict(*both.error().report, "secret").outcome, Outcome::not_tried);
@@ -420,10 +435,12 @@ TEST_F(AllocatorTest, WithoutASharedWayTheNearestConversionIsNamed)
     const auto made = allocator.plan(request, {Use(camera), Use(codec)});
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().category, Category::incompatible);
-    const std::string& nearest = made.error().report->nearest;
+    ASSERT_TRUE(made.error().report->nearest);
+    const std::string nearest = explain::describe(*made.error().report->nearest, 2);
     EXPECT_EQ(nearest, "nearest is XR24 LINEAR, which 1 of 2 uses take: own:codec lacks it (it has NV12 LINEAR, "
                        "NV16 LINEAR)");
     EXPECT_NE(made.error().report->explain().find(nearest), std::string::npos);
+    EXPECT_NE(made.error().detail.find(nearest), std::string::npos) << made.error().detail;
 }
 
 TEST_F(AllocatorTest, TheCpuThatReadsOftenWantsItsCaches)

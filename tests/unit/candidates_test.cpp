@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "negotiate/candidates.hpp"
 
+#include "explain/explain.hpp"
 #include "negotiate/objection.hpp"
 
 #include <drm_fourcc.h>
@@ -27,15 +28,21 @@ UseSupport use_of(const char* name, std::vector<Support::Entry> entries)
 struct Found {
     std::vector<Candidate> all;
     Error why_none;
-    std::string nearest;
+    std::optional<NearestConversion> nearest;
 };
 
 Found candidates(const Request& request, const std::vector<UseSupport>& uses, const Constraints& extra = {})
 {
     Candidates source(request, uses, extra);
     Found found;
-    while (auto next = source.next())
-        found.all.push_back(std::move(*next));
+    while (true) {
+        if (auto next = source.next())
+            found.all.push_back(std::move(*next));
+        else if (source.wanted())
+            source.propose({});
+        else
+            break;
+    }
     if (found.all.empty())
         found.why_none = source.why_none();
     found.nearest = source.nearest();
@@ -114,18 +121,24 @@ TEST(Candidates, NameWhereAConversionWouldDo)
                                                       use("first", nv12, {}, {Memories::single})});
     ASSERT_TRUE(found.all.empty());
     EXPECT_EQ(found.why_none.category, Category::incompatible);
-    EXPECT_EQ(found.nearest,
+    ASSERT_TRUE(found.nearest);
+    EXPECT_EQ(found.nearest->arrangement, (Arrangement{nv12, linear, Memories::single}));
+    EXPECT_EQ(found.nearest->taken_by, 3U);
+    ASSERT_EQ(found.nearest->lacking.size(), 1U);
+    EXPECT_EQ(found.nearest->lacking[0].use, "many");
+    EXPECT_EQ(found.nearest->lacking[0].has, (std::vector{Arrangement{nv12, linear, Memories::per_plane}}));
+    EXPECT_EQ(explain::describe(*found.nearest, 4),
               "nearest is NV12 LINEAR, which 3 of 4 uses take: many lacks it (it has NV12 LINEAR with one "
               "memory per plane)");
-    EXPECT_NE(found.why_none.detail.find(found.nearest), std::string::npos) << found.why_none.detail;
 }
 
 TEST(Candidates, AUseWithNothingAtAllIsNamed)
 {
     const auto found = candidates({nv12, 1024, 720}, {use("one", nv12, {}), use_of("none", {})});
-    EXPECT_NE(found.nearest.find("none lacks it (it has nothing of what is asked for)"), std::string::npos)
-        << found.nearest;
-    EXPECT_EQ(candidates({nv12, 1024, 720}, {use_of("none", {})}).nearest, "");
+    ASSERT_TRUE(found.nearest);
+    const std::string text = explain::describe(*found.nearest, 2);
+    EXPECT_NE(text.find("none lacks it (it has nothing of what is asked for)"), std::string::npos) << text;
+    EXPECT_FALSE(candidates({nv12, 1024, 720}, {use_of("none", {})}).nearest);
 }
 
 TEST(Candidates, SizesAndHeightsArePadded)
@@ -147,7 +160,7 @@ TEST(Candidates, PlanesBeginWhereTheyAreAsked)
     const auto found = candidates({nv12, 720, 481 + 1}, {use("a", nv12, pages)}).all;
     ASSERT_FALSE(found.empty());
     EXPECT_EQ(found.front().layout.planes[1].offset, (720U * 482 + 4095) / 4096 * 4096);
-    EXPECT_TRUE(check(found.front().layout));
+    EXPECT_TRUE(validate(found.front().layout));
 }
 
 TEST(Candidates, NoStrideAtAll)
@@ -207,6 +220,58 @@ TEST(Candidates, CompressedBeforeTiledBeforeLinear)
     EXPECT_EQ(candidates({xr24, 1024, 720}, {gpu, display, use("camera", xr24, {})}).all.size(), 1U);
 }
 
+TEST(Candidates, LinearAndInvalidNeverStandForEachOther)
+{
+    const UseSupport explicit_only = use_of("explicit", {{xr24, linear, Memories::single, {}}});
+    const UseSupport implicit_only = use_of("implicit", {{xr24, implicit_modifier, Memories::single, {}}});
+    for (const auto& uses : {std::vector{explicit_only, implicit_only}, std::vector{implicit_only, explicit_only}}) {
+        const auto found = candidates({xr24, 1024, 720}, uses);
+        EXPECT_TRUE(found.all.empty());
+        ASSERT_TRUE(found.nearest);
+        EXPECT_EQ(found.nearest->arrangement.modifier, linear);
+        EXPECT_EQ(found.nearest->lacking.at(0).use, "implicit");
+    }
+}
+
+/// Heaps are asked when the layouts of an arrangement are used up, and their proposals come next.
+TEST(Candidates, ProposalsAreHandedOver)
+{
+    constexpr Modifier tiled = I915_FORMAT_MOD_X_TILED;
+    const std::vector uses{use_of("a", {{xr24, tiled, Memories::single, {}}, {xr24, linear, Memories::single, {}}})};
+    Candidates source({xr24, 1280, 720}, uses);
+    EXPECT_FALSE(source.next());
+    const auto image = source.wanted();
+    ASSERT_TRUE(image);
+    EXPECT_EQ(image->arrangement.modifier, tiled);
+    Layout proposed = *linear_layout(image->request, 5376, Memories::single);
+    proposed.modifier = tiled;
+    source.propose(std::vector{Proposal{"gpu", proposed}, Proposal{"twin", proposed}});
+    EXPECT_FALSE(source.wanted());
+    auto next = source.next();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->layout, proposed);
+    next = source.next();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->layout.modifier, linear);
+    EXPECT_FALSE(source.next());
+    ASSERT_TRUE(source.wanted());
+    source.propose({});
+    EXPECT_FALSE(source.next());
+    EXPECT_FALSE(source.wanted());
+}
+
+/// A request with room for lines is for layouts of the library's own.
+TEST(Candidates, LinesAroundTheImageAskNoHeap)
+{
+    const std::vector uses{use("a", xr24, {})};
+    Request request{xr24, 1280, 720};
+    request.lines_before = 2;
+    Candidates source(request, uses);
+    EXPECT_TRUE(source.next());
+    EXPECT_FALSE(source.next());
+    EXPECT_FALSE(source.wanted());
+}
+
 TEST(Candidates, AModifierThatNobodyLaysOutIsNone)
 {
     constexpr Modifier tiled = I915_FORMAT_MOD_X_TILED;
@@ -233,7 +298,7 @@ TEST(Objections, ToMemoryAreCertainOrOpen)
 {
     Constraints contiguous;
     contiguous.contiguous = true;
-    contiguous.add_origin({"contiguous", 1, "codec", "datasheet"});
+    contiguous.add_origin({Constraint::contiguous, 1, "codec", "datasheet"});
     MemoryProperties memory;
     const auto open = objection(memory, contiguous);
     ASSERT_TRUE(open);
@@ -256,9 +321,9 @@ TEST(Objections, ToMemoryAreCertainOrOpen)
     EXPECT_FALSE(objection(memory, low));
 
     Constraints hidden;
-    hidden.protected_ = Choice::with;
+    hidden.protected_memory = Choice::with;
     EXPECT_FALSE(objection(memory, hidden)->certain);
-    memory.protected_ = false;
+    memory.protected_memory = false;
     EXPECT_TRUE(objection(memory, hidden)->certain);
 }
 
@@ -269,7 +334,7 @@ TEST(Objections, ToALayoutNameTheNumber)
         Constraints constraints;
         set(constraints);
         const auto found = objection(layout, constraints);
-        return found ? found->constraint : std::string("fine");
+        return found ? to_string(found->constraint) : "fine";
     };
     EXPECT_EQ(against([](Constraints&) {}), "fine");
     EXPECT_EQ(against([](Constraints& asked) { asked.stride_align = 64; }), "stride_align");

@@ -3,8 +3,8 @@
 // What the CPU pays for memory: how it is measured, and what it does to the order of heaps.
 // No test looks at how long anything took: costs are made up where they decide.
 #include "fake/machine.hpp"
-#include "negotiate/cpu_time.hpp"
-#include "negotiate/rank.hpp"
+#include "explain/explain.hpp"
+#include "plan/ranking.hpp"
 
 #include <commonbuf/commonbuf.hpp>
 
@@ -47,7 +47,8 @@ struct Ordered {
 Ordered order(std::vector<HeapVerdict> heaps, const Preferences& preferences, std::optional<Access> cpu = Access::read)
 {
     Ordered ordered;
-    ordered.note = negotiate::order(heaps, preferences, cpu, mebibyte);
+    if (const auto effect = ranking::order(heaps, preferences, cpu, mebibyte))
+        ordered.note = explain::describe(*effect, heaps);
     for (const HeapVerdict& each : heaps)
         ordered.names.push_back(each.heap.name);
     return ordered;
@@ -58,40 +59,40 @@ using Names = std::vector<std::string>;
 TEST(CpuTime, BracketsAndBytes)
 {
     const CpuCost each{"heap", 1, nanoseconds(1000), nanoseconds(30), nanoseconds(7), nanoseconds(5)};
-    EXPECT_EQ(negotiate::cpu_time(each, Access::read, mebibyte), nanoseconds(1007));
-    EXPECT_EQ(negotiate::cpu_time(each, Access::write, 2 * mebibyte), nanoseconds(65));
-    EXPECT_EQ(negotiate::cpu_time(each, Access::read_write, mebibyte / 2), nanoseconds(507 + 20));
-    EXPECT_EQ(negotiate::cpu_time(each, Access::read, 0), nanoseconds(7));
+    EXPECT_EQ(ranking::cpu_time(each, Access::read, mebibyte), nanoseconds(1007));
+    EXPECT_EQ(ranking::cpu_time(each, Access::write, 2 * mebibyte), nanoseconds(65));
+    EXPECT_EQ(ranking::cpu_time(each, Access::read_write, mebibyte / 2), nanoseconds(507 + 20));
+    EXPECT_EQ(ranking::cpu_time(each, Access::read, 0), nanoseconds(7));
 }
 
 TEST(CpuTime, NumbersBeyondAllSenseAreTheLargest)
 {
     const CpuCost each{"heap", 1, nanoseconds::max(), nanoseconds::max(), nanoseconds::max(), nanoseconds::max()};
-    EXPECT_EQ(negotiate::cpu_time(each, Access::read_write, std::numeric_limits<std::uint64_t>::max()),
+    EXPECT_EQ(ranking::cpu_time(each, Access::read_write, std::numeric_limits<std::uint64_t>::max()),
               nanoseconds::max());
 }
 
 TEST(CpuTime, TwoUsesTogether)
 {
-    EXPECT_EQ(negotiate::together({}, {}), std::nullopt);
-    EXPECT_EQ(negotiate::together(Access::read, {}), Access::read);
-    EXPECT_EQ(negotiate::together({}, Access::write), Access::write);
-    EXPECT_EQ(negotiate::together(Access::read, Access::read), Access::read);
-    EXPECT_EQ(negotiate::together(Access::read, Access::write), Access::read_write);
-    EXPECT_EQ(negotiate::together(Access::read_write, Access::read), Access::read_write);
+    EXPECT_EQ(ranking::together({}, {}), std::nullopt);
+    EXPECT_EQ(ranking::together(Access::read, {}), Access::read);
+    EXPECT_EQ(ranking::together({}, Access::write), Access::write);
+    EXPECT_EQ(ranking::together(Access::read, Access::read), Access::read);
+    EXPECT_EQ(ranking::together(Access::read, Access::write), Access::read_write);
+    EXPECT_EQ(ranking::together(Access::read_write, Access::read), Access::read_write);
 }
 
 TEST(CpuCosts, AreCheckedBeforeTheyCount)
 {
     const CpuCost good = cost("a", microseconds(1));
-    EXPECT_TRUE(negotiate::check_costs(std::vector{good, cost("b", microseconds(1))}));
+    EXPECT_TRUE(ranking::check_costs(std::vector{good, cost("b", microseconds(1))}));
     std::vector<std::vector<CpuCost>> wrong{{good, good}, {cost("", microseconds(1))}};
     for (const auto time : {&CpuCost::read, &CpuCost::write, &CpuCost::read_bracket, &CpuCost::write_bracket}) {
         wrong.push_back({good});
         wrong.back().front().*time = nanoseconds(-1);
     }
     for (const auto& costs : wrong) {
-        const auto checked = negotiate::check_costs(costs);
+        const auto checked = ranking::check_costs(costs);
         ASSERT_FALSE(checked);
         EXPECT_EQ(checked.error().category, Category::invalid_argument);
         EXPECT_NE(Allocator(std::vector<std::shared_ptr<Heap>>())

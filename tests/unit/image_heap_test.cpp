@@ -33,15 +33,15 @@ public:
         return Error::unsupported("allocate from gpu", "it makes images, not bytes");
     }
 
-    Result<std::vector<Layout>> propose(const ImageWay& way) override
+    Result<std::vector<Layout>> propose(const WantedImage& image) override
     {
-        asked.push_back(way);
+        asked.push_back(image);
         if (broken)
             return Error::device_gone("ask the gpu", "it is gone");
-        auto layout = linear_layout(way.request, stride, way.memories);
+        auto layout = linear_layout(image.request, stride, image.arrangement.memories);
         if (!layout)
             return layout.error();
-        layout->modifier = way.modifier;
+        layout->modifier = image.arrangement.modifier;
         if (lie)
             lie(*layout);
         return std::vector{*layout};
@@ -50,11 +50,11 @@ public:
     Result<std::vector<UniqueFd>> allocate_image(const Layout& layout) override
     {
         if (layout.planes[0].stride != stride)
-            return Error::incompatible("gbm_bo_create of gpu", "the device's stride is " + std::to_string(stride) +
-                                                                   ", and " + std::to_string(layout.planes[0].stride) +
-                                                                   " is wanted");
+            return Error::incompatible(Call("gbm_bo_create", "gpu"),
+                                       "the device's stride is " + std::to_string(stride) + ", and " +
+                                           std::to_string(layout.planes[0].stride) + " is wanted");
         if (layout.total_size() > most)
-            return Error::incompatible("gbm_bo_create of gpu", "it has another size");
+            return Error::incompatible(Call("gbm_bo_create", "gpu"), "it has another size");
         auto memory = memory_->allocate(layout.memory_sizes[0]);
         if (!memory)
             return memory.error();
@@ -70,7 +70,7 @@ public:
     std::size_t too_many = 0;
     bool broken = false;
     std::function<void(Layout&)> lie;
-    std::vector<ImageWay> asked;
+    std::vector<WantedImage> asked;
 
     HeapInfo info_;
 
@@ -83,7 +83,7 @@ class TakingDevice final : public Importer {
 public:
     struct Taking final : Trial {
         explicit Taking(Outcome as) : outcome(as) {}
-        Verdict attempt(std::span<const int> /*memories*/) override { return Verdict{outcome, "import", 0, {}, 0, 0}; }
+        Verdict attempt(std::span<const int> /*memories*/) override { return {.outcome = outcome, .call = "import"}; }
         Outcome outcome;
     };
 
@@ -171,7 +171,7 @@ TEST_F(ImageHeaps, AreAskedForOneFormatWithWhatTheUsesWant)
     EXPECT_EQ(gpu->asked[0].request.format, xr24);
     EXPECT_TRUE(gpu->asked[0].request.alternatives.empty());
     EXPECT_EQ(gpu->asked[0].request.count, 3U);
-    EXPECT_EQ(gpu->asked[0].modifier, tiled);
+    EXPECT_EQ(gpu->asked[0].arrangement.modifier, tiled);
     EXPECT_EQ(gpu->asked[0].constraints.stride_align, 256U);
 }
 
@@ -185,7 +185,7 @@ TEST_F(ImageHeaps, AreNotAskedWhereBytesServe)
     EXPECT_TRUE(gpu->asked.empty());
     const HeapVerdict& refusal = verdict(made->report(), "gpu");
     EXPECT_EQ(refusal.verdict.outcome, Outcome::refused);
-    EXPECT_EQ(refusal.verdict.stage, "gbm_bo_create");
+    EXPECT_EQ(refusal.verdict.call, "gbm_bo_create");
     EXPECT_NE(refusal.verdict.reason.find("stride is 5376, and 5120 is wanted"), std::string::npos);
 }
 
@@ -259,9 +259,9 @@ TEST_F(ImageHeaps, LuckStaysOpenWhereThereIsOneSize)
         struct Taking final : Trial {
             Verdict attempt(std::span<const int> /*memories*/) override
             {
-                Verdict verdict{Outcome::proved, "import", 0, {}, 0, 0};
+                Verdict verdict = Verdict::proved("import", {});
                 if (attempts++ < 1)
-                    verdict = Verdict{Outcome::refused, "import", EFAULT, "scattered", 0, 0};
+                    verdict = Verdict::refused(Error::from_errno(EFAULT, "import", "scattered"));
                 return verdict;
             }
             int attempts = 0;

@@ -33,7 +33,7 @@ TEST(LinearLayout, OneMemoryHoldsThePlanesOneAfterTheOther)
     EXPECT_EQ(layout->planes[0], (Plane{0, 640, 0, 640 * 480}));
     EXPECT_EQ(layout->planes[1], (Plane{0, 640, 640 * 480, 640 * 240}));
     EXPECT_EQ(layout->memory_sizes[0], 640U * 480 * 3 / 2);
-    EXPECT_TRUE(check(*layout));
+    EXPECT_TRUE(validate(*layout));
     EXPECT_EQ(to_string(*layout), "NV12 640x480 LINEAR, stride 640+640, 460800 bytes");
 }
 
@@ -44,7 +44,7 @@ TEST(LinearLayout, OneMemoryPerPlaneStartsEachAtZero)
     EXPECT_EQ(layout->memory_count, 3U);
     EXPECT_EQ(layout->planes[2], (Plane{2, 352, 0, 352 * 240}));
     EXPECT_EQ(layout->total_size(), 704U * 480 + 2 * 352 * 240);
-    EXPECT_TRUE(check(*layout));
+    EXPECT_TRUE(validate(*layout));
 }
 
 TEST(LinearLayout, PaddedRowsMoveTheChroma)
@@ -103,7 +103,7 @@ TEST(LinearLayout, RoomForLinesInOneMemory)
     EXPECT_EQ(layout->planes[0], (Plane{0, 704, 2 * 704, 704 * 488}));
     EXPECT_EQ(layout->planes[1], (Plane{0, 704, 2 * 704 + 704 * 488, 704 * 244}));
     EXPECT_EQ(layout->memory_sizes[0], 704U * (2 + 488 + 244 + 3));
-    EXPECT_TRUE(check(*layout));
+    EXPECT_TRUE(validate(*layout));
 }
 
 TEST(LinearLayout, RoomForLinesIsInTheFirstMemory)
@@ -142,12 +142,12 @@ TEST(OpaqueLayout, IsWhatTheDriverSays)
     EXPECT_EQ(layout->memory_count, 1U);
     EXPECT_EQ(layout->planes[0], (Plane{0, 1280, 0, 614400}));
     EXPECT_EQ(layout->modifier, implicit_modifier);
-    EXPECT_TRUE(check(*layout));
+    EXPECT_TRUE(validate(*layout));
     EXPECT_EQ(to_string(*layout), "v4l2:RG10 640x480 INVALID, stride 1280, 614400 bytes");
     // Metadata has no width, compressed frames no stride.
     const auto metadata = opaque_layout({Format::v4l2(V4L2_META_FMT_VIVID), 0, 0}, 0, 256);
     ASSERT_TRUE(metadata);
-    EXPECT_TRUE(check(*metadata));
+    EXPECT_TRUE(validate(*metadata));
 }
 
 TEST(OpaqueLayout, RefusesNonsense)
@@ -188,7 +188,7 @@ protected:
 
     void expect_invalid(const char* what)
     {
-        const Status status = check(layout);
+        const Status status = validate(layout);
         ASSERT_FALSE(status) << what;
         EXPECT_EQ(status.error().category, Category::invalid_argument) << what;
         EXPECT_FALSE(status.error().detail.empty()) << what;
@@ -198,24 +198,24 @@ protected:
 TEST_F(Check, TakesALayoutThatFits)
 {
     const std::array<std::uint64_t, 1> sizes{layout.memory_sizes[0]};
-    EXPECT_TRUE(check(layout, sizes));
+    EXPECT_TRUE(validate(layout, sizes));
     // The last row may end before its stride does.
     layout.planes[1].size -= 0;
     layout.memory_sizes[0] += 4096;
-    EXPECT_TRUE(check(layout));
+    EXPECT_TRUE(validate(layout));
 }
 
 TEST_F(Check, MemoryTooSmall)
 {
     const std::array<std::uint64_t, 1> sizes{layout.memory_sizes[0] - 1};
-    EXPECT_FALSE(check(layout, sizes));
+    EXPECT_FALSE(validate(layout, sizes));
 }
 
 TEST_F(Check, FewerMemoriesThanClaimed)
 {
     layout.memory_count = 2;
     const std::array<std::uint64_t, 1> sizes{layout.memory_sizes[0]};
-    EXPECT_FALSE(check(layout, sizes));
+    EXPECT_FALSE(validate(layout, sizes));
 }
 
 TEST_F(Check, OffsetsThatOverflow)
@@ -260,15 +260,15 @@ TEST_F(Check, ExtraPlanesOfAModifierAreAllowed)
 {
     layout.modifier = I915_FORMAT_MOD_Y_TILED_CCS;
     layout.plane_count = 4;
-    EXPECT_TRUE(check(layout));
+    EXPECT_TRUE(validate(layout));
 }
 
 TEST_F(Check, OpaqueHasOnePlaneInItsMemory)
 {
     layout = *opaque_layout({Format::v4l2(V4L2_PIX_FMT_MJPEG), 640, 480}, 0, 1000);
-    EXPECT_TRUE(check(layout));
+    EXPECT_TRUE(validate(layout));
     layout.modifier = linear; // no promise of rows changes what nobody knows
-    EXPECT_TRUE(check(layout));
+    EXPECT_TRUE(validate(layout));
     layout.planes[0].offset = 1;
     expect_invalid("past the memory");
     layout.planes[0].offset = UINT64_MAX;
@@ -281,13 +281,13 @@ TEST_F(Check, OpaqueHasOnePlaneInItsMemory)
     expect_invalid("two memories");
     layout.memory_count = 1;
     const std::array<std::uint64_t, 1> sizes{999};
-    EXPECT_FALSE(check(layout, sizes));
+    EXPECT_FALSE(validate(layout, sizes));
 }
 
 TEST_F(Check, UnknownFormat)
 {
     layout.format = 0;
-    const Status status = check(layout);
+    const Status status = validate(layout);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().category, Category::unsupported);
 }

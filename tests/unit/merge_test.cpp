@@ -12,8 +12,8 @@ Constraints make(std::uint32_t align, std::uint32_t least, std::uint32_t most, c
     constraints.stride_align = align;
     constraints.min_stride = least;
     constraints.max_stride = most;
-    constraints.add_origin({"stride_align", align, device, "TRY"});
-    constraints.add_origin({"min_stride", least, device, "TRY"});
+    constraints.add_origin({Constraint::stride_align, align, device, "TRY"});
+    constraints.add_origin({Constraint::min_stride, least, device, "TRY"});
     return constraints;
 }
 
@@ -76,11 +76,11 @@ TEST(FitStride, IsTheSmallestThatFits)
 TEST(Origins, AreASet)
 {
     Constraints constraints;
-    constraints.add_origin({"b", 1, "x", "y"});
-    constraints.add_origin({"a", 1, "x", "y"});
-    constraints.add_origin({"b", 1, "x", "y"});
+    constraints.add_origin({Constraint::min_size, 1, "x", "y"});
+    constraints.add_origin({Constraint::cached, 1, "x", "y"});
+    constraints.add_origin({Constraint::min_size, 1, "x", "y"});
     ASSERT_EQ(constraints.origins.size(), 2U);
-    EXPECT_EQ(constraints.origins[0].constraint, "a");
+    EXPECT_EQ(constraints.origins[0].constraint, Constraint::cached);
 }
 
 } // namespace

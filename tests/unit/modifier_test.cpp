@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <commonbuf/modifier_set.hpp>
+#include <commonbuf/format.hpp>
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
@@ -106,57 +106,6 @@ TEST(Modifier, ClassesFollowTheVendorsBits)
 {
     for (const Case& each : cases)
         EXPECT_EQ(to_string(classify(each.value)), to_string(each.kind)) << each.name;
-}
-
-const Modifier x_tiled{I915_FORMAT_MOD_X_TILED};
-const Modifier ccs{I915_FORMAT_MOD_Y_TILED_CCS};
-
-TEST(ModifierSet, IsSortedAndUnique)
-{
-    const ModifierSet set{ccs, linear, x_tiled, linear};
-    ASSERT_EQ(set.size(), 3U);
-    EXPECT_EQ(set.elements()[0].modifier, linear);
-    EXPECT_EQ(set.elements()[2].modifier, ccs);
-    EXPECT_EQ(set, (ModifierSet{linear, x_tiled, ccs}));
-    EXPECT_TRUE(ModifierSet{}.empty());
-}
-
-TEST(ModifierSet, LinearAndInvalidNeverStandForEachOther)
-{
-    const ModifierSet explicit_only{linear, x_tiled};
-    const ModifierSet implicit_only{implicit_modifier};
-    EXPECT_FALSE(explicit_only.contains(implicit_modifier));
-    EXPECT_FALSE(implicit_only.contains(linear));
-    EXPECT_TRUE(intersection(explicit_only, implicit_only).empty());
-    EXPECT_EQ(union_of(explicit_only, implicit_only).size(), 3U);
-}
-
-TEST(ModifierSet, PlaneCountsAreKept)
-{
-    const ModifierSet gpu = ModifierSet::of({{ccs, 2}, {linear, 1}});
-    const ModifierSet display{linear, ccs};
-    EXPECT_EQ(gpu.plane_count(ccs), 2U);
-    EXPECT_EQ(display.plane_count(ccs), 0U);
-    EXPECT_EQ(display.plane_count(x_tiled), std::nullopt);
-    EXPECT_EQ(intersection(gpu, display), gpu);
-    EXPECT_EQ(intersection(display, gpu), gpu);
-    EXPECT_EQ(union_of(gpu, display), gpu);
-    EXPECT_EQ(ModifierSet::of({{ccs, 0}, {ccs, 2}}).plane_count(ccs), 2U);
-}
-
-TEST(ModifierSet, DifferentPlaneCountsAreNotTheSameImage)
-{
-    const ModifierSet two = ModifierSet::of({{ccs, 2}});
-    const ModifierSet three = ModifierSet::of({{ccs, 3}});
-    EXPECT_TRUE(intersection(two, three).empty());
-    EXPECT_EQ(union_of(two, three), three);
-}
-
-TEST(ModifierSet, Text)
-{
-    EXPECT_EQ(to_string(ModifierSet{}), "none");
-    EXPECT_EQ(to_string(ModifierSet::of({{linear, 1}, {x_tiled, 0}, {ccs, 2}})),
-              "LINEAR (1 plane), X_TILED, Y_TILED_CCS (2 planes)");
 }
 
 } // namespace

@@ -80,14 +80,14 @@ TEST_F(PlanTest, AContiguousCameraGetsTheRegion)
     EXPECT_EQ(made->chosen().heap.name, "region");
     const HeapVerdict& system = verdict(made->report(), "system");
     EXPECT_EQ(system.verdict.outcome, Outcome::refused);
-    EXPECT_EQ(system.uses[0].verdict.stage, "VIDIOC_PREPARE_BUF");
+    EXPECT_EQ(system.uses[0].verdict.call, "VIDIOC_PREPARE_BUF");
     EXPECT_EQ(system.uses[0].verdict.sys_errno, EFAULT);
     EXPECT_EQ(system.uses[0].verdict.needed, 3686400U);
     EXPECT_EQ(system.uses[1].verdict.outcome, Outcome::accepted);
     ASSERT_TRUE(made->report().constraints.contiguous);
     const auto& origins = made->report().constraints.origins;
     EXPECT_TRUE(std::any_of(origins.begin(), origins.end(), [](const Origin& origin) {
-        return origin.constraint == "contiguous" && origin.device == "v4l2:/dev/video0:capture";
+        return origin.constraint == Constraint::contiguous && origin.device == "v4l2:/dev/video0:capture";
     }));
 }
 
@@ -142,7 +142,7 @@ TEST_F(PlanTest, ADisplayThatChecksAtImportProvesByConsent)
     EXPECT_EQ(order(made->report())[0], "region");
     EXPECT_EQ(verdict(made->report(), "region").verdict.outcome, Outcome::proved);
     const Verdict& system = verdict(made->report(), "system").verdict;
-    EXPECT_EQ(system.stage, "DRM_IOCTL_PRIME_FD_TO_HANDLE");
+    EXPECT_EQ(system.call, "DRM_IOCTL_PRIME_FD_TO_HANDLE");
     EXPECT_EQ(system.sys_errno, EINVAL);
 }
 
@@ -175,7 +175,7 @@ TEST_F(PlanTest, AStrideTheDisplayRefusesIsPaddedUntilItFits)
     EXPECT_EQ(made->layout().planes[0].stride, 5632U);
     ASSERT_EQ(made->report().set_aside.size(), 2U); // 5464 and 5504
     EXPECT_EQ(made->report().set_aside[0].use, "drm:/dev/dri/card0:scanout");
-    EXPECT_EQ(made->report().set_aside[0].verdict.stage, "DRM_IOCTL_MODE_ADDFB2");
+    EXPECT_EQ(made->report().set_aside[0].verdict.call, "DRM_IOCTL_MODE_ADDFB2");
 }
 
 TEST_F(PlanTest, ACameraThatTakesNoStrideAndADisplayThatWantsAnotherIsSaidSo)
@@ -207,7 +207,7 @@ TEST_F(PlanTest, DriversWithoutPrepareAreTriedByQueueing)
     const auto made = plan({camera()});
     ASSERT_TRUE(made);
     EXPECT_EQ(made->chosen().heap.name, "region");
-    EXPECT_EQ(verdict(made->report(), "system").verdict.stage, "VIDIOC_QBUF");
+    EXPECT_EQ(verdict(made->report(), "system").verdict.call, "VIDIOC_QBUF");
 }
 
 TEST_F(PlanTest, TheDeviceIsLeftAsItWas)
@@ -239,7 +239,7 @@ TEST_F(PlanTest, BayerPassesAsTheDriverSays)
     EXPECT_EQ(layout.plane_count, 1U);
     EXPECT_EQ(layout.memory_sizes[0], std::uint64_t{layout.planes[0].stride} * request.height + 100);
     EXPECT_EQ(layout.planes[0].size, layout.memory_sizes[0]);
-    EXPECT_TRUE(check(layout));
+    EXPECT_TRUE(validate(layout));
 }
 
 TEST_F(PlanTest, CompressedFramesHaveNoStride)
@@ -344,7 +344,7 @@ TEST_F(PlanTest, HeapsWithoutRoomForAllBuffersAreRefused)
     const auto made = plan({camera()});
     ASSERT_FALSE(made);
     const Verdict& region = verdict(*made.error().report, "region").verdict;
-    EXPECT_EQ(region.stage, "DMA_HEAP_IOCTL_ALLOC");
+    EXPECT_EQ(region.call, "DMA_HEAP_IOCTL_ALLOC");
     EXPECT_EQ(region.sys_errno, ENOMEM);
     EXPECT_NE(region.reason.find("2 of 3 buffers fit"), std::string::npos) << region.reason;
 }
@@ -392,7 +392,7 @@ TEST_F(PlanTest, TheCpuIsAUseToo)
     machine.fail_all("mmap", ENODEV);
     const auto protected_memory = plan({cpu(Access::read)});
     ASSERT_FALSE(protected_memory);
-    EXPECT_EQ(verdict(*protected_memory.error().report, "system").verdict.stage, "mmap");
+    EXPECT_EQ(verdict(*protected_memory.error().report, "system").verdict.call, "mmap");
 }
 
 TEST_F(PlanTest, NoUseAndNoHeapAreErrors)

@@ -214,8 +214,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"VIDIOC_DQBUF", EIO, Category::device_failed, "stop, queue the buffers again, start"},
                     Refusal{"VIDIOC_DQBUF", EPIPE, Category::end_of_stream, "stop and start the queue"},
                     Refusal{"VIDIOC_DQBUF", EINVAL, Category::invalid_state, "start()"}),
-    [](const testing::TestParamInfo<Refusal>& info) {
-        return std::string(info.param.call) + "_" + errno_name(info.param.error);
+    [](const testing::TestParamInfo<Refusal>& refusal) {
+        return std::string(refusal.param.call) + "_" + errno_name(refusal.param.error);
     });
 
 TEST_F(QueueTest, EndOfStreamIsKeptUntilTheQueueStops)

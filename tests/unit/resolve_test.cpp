@@ -35,80 +35,80 @@ using Names = std::vector<std::string>;
 
 TEST_F(ResolveTest, EveryDeviceOfAClassThatTakesTheImage)
 {
-    const auto found = resolve(Usage::camera_output | Usage::composer | Usage::cpu_read_often, request);
+    const auto found = resolve(Purpose::camera_output | Purpose::composer | Purpose::cpu_read_often, request);
     ASSERT_TRUE(found) << found.error().message();
     Names names;
     for (const Use& use : found->uses)
         names.push_back(use.name());
     EXPECT_EQ(names, (Names{"v4l2:/dev/video0:capture", "drm:/dev/dri/card0:scanout", "cpu:read:often"}));
-    ASSERT_EQ(found->usages.size(), 3U);
-    EXPECT_EQ(found->usages[0].usage, Usage::camera_output);
-    ASSERT_EQ(found->usages[0].left_out.size(), 1U);
-    EXPECT_EQ(found->usages[0].left_out[0].use, "v4l2:/dev/video1:capture");
-    EXPECT_NE(found->usages[0].left_out[0].verdict.reason.find("does not have the format XR24"), std::string::npos);
+    ASSERT_EQ(found->purposes.size(), 3U);
+    EXPECT_EQ(found->purposes[0].purpose, Purpose::camera_output);
+    ASSERT_EQ(found->purposes[0].left_out.size(), 1U);
+    EXPECT_EQ(found->purposes[0].left_out[0].use, "v4l2:/dev/video1:capture");
+    EXPECT_NE(found->purposes[0].left_out[0].verdict.reason.find("does not have the format XR24"), std::string::npos);
 }
 
 TEST_F(ResolveTest, AnAlternativeFormatLetsMoreIn)
 {
     request.alternatives = {DRM_FORMAT_NV12};
-    const auto found = resolve(Usage::camera_output, request);
+    const auto found = resolve(Purpose::camera_output, request);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->uses.size(), 2U);
 }
 
 TEST_F(ResolveTest, TheCpuFlagsAreOneUse)
 {
-    const auto name = [this](Usage usage) { return resolve(usage, request)->uses.front().name(); };
-    EXPECT_EQ(name(Usage::cpu_read_rarely), "cpu:read");
-    EXPECT_EQ(name(Usage::cpu_write_rarely), "cpu:write");
-    EXPECT_EQ(name(Usage::cpu_read_rarely | Usage::cpu_write_often), "cpu:rw:often");
-    EXPECT_EQ(resolve(Usage::cpu_read_rarely | Usage::cpu_write_often, request)->uses.size(), 1U);
+    const auto name = [this](Purpose purpose) { return resolve(purpose, request)->uses.front().name(); };
+    EXPECT_EQ(name(Purpose::cpu_read_rarely), "cpu:read");
+    EXPECT_EQ(name(Purpose::cpu_write_rarely), "cpu:write");
+    EXPECT_EQ(name(Purpose::cpu_read_rarely | Purpose::cpu_write_often), "cpu:rw:often");
+    EXPECT_EQ(resolve(Purpose::cpu_read_rarely | Purpose::cpu_write_often, request)->uses.size(), 1U);
 }
 
 TEST_F(ResolveTest, WhatIsNotThereIsSaidSo)
 {
-    const auto message = [this](Usage usage) {
-        const auto found = resolve(usage, request);
+    const auto message = [this](Purpose purpose) {
+        const auto found = resolve(purpose, request);
         return found ? std::string("found") : found.error().message();
     };
-    EXPECT_NE(message(Usage::none).find("it has no flag"), std::string::npos);
-    EXPECT_NE(message(Usage::video_encoder).find("this machine has none"), std::string::npos);
-    EXPECT_NE(message(Usage::gpu_texture).find("brings no GPU of its own"), std::string::npos);
+    EXPECT_NE(message(Purpose::none).find("it has no flag"), std::string::npos);
+    EXPECT_NE(message(Purpose::video_encoder).find("this machine has none"), std::string::npos);
+    EXPECT_NE(message(Purpose::gpu_texture).find("brings no GPU of its own"), std::string::npos);
     request.format = DRM_FORMAT_P010;
-    EXPECT_NE(message(Usage::composer).find("none of them takes the image"), std::string::npos);
+    EXPECT_NE(message(Purpose::composer).find("none of them takes the image"), std::string::npos);
 }
 
 TEST_F(ResolveTest, TheCallersGpuStandsForItself)
 {
     const Use gpu = cpu(Access::read_write);
-    const auto found = resolve(Usage::gpu_texture | Usage::gpu_render_target, request, std::span(&gpu, 1));
+    const auto found = resolve(Purpose::gpu_texture | Purpose::gpu_render_target, request, std::span(&gpu, 1));
     ASSERT_TRUE(found);
     EXPECT_EQ(found->uses.size(), 1U);
-    EXPECT_EQ(found->usages.size(), 2U);
+    EXPECT_EQ(found->purposes.size(), 2U);
 }
 
 TEST_F(ResolveTest, APlanSaysWhatItResolvedTo)
 {
-    const auto made = Allocator().plan(request, Usage::camera_output | Usage::composer);
+    const auto made = Allocator().plan(request, Purpose::camera_output | Purpose::composer);
     ASSERT_TRUE(made) << made.error().message();
     EXPECT_EQ(made->chosen().heap.name, "system");
-    EXPECT_EQ(made->report().usages.size(), 2U);
+    EXPECT_EQ(made->report().purposes.size(), 2U);
     EXPECT_NE(made->explain().find("composer is drm:/dev/dri/card0:scanout"), std::string::npos) << made->explain();
     EXPECT_NE(made->explain().find("without v4l2:/dev/video1:capture"), std::string::npos) << made->explain();
-    EXPECT_EQ(Allocator().plan(request, Usage::video_decoder).error().category, Category::not_present);
+    EXPECT_EQ(Allocator().plan(request, Purpose::video_decoder).error().category, Category::not_present);
 }
 
-TEST(Usage, NamesAreReadBack)
+TEST(Purpose, NamesAreReadBack)
 {
     std::set<std::string_view> names;
-    for (std::uint32_t bit = 1; bit <= static_cast<std::uint32_t>(Usage::cpu_write_often); bit <<= 1U) {
-        const auto flag = static_cast<Usage>(bit);
-        EXPECT_EQ(parse_usage(to_string(flag)), flag);
+    for (std::uint32_t bit = 1; bit <= static_cast<std::uint32_t>(Purpose::cpu_write_often); bit <<= 1U) {
+        const auto flag = static_cast<Purpose>(bit);
+        EXPECT_EQ(parse_purpose(to_string(flag)), flag);
         names.insert(to_string(flag));
     }
     EXPECT_EQ(names.size(), 10U);
-    EXPECT_FALSE(parse_usage("camera"));
-    EXPECT_EQ(to_string(Usage::camera_output | Usage::composer), "unknown");
+    EXPECT_FALSE(parse_purpose("camera"));
+    EXPECT_EQ(to_string(Purpose::camera_output | Purpose::composer), "unknown");
 }
 
 } // namespace

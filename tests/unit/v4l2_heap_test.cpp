@@ -113,7 +113,7 @@ TEST_F(V4l2Heap, IsNotAskedForAPieceThatCmaDoesNotHave)
     ASSERT_NE(none.error().report, nullptr);
     const HeapVerdict* refused = verdict(*none.error().report, own);
     ASSERT_NE(refused, nullptr);
-    EXPECT_EQ(refused->verdict.stage, "/proc/meminfo") << refused->verdict.reason;
+    EXPECT_EQ(refused->verdict.call, "/proc/meminfo") << refused->verdict.reason;
     EXPECT_EQ(refused->verdict.offered, 8000U * 1024);
     EXPECT_EQ(refused->verdict.needed, 8U << 20U);
 

@@ -63,6 +63,13 @@ public:
     VkDevice handle() const noexcept;
     VkPhysicalDevice physical() const noexcept;
     std::uint32_t queue_family() const noexcept;
+    VkQueue queue() const noexcept; ///< WrapInfo::queue
+
+    /// Finds a function of this device by its name ("vkCreateBuffer"); nullptr if it has none.
+    PFN_vkVoidFunction function(const char* name) const noexcept;
+
+    /// The heaps and types of its memory, as they were when the device was wrapped.
+    const VkPhysicalDeviceMemoryProperties& memory_properties() const noexcept;
 
     /// Makes a use of images with this usage. Its formats and modifiers are those that the device
     /// imports as dma-bufs for exactly these parameters (vkGetPhysicalDeviceImageFormatProperties2).
@@ -120,5 +127,19 @@ public:
 private:
     std::shared_ptr<Context> context_;
 };
+
+/// Images of a device, as a use stands for them.
+struct UsedImages {
+    Device device;
+    ImageUsage usage;
+};
+
+/// Says which images a use stands for; nothing for uses that come from no Device::use() or one of
+/// its siblings.
+COMMONBUF_API std::optional<UsedImages> images_of(const Use& use);
+
+/// What a VkResult means in this library's categories; `tried` is the call, for example
+/// {"vkQueueSubmit", device.name()}. A success is kernel_failure too.
+COMMONBUF_API Error to_error(VkResult result, Tried tried);
 
 } // namespace commonbuf::vulkan

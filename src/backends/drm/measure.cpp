@@ -140,7 +140,7 @@ std::optional<Constraints> measure_framebuffers(const File& file, Format format,
         return std::nullopt;
 
     Constraints found;
-    const auto note = [&](const char* constraint, std::uint64_t value) {
+    const auto note = [&](Constraint constraint, std::uint64_t value) {
         found.add_origin(
             {constraint, value, text::format("drm:{}:scanout", file.info().path), "DRM_IOCTL_MODE_ADDFB2"});
     };
@@ -152,15 +152,15 @@ std::optional<Constraints> measure_framebuffers(const File& file, Format format,
         const std::uint32_t stride = odd_multiple(least, *align);
         if (*align != 1) {
             found.stride_align = *align;
-            note("stride_align", *align);
+            note(Constraint::stride_align, *align);
         }
         if (const auto most = longest(prober, stride, *align)) {
             found.max_stride = *most;
-            note("max_stride", *most);
+            note(Constraint::max_stride, *most);
         }
         if (const auto offset = offset_step(prober, stride); offset.value_or(1) != 1) {
             found.offset_align = *offset;
-            note("offset_align", *offset);
+            note(Constraint::offset_align, *offset);
         }
     }
     // If not even a plain framebuffer is accepted, the trial will say why.

@@ -85,13 +85,15 @@ public:
                                   text::format("GBM makes only images, not {} plain bytes", bytes));
     }
 
-    Result<std::vector<Layout>> propose(const ImageWay& way) override
+    Result<std::vector<Layout>> propose(const WantedImage& wanted) override
     {
         std::vector<Layout> layouts;
         // Whether it has the format at all can be known without making an object.
-        if (is_opaque(way.request.format) || gbm_device_is_format_supported(device_, way.request.format.fourcc, 0) == 0)
+        if (is_opaque(wanted.request.format) ||
+            gbm_device_is_format_supported(device_, wanted.request.format.fourcc, 0) == 0)
             return layouts;
-        const auto image = make(way.request.format, way.modifier, way.request.width, way.request.height);
+        const auto image =
+            make(wanted.request.format, wanted.arrangement.modifier, wanted.request.width, wanted.request.height);
         if (!image)
             return image.error();
         layouts.push_back(image->layout);

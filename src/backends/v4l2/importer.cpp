@@ -7,8 +7,9 @@
 #include "backends/v4l2/format.hpp"
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/trial.hpp"
-#include "backends/v4l2/verify.hpp"
 #include "base/text.hpp"
+
+#include <commonbuf/v4l2/device.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -76,23 +77,7 @@ public:
         return v4l2::begin_trial(node_, role_, layout);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "at least one buffer and one frame are needed");
-        if (node_->info().metadata) {
-            Content content;
-            content.reason = "metadata differs in each frame, and nothing says what it should be";
-            return content;
-        }
-        if (node_->info().memory_to_memory)
-            return verify_m2m(*node_, role_, buffers, frames, deadline);
-        if (role_ == Role::capture)
-            return verify_capture(node_, buffers, frames, deadline, still_);
-        Content content;
-        content.reason = "an output's picture leaves the machine, and nothing here sees it";
-        return content;
-    }
+    UsedQueue queue() const { return {Device(node_), role_}; }
 
 private:
     /// Appends how the node takes one format to `support`, or sets `why_not`.
@@ -150,7 +135,7 @@ private:
         // The driver may want bytes beyond the pixels, for padding or headers.
         if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
             constraints.min_size = own->sizes[0];
-            constraints.add_origin({"min_size", own->sizes[0], name_, "VIDIOC_TRY_FMT"});
+            constraints.add_origin({Constraint::min_size, own->sizes[0], name_, "VIDIOC_TRY_FMT"});
         }
         if (own->strides[0] == 0)
             return constraints; // compressed frames have no rows
@@ -165,19 +150,19 @@ private:
         } else {
             constraints.max_stride = own->strides[0];
         }
-        const auto note = [&](const char* constraint, std::uint32_t value) {
+        const auto note = [&](Constraint constraint, std::uint32_t value) {
             constraints.add_origin({constraint, value, name_, "VIDIOC_TRY_FMT"});
         };
         if (node_->is_coded(role_)) {
             constraints.height_align = row_step(probe, own->height);
             if (constraints.height_align != 1)
-                note("height_align", constraints.height_align);
+                note(Constraint::height_align, constraints.height_align);
         }
-        note("min_stride", constraints.min_stride);
+        note(Constraint::min_stride, constraints.min_stride);
         if (constraints.stride_align != 1)
-            note("stride_align", constraints.stride_align);
+            note(Constraint::stride_align, constraints.stride_align);
         if (constraints.max_stride != Constraints{}.max_stride)
-            note("max_stride", constraints.max_stride);
+            note(Constraint::max_stride, constraints.max_stride);
         return constraints;
     }
 
@@ -217,7 +202,6 @@ private:
     Role role_;
     std::string name_;
     std::string identity_;
-    StillPicture still_;
     std::shared_ptr<Heap> own_heap_;
 };
 
@@ -226,6 +210,12 @@ private:
 Use make_use(std::shared_ptr<Node> node, Role role)
 {
     return Use(std::make_shared<QueueImporter>(std::move(node), role));
+}
+
+std::optional<UsedQueue> queue_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const QueueImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->queue()) : std::nullopt;
 }
 
 } // namespace commonbuf::v4l2

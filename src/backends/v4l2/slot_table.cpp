@@ -22,7 +22,7 @@ Status check_opening(const Node& node, Role role, const Layout& layout, std::uin
     if (slots == 0 || slots > VIDEO_MAX_FRAME)
         return Error::invalid_argument(node.trying("open a queue"),
                                        text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
-    return check(layout);
+    return validate(layout);
 }
 
 SlotTable::SlotTable(std::shared_ptr<Node> node, Role role, const Layout& layout, bool own)

@@ -6,9 +6,9 @@
 
 #include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/heap.hpp"
-#include "backends/v4l2/saved_format.hpp"
 #include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
+#include "os/v4l2_format.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,13 +17,22 @@
 namespace commonbuf::v4l2 {
 namespace {
 
+/// A dma-buf that is too short for what the driver asks for.
+Verdict too_short(std::size_t memory, std::uint64_t needed, std::uint64_t offered)
+{
+    return Verdict::refused(
+        Error::incompatible(Call("lseek"),
+                            text::format("memory {} has {} bytes, but the driver needs {}", memory, offered, needed))
+            .with_sizes(needed, offered));
+}
+
 class QueueTrial final : public Trial {
 public:
     QueueTrial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
         : node_(node),
           role_(role),
           layout_(layout),
-          saved_(node, role)
+          saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
     {}
     // The format can be put back only when no slot is left.
     ~QueueTrial() override
@@ -38,7 +47,7 @@ public:
     {
         if (has_slots(*node_, role_))
             return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(); !saved)
+        if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
         if (Status set = set_layout(); !set)
             return set;
@@ -53,26 +62,25 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         std::array<std::uint64_t, max_planes> sizes{};
-        Verdict verdict;
+        std::uint64_t needed = 0;
+        std::uint64_t offered = 0;
         for (std::size_t i = 0; i < memories.size(); ++i) {
             // A dma-buf that is too short never reaches the driver.
             const auto size = os::size_of(memories[i]);
             if (!size)
-                return refused(size.error(), "lseek");
+                return Verdict::refused(size.error());
             sizes[i] = *size;
-            verdict.needed += answer_.sizes[i];
-            verdict.offered += *size;
-            if (*size < answer_.sizes[i]) {
-                verdict.outcome = Outcome::refused;
-                verdict.stage = "lseek";
-                verdict.reason =
-                    text::format("memory {} has {} bytes, but the driver needs {}", i, *size, answer_.sizes[i]);
-                return verdict;
-            }
+            needed += answer_.sizes[i];
+            offered += *size;
+            if (*size < answer_.sizes[i])
+                return too_short(i, answer_.sizes[i], *size);
         }
-        if (const auto failed = scout(memories, sizes))
-            return judge(std::move(verdict), *failed);
-        return judge(std::move(verdict), prepare(layout_, memories, std::span(sizes).first(memories.size())));
+        const auto failed = scout(memories, sizes);
+        Verdict verdict =
+            to_verdict(failed ? *failed : prepare(layout_, memories, std::span(sizes).first(memories.size())));
+        verdict.needed = needed;
+        verdict.offered = offered;
+        return verdict;
     }
 
 private:
@@ -83,23 +91,16 @@ private:
         std::uint32_t data_offset = 0; ///< where in a memory the driver puts the image
     };
 
-    static Verdict judge(Verdict verdict, const Answered& answered)
+    static Verdict to_verdict(const Answered& answered)
     {
-        verdict.stage = answered.call;
-        verdict.sys_errno = answered.error;
-        if (answered.error == 0 && answered.data_offset != 0) {
-            verdict.outcome = Outcome::refused;
-            verdict.reason = text::format("the driver puts the image at offset {} of its memory (data_offset)",
-                                          answered.data_offset);
-        } else if (answered.error == 0) {
-            verdict.outcome = Outcome::proved;
-            verdict.reason = "the driver attached and mapped it";
-        } else {
-            verdict.outcome = Outcome::refused;
-            verdict.reason = text::format("the driver cannot use this memory ({} bytes offered, {} needed)",
-                                          verdict.offered, verdict.needed);
-        }
-        return verdict;
+        if (answered.error != 0)
+            return Verdict::refused(
+                Error::from_errno(answered.error, answered.call, "the driver cannot use this memory"));
+        if (answered.data_offset != 0)
+            return Verdict::refused(Error::incompatible(
+                Call(answered.call), text::format("the driver puts the image at offset {} of its memory (data_offset)",
+                                                  answered.data_offset)));
+        return Verdict::proved(answered.call, "the driver attached and mapped it");
     }
 
     Status set_layout()
@@ -201,20 +202,24 @@ private:
     Layout layout_;
     Answer answer_;
     std::optional<v4l2_format> scout_;
-    SavedFormat saved_;
+    os::SavedFormat saved_;
     bool owns_slots_ = false;
 };
 
 /// A queue that imports nothing (no V4L2_MEMORY_DMABUF): it streams only from its own memory.
 class OwnMemoryTrial final : public Trial {
 public:
-    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role) : node_(node), role_(role), saved_(node, role) {}
+    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role)
+        : node_(node),
+          role_(role),
+          saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
+    {}
 
     Status begin(const Layout& layout)
     {
         if (has_slots(*node_, role_))
             return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(); !saved)
+        if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
         saved_.outlive(to_v4l2(*node_, role_, layout));
         const auto answer = set_format(*node_, role_, layout);
@@ -226,34 +231,22 @@ public:
 
     Verdict attempt(std::span<const int> memories) override
     {
-        Verdict verdict;
-        verdict.outcome = Outcome::refused;
         for (std::size_t i = 0; i < memories.size(); ++i) {
             const auto id = os::id_of(memories[i]);
             if (!id)
-                return refused(id.error(), "fstat");
+                return Verdict::refused(id.error());
             const auto size = os::size_of(memories[i]);
             if (!size)
-                return refused(size.error(), "lseek");
-            verdict.needed += answer_.sizes[i];
-            verdict.offered += *size;
-            if (!node_->has_exported(*id)) {
-                verdict.stage = "VIDIOC_CREATE_BUFS";
-                verdict.reason = "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF); it has its own, " +
-                                 heap_name(*node_, role_);
-                return verdict;
-            }
-            if (*size < answer_.sizes[i]) {
-                verdict.stage = "lseek";
-                verdict.reason =
-                    text::format("memory {} has {} bytes, but the driver needs {}", i, *size, answer_.sizes[i]);
-                return verdict;
-            }
+                return Verdict::refused(size.error());
+            if (!node_->has_exported(*id))
+                return Verdict::refused(Error::incompatible(
+                    Call("VIDIOC_CREATE_BUFS"),
+                    "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF); it has its own, " +
+                        heap_name(*node_, role_)));
+            if (*size < answer_.sizes[i])
+                return too_short(i, answer_.sizes[i], *size);
         }
-        verdict.outcome = Outcome::proved;
-        verdict.stage = "VIDIOC_EXPBUF";
-        verdict.reason = "the driver's own memory: open_own_queue()";
-        return verdict;
+        return Verdict::proved("VIDIOC_EXPBUF", "the driver's own memory: open_own_queue()");
     }
 
     bool imports() const noexcept override { return false; }
@@ -262,7 +255,7 @@ private:
     std::shared_ptr<Node> node_;
     Role role_;
     Answer answer_;
-    SavedFormat saved_;
+    os::SavedFormat saved_;
 };
 
 /// Whether the driver says that a queue exports its own memory and imports none.

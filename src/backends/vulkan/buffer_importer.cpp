@@ -21,17 +21,15 @@ public:
 
     Verdict attempt(std::span<const int> memories) override
     {
-        Verdict verdict;
         for (std::size_t i = 0; i < memories.size() && i < layout_.memory_count; ++i) {
             const auto object = BufferObject::create(context_, layout_.memory_sizes.at(i), usage_, memories[i]);
             if (object)
                 continue;
-            return refused(object.error());
+            return Verdict::refused(object.error());
         }
-        verdict.outcome = Outcome::accepted;
-        verdict.stage = "vkBindBufferMemory2";
-        verdict.reason = "the driver made a buffer over the memory; only work shows whether the GPU reaches it";
-        return verdict;
+        return Verdict::accepted(
+            "vkBindBufferMemory2",
+            "the driver made a buffer over the memory; only work shows whether the GPU reaches it");
     }
 
 private:
@@ -83,7 +81,7 @@ public:
                 return buffer.error();
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), buffer->needs().size);
         }
-        if (const Status sound = check(fitted); !sound)
+        if (const Status sound = validate(fitted); !sound)
             return sound.error();
         return fitted;
     }
@@ -101,11 +99,12 @@ private:
         constexpr VkBufferUsageFlags copies = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
         if (info != nullptr && (usage_ & copies) != 0 && info->planes[0].block_bytes > 1) {
             asked.stride_align = info->planes[0].block_bytes;
-            asked.add_origin({"stride_align", asked.stride_align, name_, "VkBufferImageCopy::bufferRowLength"});
+            asked.add_origin(
+                {Constraint::stride_align, asked.stride_align, name_, "VkBufferImageCopy::bufferRowLength"});
         }
         if (const VkDeviceSize most = context_->info().max_allocation; most != 0) {
             asked.max_size = most;
-            asked.add_origin({"max_size", most, name_, "maxMemoryAllocationSize"});
+            asked.add_origin({Constraint::max_size, most, name_, "maxMemoryAllocationSize"});
         }
         return asked;
     }

@@ -162,12 +162,6 @@ Context::Context(const WrapInfo& given, const Functions& vk, PhysicalInfo info, 
     memory_ = properties.memoryProperties;
 }
 
-void Context::abandon(std::shared_ptr<const void> object)
-{
-    const std::lock_guard lock(mutex_);
-    abandoned_.push_back(std::move(object));
-}
-
 Call Context::where(std::string_view call) const { return {call, info_.name}; }
 
 Status Context::require(std::initializer_list<Need> needs, Tried tried) const

@@ -77,9 +77,6 @@ public:
     /// Asked once, by the first call: every frame comes through here.
     const SyncFileFeatures& sync_files() const;
 
-    /// Keeps an object for good, because the GPU may never be done with it.
-    void abandon(std::shared_ptr<const void> object);
-
     /// Returns a call on this device, for errors: {"vkCreateImage", "llvmpipe"}.
     Call where(std::string_view call) const;
 
@@ -102,8 +99,6 @@ private:
     mutable ImportKeys keys_;
     mutable std::once_flag sync_files_asked_;
     mutable SyncFileFeatures sync_files_;
-    std::mutex mutex_;
-    std::vector<std::shared_ptr<const void>> abandoned_;
 };
 
 } // namespace commonbuf::vulkan

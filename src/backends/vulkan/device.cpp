@@ -34,6 +34,13 @@ const std::string& Device::name() const noexcept { return context_->info().name;
 VkDevice Device::handle() const noexcept { return context_->device(); }
 VkPhysicalDevice Device::physical() const noexcept { return context_->physical(); }
 std::uint32_t Device::queue_family() const noexcept { return context_->queue_family(); }
+VkQueue Device::queue() const noexcept { return context_->queue(); }
+const VkPhysicalDeviceMemoryProperties& Device::memory_properties() const noexcept { return context_->memory(); }
+
+PFN_vkVoidFunction Device::function(const char* name) const noexcept
+{
+    return context_->vk().GetDeviceProcAddr(context_->device(), name);
+}
 
 Use Device::use(const ImageUsage& usage) const { return make_image_use(context_, usage); }
 Use Device::sampled() const { return use({VK_IMAGE_USAGE_SAMPLED_BIT}); }

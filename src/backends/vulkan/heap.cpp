@@ -72,7 +72,7 @@ public:
 
     const HeapInfo& info() const noexcept override { return info_; }
     Result<UniqueFd> allocate(std::uint64_t bytes) override;
-    Result<std::vector<Layout>> propose(const ImageWay& way) override;
+    Result<std::vector<Layout>> propose(const WantedImage& image) override;
     Result<std::vector<UniqueFd>> allocate_image(const Layout& layout) override;
 
 private:
@@ -224,15 +224,15 @@ Result<std::optional<VkFormat>> VulkanHeap::makes(Format format, Modifier modifi
     return known;
 }
 
-Result<std::vector<Layout>> VulkanHeap::propose(const ImageWay& way)
+Result<std::vector<Layout>> VulkanHeap::propose(const WantedImage& image)
 {
-    const Request& request = way.request;
-    if (info_.obstacle || way.memories != Memories::single)
+    const Request& request = image.request;
+    if (info_.obstacle || image.arrangement.memories != Memories::single)
         return std::vector<Layout>{};
-    const auto format = makes(request.format, way.modifier, {request.width, request.height, 1});
+    const auto format = makes(request.format, image.arrangement.modifier, {request.width, request.height, 1});
     if (!format)
         return format.error();
-    const auto modifier = *format ? find_modifier(*context_, **format, way.modifier) : std::nullopt;
+    const auto modifier = *format ? find_modifier(*context_, **format, image.arrangement.modifier) : std::nullopt;
     auto layout = modifier ? own_layout(*context_, request, *modifier, usage_) : std::nullopt;
     const FormatInfo* rows = format_info(request.format);
     if (!layout || rows == nullptr)

@@ -122,7 +122,7 @@ Result<BareImage> BareImage::create(std::shared_ptr<const Context> context, cons
         return refuse(*context, creates, Category::invalid_argument,
                       text::format("there are {} memories, and the layout has {}", groups.size(), layout.memory_count));
     // After this check each plane lies in a memory that exists.
-    if (const Status sound = check(layout); !sound)
+    if (const Status sound = validate(layout); !sound)
         return sound.error();
     const std::uint32_t count = 1 + *std::max_element(groups.begin(), groups.end());
     const auto possible = check_possible(*context, layout, usage, count > 1);

@@ -27,12 +27,10 @@ public:
     {
         const auto object = ImageObject::create(context_, layout_, usage_, memories);
         if (!object)
-            return refused(object.error());
-        Verdict verdict;
-        verdict.outcome = Outcome::accepted;
-        verdict.stage = "vkBindImageMemory2";
-        verdict.reason = "the driver made an image over the memory; only work shows whether the GPU reaches it";
-        return verdict;
+            return Verdict::refused(object.error());
+        return Verdict::accepted(
+            "vkBindImageMemory2",
+            "the driver made an image over the memory; only work shows whether the GPU reaches it");
     }
 
 private:
@@ -91,8 +89,8 @@ public:
         Layout fitted = layout;
         for (std::size_t i = 0; i < image->needs().size(); ++i)
             fitted.memory_sizes.at(i) = std::max(fitted.memory_sizes.at(i), image->needs()[i].size);
-        // Check the driver's numbers: the arithmetic elsewhere relies on them.
-        if (const Status sound = check(fitted); !sound)
+        // A driver's number, which the arithmetic of everybody else relies on.
+        if (const Status sound = validate(fitted); !sound)
             return sound.error();
         return fitted;
     }
@@ -102,12 +100,7 @@ public:
         return std::make_unique<ImageTrial>(context_, layout, usage_);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
-        return verify_images(context_, usage_, buffers, frames, deadline);
-    }
+    UsedImages images() const { return {Device(context_), usage_}; }
 
 private:
     /// Adds the ways in which the device supports one format. If there is none, returns why.
@@ -181,7 +174,7 @@ private:
         }
         if (most != 0) {
             constraints.max_size = most;
-            constraints.add_origin({"max_size", most, name_, call});
+            constraints.add_origin({Constraint::max_size, most, name_, call});
         }
         return constraints;
     }
@@ -220,6 +213,12 @@ std::string image_identity(const Context& context, const ImageUsage& usage)
 Use make_image_use(std::shared_ptr<Context> context, const ImageUsage& usage)
 {
     return Use(std::make_shared<ImageImporter>(std::move(context), usage));
+}
+
+std::optional<UsedImages> images_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const ImageImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->images()) : std::nullopt;
 }
 
 } // namespace commonbuf::vulkan

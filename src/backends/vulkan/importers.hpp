@@ -32,8 +32,4 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
 std::optional<Layout> own_layout(const Context& context, const Request& request,
                                  const VkDrmFormatModifierPropertiesEXT& modifier, const ImageUsage& usage);
 
-/// Implements Importer::verify(). There is at least one buffer and one frame.
-Result<Content> verify_images(const std::shared_ptr<Context>& context, const ImageUsage& asked,
-                              std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
-
 } // namespace commonbuf::vulkan

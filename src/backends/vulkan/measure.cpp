@@ -73,7 +73,7 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
     if (info == nullptr)
         return Constraints{};
     Constraints found;
-    const auto note = [&](const char* constraint, std::uint64_t value) {
+    const auto note = [&](Constraint constraint, std::uint64_t value) {
         found.add_origin({constraint, value, device, "vkCreateImage"});
     };
     Prober prober(context, usage);
@@ -84,12 +84,12 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
     if (align != steps.end()) {
         if (*align != 1) {
             found.stride_align = *align;
-            note("stride_align", *align);
+            note(Constraint::stride_align, *align);
         }
         const auto natural = linear_layout(request, odd_multiple(least, *align), Memories::single);
         if (const auto offset = natural ? offset_step(prober, *natural) : std::nullopt; offset.value_or(1) != 1) {
             found.offset_align = *offset;
-            note("offset_align", *offset);
+            note(Constraint::offset_align, *offset);
         }
     }
     // If not even a plain image is accepted, the trial says why.

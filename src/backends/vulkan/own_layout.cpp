@@ -85,7 +85,7 @@ std::optional<Layout> own_layout(const Context& context, const Request& request,
                                plane.size != 0 ? std::min(plane.size, room) : room};
     }
     // Check the driver's numbers: an inconsistent layout is none.
-    return check(layout) ? std::optional(layout) : std::nullopt;
+    return validate(layout) ? std::optional(layout) : std::nullopt;
 }
 
 } // namespace commonbuf::vulkan
