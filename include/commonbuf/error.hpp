@@ -23,15 +23,15 @@ struct Report;
 ///   `unsupported` if the call makes sense and this device, heap or kernel cannot do it.
 /// - `unsupported` names one party that cannot; `incompatible` is for parties that each work and
 ///   have nothing in common.
-/// - `busy` if somebody else has to let go; `no_free_slot` if the caller itself has to, by taking
-///   something back first.
+/// - `busy` if another program has to release it; `no_free_slot` if the caller has to, by dequeuing
+///   or releasing a buffer first.
 /// - `permission_denied` if this user may not; `not_master` if this user could, and has to become
 ///   DRM master first.
 /// - `out_of_memory` if another heap may serve; `too_many_files` if none will until descriptors
 ///   are closed; `no_bandwidth` if a smaller picture or another port may help.
 /// - `device_gone` and `lease_revoked` if the object has to be opened anew; `device_failed` if
 ///   stopping and starting may help; `damaged_frame` if only this frame is lost and the next may be
-///   good; `work_failed` if the device is well and the work behind a fence is not.
+///   good; `work_failed` if a fence failed, whatever the reason.
 /// - `kernel_failure` only for answers that have no better name here.
 ///
 /// The set is closed: a new category is a new major version.
@@ -59,13 +59,13 @@ enum class Category : std::uint8_t {
     kernel_failure,    ///< the kernel answered something that has no better name
 };
 
-/// The name of a category as it stands in JSON, for example "permission-denied".
+/// Returns the name of a category as it stands in JSON, for example "permission-denied".
 COMMONBUF_API std::string_view to_string(Category category) noexcept;
 
 /// Tell whether the same call may succeed later without any change in the request; see Error::is_transient().
 COMMONBUF_API bool is_transient(Category category) noexcept;
 
-/// The C name of an errno value, for example "EFAULT"; "E#1234" for unknown ones.
+/// Returns the C name of an errno value, for example "EFAULT"; "E#1234" for unknown ones.
 COMMONBUF_API std::string errno_name(int error);
 
 /// A call and what it was made on, for example {"VIDIOC_PREPARE_BUF", "/dev/video0"}.
@@ -124,19 +124,19 @@ struct COMMONBUF_API Error {
     /// Set if a plan could not be made: every heap and every use with its verdict.
     std::shared_ptr<const Report> report;
 
-    /// Everything on one line: what was tried, errno, detail and advice.
+    /// Returns everything on one line: what was tried, errno, detail and advice.
     std::string message() const;
 
-    /// Whether the device as such is the obstacle, so that no other memory or layout mends it:
+    /// Returns whether the device itself is the obstacle, so that no other memory or layout helps:
     /// busy, not_present, permission_denied, not_master, device_gone, lease_revoked, device_failed.
     bool concerns_device() const noexcept;
 
-    /// Whether the same call may succeed later without any change in the request: somebody lets
-    /// go, memory or descriptors become free, a signal returns. What is known of a device must not
-    /// change because of such an error.
+    /// Returns whether the same request may succeed later: another program releases the device, memory
+    /// or descriptors become free, a signal returns. Such an error must not change what is known about
+    /// a device.
     bool is_transient() const noexcept;
 
-    /// The same error with more data.
+    /// Add data to an error.
     Error with_sizes(std::uint64_t needed_bytes, std::uint64_t offered_bytes) &&;
     Error with_errno(int error) &&;
     Error with_advice(std::string text) &&;
@@ -164,11 +164,11 @@ struct COMMONBUF_API Error {
     static Error device_failed(Tried tried, std::string detail, std::string advice = {});
     static Error kernel_failure(Tried tried, std::string detail, std::string advice = {});
 
-    /// For who learns the category at run time.
+    /// Makes an error whose category is known only at run time.
     static Error of(Category category, Tried tried, std::string detail, std::string advice = {});
 
-    /// A call that failed, with the category that its errno has where nothing more is known:
-    /// ENODEV is device_gone, EIO device_failed, ENOMEM out_of_memory, EMFILE too_many_files...
+    /// Makes the error of a call that failed. The category follows from the errno: ENODEV gives
+    /// device_gone, EIO device_failed, ENOMEM out_of_memory, EMFILE too_many_files.
     static Error from_errno(int error, Call call, std::string detail = {}, std::string advice = {});
 
     friend bool operator==(const Error&, const Error&) = default;

@@ -30,7 +30,7 @@ struct ResultOf<tl::expected<T, Error>> {
 
 } // namespace detail
 
-/// A value, or the Error that says why there is none. The compiler warns where one is dropped.
+/// A value, or the Error that says why there is none. The compiler warns if one is dropped.
 ///
 /// All of tl::expected, with one addition: an Error converts to a failed Result, so that a
 /// function passes a failure on by `return result.error();`.
@@ -46,7 +46,7 @@ public:
     Result(const Base& other) : Base(other) {}
     Result(Base&& other) : Base(std::move(other)) {}
 
-    /// The result of `f` on the value, or this failure. `f` returns a Result.
+    /// Calls `f` with the value and returns its Result, or returns this failure.
     template <typename F>
     auto and_then(F&& f) const&
     {
@@ -58,7 +58,7 @@ public:
         return next(std::move(*this), std::forward<F>(f));
     }
 
-    /// What `f` makes of the value, or this failure. `f` returns a plain value or nothing.
+    /// Calls `f`, which returns a plain value or nothing, with the value; or returns this failure.
     template <typename F>
     auto map(F&& f) const&
     {
