@@ -49,7 +49,7 @@ cb::Result<cb::Buffer> capture(const cb::v4l2::Device& camera, const cb::Plan& p
     }
     if (const auto started = queue->start(); !started)
         return started.error();
-    auto frame = queue->dequeue(cb::in(5s));
+    auto frame = queue->dequeue(cb::deadline_in(5s));
     if (!frame)
         return frame.error();
     // The camera stops when the queue goes; this buffer is back, and stays as it is.
@@ -121,7 +121,7 @@ cb::Result<std::string> sample(const Words& words)
     constexpr int rounding = 3;
     constexpr std::uint32_t step = 2;
     if (const auto alike =
-            expect_alike("the texture and the camera's frame", *picture, *frame, rounding, cb::in(2s), step);
+            expect_alike("the texture and the camera's frame", *picture, *frame, rounding, cb::deadline_in(2s), step);
         !alike)
         return alike.error();
     return "a frame of " + camera->info().name + ", sampled by " + device.name() + ", is as the CPU sees it" +

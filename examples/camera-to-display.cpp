@@ -244,7 +244,7 @@ private:
             free_writebacks_.pop_front();
             commit.write_back(*picture);
         }
-        auto done = display_.commit(std::move(commit), cb::in(1s));
+        auto done = display_.commit(std::move(commit), cb::deadline_in(1s));
         if (!done)
             return done.error();
         lit_ = true;
@@ -265,7 +265,7 @@ private:
         free_writebacks_.push_back(done.picture);
         if (!options_.compare)
             return {};
-        const auto wrong = difference(*done.frame, done.picture, cb::in(1s));
+        const auto wrong = difference(*done.frame, done.picture, cb::deadline_in(1s));
         if (!wrong)
             return wrong.error();
         ++score_.compared;
@@ -348,10 +348,10 @@ cb::Result<Score> stream(const Options& options)
         }
     }
     auto score = pipeline.run();
-    if (const auto off = commits->commit(cb::drm::Commit(*display).disable(), cb::in(1s)); !off && score)
+    if (const auto off = commits->commit(cb::drm::Commit(*display).disable(), cb::deadline_in(1s)); !off && score)
         return off.error();
     if (score && !options.picture.empty() && picture) {
-        if (const auto written = write_png(*picture, cb::in(1s), options.picture); !written)
+        if (const auto written = write_png(*picture, cb::deadline_in(1s), options.picture); !written)
             return written.error();
     }
     return score;
@@ -392,9 +392,9 @@ int run(int count, char** words)
         std::cout << "nothing compared: " << (options.compare ? "the card has no writeback" : "as asked") << '\n';
     std::cout << score->in_fences << " commits waited in the kernel for a fence (IN_FENCE_FD)\n";
     if (const char* checked = std::getenv("COMMONBUF_CHECK"); checked != nullptr)
-        std::cout << "access checker: " << cb::check_findings() << " reports\n";
-    const bool good = cb::check_findings() == 0 && score->lost == 0 && score->out_of_order == 0 && score->copies == 0 &&
-                      score->wrong_pixels == 0;
+        std::cout << "access checker: " << cb::checker_findings() << " reports\n";
+    const bool good = cb::checker_findings() == 0 && score->lost == 0 && score->out_of_order == 0 &&
+                      score->copies == 0 && score->wrong_pixels == 0;
     return good ? 0 : 1;
 }
 

@@ -52,17 +52,17 @@ cb::Result<std::string> show(const Words& words)
     std::optional<cb::Buffer> last;
     for (std::uint32_t number = 0; number < frames; ++number) {
         // Waits until the display has done with one of them.
-        const auto buffer = pool->acquire(cb::in(1s));
+        const auto buffer = pool->acquire(cb::deadline_in(1s));
         if (!buffer)
             return buffer.error();
-        if (const auto drawn = draw_picture(*buffer, number, cb::in(1s)); !drawn)
+        if (const auto drawn = draw_picture(*buffer, number, cb::deadline_in(1s)); !drawn)
             return drawn.error();
 
         cb::drm::Commit commit(display);
         commit.show(display.primary(), *buffer);
         if (!last)
             commit.enable();
-        const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
+        const auto done = (*screen)->queue().commit(std::move(commit), cb::deadline_in(1s));
         if (!done)
             return done.error();
         for (const cb::Buffer& replaced : done->replaced) {
@@ -73,7 +73,7 @@ cb::Result<std::string> show(const Words& words)
     }
     if (!last)
         return cb::Error::invalid_argument("show " + words[1] + " frames", "there is nothing to show");
-    if (const auto shown = (*screen)->queue().shown().wait(cb::in(1s)); !shown)
+    if (const auto shown = (*screen)->queue().shown().wait(cb::deadline_in(1s)); !shown)
         return shown.error();
 
     const auto written = (*screen)->written_back();
@@ -81,7 +81,7 @@ cb::Result<std::string> show(const Words& words)
         return written.error();
     if (*written) {
         if (const auto alike =
-                expect_alike("what the display shows and what was drawn", **written, *last, 0, cb::in(2s));
+                expect_alike("what the display shows and what was drawn", **written, *last, 0, cb::deadline_in(2s));
             !alike)
             return alike.error();
     }

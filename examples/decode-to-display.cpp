@@ -36,7 +36,7 @@ constexpr std::uint32_t count = 8; // pictures
 /// Waits until the decoder knows what is coming.
 cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
 {
-    const auto deadline = cb::in(5s);
+    const auto deadline = cb::deadline_in(5s);
     if (const auto started = decoder.start(); !started)
         return started.error();
     for (;;) {
@@ -56,7 +56,7 @@ cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
 /// The next picture; what the display has done with goes back to the decoder meanwhile.
 cb::Result<cb::v4l2::Frame> next(cb::v4l2::M2m& decoder)
 {
-    const auto deadline = cb::in(5s);
+    const auto deadline = cb::deadline_in(5s);
     for (;;) {
         if (const auto given = decoder.advance(); !given)
             return given.error();
@@ -148,7 +148,7 @@ cb::Result<std::string> play(const Words& words)
             set_colours(commit, display.primary());
             commit.enable();
         }
-        const auto done = (*screen)->queue().commit(std::move(commit), cb::in(1s));
+        const auto done = (*screen)->queue().commit(std::move(commit), cb::deadline_in(1s));
         if (!done)
             return done.error();
         for (const cb::Buffer& replaced : done->replaced) {
@@ -157,7 +157,7 @@ cb::Result<std::string> play(const Words& words)
         }
         last = frame->buffer;
         // Looking on is allowed: the display only reads, too.
-        const auto lost = difference(frame->buffer, (*originals)[number], 0, cb::in(1s));
+        const auto lost = difference(frame->buffer, (*originals)[number], 0, cb::deadline_in(1s));
         if (!lost)
             return lost.error();
         worst = std::min(worst, lost->psnr());
@@ -172,8 +172,8 @@ cb::Result<std::string> play(const Words& words)
         return written.error();
     constexpr int rounding = 4; // displays make RGB of YCbCr in their own way
     if (*written) {
-        if (const auto alike =
-                expect_alike("what the display shows and what was decoded", **written, *last, rounding, cb::in(1s));
+        if (const auto alike = expect_alike("what the display shows and what was decoded", **written, *last, rounding,
+                                            cb::deadline_in(1s));
             !alike)
             return alike.error();
     }

@@ -56,7 +56,7 @@ cb::Result<std::string> render(const Words& words)
 
     cb::Allocator allocator;
     const auto plan =
-        allocator.plan({DRM_FORMAT_XRGB8888, width, height}, {(*gpu)->device().colour_attachment(), card->scanout()});
+        allocator.plan({DRM_FORMAT_XRGB8888, width, height}, {(*gpu)->device().color_attachment(), card->scanout()});
     if (!plan)
         return plan.error();
     const auto buffer = plan->allocate();
@@ -93,10 +93,10 @@ cb::Result<std::string> render(const Words& words)
     cb::drm::Commit commit(display);
     // The GPU's driver ends what hangs, so that the kernel may wait for it.
     commit.enable().show(display.primary(), *buffer, *drawn).wait_by(cb::drm::FenceWait::kernel);
-    const auto committed = (*screen)->queue().commit(std::move(commit), cb::in(1s));
+    const auto committed = (*screen)->queue().commit(std::move(commit), cb::deadline_in(1s));
     if (!committed)
         return committed.error();
-    if (const auto shown = committed->shown.wait(cb::in(2s)); !shown)
+    if (const auto shown = committed->shown.wait(cb::deadline_in(2s)); !shown)
         return shown.error();
 
     const auto written = (*screen)->written_back();
@@ -107,8 +107,9 @@ cb::Result<std::string> render(const Words& words)
                                   .and_then([](const cb::Plan& cpu_plan) { return cpu_plan.allocate(); });
         if (!expected)
             return expected.error();
-        const auto alike = Bands::draw(*expected, cb::in(1s)).and_then([&] {
-            return expect_alike("what the display shows and what was to be drawn", **written, *expected, 1, cb::in(1s));
+        const auto alike = Bands::draw(*expected, cb::deadline_in(1s)).and_then([&] {
+            return expect_alike("what the display shows and what was to be drawn", **written, *expected, 1,
+                                cb::deadline_in(1s));
         });
         if (!alike)
             return alike.error();

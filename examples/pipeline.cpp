@@ -74,7 +74,7 @@ void report(const Score& score, const Options& options, const SideCopy* side, co
     if (gpu.validates())
         std::cout << "Vulkan validation, synchronisation too: " << gpu.complaints() << " messages\n";
     if (std::getenv("COMMONBUF_CHECK") != nullptr)
-        std::cout << "access checker: " << cb::check_findings() << " reports\n";
+        std::cout << "access checker: " << cb::checker_findings() << " reports\n";
 }
 
 cb::Result<bool> stream(const Options& options)
@@ -169,11 +169,11 @@ cb::Result<bool> stream(const Options& options)
     if (FrameLoop::stopped())
         std::cout << "interrupted\n";
     if (!options.picture.empty() && loop.last_picture()) {
-        if (const auto written = write_png(*loop.last_picture(), cb::in(1s), options.picture); !written)
+        if (const auto written = write_png(*loop.last_picture(), cb::deadline_in(1s), options.picture); !written)
             return written.error();
     }
     report(*score, options, side.get(), **gpu);
-    return cb::check_findings() == 0 && score->lost == 0 && score->copies == 0 && score->wrong_pixels == 0 &&
+    return cb::checker_findings() == 0 && score->lost == 0 && score->copies == 0 && score->wrong_pixels == 0 &&
            (*gpu)->complaints() == 0;
 }
 

@@ -50,10 +50,10 @@ cb::Result<std::string> shoot(const Words& words)
     if (!picture || !written)
         return (picture ? written : picture).error();
     constexpr std::uint32_t number = 7; // any
-    if (const auto drawn = draw_picture(*picture, number, cb::in(1s)); !drawn)
+    if (const auto drawn = draw_picture(*picture, number, cb::deadline_in(1s)); !drawn)
         return drawn.error();
-    const auto lit =
-        (*screen)->queue().commit(cb::drm::Commit(display).enable().show(display.primary(), *picture), cb::in(1s));
+    const auto lit = (*screen)->queue().commit(cb::drm::Commit(display).enable().show(display.primary(), *picture),
+                                               cb::deadline_in(1s));
     if (!lit)
         return lit.error();
 
@@ -61,12 +61,14 @@ cb::Result<std::string> shoot(const Words& words)
     // joins the CRTC, which the kernel counts as a modeset. The buffer is complete when its fence
     // has signalled, and reading it waits for that.
     const auto shot =
-        (*screen)->queue().commit(cb::drm::Commit(display).write_back(*written).allow_modeset(), cb::in(1s));
+        (*screen)->queue().commit(cb::drm::Commit(display).write_back(*written).allow_modeset(), cb::deadline_in(1s));
     if (!shot)
         return shot.error();
-    if (const auto saved = write_png(*written, cb::in(2s), words[1]); !saved)
+    if (const auto saved = write_png(*written, cb::deadline_in(2s), words[1]); !saved)
         return saved.error();
-    if (const auto alike = expect_alike("the screenshot and what was drawn", *written, *picture, 0, cb::in(1s)); !alike)
+    if (const auto alike =
+            expect_alike("the screenshot and what was drawn", *written, *picture, 0, cb::deadline_in(1s));
+        !alike)
         return alike.error();
     return std::to_string(width) + "x" + std::to_string(height) + " in " + words[1] + ", as it was drawn";
 }

@@ -269,8 +269,8 @@ cb::Status FrameLoop::compare()
     free_writebacks_.push_back(*last_picture_);
     if (!compare_)
         return {};
-    const auto wrong =
-        wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number), cb::in(1s));
+    const auto wrong = wrong_pixels(*written.shown.camera.frame, *last_picture_, turn_of(written.shown.camera.number),
+                                    cb::deadline_in(1s));
     if (!wrong)
         return wrong.error();
     ++score_.compared;

@@ -51,7 +51,7 @@ cb::Status OneShot::begin()
 
 OneShot::~OneShot()
 {
-    static_cast<void>(finish(cb::in(2s)));
+    static_cast<void>(finish(cb::deadline_in(2s)));
     vkDestroyCommandPool(gpu_.handle(), pool_, nullptr);
     vkDestroyFence(gpu_.handle(), over_, nullptr);
 }

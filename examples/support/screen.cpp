@@ -24,7 +24,7 @@ cb::Result<std::unique_ptr<Screen>> Screen::open(const cb::drm::Device& card, st
 Screen::~Screen()
 {
     // Where that fails the kernel turns it off: the framebuffers go with the buffers.
-    static_cast<void>(queue_.commit(cb::drm::Commit(display()).disable(), cb::in(1s)));
+    static_cast<void>(queue_.commit(cb::drm::Commit(display()).disable(), cb::deadline_in(1s)));
 }
 
 cb::Result<std::optional<cb::Buffer>> Screen::written_back()
@@ -40,10 +40,11 @@ cb::Result<std::optional<cb::Buffer>> Screen::written_back()
     if (!buffer)
         return buffer.error();
     // The connector joins the CRTC, which the kernel counts as a modeset.
-    const auto done = queue_.commit(cb::drm::Commit(display()).write_back(*buffer).allow_modeset(), cb::in(1s));
+    const auto done =
+        queue_.commit(cb::drm::Commit(display()).write_back(*buffer).allow_modeset(), cb::deadline_in(1s));
     if (!done)
         return done.error();
-    if (const auto written = done->written.wait(cb::in(2s)); !written)
+    if (const auto written = done->written.wait(cb::deadline_in(2s)); !written)
         return written.error();
     return std::optional(std::move(*buffer));
 }

@@ -17,10 +17,10 @@ constexpr std::uint32_t in_between = 4; // buffers
 /// Peak signal-to-noise ratio of the luma.
 cb::Result<double> psnr(const cb::Buffer& original, const cb::Buffer& copy)
 {
-    auto left = original.read(cb::in(1s));
+    auto left = original.read(cb::deadline_in(1s));
     if (!left)
         return left.error();
-    auto right = copy.read(cb::in(1s));
+    auto right = copy.read(cb::deadline_in(1s));
     if (!right)
         return right.error();
     const cb::Layout& a = original.layout();

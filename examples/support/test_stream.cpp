@@ -46,7 +46,7 @@ cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, cons
         payload.timestamp = test_stream_time(i);
         if (auto queued = encoder.capture_queue()->queue_when_ready((*coded)[i]); !queued)
             return queued;
-        if (auto drawn = draw_picture(pictures[i], i, cb::in(1s)); !drawn)
+        if (auto drawn = draw_picture(pictures[i], i, cb::deadline_in(1s)); !drawn)
             return drawn;
         if (auto queued = encoder.output_queue()->queue_when_ready(pictures[i], {}, payload); !queued)
             return queued;
@@ -54,7 +54,7 @@ cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, cons
     if (auto started = encoder.start(); !started)
         return started;
     for (std::uint32_t i = 0; i < count; ++i) {
-        const auto frame = encoder.capture_queue()->dequeue(cb::in(2s));
+        const auto frame = encoder.capture_queue()->dequeue(cb::deadline_in(2s));
         if (!frame)
             return frame.error();
         cb::v4l2::Payload payload;

@@ -8,12 +8,12 @@
 
 #include <vector>
 
-/// Lets a poll() wait for a fence too. False where it is over already, well or not: then nothing
-/// will come of it, and a loop that waits all the same may wait for good.
+/// Lets a poll() wait for a fence too. Returns false if the work is over already, even if it failed: no
+/// event will come, and a loop that waits nevertheless may wait forever.
 inline commonbuf::Result<bool> wait_for(const commonbuf::Fence& fence, std::vector<pollfd>& events)
 {
-    const auto fd = fence.fd();
-    if (!fd && fd.error().category == commonbuf::Category::device_gone)
+    const auto fd = fence.sync_file_fd();
+    if (!fd && fd.error().category == commonbuf::Category::work_failed)
         return false;
     if (!fd)
         return fd.error();

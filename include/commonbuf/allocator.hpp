@@ -23,8 +23,8 @@ class VerdictCache; // the library's own
 
 /// Options of Allocator::verify().
 struct VerifyOptions {
-    std::uint32_t frames = 30;                        ///< for each use
-    Deadline deadline = in(std::chrono::seconds(60)); ///< for all uses together
+    std::uint32_t frames = 30;                                 ///< for each use
+    Deadline deadline = deadline_in(std::chrono::seconds(60)); ///< for all uses together
 };
 
 struct UseContent {
@@ -116,8 +116,8 @@ public:
     /// Formats, controls and displays are put back afterwards. Call it with the uses of the plan,
     /// before frames flow.
     ///
-    /// Errors: out_of_memory (the heap has no room for the buffers), invalid_argument (no frames,
-    /// no uses).
+    /// Errors: out_of_memory (the heap has no room for the buffers), invalid_argument (no
+    /// frames, no uses), unsupported (the library was built without proof by content).
     Result<Verification> verify(const Plan& plan, std::span<const Use> uses, const VerifyOptions& options = {});
     Result<Verification> verify(const Plan& plan, std::initializer_list<Use> uses, const VerifyOptions& options = {})
     {

@@ -21,8 +21,8 @@ namespace commonbuf {
 
 class BufferState; // the library's own
 
-/// What identifies a dma-buf as long as anything refers to it. A descriptor's
-/// number does not: it changes with every dup() and is reused after close().
+/// Identifies a dma-buf as long as anything refers to it. The number of a descriptor does not: it
+/// changes with every dup() and is reused after close().
 struct BufferId {
     std::uint64_t device = 0; ///< st_dev
     std::uint64_t inode = 0;  ///< st_ino
@@ -31,86 +31,99 @@ struct BufferId {
     friend auto operator<=>(const BufferId&, const BufferId&) = default;
 };
 
-/// dma-buf memory plus its layout.
+/// dma-buf memory and its layout.
 ///
-/// A handle: copies refer to the same memory, which is freed when the last handle,
-/// the last import and the last exported descriptor are gone. Thread-safe.
+/// A handle: copies refer to the same memory. The memory is freed when the last handle, the last
+/// import and the last exported descriptor are gone. Thread-safe.
 class COMMONBUF_API Buffer {
 public:
-    /// A buffer over dma-bufs that came from somewhere else, one for each memory of
-    /// the layout. This is the door for untrusted input: see check(). Takes the
-    /// descriptors, also when it fails.
+    /// Makes a buffer of dma-bufs that came from somewhere else, one for each memory of the layout.
     ///
-    /// Errors: invalid_argument (not a dma-buf, too few of them, a plane outside its
-    /// memory), exhausted.
+    /// This is the door for untrusted input; check() in layout.hpp says what is checked. It takes
+    /// the descriptors, also if it fails.
+    ///
+    /// Errors: invalid_argument (a descriptor is not a dma-buf; there are too few; a plane lies
+    /// outside its memory), out_of_memory.
     static Result<Buffer> wrap(const Layout& layout, std::vector<UniqueFd> memories);
 
-    /// A buffer in memory of the program's own, which stays the caller's and has to outlive
-    /// every handle. It takes part in jobs and CPU accesses; no other device can have it, so
-    /// fd() is -1 and everything that would share it is refused as unsupported.
+    /// Makes a buffer of the program's own memory.
     ///
-    /// Errors: invalid_argument (a layout of several memories; a plane outside the memory).
+    /// The memory stays the caller's and must outlive every handle. The buffer takes part in jobs
+    /// and CPU accesses, but no other device can use it: dma_buf_fd() is -1, and everything that
+    /// would share the memory fails as unsupported.
+    ///
+    /// Errors: invalid_argument (the layout has several memories; a plane lies outside the memory).
     static Result<Buffer> from_memory(const Layout& layout, std::span<std::byte> memory);
 
     const Layout& layout() const noexcept;
 
-    /// The dma-buf of a memory, borrowed; -1 for a memory that does not exist.
-    int fd(std::size_t memory = 0) const noexcept;
+    /// Returns the dma-buf of a memory, borrowed; -1 if there is no such memory.
+    int dma_buf_fd(std::size_t memory = 0) const noexcept;
 
-    /// A descriptor of the caller's own. Errors: invalid_argument (no such memory),
-    /// exhausted (EMFILE), unsupported (memory of the program's own).
+    /// Duplicates the descriptor of a memory for the caller to own.
+    ///
+    /// Errors: invalid_argument (no such memory), too_many_files, unsupported (the program's own
+    /// memory).
     Result<UniqueFd> export_fd(std::size_t memory = 0) const;
 
-    /// What identifies the dma-buf of a memory; zeros for a memory that does not exist.
+    /// Returns what identifies the dma-buf of a memory; zeros if there is no such memory.
     BufferId id(std::size_t memory = 0) const noexcept;
 
-    /// The real size of a memory in bytes, at least what the layout asks for.
+    /// Returns the real size of a memory in bytes: at least what the layout asks for.
     std::uint64_t size(std::size_t memory = 0) const noexcept;
 
-    /// The heap it came from; empty for wrapped ones.
+    /// Returns the name of the heap that the buffer came from; empty for a wrapped one.
     const std::string& heap() const noexcept;
 
-    /// Why a heap further down the plan served, for example because the first one
-    /// was full; empty when the first one did.
+    /// Says why the buffer came from a heap further down the plan, for example because the first
+    /// heap was full. Empty if the first heap served.
     const std::string& fallback() const noexcept;
 
-    /// CPU access as a scope: waits for the fences of jobs on this buffer and for those that
-    /// the dma-buf has, the writers' for reading and everybody's for writing, then brackets
-    /// the access with DMA_BUF_IOCTL_SYNC.
+    /// Begins an access by the CPU.
     ///
-    /// V4L2 has no fences: dequeue a frame before touching it.
-    /// Errors: timed_out, device_lost (a job on it failed; see forget_failure()), unsupported
-    /// (the exporter cannot map it), exhausted, permission_denied (shared for reading only).
+    /// First it waits for the fences of jobs on this buffer and for those inside the dma-buf: for
+    /// writers before reading, for every user before writing. Then it opens the bracket
+    /// (DMA_BUF_IOCTL_SYNC). V4L2 has no fences: dequeue a frame before you touch it.
+    ///
+    /// Errors: timed_out, work_failed (a job on the buffer failed; see forget_failure()),
+    /// unsupported (the exporter cannot map the memory), out_of_memory, permission_denied (the
+    /// dma-buf was shared for reading only).
     Result<CpuAccess> read(Deadline deadline, Place where = Place::here()) const;
     Result<CpuAccess> write(Deadline deadline, Place where = Place::here()) const;
     Result<CpuAccess> read_write(Deadline deadline, Place where = Place::here()) const;
 
-    /// What an access of this kind has to wait for now: the writers for reading, everybody
-    /// for writing. Those are the fences that went in through this library and, of everybody
-    /// else's, those that the dma-bufs have (DMA_BUF_IOCTL_EXPORT_SYNC_FILE). A snapshot.
+    /// Returns what an access of this kind has to wait for now: writers before reading, every user
+    /// before writing.
     ///
-    /// The kernel leaves out what has signalled, also with an error; what went in through
-    /// this library in this process keeps its error. On Linux before 6.0 the fence can be
-    /// waited for and has no descriptor, and waits for foreign fences too that come later.
-    /// Errors: unsupported (memory of the program's own), exhausted.
+    /// It is a snapshot of the fences that went in through this library and of those inside the
+    /// dma-bufs (DMA_BUF_IOCTL_EXPORT_SYNC_FILE). The kernel leaves out fences that have signalled,
+    /// even failed ones; fences that went in through this library in this process keep their
+    /// errors. Before Linux 6.0 the fence has no descriptor: it can only be waited for, and it also
+    /// waits for foreign fences that come later.
+    ///
+    /// Errors: unsupported (the program's own memory), out_of_memory, too_many_files.
     Result<Fence> export_fence(Access access) const;
 
-    /// Makes everybody wait for this fence who accesses the buffer from now on, as for a
-    /// reader or for a writer: this library, and drivers and programs with implicit fences
-    /// (DMA_BUF_IOCTL_IMPORT_SYNC_FILE). Job does this for several buffers.
+    /// Makes everyone who accesses the buffer from now on wait for this fence, as for a reader or
+    /// for a writer. Job does the same for several buffers.
     ///
-    /// Errors: unsupported (memory of the program's own; Linux before 6.0, where it counts
-    /// inside this library alone: wait for it before you pass the buffer on), exhausted.
+    /// This library waits, and so do drivers and programs with implicit fences
+    /// (DMA_BUF_IOCTL_IMPORT_SYNC_FILE).
+    ///
+    /// Errors: unsupported (the program's own memory; before Linux 6.0, where the fence counts
+    /// within this library only: wait for it before you pass the buffer on), out_of_memory,
+    /// too_many_files.
     Status import_fence(const Fence& fence, Access access) const;
 
-    /// Whether the kernel has the bridge to implicit fences; asked without touching any.
+    /// Returns whether the kernel bridges implicit fences and sync_files. Asks without touching any
+    /// fence.
     bool bridges_fences() const noexcept;
 
-    /// Takes note that a job on this buffer failed: from now on nobody is told any more.
-    /// For who writes all of it anew, or can do with what is there.
+    /// Forgets that a job on this buffer failed: nobody is told of it any more. For a caller that
+    /// writes the whole buffer anew, or can use what is there.
     void forget_failure() const;
 
-    /// How many CPU accesses were begun through this library since the buffer exists.
+    /// Returns how many CPU accesses were begun through this library since the buffer was made.
     std::uint64_t cpu_accesses() const noexcept;
 
     friend bool operator==(const Buffer& a, const Buffer& b) noexcept { return a.state_ == b.state_; }

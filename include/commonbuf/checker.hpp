@@ -11,54 +11,56 @@
 
 namespace commonbuf {
 
-/// What the access checker does with a mistake. COMMONBUF_CHECK=log or =abort in the
-/// environment turns it on without a change to the program.
-enum class Check : std::uint8_t {
+/// What the access checker does when it finds a mistake. COMMONBUF_CHECK=log or =abort in the
+/// environment turns it on without changing the program.
+enum class CheckerMode : std::uint8_t {
     off,
-    log,   ///< says so (set_log(), or standard error)
-    abort, ///< says so and ends the program
+    log,   ///< reports it (set_log(), or standard error)
+    abort, ///< reports it and ends the program
 };
 
-/// Ways of using a buffer that work today and show torn or stale pixels tomorrow.
+/// Uses of a buffer that work today and show torn or stale pixels tomorrow.
 enum class Mistake : std::uint8_t {
-    cpu_outside_bracket,   ///< pixels touched before read()/write() or after end()
-    cpu_writes_in_read,    ///< pixels written in an access that was begun for reading
-    cpu_while_device,      ///< a CPU access while a device works on the buffer
-    bracket_left_open,     ///< a CPU access is open while the buffer goes to a device, or at the end
-    devices_without_order, ///< two devices on one buffer, one of them writes, and no fence between them
-    queued_too_early,      ///< given to V4L2, which has no fences, before its fence has signalled
-    fence_error_ignored,   ///< a job was done on what a failed job left, and nobody looked at its error
-    used_while_released,   ///< used while a pool has it
+    cpu_outside_bracket,   ///< pixels are touched before read()/write() or after end()
+    cpu_writes_in_read,    ///< pixels are written in an access that was begun for reading
+    cpu_while_device,      ///< the CPU accesses the buffer while a device works on it
+    bracket_left_open,     ///< a CPU access is open when the buffer goes to a device, or at the end
+    devices_without_order, ///< two devices use one buffer, one of them writes, and no fence orders them
+    queued_too_early,      ///< the buffer goes to V4L2, which has no fences, before its fence has signalled
+    fence_error_ignored,   ///< a job used the result of a failed job, and nobody looked at the error
+    used_while_released,   ///< the buffer is used while a pool has it
 };
 
-/// Its name in reports, for example "cpu-while-device".
+/// Returns the name of a mistake as it stands in reports, for example "cpu-while-device".
 COMMONBUF_API std::string_view to_string(Mistake mistake) noexcept;
 
 /// One of the two accesses of a mistake.
 struct CheckedAccess {
-    std::string who;  ///< "CPU", the name of a job or of a V4L2 node
+    std::string who;  ///< "CPU", or the name of a job or of a V4L2 node
     std::string what; ///< for example "writes"
-    Place where;      ///< where it was begun
+    Place where;      ///< where the access was begun
 };
 
 struct Finding {
     Mistake mistake = Mistake::cpu_outside_bracket;
-    std::string buffer;   ///< which one, for people
-    CheckedAccess first;  ///< who was there
-    CheckedAccess second; ///< who came in between
-    std::string message;  ///< all of it
+    std::string buffer;   ///< names the buffer, for people
+    CheckedAccess first;  ///< the access that was there first
+    CheckedAccess second; ///< the access that came in between
+    std::string message;  ///< all of this in one line
 };
 
-/// Turns the checker on or off. `handler` gets every finding, from the thread that made the
-/// mistake; without one they go to the log. What happened before is not known to it: turn it
-/// on before the first buffer is made. Each pair of places is reported once.
+/// Turns the checker on or off.
 ///
-/// While it is on, mappings of buffers are open to the CPU only within brackets and only as
-/// these say; a touch outside is caught as SIGSEGV, reported, and let through. Not for
-/// programs that handle SIGSEGV themselves afterwards.
-COMMONBUF_API void set_check(Check mode, std::function<void(const Finding&)> handler = {});
+/// `handler` gets every finding, in the thread that made the mistake; without a handler findings
+/// go to the log. The checker knows only what happened since it was turned on: do that before the
+/// first buffer is made. Each pair of places is reported once.
+///
+/// While the checker is on, buffers are mapped so that the CPU can touch them only within brackets
+/// and only as these allow. Any other touch is caught as SIGSEGV, reported, and let through. A
+/// program that installs its own handler for SIGSEGV later cannot use the checker.
+COMMONBUF_API void set_checker_mode(CheckerMode mode, std::function<void(const Finding&)> handler = {});
 
-/// How many findings there were since the program began.
-COMMONBUF_API std::uint64_t check_findings() noexcept;
+/// Returns the number of findings since the program began.
+COMMONBUF_API std::uint64_t checker_findings() noexcept;
 
 } // namespace commonbuf

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
+#include <commonbuf/result.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace commonbuf {
+
+class Buffer;
+class Use;
 
 /// What a comparison of pixels said.
 enum class Sameness : std::uint8_t {
@@ -65,6 +71,32 @@ struct Content {
     std::string stage;  ///< what was compared with what; for a failure, the call that failed
     std::string reason; ///< a sentence for people; for a difference, the numbers behind the cause
     int sys_errno = 0;  ///< of a failure; 0 where no call failed
+};
+
+/// Proves one use by content: the device really writes or reads `frames` images in these buffers,
+/// one after the other, and what came of it is compared with the same work in the device's own
+/// memory (see Content). All buffers have one layout, and nobody else works on them.
+///
+/// A device that somebody else streams from, or a display that somebody else is master of, is left
+/// alone, and the answer says so. Formats, controls and displays are put back as they were, also
+/// after a failure. Allocator::verify() does this for all uses of a plan.
+///
+/// Errors: invalid_argument (no buffer, no frame), unsupported (the library was built without proof
+/// by content), timed_out, device_gone, and what the kernel says when it refuses a buffer or a stream.
+COMMONBUF_API Result<Content> verify(const Use& use, std::span<const Buffer> buffers, std::uint32_t frames,
+                                     Deadline deadline);
+
+/// Lets the uses of a device that the library does not know take part in proof by content:
+/// implement it beside Importer, in the same class. Nobody has to.
+class COMMONBUF_API Verifiable {
+public:
+    virtual ~Verifiable();
+    Verifiable() = default;
+    Verifiable(const Verifiable&) = delete;
+    Verifiable& operator=(const Verifiable&) = delete;
+
+    /// Does the work of commonbuf::verify() for this use. There is at least one buffer and one frame.
+    virtual Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) = 0;
 };
 
 } // namespace commonbuf

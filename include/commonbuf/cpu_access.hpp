@@ -17,10 +17,9 @@ class BufferState; // the library's own
 
 /// One access to a buffer by the CPU, from START to END of DMA_BUF_IOCTL_SYNC.
 ///
-/// Comes from Buffer::read() and its siblings; call end() and look at its result.
-/// The destructor ends the access too, but cannot report a failure. Use it from
-/// one thread at a time; several accesses to one buffer may be open at once, and
-/// the library sees to it that the kernel gets balanced brackets.
+/// Buffer::read() and its siblings make it. Call end() and look at its result: the destructor ends
+/// the access too, but cannot report a failure. Use it from one thread at a time. Several accesses
+/// to one buffer may be open at once; the library balances the kernel's brackets.
 class COMMONBUF_API CpuAccess {
 public:
     CpuAccess(CpuAccess&&) noexcept;
@@ -29,13 +28,21 @@ public:
     CpuAccess& operator=(const CpuAccess&) = delete;
     ~CpuAccess();
 
-    /// The bytes of a plane, from its first to the end of its last row; empty for a
-    /// plane that does not exist and after end(). Not to be touched after end(). Rows are layout().planes[i].stride
-    /// apart. Writing through the span of a read access is undefined.
+    /// Returns the bytes of a plane, from its first row to the end of its last one.
+    ///
+    /// Rows are layout().planes[i].stride apart. Empty for a plane that does not exist, and after
+    /// end(). Do not touch the bytes after end(), and do not write them in an access from read().
     std::span<std::byte> plane(std::size_t index, Place where = Place::here()) const noexcept;
 
-    /// Ends the access. Errors: device_lost, kernel_failure; invalid_argument when it
-    /// was ended before.
+    /// Returns all bytes of a memory, with the padding and whatever lies around the planes.
+    ///
+    /// Empty for a memory that does not exist, and after end(). The rules of plane() hold.
+    std::span<std::byte> memory(std::size_t index) const noexcept;
+
+    /// Ends the access.
+    ///
+    /// Errors: invalid_state (it has ended already); what DMA_BUF_IOCTL_SYNC answers, for example
+    /// device_failed or kernel_failure.
     Status end();
 
     /// For the library's own use.

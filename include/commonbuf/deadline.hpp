@@ -7,12 +7,18 @@ namespace commonbuf {
 
 /// The point in time at which a wait gives up: absolute, CLOCK_MONOTONIC.
 ///
-/// There is no "for ever" on purpose: a fence may never signal, and a wait
-/// without an end would take the whole pipeline with it. A deadline in the past
-/// makes every wait a test that returns at once.
+/// There is no "wait forever", on purpose: a fence may never signal, and an endless wait would
+/// stop the whole pipeline. With a deadline in the past every wait is a test that returns at once.
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// The deadline that lies `duration` from now.
-inline Deadline in(std::chrono::nanoseconds duration) { return std::chrono::steady_clock::now() + duration; }
+/// Returns the deadline that lies `duration` from now. A duration that the clock cannot represent
+/// gives the latest (or earliest) time there is.
+inline Deadline deadline_in(std::chrono::nanoseconds duration) noexcept
+{
+    const Deadline now = std::chrono::steady_clock::now();
+    if (duration > Deadline::duration::zero())
+        return duration > Deadline::max() - now ? Deadline::max() : now + duration;
+    return duration < Deadline::min() - now ? Deadline::min() : now + duration;
+}
 
 } // namespace commonbuf

@@ -25,7 +25,7 @@ enum class FenceState : std::uint8_t {
     failed,    ///< the work ended with an error
 };
 
-/// "pending", "signalled" or "failed".
+/// Returns "pending", "signalled" or "failed".
 COMMONBUF_API std::string_view to_string(FenceState state) noexcept;
 
 /// One of the kernel's fences behind a Fence (struct sync_fence_info of linux/sync_file.h).
@@ -37,74 +37,80 @@ struct FencePart {
     std::chrono::nanoseconds signalled_at{0}; ///< CLOCK_MONOTONIC; 0 while it is pending
 };
 
-/// When work is done that somebody else does: one or more sync_files.
+/// The end of work that somebody else does: one or more sync_files.
 ///
-/// A value: copies refer to the same work. Thread-safe. It holds its descriptors until the
-/// last copy is gone, or until it is known that they have signalled.
+/// A value: copies refer to the same work. Thread-safe. It holds its descriptors until the last
+/// copy is gone, or until they are known to have signalled.
 ///
-/// **An error stays an error.** The kernel forgets that a fence failed when it is merged
-/// after that, exported from a buffer, or put on a timeline; displays ignore it. A Fence
-/// asks each sync_file that it was made of, and keeps the answer.
+/// **An error stays an error.** The kernel forgets that a fence failed if the fence is merged after
+/// that, exported from a buffer, or put on a timeline; displays ignore it. A Fence asks each
+/// sync_file that it was made of, and keeps the answer.
 class COMMONBUF_API Fence {
 public:
-    /// Nothing to wait for.
+    /// Makes a fence with nothing to wait for.
     Fence() noexcept = default;
 
-    /// The fence of a sync_file, which it takes, also when this fails. No descriptor is a
-    /// fence that has signalled, as drivers and Vulkan mean it by -1.
+    /// Makes a fence of a sync_file. It takes the descriptor, also if it fails. No descriptor makes
+    /// a fence that has signalled: drivers and Vulkan mean that by -1.
     ///
-    /// Errors: invalid_argument (the descriptor is no sync_file).
+    /// Errors: invalid_argument (the descriptor is not a sync_file).
     static Result<Fence> from_fd(UniqueFd sync_file);
 
-    /// A fence that has failed with this error: for work that could not be submitted and
-    /// that others are told to wait for.
+    /// Makes a fence that has failed, for work that could not be submitted and that others are told to
+    /// wait for. They get this error with the category work_failed.
     static Fence failed(Error error);
 
-    /// All of these: signalled when the last one has, failed when one has. Costs no system
-    /// call: descriptors are merged only when one is asked for (fd(), export_fd()). Equal
-    /// ones count once, and those known to have signalled not at all.
+    /// Makes one fence of all these. It has signalled when the last one has, and failed if one has.
+    ///
+    /// It makes no system call: descriptors are merged only if one is asked for (sync_file_fd(),
+    /// export_fd()). Equal fences count once; fences that are known to have signalled do not count.
     static Fence merge(std::span<const Fence> fences);
 
-    /// What is known without asking the kernel.
+    /// Returns what is known without asking the kernel.
     FenceState known() const noexcept;
 
-    /// Whether the work is done, without waiting. At most one system call for each
+    /// Asks whether the work is done, without waiting. It makes at most one system call for each
     /// sync_file that is not known to have signalled.
     ///
-    /// Errors: device_lost (it failed, with the errno that the driver gave).
+    /// Errors: work_failed (with the driver's errno).
     Result<bool> signalled() const;
 
-    /// Waits until all of the work is over, also when a part of it fails: afterwards
-    /// nobody works on the buffers any more, unless the deadline passed.
+    /// Waits until all of the work is over, even if a part of it fails. After that nobody works on
+    /// the buffers any more, unless the deadline passed.
     ///
     /// `cancel` is a borrowed descriptor, for example an eventfd, that ends the wait when it
     /// becomes readable; -1 for none.
-    /// Errors: timed_out; cancelled; device_lost (it failed, with the errno that the driver
-    /// gave: the work is over, and what it should have written is not there).
+    ///
+    /// Errors: timed_out; cancelled; work_failed (with the driver's errno: the work is over, and
+    /// its result is not there).
     Status wait(Deadline deadline, int cancel = -1) const;
 
-    /// The kernel's fences behind this one, with names and times. Asks for each sync_file.
+    /// Lists the kernel's fences behind this one, with names and times. It asks each sync_file. A
+    /// failed fence is no error of this function.
     ///
-    /// Errors: kernel_failure. A failed fence is no error of this function.
+    /// Errors: out_of_memory, kernel_failure.
     Result<std::vector<FencePart>> parts() const;
 
-    /// A descriptor to poll for reading in an event loop, or to give to the kernel
-    /// (IN_FENCE_FD); borrowed, as long as a copy of this fence lives. -1 where there is
-    /// nothing to wait for, and where it is over by now: poll() passes over -1, so an event
-    /// loop has to look at once then. Made at the first call from what was merged.
+    /// Returns one sync_file for all of the work, to poll for reading in an event loop or to hand to
+    /// the kernel (IN_FENCE_FD). It is borrowed, and valid as long as a copy of this fence lives.
     ///
-    /// Errors: device_lost (it is known to have failed: a descriptor may not say so);
-    /// unsupported (see Buffer::export_fence()); exhausted.
-    Result<int> fd() const;
+    /// -1 if there is nothing to wait for, or the work is over by now. poll() skips -1, so an event
+    /// loop has to check at once in that case. The first call merges the descriptors.
+    ///
+    /// Errors: work_failed (a descriptor may not show a failure that is known already); unsupported
+    /// (see Buffer::export_fence()); too_many_files.
+    Result<int> sync_file_fd() const;
 
-    /// A descriptor of the caller's own, or none where there is nothing to wait for.
-    /// Errors: those of fd().
+    /// Duplicates that sync_file for the caller to own; none if there is nothing to wait for.
+    ///
+    /// Errors: those of sync_file_fd().
     Result<UniqueFd> export_fd() const;
 
-    /// Tells drivers by when the work should be done (SYNC_IOC_SET_DEADLINE): a hint.
+    /// Tells the drivers by when the work should be done (SYNC_IOC_SET_DEADLINE). Drivers may ignore
+    /// it.
     ///
-    /// Errors: unsupported (Linux before 6.4).
-    Status hint(Deadline deadline) const;
+    /// Errors: unsupported (before Linux 6.4).
+    Status set_deadline(Deadline deadline) const;
 
     friend bool operator==(const Fence& a, const Fence& b) noexcept { return a.set_ == b.set_; }
 

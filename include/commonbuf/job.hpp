@@ -14,13 +14,13 @@
 
 namespace commonbuf {
 
-/// Who else may wait for a job.
+/// Who else can wait for a job.
 enum class Fencing : std::uint8_t {
-    /// Other programs and drivers with implicit fences too: fences are taken from the
-    /// dma-bufs and put into them (DMA_BUF_IOCTL_EXPORT_SYNC_FILE, IMPORT_SYNC_FILE).
+    /// Also other programs and drivers with implicit fences: fences are read from the dma-bufs and
+    /// put into them (DMA_BUF_IOCTL_EXPORT_SYNC_FILE, DMA_BUF_IOCTL_IMPORT_SYNC_FILE).
     bridged,
-    /// Only jobs and CPU accesses through this library, in this process: no system call for
-    /// each buffer. For pipelines in which nobody relies on implicit fences.
+    /// Only jobs and CPU accesses through this library, in this process. It costs no system call
+    /// for each buffer. For pipelines in which nothing relies on implicit fences.
     explicit_only,
 };
 
@@ -30,47 +30,51 @@ enum class Fencing : std::uint8_t {
 ///     job.reads(input).writes(output);
 ///     auto before = job.gather();              // wait for this, or let the device wait
 ///     auto done = submit(*before);             // the device's own way
-///     job.publish(done);                       // whoever comes next waits for this
+///     job.publish(done);                       // later users wait for this
 ///
-/// A value; use it from one thread at a time. Nothing is locked between gather() and
-/// publish(): who works on one buffer from two places at once puts the order there himself.
+/// A value; use it from one thread at a time. Nothing is locked between gather() and publish(): if
+/// two threads work on one buffer, the program orders them.
 class COMMONBUF_API Job {
 public:
-    /// `name` says in reports and traces who works here, for example "blur" or "display".
+    /// `name` appears in reports and traces, for example "blur" or "display".
     explicit Job(std::string name = "job", Fencing fencing = Fencing::bridged, Place where = Place::here());
 
-    /// The device reads from it. A buffer may be named more than once.
+    /// Adds a buffer that the device reads. A buffer may be added more than once.
     Job& reads(const Buffer& buffer) { return add(buffer, Access::read); }
 
-    /// The device writes into it, and does not look at what is there.
+    /// Adds a buffer that the device overwrites without reading it.
     Job& writes(const Buffer& buffer) { return add(buffer, Access::write); }
 
-    /// The device does both.
+    /// Adds a buffer that the device reads and writes.
     Job& reads_and_writes(const Buffer& buffer) { return add(buffer, Access::read_write); }
 
-    /// It is meant to run at the same time as other devices' work on these buffers, for
-    /// example drawing into what is being shown: it waits for nobody. Others still wait for it.
+    /// Lets the job run at the same time as other devices' work on these buffers, for example
+    /// drawing into a buffer that is being shown. The job waits for nothing; others still wait for
+    /// it.
     Job& concurrently() noexcept
     {
         concurrent_ = true;
         return *this;
     }
 
-    /// What must be done before the work may begin: for buffers that it reads, the last
-    /// write; for buffers that it writes, all that uses them.
+    /// Returns what must be over before the work may begin: for a buffer that it reads, the last
+    /// write; for a buffer that it writes, every use.
     ///
-    /// A failed one is part of the answer: Fence::wait() and fd() say so, and the buffer
-    /// stays failed until a write to it is published, or Buffer::forget_failure().
-    /// Errors: exhausted, kernel_failure.
+    /// A failed job is part of the answer: Fence::wait() and Fence::sync_file_fd() report it. The
+    /// buffer stays failed until a write to it is published, or until Buffer::forget_failure().
+    ///
+    /// Errors: out_of_memory, too_many_files, kernel_failure.
     Result<Fence> gather();
 
-    /// Whoever accesses the buffers from now on waits for `done`: readers for the writes,
-    /// writers for all. Call it also when the work could not be submitted, with
-    /// Fence::failed(), if the buffers are now worthless.
+    /// Makes later users of the buffers wait for `done`: readers wait for writes, writers for
+    /// everything.
     ///
-    /// Errors: unsupported (Linux before 6.0 takes no fences into dma-bufs: inside this
-    /// library the fence counts all the same, and for others wait for it before you pass the
-    /// buffer on), exhausted, kernel_failure.
+    /// Call it with Fence::failed() if the work could not be submitted and the buffers are now
+    /// worthless.
+    ///
+    /// Errors: unsupported (before Linux 6.0, dma-bufs take no fences: the fence counts within this
+    /// library only, so wait for it before you pass a buffer on), out_of_memory, too_many_files,
+    /// kernel_failure.
     Status publish(const Fence& done);
 
     const std::string& name() const noexcept { return name_; }

@@ -8,13 +8,13 @@
 
 namespace commonbuf {
 
-/// Sets who is told what no return value says aloud: that a buffer came from a heap further
-/// down the plan, that a verdict was thrown out because a device refused later what it took
-/// before, that the file of verdicts cannot be written. One line a message, without its end.
+/// Sets the handler for messages that no return value carries: a buffer came from a heap further
+/// down the plan; a verdict was dropped because a device refused memory that it had accepted
+/// before; the file of verdicts cannot be written. Each message is one line without its newline.
 ///
-/// Nobody is told at first, and with an empty handler. For the whole process; the handler
-/// may be called from any thread that is inside the library, one at a time, and must not
-/// call back into it.
+/// Without a handler (the default, or an empty one) messages are dropped. There is one handler for
+/// the whole process. It is called from any thread that is inside the library, one call at a time,
+/// and must not call the library.
 COMMONBUF_API void set_log(std::function<void(std::string_view message)> handler);
 
 } // namespace commonbuf

@@ -3,9 +3,10 @@
 
 namespace commonbuf {
 
-/// A place in a caller's source, for the reports of the access checker. As a default
-/// argument `Place where = Place::here()` it is where the function is called.
-/// (std::source_location, which clang 14 does not have.) A value; the strings are literals.
+/// A place in the caller's source, for the reports of the access checker.
+///
+/// As a default argument, `Place where = Place::here()` is the place of the call. (clang 14 has no
+/// std::source_location.) A value; the strings are literals.
 struct Place {
     const char* file = "";
     const char* function = "";

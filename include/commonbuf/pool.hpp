@@ -17,29 +17,33 @@ namespace commonbuf {
 
 /// Buffers of one plan, reused when their fences have signalled.
 ///
-/// A handle: copies share the buffers, which live as long as the last copy and whoever holds
-/// one. Thread-safe.
+/// A handle: copies share the buffers. A buffer lives until the last copy of the pool and the last
+/// handle of the buffer are gone. Thread-safe.
 class COMMONBUF_API Pool {
 public:
-    /// Allocates `count` buffers. Errors: invalid_argument (none), exhausted, and what
-    /// Plan::allocate() gives.
+    /// Allocates `count` buffers.
+    ///
+    /// Errors: invalid_argument (`count` is 0), out_of_memory, too_many_files; those of
+    /// Plan::allocate().
     static Result<Pool> create(const Plan& plan, std::uint32_t count);
 
-    /// A buffer that nobody uses any more. Waits until one is released and its fence has
-    /// signalled. A buffer whose fence failed is given out too, with its failure forgotten:
-    /// it is to be written anew.
+    /// Waits for a buffer that nobody uses any more: it was released, and its fence has signalled.
     ///
-    /// Errors: timed_out (with how many are out and how many wait for their fence).
+    /// A buffer whose fence failed is given out too, and its failure is forgotten: write the buffer
+    /// anew.
+    ///
+    /// Errors: timed_out (says how many buffers are in use and how many wait for their fences).
     Result<Buffer> acquire(Deadline deadline, Place where = Place::here());
 
-    /// Gives a buffer back, to be reused when `until` has signalled.
+    /// Gives a buffer back. It is reused when `until` has signalled.
     ///
-    /// Errors: invalid_argument (not of this pool, or released already).
+    /// Errors: invalid_argument (the buffer is not from this pool), invalid_state (it was released
+    /// already).
     Status release(const Buffer& buffer, const Fence& until = {}, Place where = Place::here());
 
     std::size_t size() const noexcept;
 
-    /// How many are in the pool, whether their fences have signalled or not.
+    /// Returns how many buffers are in the pool, whether their fences have signalled or not.
     std::size_t free() const noexcept;
 
 private:

@@ -18,32 +18,32 @@ namespace commonbuf {
 class TimelineState; // the library's own
 struct TimelinePoint;
 
-/// Work in an order, each piece with a number: a DRM syncobj timeline (drm/drm.h,
-/// DRM_IOCTL_SYNCOBJ_*). What a timeline semaphore is to Vulkan, and to Wayland's
-/// linux-drm-syncobj protocol.
+/// Numbered work in order: a DRM syncobj timeline (drm/drm.h, DRM_IOCTL_SYNCOBJ_*). It is what
+/// Vulkan calls a timeline semaphore, and what Wayland's linux-drm-syncobj protocol uses.
 ///
-/// A point is *submitted* when work stands behind it, and *signalled* when that work and all
-/// the work before it is over. Points may be waited for before they are submitted. They are
-/// numbers from 1 on, and each is above the last submitted one.
+/// A point is *submitted* when work stands behind it, and *signalled* when that work and all work
+/// before it is over. A point may be waited for before it is submitted. Points are numbered from 1,
+/// and each is above the last submitted one.
 ///
-/// A handle, as Fence is: copies refer to the same timeline. Thread-safe. It works on a
-/// duplicate of the DRM descriptor that it is made with, and so keeps that open file alive;
-/// beside that it holds a descriptor for each point that was attached or waited for, until it
-/// is known to be over.
+/// A handle, like Fence: copies refer to the same timeline. Thread-safe. It duplicates the DRM
+/// descriptor that it is made with, and so keeps that open file alive. It also holds a descriptor
+/// for each point that was attached or waited for, until the point is known to be over.
 ///
-/// **An error stays an error, where the kernel lets it.** A wait for a syncobj never says
-/// that work failed, and a point that has signalled is forgotten. So a timeline keeps the
-/// fences that were attached through it or its copies until they have signalled well; and it
-/// takes hold of the fence behind a point before it waits for it, to ask that fence
-/// afterwards. A failure at one point counts at all later ones, and its error is kept, one
-/// for each point that failed, until forget_failures().
+/// **An error stays an error, as far as the kernel allows.** A wait for a syncobj never reports that
+/// work failed, and the kernel forgets a point that has signalled. So a timeline keeps the fences
+/// that were attached through it or its copies until they have signalled well. Before it waits for
+/// a point it takes the fence behind the point, and asks that fence afterwards. A failure at one
+/// point counts at all later points. One error for each failed point is kept until
+/// forget_failures().
 ///
-/// - What came by attach() or transfer(), to this timeline or a copy of it, is always heard of.
-/// - What anybody else submitted (a driver, another process, another import()) is heard of
-///   where fence() or a wait for its point began while it was pending, or the last one
-///   submitted.
+/// - Failures of work that came by attach() or transfer(), to this timeline or a copy, are always
+///   reported.
+/// - Failures of work that something else submitted (a driver, another process, another import())
+///   are reported if fence() or a wait for the point began while the point was pending or was the
+///   last one submitted.
 ///
-/// The rest is lost. A process that passes a timeline on passes failures on by other means.
+/// All other failures are lost. A process that passes a timeline on has to pass failures on by
+/// other means.
 class COMMONBUF_API Timeline {
 public:
     enum class When : std::uint8_t {
@@ -51,94 +51,104 @@ public:
         signalled,
     };
 
-    /// A new timeline, at point 0, on the device of a borrowed DRM descriptor; any node does.
+    /// Makes a new timeline, at point 0, on the device of a borrowed DRM descriptor. Any node of the
+    /// device will do.
     ///
     /// Errors: unsupported (the driver has no timelines: DRM_CAP_SYNCOBJ_TIMELINE);
-    /// invalid_argument (the descriptor is no DRM device); exhausted.
+    /// invalid_argument (the descriptor is not a DRM device); out_of_memory, too_many_files.
     static Result<Timeline> create(int drm_fd);
 
-    /// The timeline of somebody else, from a descriptor that export_fd() or another program
-    /// gave. Takes it, also when this fails. Also on another device than it was made on.
+    /// Imports a timeline from a descriptor that export_fd() or another program made, possibly on
+    /// another device. It takes the descriptor, also if it fails.
     ///
-    /// Errors: those of create(); invalid_argument (the descriptor is no syncobj).
+    /// Errors: those of create(); invalid_argument (the descriptor is not a syncobj).
     static Result<Timeline> import(int drm_fd, UniqueFd syncobj);
 
-    /// A descriptor for another process, or another device. The failures that this side
-    /// keeps do not go with it.
+    /// Makes a descriptor for another process or another device. The failures that this side keeps
+    /// do not go with it.
+    ///
+    /// Errors: too_many_files, out_of_memory.
     Result<UniqueFd> export_fd() const;
 
-    /// The handle on the open DRM file that it was made with, for the submissions of a
-    /// driver; as long as a copy of this timeline lives. What a driver submits itself is
-    /// work of somebody else, as said above.
+    /// Returns the handle on the DRM file that the timeline was made with, for a driver's
+    /// submissions. It is valid as long as a copy of this timeline lives. What a driver submits
+    /// counts as work of something else, as said above.
     std::uint32_t handle() const noexcept;
 
-    /// The last point that has signalled; 0 for none. Where somebody added points out of
-    /// order the kernel may say 0 for good.
+    /// Returns the last point that has signalled; 0 for none. If somebody submitted points out of
+    /// order, the kernel may answer 0 for good.
     Result<std::uint64_t> last_signalled() const;
 
-    /// The last point that has work behind it (DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED).
+    /// Returns the last point that has work behind it (DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED).
     Result<std::uint64_t> last_submitted() const;
 
     /// Submits a point whose work is over already. It signals when the points before it have.
     ///
-    /// Errors: invalid_argument (the point is not above the last submitted one: the kernel
-    /// would take it and lose the order). Between processes that submit to one timeline this
-    /// is a race that they have to settle: the kernel has no call for both.
+    /// Errors: invalid_argument (the point is not above the last submitted one: the kernel would
+    /// accept it and lose the order). Processes that submit to one timeline have to avoid this race
+    /// themselves: the kernel has no single call for the question and the submission.
     Status signal(std::uint64_t point) const;
 
-    /// Submits a point with the work of a fence behind it. A fence that has failed is
-    /// attached too: others see the point signal, and this timeline knows better.
+    /// Submits a point with the work of a fence behind it.
     ///
-    /// Errors: those of signal(), and those of Fence::fd() but for failures.
+    /// A fence that has failed is attached too: others see the point signal, and this timeline
+    /// reports the failure.
+    ///
+    /// Errors: those of signal(), and those of Fence::sync_file_fd() except failures of the work.
     Status attach(std::uint64_t point, const Fence& fence) const;
 
-    /// What a point that is submitted waits for, with its failures, as a fence to wait for, to
-    /// merge and to hand to drivers.
+    /// Returns what a submitted point waits for, with its failures, as a fence that can be waited
+    /// for, merged and handed to drivers.
     ///
-    /// Errors: invalid_argument (nothing is submitted there: see wait_submitted());
-    /// exhausted.
+    /// Errors: invalid_state (the point is not submitted: see wait_submitted()); out_of_memory,
+    /// too_many_files.
     Result<Fence> fence(std::uint64_t point) const;
 
     /// Submits `to_point` of another timeline with the work of a submitted point behind it
-    /// (DRM_IOCTL_SYNCOBJ_TRANSFER). Failures go with it, those to come too.
+    /// (DRM_IOCTL_SYNCOBJ_TRANSFER). Failures go with it, later ones too.
     ///
     /// Errors: those of fence() and attach().
     Status transfer(std::uint64_t point, const Timeline& to, std::uint64_t to_point) const;
 
-    /// Waits until a point has signalled, and before that until it is submitted. Afterwards
-    /// nobody works on what is behind it any more, unless the deadline passed.
+    /// Waits until a point is submitted and has signalled. After that nobody works on what is behind
+    /// it any more, unless the deadline passed.
     ///
-    /// `cancel` is a borrowed descriptor that ends the wait when it becomes readable; -1 for
-    /// none. It is noticed at once while work is pending, and within 20 ms while nothing is
-    /// submitted.
-    /// Errors: timed_out (says whether it was submitted); cancelled; device_lost (this work
-    /// or work before it failed: says at which point, with the errno that the driver gave).
+    /// `cancel` is a borrowed descriptor that ends the wait when it becomes readable; -1 for none.
+    /// It takes effect at once while work is pending, and within 20 ms while nothing is submitted.
+    ///
+    /// Errors: timed_out (says whether the point was submitted); cancelled; work_failed (this work
+    /// or work before it failed: says at which point, with the driver's errno).
     Status wait(std::uint64_t point, Deadline deadline, int cancel = -1) const;
 
-    /// Waits until a point is submitted; its work may go on.
-    /// Errors: timed_out, cancelled (as wait()).
+    /// Waits until a point is submitted. Its work may still go on.
+    ///
+    /// Errors: timed_out, cancelled (as for wait()).
     Status wait_submitted(std::uint64_t point, Deadline deadline, int cancel = -1) const;
 
-    /// Waits for all of these, also on different devices.
-    /// Errors: those of wait(). All that is submitted is over then, also when a part failed.
+    /// Waits for all of these points, also on different devices.
+    ///
+    /// Errors: those of wait(). If a part failed, all submitted work is over nevertheless.
     static Status wait_all(std::span<const TimelinePoint> points, Deadline deadline, int cancel = -1);
 
-    /// Waits for one of these, and says which: its place in `points`. A cancel is noticed
+    /// Waits for one of these points, and returns its index in `points`. A cancel takes effect
     /// within 20 ms.
     ///
-    /// Errors: those of wait(); device_lost says which one failed; invalid_argument (no points).
+    /// Errors: those of wait(), where a failure says which point it is; invalid_argument (there are
+    /// no points).
     static Result<std::size_t> wait_any(std::span<const TimelinePoint> points, Deadline deadline, int cancel = -1);
 
-    /// Adds 1 to an eventfd (borrowed for the call) when a point is submitted or signalled, at
-    /// once where it is (DRM_IOCTL_SYNCOBJ_EVENTFD). It does not say how the work ended: a
-    /// wait() without a deadline does. It cannot be taken back: the kernel holds the
-    /// eventfd until then, or until nobody has the timeline any more.
+    /// Adds 1 to an eventfd (borrowed for the call) when a point is submitted or signalled; at once
+    /// if it is already (DRM_IOCTL_SYNCOBJ_EVENTFD).
     ///
-    /// Errors: unsupported (Linux before 6.6); invalid_argument (no eventfd).
+    /// The eventfd does not say how the work ended; wait() with a deadline in the past does. The
+    /// notification cannot be withdrawn: the kernel holds the eventfd until it comes, or until the
+    /// timeline is gone everywhere.
+    ///
+    /// Errors: unsupported (before Linux 6.6); invalid_argument (not an eventfd).
     Status notify(std::uint64_t point, int eventfd, When when = When::signalled) const;
 
-    /// What has failed at these points counts no more: for who has dealt with it. What is
-    /// pending there may still fail.
+    /// Forgets the failures at the points up to this one, for a caller that has dealt with them.
+    /// Work that is pending there may still fail.
     void forget_failures(std::uint64_t up_to) const;
 
     friend bool operator==(const Timeline& a, const Timeline& b) noexcept { return a.state_ == b.state_; }
@@ -149,7 +159,7 @@ private:
     std::shared_ptr<TimelineState> state_;
 };
 
-/// A point on a timeline, where several are waited for.
+/// A point on a timeline, for waits for several.
 struct TimelinePoint {
     Timeline timeline;
     std::uint64_t point = 0;

@@ -8,20 +8,21 @@
 
 namespace commonbuf {
 
-/// Writes what happens to buffers into a file, in the JSON format of Chrome's and Perfetto's
-/// trace viewers (ui.perfetto.dev; "allocinfo timeline" draws it too): accesses for each
-/// device and buffer, fences as arrows, waits. An empty path ends it; another one ends it
-/// and begins a new file. A file that is there is emptied.
+/// Starts writing what happens to buffers to a file: the accesses of each device and buffer, waits,
+/// and fences as arrows. An empty path ends the trace; another path ends it and starts a new file.
+/// An existing file is overwritten.
 ///
-/// COMMONBUF_TRACE=FILE in the environment does the same without a change to the program, from
-/// the first thing that happens until the program ends; an error goes to the log and to
-/// standard error. "%p" in a path is the number of the process, for several programs at once.
+/// The file has the JSON format of the trace viewers of Chrome and Perfetto (ui.perfetto.dev).
+/// `allocinfo timeline` draws it too. "%p" in the path stands for the process number, for several
+/// programs at once.
 ///
-/// What a killed program leaves behind lacks at most its last half second and can be read all
-/// the same. A child of fork() does not write.
+/// COMMONBUF_TRACE=FILE in the environment does the same without changing the program: from the
+/// first event until the program ends. Errors then go to the log and to standard error.
 ///
-/// Off, it costs one look at a flag. Errors: those of opening the file, and when it ends those
-/// of writing it. Thread-safe.
+/// The file of a killed program can be read; it lacks at most the last half second. A child of
+/// fork() does not write. A trace that is off costs one look at a flag. Thread-safe.
+///
+/// Errors: those of opening the file; at the end of a trace, those of writing it.
 COMMONBUF_API Status set_trace(const std::string& path);
 
 } // namespace commonbuf

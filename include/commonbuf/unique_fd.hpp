@@ -10,9 +10,9 @@ namespace commonbuf {
 
 /// Owns a file descriptor and closes it.
 ///
-/// In every function of this library a UniqueFd by value takes ownership and a
-/// plain `int` borrows for the time of the call. 0 is a valid descriptor; -1
-/// means none. Not thread-safe, like any value.
+/// In every function of this library a UniqueFd by value takes ownership, and a plain `int`
+/// borrows the descriptor for the call. 0 is a valid descriptor; -1 means none. Like any value, it
+/// is not thread-safe.
 class COMMONBUF_API UniqueFd {
 public:
     UniqueFd() noexcept = default;
@@ -31,7 +31,7 @@ public:
     UniqueFd& operator=(const UniqueFd&) = delete;
     ~UniqueFd() { reset(); }
 
-    /// The descriptor, still owned by this object; -1 for none.
+    /// Returns the descriptor, which this object still owns; -1 for none.
     int get() const noexcept { return fd_; }
 
     explicit operator bool() const noexcept { return fd_ >= 0; }
@@ -42,15 +42,16 @@ public:
     /// Closes the descriptor, if any, and takes ownership of `fd`.
     void reset(int fd = -1) noexcept;
 
-    /// A second descriptor of the same file, close-on-exec (fcntl(2), F_DUPFD_CLOEXEC).
-    /// Errors: invalid_argument (holds none), exhausted (EMFILE).
+    /// Duplicates the descriptor, close-on-exec (fcntl(2), F_DUPFD_CLOEXEC).
+    ///
+    /// Errors: invalid_argument (there is no descriptor), too_many_files.
     Result<UniqueFd> dup() const;
 
 private:
     int fd_ = -1;
 };
 
-/// A second, owned descriptor for one that is only borrowed. Errors as UniqueFd::dup().
+/// Duplicates a borrowed descriptor. Errors: those of UniqueFd::dup().
 COMMONBUF_API Result<UniqueFd> duplicate(int fd);
 
 } // namespace commonbuf

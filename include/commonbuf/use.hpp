@@ -2,9 +2,7 @@
 #pragma once
 
 #include <commonbuf/constraints.hpp>
-#include <commonbuf/content.hpp>
 #include <commonbuf/cpu_cost.hpp>
-#include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/result.hpp>
@@ -19,7 +17,6 @@
 
 namespace commonbuf {
 
-class Buffer;
 class Heap;
 
 /// What a use accepts for one requested image: one entry for each arrangement, in any order,
@@ -97,16 +94,6 @@ public:
     /// Begin trials with one layout. Errors: busy (another program owns the queue), device_gone,
     /// out_of_memory.
     virtual Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) = 0;
-
-    /// Prove by content: let the device really write or read `frames` images in these buffers,
-    /// one after the other, and compare the result with the same work in the device's own memory
-    /// (see Content). All buffers have one layout. A device that streams elsewhere is left alone.
-    /// What was set and what was shown is put back.
-    ///
-    /// Without an override nothing is checked, and the answer says so. Errors: the kernel's
-    /// refusal to take a buffer or to stream, invalid_argument (no buffer), timed_out,
-    /// device_gone.
-    virtual Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
 };
 
 /// One device's intended access. A value: copies mean the same use.

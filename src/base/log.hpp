@@ -5,7 +5,7 @@
 
 namespace commonbuf {
 
-/// Tells the handler that set_log() set, if there is one.
+/// Passes a message to the handler that set_log() set, if there is one.
 void log(std::string_view message);
 
 } // namespace commonbuf

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "buffer/buffer_state.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/implicit.hpp"
 
 #include <commonbuf/buffer.hpp>
@@ -7,19 +8,12 @@
 #include <linux/dma-buf.h>
 
 #include <array>
+#include <cerrno>
 
 namespace commonbuf {
 namespace {
 
-/// The name shows in /proc/*/fdinfo and in debugfs. Kernels before 5.3 have no names
-/// and some dma-bufs refuse one: a buffer without a name is still a buffer.
-void name_for_accounting(int fd)
-{
-    constexpr const char* name = "commonbuf";
-    os::ioctl_again(fd, DMA_BUF_SET_NAME_B, const_cast<char*>(name));
-}
-
-/// Whether a descriptor is a dma-buf at all: only those know this ioctl.
+/// Whether a descriptor is a dma-buf: only dma-bufs know this ioctl.
 bool is_dma_buf(int fd)
 {
     dma_buf_sync nothing{};
@@ -27,34 +21,6 @@ bool is_dma_buf(int fd)
 }
 
 } // namespace
-
-Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback)
-{
-    std::vector<BufferState::Memory> memories;
-    std::array<std::uint64_t, max_planes> sizes{};
-    if (fds.size() > max_planes)
-        return Error::invalid_argument("make a buffer",
-                                       std::to_string(fds.size()) + " memories are more than a format has planes");
-    for (UniqueFd& fd : fds) {
-        const auto size = os::size_of(fd.get());
-        if (!size)
-            return size.error();
-        const auto id = os::id_of(fd.get());
-        if (!id)
-            return id.error();
-        sizes[memories.size()] = *size;
-        memories.push_back({std::move(fd), {id->device, id->inode}, *size});
-    }
-    if (memories.empty())
-        return Error::invalid_argument("make a buffer", "there is no memory");
-    if (const Status valid = validate(layout, std::span(sizes).first(memories.size())); !valid)
-        return valid.error();
-    if (!heap.empty()) {
-        for (const BufferState::Memory& memory : memories)
-            name_for_accounting(memory.fd.get());
-    }
-    return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::move(heap), std::move(fallback)));
-}
 
 Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories)
 {
@@ -76,17 +42,9 @@ Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> me
     return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::string(), std::string()));
 }
 
-Status shareable(const Buffer& buffer, Tried operation)
-{
-    if (!buffer.state().is_private())
-        return {};
-    return Error::unsupported(operation, "the buffer is in memory of the program's own, which cannot be shared",
-                              "allocate it from a plan that has this use");
-}
-
 const Layout& Buffer::layout() const noexcept { return state_->layout(); }
 
-int Buffer::fd(std::size_t memory) const noexcept
+int Buffer::dma_buf_fd(std::size_t memory) const noexcept
 {
     const auto& memories = state_->memories();
     return memory < memories.size() ? memories[memory].fd.get() : -1;
@@ -97,8 +55,8 @@ Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
     if (const Status can = shareable(*this, "export a buffer"); !can)
         return can.error();
     if (memory >= state_->memories().size())
-        return Error::invalid_argument("export a buffer", "it has no memory " + std::to_string(memory));
-    return duplicate(fd(memory));
+        return Error::invalid_argument("export a buffer", "the buffer has no memory " + std::to_string(memory));
+    return duplicate(dma_buf_fd(memory));
 }
 
 BufferId Buffer::id(std::size_t memory) const noexcept
@@ -135,9 +93,9 @@ Status Buffer::import_fence(const Fence& fence, Access access) const
 {
     if (Status can = shareable(*this, "import a fence"); !can)
         return can;
-    // Kept first: what the kernel does not take still counts in here.
+    // Keep it first: even if the kernel does not take the fence, it counts within this library.
     state_->fences().publish(fence, access);
-    // What has failed is over: the kernel would not keep it.
+    // Failed work is over, and the kernel would not keep its fence.
     Fence rest = fence;
     const auto descriptor = pending_fd(rest);
     if (!descriptor)
@@ -151,7 +109,7 @@ Status Buffer::import_fence(const Fence& fence, Access access) const
     return {};
 }
 
-bool Buffer::bridges_fences() const noexcept { return !state_->is_private() && implicit::bridged(fd()); }
+bool Buffer::bridges_fences() const noexcept { return !state_->is_private() && implicit::bridged(dma_buf_fd()); }
 
 void Buffer::forget_failure() const { state_->fences().forget_failure(); }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "os/os.hpp"
 #include "buffer/kept_fences.hpp"
+#include "os/os.hpp"
+#include "sync/watch.hpp"
 
 #include <commonbuf/buffer.hpp>
 #include <commonbuf/deadline.hpp>
@@ -23,11 +24,11 @@
 
 namespace commonbuf {
 
-/// What all handles of one buffer share.
-class BufferState {
+/// The state that all handles of one buffer share.
+class BufferState final : public watch::Subject {
 public:
     struct Memory {
-        UniqueFd fd; ///< none for memory of the program's own
+        UniqueFd fd; ///< none for the program's own memory
         BufferId id;
         std::uint64_t size = 0;
         std::span<std::byte> own{};
@@ -43,11 +44,12 @@ public:
     BufferState& operator=(const BufferState&) = delete;
     ~BufferState();
 
-    const Layout& layout() const noexcept { return layout_; }
+    const Layout& layout() const noexcept override { return layout_; }
     const std::vector<Memory>& memories() const noexcept { return memories_; }
-    const std::string& heap() const noexcept { return heap_; }
+    const std::string& heap() const noexcept override { return heap_; }
     const std::string& fallback() const noexcept { return fallback_; }
-    /// Whether it is memory of the program's own, which no other device can have.
+    std::optional<os::FileId> dma_buf() const noexcept override;
+    /// Whether it is the program's own memory, which no other device can use.
     bool is_private() const noexcept { return !memories_.front().fd; }
 
     /// The fences of the jobs that work on it.
@@ -55,23 +57,23 @@ public:
 
     std::uint64_t accesses() const noexcept { return accesses_.load(std::memory_order_relaxed); }
 
-    /// Waits for the buffer's fences, explicit and implicit, maps it if it never was, and
-    /// starts the brackets that are not open yet.
+    /// Waits for the buffer's explicit and implicit fences, maps it if it is not mapped yet, and
+    /// starts the brackets that are not open.
     Status begin(Access access, Deadline deadline);
 
-    /// Ends the brackets that nobody else has open.
+    /// Ends the brackets that no other access has open.
     Status end(Access access);
 
-    /// The bytes of a plane; only between begin() and end().
+    /// Returns the bytes of a plane; only between begin() and end().
     std::span<std::byte> plane(std::size_t index) const noexcept;
 
-    /// All bytes of every memory; only between begin() and end().
+    /// Returns the bytes of every memory; only between begin() and end().
     std::array<std::span<std::byte>, max_planes> bytes() const noexcept;
 
-    /// What a device made of this buffer (a framebuffer, an image), made once and kept
-    /// as long as the buffer. `owner` is the device's identity; what is kept holds the
-    /// device, so that its address cannot be taken by another one meanwhile. Only one
-    /// thread at a time makes an import.
+    /// Returns what a device made of this buffer (a framebuffer, an image): made once, and kept as
+    /// long as the buffer. `owner` identifies the device by its address. The import must hold the
+    /// device, so that no other device gets that address meanwhile. Only one thread at a time makes
+    /// an import.
     template <typename Import, typename Make>
     Result<std::shared_ptr<Import>> import_once(const void* owner, Make make)
     {
@@ -84,10 +86,10 @@ public:
         return made;
     }
 
-    /// Gives up what import_once() keeps for this owner.
+    /// Drops what import_once() keeps for this owner.
     void forget_import(const void* owner)
     {
-        std::shared_ptr<void> gone; // goes after the lock
+        std::shared_ptr<void> gone; // destroyed after the lock is released
         const std::lock_guard lock(imports_mutex_);
         if (const auto found = imports_.find(owner); found != imports_.end()) {
             gone = std::move(found->second);
@@ -95,13 +97,13 @@ public:
         }
     }
 
-    /// Who is told when a device refuses this memory at a real import. Set before the
-    /// buffer is handed out.
+    /// Sets the handler that is told when a device refuses this memory at a real import. Set it
+    /// before the buffer is handed out.
     void on_import_failure(std::function<void(const std::string& identity)> handler)
     {
         import_failed_ = std::move(handler);
     }
-    /// For backends: the use with this identity refused.
+    /// Reports that the use with this identity refused the memory. For backends.
     void import_failed(const std::string& identity) const
     {
         if (import_failed_)
@@ -122,10 +124,10 @@ private:
     KeptFences fences_;
     std::atomic<std::uint64_t> accesses_{0};
 
-    // The kernel counts no brackets, and concurrent ones on one udmabuf race inside
-    // it: so they are counted here and issued under a lock.
+    // The kernel does not count brackets, and concurrent ones on one udmabuf race inside the kernel.
+    // So they are counted here and issued under a lock.
     std::mutex access_mutex_;
-    std::vector<os::Mapping> mappings_; ///< none for memory of the program's own
+    std::vector<os::Mapping> mappings_; ///< none for the program's own memory
     bool writable_ = false;
     unsigned readers_ = 0;
     unsigned writers_ = 0;
@@ -134,10 +136,10 @@ private:
     std::map<const void*, std::shared_ptr<void>> imports_;
 };
 
-/// Why a buffer of the program's own memory cannot be given to anybody; success for others.
+/// Fails if the buffer is the program's own memory, which cannot be shared.
 Status shareable(const Buffer& buffer, Tried operation);
 
-/// A buffer over fresh dma-bufs; checks that they are as large as the layout asks.
+/// Makes a buffer of fresh dma-bufs. Checks that they are as large as the layout asks.
 Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback);
 
 } // namespace commonbuf

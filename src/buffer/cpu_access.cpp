@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "buffer/buffer_state.hpp"
-#include "sync/watch.hpp"
 
 #include <commonbuf/cpu_access.hpp>
 
@@ -42,10 +41,17 @@ std::span<std::byte> CpuAccess::plane(std::size_t index, Place where) const noex
     return {};
 }
 
+std::span<std::byte> CpuAccess::memory(std::size_t index) const noexcept
+{
+    if (state_ == nullptr || index >= state_->memories().size())
+        return {};
+    return state_->bytes()[index];
+}
+
 Status CpuAccess::end()
 {
     if (state_ == nullptr)
-        return Error::invalid_argument("end a CPU access", "it was ended before");
+        return Error::invalid_state("end a CPU access", "it has ended already");
     const auto state = std::exchange(state_, nullptr);
     watch::tell([&](watch::Watcher& watcher) { watcher.cpu_ended(*state, number_); });
     return state->end(access_);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "buffer/buffer_state.hpp"
-#include "sync/watch.hpp"
 
 #include <commonbuf/job.hpp>
 
@@ -67,12 +66,12 @@ Status Job::publish(const Fence& done)
     }
     Status all;
     for (const auto& [buffer, access] : parts_) {
-        // Others work on it meanwhile: what they published still counts.
+        // Others work on it at the same time: what they published still counts.
         const Access as = concurrent_ ? Access::read : access;
         if (!bridges(buffer))
             buffer.state().fences().publish(done, as);
         else if (Status imported = buffer.import_fence(done, as); !imported && all)
-            all = std::move(imported); // the other buffers get it all the same
+            all = std::move(imported); // go on: the other buffers get the fence nevertheless
     }
     return all;
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "buffer/kept_fences.hpp"
 
-#include "sync/fence_point.hpp"
+#include "sync/fence_set.hpp"
 
-#include <algorithm>
 #include <array>
-#include <iterator>
 
 namespace commonbuf {
 namespace {
 
-/// Readers that nobody waits for would pile up, each with a descriptor.
+/// Lets finished readers give their descriptors back, or readers that nobody waits for would pile
+/// up.
 void ask_if_many(const Fence& fence)
 {
     constexpr std::size_t many = 8;
@@ -22,30 +21,10 @@ void ask_if_many(const Fence& fence)
 
 } // namespace
 
-Fence without_failed(const Fence& fence)
-{
-    if (fence.known() != FenceState::failed)
-        return fence;
-    std::vector<std::shared_ptr<FencePoint>> good;
-    std::ranges::copy_if(points_of(fence), std::back_inserter(good),
-                         [](const auto& point) { return point->known() != FenceState::failed; });
-    return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
-}
-
-Result<int> pending_fd(Fence& fence)
-{
-    for (;;) {
-        fence = without_failed(fence);
-        auto fd = fence.fd();
-        if (fd || fence.known() != FenceState::failed)
-            return fd;
-    }
-}
-
 Fence KeptFences::before(Access access)
 {
     const std::lock_guard lock(mutex_);
-    // What is known to have signalled gives its descriptors back here.
+    // Merging drops what is known to have signalled, and its descriptors with it.
     write_ = Fence::merge(std::array{write_});
     if (access == Access::read)
         return write_;

@@ -8,23 +8,17 @@
 
 namespace commonbuf {
 
-/// What of a fence has not failed, as far as is known.
-Fence without_failed(const Fence& fence);
-
-/// A descriptor for what of a fence is not over, which `fence` is reduced to; -1 for none.
-Result<int> pending_fd(Fence& fence);
-
-/// The fences that were published on one buffer: the last write, and what reads it since.
-/// The dma-buf holds them too, but forgets the failed ones. Thread-safe.
+/// The fences that were published on one buffer: the last write and the reads since then. The
+/// dma-buf holds them too, but forgets those that failed. Thread-safe.
 class KeptFences {
 public:
-    /// What an access of this kind has to wait for.
+    /// Returns what an access of this kind has to wait for.
     Fence before(Access access);
 
-    /// `done` is from now on what others wait for.
+    /// Makes later accesses wait for `done`.
     void publish(const Fence& done, Access access);
 
-    /// Drops what has failed.
+    /// Drops the fences that have failed.
     void forget_failure();
 
 private:

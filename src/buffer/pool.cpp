@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
 #include "os/event.hpp"
 #include "os/wakeup.hpp"
-#include "sync/watch.hpp"
-#include "base/text.hpp"
 
 #include <commonbuf/pool.hpp>
 
@@ -23,10 +22,11 @@ struct Returned {
     Fence until;
 };
 
-bool is_over(const Fence& fence)
+/// Whether the work is over, even if it failed.
+bool has_ended(const Fence& fence)
 {
     const auto signalled = fence.signalled();
-    return !signalled || *signalled; // what failed is over too
+    return !signalled || *signalled;
 }
 
 } // namespace
@@ -39,16 +39,16 @@ struct Pool::State {
 
     explicit State(os::Event event) : came_back(std::move(event)) {}
 
-    /// The first that nobody uses any more.
-    std::optional<Buffer> take()
+    /// Takes the first buffer out that nobody uses any more; nothing if there is none.
+    std::optional<Buffer> acquire()
     {
         const std::lock_guard lock(mutex);
-        const auto ready = std::ranges::find_if(free, is_over, &Returned::until);
+        const auto ready = std::ranges::find_if(free, has_ended, &Returned::until);
         if (ready == free.end())
             return std::nullopt;
         Buffer buffer = ready->buffer;
         free.erase(ready);
-        // Somebody else may have been woken by the same event.
+        // Another thread may have been woken by the same event.
         if (!free.empty())
             came_back.set();
         return buffer;
@@ -56,21 +56,21 @@ struct Pool::State {
 
     struct Waits {
         std::vector<pollfd> entries;
-        std::vector<Fence> fences; ///< others may take their buffers meanwhile, and close the descriptors
-        bool blind = false;        ///< there are more, which no descriptor can be had of
+        std::vector<Fence> fences; ///< keep the descriptors open while other threads acquire buffers
+        bool blind = false;        ///< there are fences without a descriptor
     };
 
-    /// What to poll until one more may be ready.
+    /// Returns what to poll until another buffer may be ready.
     Waits waits()
     {
         const std::lock_guard lock(mutex);
         Waits all_waits{{{came_back.fd(), POLLIN, 0}}, {}, false};
         for (const Returned& returned : free) {
-            if (const auto fd = returned.until.fd(); fd && *fd >= 0) {
+            if (const auto fd = returned.until.sync_file_fd(); fd && *fd >= 0) {
                 all_waits.entries.push_back({*fd, POLLIN, 0});
                 all_waits.fences.push_back(returned.until);
-            } else if (is_over(returned.until)) {
-                came_back.set(); // since take() looked, and nothing else tells
+            } else if (has_ended(returned.until)) {
+                came_back.set(); // it ended after acquire() looked, and no event says so
             } else {
                 all_waits.blind = true;
             }
@@ -81,20 +81,17 @@ struct Pool::State {
     Error timeout()
     {
         const std::lock_guard lock(mutex);
-        Error error;
-        error.category = Category::timed_out;
-        error.operation = "take a buffer from a pool";
-        error.detail = text::format("of {} buffers {} are in use, and {} wait for their fence", all.size(),
-                                    all.size() - free.size(), free.size());
-        error.advice = "release buffers earlier, or make the pool larger";
-        return error;
+        return Error::timed_out("acquire a buffer from a pool",
+                                text::format("of {} buffers {} are in use and {} wait for their fences", all.size(),
+                                             all.size() - free.size(), free.size()),
+                                "release buffers earlier, or make the pool larger");
     }
 };
 
 Result<Pool> Pool::create(const Plan& plan, std::uint32_t count)
 {
     if (count == 0)
-        return Error::invalid_argument("make a pool", "a pool of no buffers");
+        return Error::invalid_argument("make a pool", "a pool needs at least one buffer");
     auto event = os::Event::create();
     if (!event)
         return event.error();
@@ -113,13 +110,13 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 {
     for (;;) {
         state_->came_back.clear();
-        if (auto buffer = state_->take()) {
+        if (auto buffer = state_->acquire()) {
             buffer->forget_failure();
             watch::tell([&](watch::Watcher& watcher) { watcher.acquired(buffer->state(), where); });
             return std::move(*buffer);
         }
         auto waits = state_->waits();
-        const auto step = waits.blind ? std::min(deadline, in(os::look_again)) : deadline;
+        const auto step = waits.blind ? std::min(deadline, deadline_in(os::look_again)) : deadline;
         const auto woken = os::wait_any(waits.entries, step, "a pool");
         if (!woken)
             return woken.error();
@@ -132,10 +129,10 @@ Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
 {
     const std::lock_guard lock(state_->mutex);
     if (std::ranges::find(state_->all, buffer) == state_->all.end())
-        return Error::invalid_argument("give a buffer back to a pool", "it is of another pool, or of none");
+        return Error::invalid_argument("release a buffer to a pool", "the buffer is not from this pool");
     if (std::ranges::find(state_->free, buffer, &Returned::buffer) != state_->free.end())
-        return Error::invalid_argument("give a buffer back to a pool", "it was given back before");
-    // Whoever still works on it by a job counts too.
+        return Error::invalid_state("release a buffer to a pool", "the buffer was released already");
+    // Jobs that still work on it count too.
     const Fence all = Fence::merge(std::array{until, buffer.state().fences().before(Access::write)});
     watch::tell([&](watch::Watcher& watcher) { watcher.released(buffer.state(), all, where); });
     state_->free.push_back({buffer, all});

@@ -2,43 +2,35 @@
 #include "explain/explain.hpp"
 #include "base/text.hpp"
 
+#include <commonbuf/explain.hpp>
+
 #include <algorithm>
 
 namespace commonbuf {
-namespace {
-
-std::string describe(const Verdict& verdict)
-{
-    std::string text{to_string(verdict.outcome)};
-    if (!verdict.call.empty())
-        text += text::format(" at {}", verdict.call);
-    if (verdict.sys_errno != 0)
-        text += text::format(" with {}", errno_name(verdict.sys_errno));
-    if (!verdict.reason.empty())
-        text += ": " + verdict.reason;
-    return text;
-}
-
-} // namespace
 
 std::string Report::explain() const
 {
-    const bool served = !heaps.empty() && heaps.front().verdict.outcome <= Outcome::accepted;
-    std::string text = text::format("{} {}x{}: ", to_string(request.format), request.width, request.height);
-    if (served)
-        text += text::format("heap {}, {}\n", heaps.front().heap.name, to_string(*layout));
-    else
-        text += layout ? "no heap serves every use\n" : "no layout serves every use\n";
-
+    using explain::describe;
+    const bool served = !heaps.empty() && heaps.front().verdict.serves();
+    const Answer first = answer(*this);
+    std::string text =
+        text::format("{} {}x{}: {}\n", to_string(request.format), request.width, request.height, first.headline);
+    if (!first.reason.empty())
+        text += text::format("  {}\n", first.reason);
     for (const ResolvedPurpose& entry : purposes) {
         text += text::format("  {} is {}\n", to_string(entry.purpose), text::join(entry.uses, ", "));
         for (const UseVerdict& each : entry.left_out)
             text += text::format("      without {}: {}\n", each.use, each.verdict.reason);
     }
+    // The reason above may be one of these already.
+    const auto add = [&](const std::string& sentence) {
+        if (sentence != first.reason)
+            text += text::format("  {}\n", sentence);
+    };
     if (nearest)
-        text += text::format("  {}\n", explain::describe(*nearest, uses.size()));
+        add(describe(*nearest, uses.size()));
     if (cpu_cost_effect)
-        text += text::format("  {}\n", explain::describe(*cpu_cost_effect, heaps));
+        add(describe(*cpu_cost_effect, heaps));
     for (const UseVerdict& entry : not_served)
         text += text::format("  use {}: {}\n", entry.use, describe(entry.verdict));
     for (const LayoutVerdict& entry : set_aside)
@@ -59,7 +51,6 @@ std::string Report::explain() const
 } // namespace commonbuf
 
 namespace commonbuf::explain {
-
 namespace {
 
 const char* what(std::optional<Access> access)
@@ -69,7 +60,28 @@ const char* what(std::optional<Access> access)
     return access == Access::write ? "writing" : "reading and writing";
 }
 
-/// "0.31 ms", as long as that says something.
+std::string time_in(const HeapVerdict& heap)
+{
+    return heap.cpu_time ? text::format("{} in {}", in_words(*heap.cpu_time), heap.heap.name)
+                         : text::format("an unknown time in {}, which was not measured", heap.heap.name);
+}
+
+} // namespace
+
+std::string describe(const Verdict& verdict, std::string_view use)
+{
+    std::string text{verdict.outcome == Outcome::not_tried ? "not tried" : to_string(verdict.outcome)};
+    if (!use.empty())
+        text += text::format(" by {}", use);
+    if (!verdict.call.empty())
+        text += text::format(" at {}", verdict.call);
+    if (verdict.sys_errno != 0)
+        text += text::format(" with {}", errno_name(verdict.sys_errno));
+    if (!verdict.reason.empty())
+        text += ": " + verdict.reason;
+    return text;
+}
+
 std::string in_words(std::chrono::nanoseconds time)
 {
     constexpr double milli = 1e6;
@@ -78,14 +90,6 @@ std::string in_words(std::chrono::nanoseconds time)
         return text::format("{} ns", time.count());
     return text::format("{:.2f} ms", static_cast<double>(time.count()) / milli);
 }
-
-std::string time_in(const HeapVerdict& heap)
-{
-    return heap.cpu_time ? text::format("{} in {}", in_words(*heap.cpu_time), heap.heap.name)
-                         : text::format("an unknown time in {}, which was not measured", heap.heap.name);
-}
-
-} // namespace
 
 std::string describe(const NearestConversion& nearest, std::size_t uses)
 {
@@ -99,7 +103,7 @@ std::string describe(const NearestConversion& nearest, std::size_t uses)
                 break;
         }
         lacking += text::format("{}{} lacks it (it has {})", lacking.empty() ? "" : "; ", each.use,
-                                has.empty() ? "nothing of what is asked for" : text::join(has, ", "));
+                                has.empty() ? "none of the formats" : text::join(has, ", "));
     }
     return text::format("nearest is {}, which {} of {} uses take: {}", to_string(nearest.arrangement), nearest.taken_by,
                         uses, lacking);
@@ -110,7 +114,7 @@ std::string describe(const CpuCostEffect& effect, const std::vector<HeapVerdict>
     const auto other = std::find_if(heaps.begin(), heaps.end(),
                                     [&effect](const HeapVerdict& heap) { return heap.heap.name == effect.without; });
     switch (effect.kind) {
-    case CpuCostEffect::Kind::no_cpu_use: return "the CPU costs decide nothing: the CPU is none of the uses";
+    case CpuCostEffect::Kind::no_cpu_use: return "the CPU costs decide nothing: no use is one of the CPU";
     case CpuCostEffect::Kind::not_measured: return "no heap that serves is among the CPU costs";
     case CpuCostEffect::Kind::unchanged:
         return text::format("the CPU costs changed nothing: {} an image takes {}", what(effect.access),

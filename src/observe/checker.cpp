@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
 //
-// What is known of one buffer at a time:
+// What is known of one buffer:
 //
 //   brackets   CPU accesses between START and END
-//   works      what devices do: a V4L2 queue from QBUF to DQBUF, a job from publish() until
-//              its fence has signalled
+//   works      work of devices: a V4L2 queue from QBUF to DQBUF, a job from publish() until its
+//              fence has signalled
 //   released   a pool has it
 //
-// A new access is held against those that are active and conflict, that is, where one of the
-// two writes. A bracket waits for the fences of published jobs before it starts, so it can
-// only meet a queue, or a job that nobody told it of. Two jobs are in order when the second
-// gathered after the first published.
+// A new access is compared with the active ones that conflict: two accesses conflict if one of them
+// writes. A bracket waits for the fences of published jobs before it starts, so it conflicts only
+// with a queue or with a job that was not published on this buffer. Two jobs are in order if the
+// second one gathered after the first one published.
 #include "observe/checker.hpp"
 
-#include "buffer/buffer_state.hpp"
 #include "base/log.hpp"
-#include "os/page_guard.hpp"
-#include "sync/fence_point.hpp"
 #include "base/text.hpp"
+#include "os/page_guard.hpp"
+#include "sync/fence_set.hpp"
 
 #include <dlfcn.h>
 
@@ -30,9 +29,9 @@
 namespace commonbuf {
 namespace {
 
-// Jobs that gathered and never published are forgotten in the end.
+// The limit for jobs that gathered and never published.
 constexpr std::size_t most_gathered = 1000;
-// Of each buffer: enough to name who wrote what is there.
+// For each buffer: enough to name the last writer.
 constexpr std::size_t most_works = 16;
 
 bool reads(Access access) { return access != Access::write; }
@@ -44,7 +43,7 @@ std::string text_of(Access access)
     return !writes(access) ? "reads" : !reads(access) ? "writes" : "reads and writes";
 }
 
-/// Where an instruction is, as addr2line(1) wants it: " by code in ./program, 0x1234".
+/// Names an instruction for addr2line(1): " by code in ./program, 0x1234".
 std::string text_of(const void* code)
 {
     Dl_info info{};
@@ -84,22 +83,20 @@ std::string_view to_string(Mistake mistake) noexcept
     return "used-while-released";
 }
 
-Checker::Key Checker::key_of(const BufferState& buffer)
+Checker::Key Checker::key_of(const watch::Subject& buffer)
 {
-    if (buffer.is_private())
-        return {~std::uint64_t{0}, reinterpret_cast<std::uintptr_t>(&buffer)};
-    const BufferId& id = buffer.memories().front().id;
-    return {id.device, id.inode};
+    const auto id = buffer.dma_buf();
+    return id ? Key{id->device, id->inode} : Key{~std::uint64_t{0}, reinterpret_cast<std::uintptr_t>(&buffer)};
 }
 
-std::string Checker::describe(const BufferState& buffer)
+std::string Checker::describe(const watch::Subject& buffer)
 {
     const Layout& layout = buffer.layout();
     const std::string from = buffer.heap().empty() ? "" : " from " + buffer.heap();
     const std::string image = text::format("{} {}x{}{}", to_string(layout.format), layout.width, layout.height, from);
-    if (buffer.is_private())
-        return text::format("buffer of the program's own memory ({})", image);
-    return text::format("buffer {} ({})", buffer.memories().front().id.inode, image);
+    const auto id = buffer.dma_buf();
+    return id ? text::format("buffer {} ({})", id->inode, image)
+              : text::format("buffer of the program's own memory ({})", image);
 }
 
 bool Checker::is_active(const Work& work)
@@ -117,7 +114,7 @@ CheckedAccess Checker::by_cpu(const Bracket& bracket) { return {"CPU", text_of(b
 CheckedAccess Checker::by(const Work& work) { return {work.who, text_of(work.access), work.where}; }
 CheckedAccess Checker::by(const watch::Site& site) { return {std::string(site.who), text_of(site.access), site.where}; }
 
-void Checker::used_while_released(const Record& record, const BufferState& buffer, const CheckedAccess& second,
+void Checker::used_while_released(const Record& record, const watch::Subject& buffer, const CheckedAccess& second,
                                   Reports& reports)
 {
     if (record.released)
@@ -125,10 +122,10 @@ void Checker::used_while_released(const Record& record, const BufferState& buffe
                            describe(buffer),
                            {"a pool", "got it back", *record.released},
                            second,
-                           "acquire it again before it is used"});
+                           "acquire the buffer again before using it"});
 }
 
-void Checker::cpu_began(BufferState& buffer, std::uint64_t number, const watch::Site& site)
+void Checker::cpu_began(watch::Subject& buffer, std::uint64_t number, const watch::Site& site)
 {
     Reports reports;
     {
@@ -147,7 +144,7 @@ void Checker::cpu_began(BufferState& buffer, std::uint64_t number, const watch::
     say(reports);
 }
 
-void Checker::cpu_ended(BufferState& buffer, std::uint64_t number)
+void Checker::cpu_ended(watch::Subject& buffer, std::uint64_t number)
 {
     const std::lock_guard lock(mutex_);
     Record& record = records_[key_of(buffer)];
@@ -167,7 +164,7 @@ void Checker::cpu_touched_late(const Place& begun, const Place& touched)
           "begin another access"}});
 }
 
-void Checker::touched(BufferState& buffer, bool writes_pixels, const void* code)
+void Checker::touched(watch::Subject& buffer, bool writes_pixels, const void* code)
 {
     Reports reports;
     {
@@ -184,7 +181,7 @@ void Checker::touched(BufferState& buffer, bool writes_pixels, const void* code)
                                describe(buffer),
                                {"CPU", "had access", last.where},
                                now,
-                               "touch pixels between read() or write() and end() alone"});
+                               "touch pixels only between read() or write() and end()"});
     }
     say(reports);
 }
@@ -216,15 +213,16 @@ void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part,
             reports.push_back({Mistake::devices_without_order, describe(*part.buffer), by(work), now,
                                work.queue != nullptr ? how_to_end(work)
                                : gathered            ? "it gathered before the other job was published: gather again"
-                                                     : "gather() what the job has to wait for, and let it wait"});
+                                                     : "call gather() and let the job wait for the result"});
         if (gathered && reads(part.access) && writes(work.access) && !is_active(work)) {
             const auto points = points_of(work.done);
             const auto bad =
                 std::ranges::find_if(points, [](const auto& point) { return point->known() == FenceState::failed; });
             if (bad != points.end() && !(*bad)->told())
-                reports.push_back({Mistake::fence_error_ignored, describe(*part.buffer), by(work), now,
-                                   "the first job failed: look at what Fence::wait() or fd() says before using its "
-                                   "result"});
+                reports.push_back(
+                    {Mistake::fence_error_ignored, describe(*part.buffer), by(work), now,
+                     "the first job failed: look at what Fence::wait() or sync_file_fd() says before using its "
+                     "result"});
         }
     }
 }
@@ -244,7 +242,7 @@ void Checker::job_published(const watch::JobRun& run, const Fence& done)
         const std::uint64_t now = watch::next_number();
         for (const auto& part : run.parts) {
             auto& works = records_[key_of(*part.buffer)].works;
-            // What is over is of interest only as the last write.
+            // Work that is over matters only as the last write.
             if (writes(part.access))
                 std::erase_if(works, [](const Work& work) { return !is_active(work); });
             if (works.size() >= most_works)
@@ -261,7 +259,8 @@ const char* Checker::how_to_end(const Work& work)
     return work.on_screen ? "commit another buffer in its place first" : "dequeue it from the device first";
 }
 
-void Checker::device_begins(const Record& record, const BufferState& buffer, const watch::Site& site, Reports& reports)
+void Checker::device_begins(const Record& record, const watch::Subject& buffer, const watch::Site& site,
+                            Reports& reports)
 {
     used_while_released(record, buffer, by(site), reports);
     for (const Bracket& bracket : record.brackets) {
@@ -271,7 +270,7 @@ void Checker::device_begins(const Record& record, const BufferState& buffer, con
     }
 }
 
-void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& site)
+void Checker::queued(watch::Subject& buffer, const void* queue, const watch::Site& site)
 {
     Reports reports;
     {
@@ -294,7 +293,7 @@ void Checker::queued(BufferState& buffer, const void* queue, const watch::Site& 
     say(reports);
 }
 
-void Checker::dequeued(BufferState& buffer, const void* queue, bool)
+void Checker::dequeued(watch::Subject& buffer, const void* queue, bool)
 {
     const std::lock_guard lock(mutex_);
     auto& works = records_[key_of(buffer)].works;
@@ -302,7 +301,7 @@ void Checker::dequeued(BufferState& buffer, const void* queue, bool)
         works.erase(work);
 }
 
-void Checker::shown(BufferState& buffer, const void* display, const watch::Site& site)
+void Checker::shown(watch::Subject& buffer, const void* display, const watch::Site& site)
 {
     Reports reports;
     {
@@ -315,9 +314,9 @@ void Checker::shown(BufferState& buffer, const void* display, const watch::Site&
     say(reports);
 }
 
-void Checker::replaced(BufferState& buffer, const void* display) { dequeued(buffer, display, false); }
+void Checker::replaced(watch::Subject& buffer, const void* display) { dequeued(buffer, display, false); }
 
-void Checker::released(BufferState& buffer, const Fence&, const Place& where)
+void Checker::released(watch::Subject& buffer, const Fence&, const Place& where)
 {
     Reports reports;
     {
@@ -336,7 +335,7 @@ void Checker::released(BufferState& buffer, const Fence&, const Place& where)
     say(reports);
 }
 
-void Checker::acquired(BufferState& buffer, const Place&)
+void Checker::acquired(watch::Subject& buffer, const Place&)
 {
     const std::lock_guard lock(mutex_);
     records_[key_of(buffer)].released.reset();
@@ -344,11 +343,11 @@ void Checker::acquired(BufferState& buffer, const Place&)
 
 void Checker::waited(const Fence&, std::chrono::steady_clock::time_point, bool) {}
 
-void Checker::gone(BufferState& buffer)
+void Checker::gone(watch::Subject& buffer)
 {
     const std::lock_guard lock(mutex_);
     const auto record = records_.find(key_of(buffer));
-    // Another handle of the same dma-buf may be in use.
+    // Another buffer over the same dma-buf may be in use.
     if (record != records_.end() && record->second.brackets.empty())
         records_.erase(record);
 }
@@ -383,7 +382,7 @@ void Checker::say(const Reports& reports)
         finding.message = text::format("access checker: {}: {}: {}; {}; {}", to_string(finding.mistake), finding.buffer,
                                        text_of(finding.first), text_of(finding.second), report.advice);
         const std::lock_guard lock(handler_mutex_);
-        if (mode_ == Check::off)
+        if (mode_ == CheckerMode::off)
             return;
         if (handler_) {
             handler_(finding);
@@ -391,12 +390,12 @@ void Checker::say(const Reports& reports)
             log(finding.message);
             std::fprintf(stderr, "%s\n", finding.message.c_str());
         }
-        if (mode_ == Check::abort)
+        if (mode_ == CheckerMode::abort)
             std::abort();
     }
 }
 
-void Checker::set(Check mode, std::function<void(const Finding&)> handler)
+void Checker::set(CheckerMode mode, std::function<void(const Finding&)> handler)
 {
     {
         const std::lock_guard lock(handler_mutex_);
@@ -405,7 +404,7 @@ void Checker::set(Check mode, std::function<void(const Finding&)> handler)
     }
     const std::lock_guard lock(mutex_);
     said_.clear();
-    if (mode == Check::off) {
+    if (mode == CheckerMode::off) {
         records_.clear();
         gathered_.clear();
     }
@@ -427,29 +426,29 @@ void from_environment()
         return;
     const std::string_view word = wanted;
     if (word != "log" && word != "abort")
-        std::fprintf(stderr, "commonbuf: COMMONBUF_CHECK=%s is none of log, abort and off; log is meant\n", wanted);
-    set_check(word == "abort" ? Check::abort : Check::log);
+        std::fprintf(stderr, "commonbuf: COMMONBUF_CHECK=%s is not log, abort or off; using log\n", wanted);
+    set_checker_mode(word == "abort" ? CheckerMode::abort : CheckerMode::log);
 }
 
 [[maybe_unused]] const bool started = (from_environment(), true);
 
 } // namespace
 
-void set_check(Check mode, std::function<void(const Finding&)> handler)
+void set_checker_mode(CheckerMode mode, std::function<void(const Finding&)> handler)
 {
     checker().set(mode, std::move(handler));
-    if (mode == Check::off) {
+    if (mode == CheckerMode::off) {
         watch::sit(watch::Seat::checker, nullptr);
         return;
     }
     static const bool once = (std::atexit([] { checker().at_end(); }), true);
     static_cast<void>(once);
     os::page_guard::install([](void* owner, bool writes, const void* code) {
-        checker().touched(*static_cast<BufferState*>(owner), writes, code);
+        checker().touched(*static_cast<watch::Subject*>(owner), writes, code);
     });
     watch::sit(watch::Seat::checker, &checker());
 }
 
-std::uint64_t check_findings() noexcept { return checker().findings(); }
+std::uint64_t checker_findings() noexcept { return checker().findings(); }
 
 } // namespace commonbuf

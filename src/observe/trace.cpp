@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// The trace: what happens to buffers, for chrome://tracing, ui.perfetto.dev and
-// "allocinfo timeline". Of each device there are rows (trace_tracks.hpp), in them slices:
+// The trace: what happens to buffers, for chrome://tracing, ui.perfetto.dev and "allocinfo
+// timeline". Each device has rows (trace_tracks.hpp) of slices:
 //
 //   CPU       |wait|= read 3 =|          B and E, an access between its begin and end
 //   camera    |=== capture 4 ====|      B and E, between queue and dequeue
 //   blur         |=== blur ==|           X, from publish() until its fence has signalled
 //   pool      |== in the pool ==|        B and E, between release and acquire
 //
-// and between slices arrows (s and f) from what had to be done to what came after it.
+// Arrows (s and f) lead from a slice to those that had to come after it.
 #include "observe/trace.hpp"
 
 #include "base/log.hpp"
-#include "os/process.hpp"
 #include "observe/trace_buffers.hpp"
 #include "observe/trace_jobs.hpp"
+#include "os/process.hpp"
 
 #include <commonbuf/trace.hpp>
 
@@ -45,7 +45,7 @@ std::string as_array(const Record& record, Access access)
     return text;
 }
 
-/// %p stands for the process's number: one file for each of several programs.
+/// Replaces %p by the process number, for several programs at once.
 std::string expanded(std::string path, int pid)
 {
     for (auto at = path.find("%p"); at != std::string::npos; at = path.find("%p", at))
@@ -55,7 +55,7 @@ std::string expanded(std::string path, int pid)
 
 } // namespace
 
-/// All that belongs to one file.
+/// Everything that belongs to one file.
 struct Trace::Session {
     struct Open {
         SliceRef slice;
@@ -64,7 +64,7 @@ struct Trace::Session {
 
     Session(File opened, int pid) : file(std::move(opened)), tracks(file, pid), jobs(file, tracks, records) {}
 
-    /// Writes the begin of a slice that has a row.
+    /// Writes the beginning of a slice that has a row.
     void open(Open& made, const Record& record, const Place& where)
     {
         const Slice& slice = *made.slice;
@@ -96,7 +96,7 @@ struct Trace::Session {
         map.erase(found);
     }
 
-    /// Arrows from those who had the buffer before; where a wait has them already, not twice.
+    /// Draws arrows from the earlier users of the buffer, except those that a wait has already.
     void connect(const Record& record, const Open& to, int waiter)
     {
         std::vector<SliceRef> before;
@@ -111,9 +111,9 @@ struct Trace::Session {
     Tracks tracks;
     Records records;
     Jobs jobs;
-    std::map<std::uint64_t, Open> on_cpu;                                     ///< by the access's number
-    std::map<std::pair<const void*, const BufferState*>, Open> with_a_device; ///< by queue
-    std::map<const BufferState*, Open> in_a_pool;
+    std::map<std::uint64_t, Open> on_cpu;                                        ///< by the access's number
+    std::map<std::pair<const void*, const watch::Subject*>, Open> with_a_device; ///< by queue
+    std::map<const watch::Subject*, Open> in_a_pool;
 };
 
 Trace::Trace() = default;
@@ -152,7 +152,7 @@ Status Trace::begin_locked(const std::string& path)
 
 Status Trace::end()
 {
-    // A child of fork() has a copy of the lock too, perhaps a locked one.
+    // A child of fork() has a copy of the lock, perhaps a locked one.
     if (const int owner = pid_; owner != 0 && owner != os::process_id())
         return {};
     const std::lock_guard lock(mutex_);
@@ -182,7 +182,7 @@ Status Trace::end_locked()
     return session->file.end();
 }
 
-/// Everything that is told goes through here.
+/// Every event goes through here.
 template <typename Note>
 void Trace::note(Note note_down)
 {
@@ -190,7 +190,7 @@ void Trace::note(Note note_down)
     if (!later_.empty()) {
         const Status begun = begin_locked(std::exchange(later_, {}));
         if (!begun) {
-            // Asked for outside of the program, which may have no handler for the log.
+            // The environment asked for it, and the program may have no handler for the log.
             watch::sit(watch::Seat::trace, nullptr);
             log("no trace: " + begun.error().message());
             std::fprintf(stderr, "commonbuf: no trace: %s\n", begun.error().message().c_str());
@@ -199,7 +199,7 @@ void Trace::note(Note note_down)
     if (session_ == nullptr)
         return;
     note_down(*session_);
-    // A flush that failed in there has ended it.
+    // A failed flush in there has ended the session.
     if (const Time time = now(); session_ != nullptr && session_->file.should_flush(time))
         flush(time);
 }
@@ -207,7 +207,7 @@ void Trace::note(Note note_down)
 void Trace::flush(Time time)
 {
     if (pid_ != os::process_id()) {
-        // A child of fork(): the file is its parent's.
+        // This is a child of fork(): the file is its parent's.
         session_->file.abandon();
         session_.reset();
         watch::sit(watch::Seat::trace, nullptr);
@@ -224,7 +224,7 @@ void Trace::flush(Time time)
     log("the trace ends here: " + written_.error().message());
 }
 
-void Trace::cpu_began(BufferState& buffer, std::uint64_t number, const watch::Site& site)
+void Trace::cpu_began(watch::Subject& buffer, std::uint64_t number, const watch::Site& site)
 {
     note([&](Session& session) {
         Record& record = session.records.of(buffer);
@@ -239,7 +239,7 @@ void Trace::cpu_began(BufferState& buffer, std::uint64_t number, const watch::Si
     });
 }
 
-void Trace::cpu_ended(BufferState&, std::uint64_t number)
+void Trace::cpu_ended(watch::Subject&, std::uint64_t number)
 {
     note([&](Session& session) { session.close_if_open(session.on_cpu, number); });
 }
@@ -254,7 +254,7 @@ void Trace::job_published(const watch::JobRun& run, const Fence& done)
     note([&](Session& session) { session.jobs.published(run, done); });
 }
 
-void Trace::queued(BufferState& buffer, const void* queue, const watch::Site& site)
+void Trace::queued(watch::Subject& buffer, const void* queue, const watch::Site& site)
 {
     note([&](Session& session) {
         Record& record = session.records.of(buffer);
@@ -270,7 +270,7 @@ void Trace::queued(BufferState& buffer, const void* queue, const watch::Site& si
     });
 }
 
-void Trace::dequeued(BufferState& buffer, const void* queue, bool failed)
+void Trace::dequeued(watch::Subject& buffer, const void* queue, bool failed)
 {
     note([&](Session& session) {
         const auto found = session.with_a_device.find({queue, &buffer});
@@ -284,7 +284,7 @@ void Trace::dequeued(BufferState& buffer, const void* queue, bool failed)
     });
 }
 
-void Trace::released(BufferState& buffer, const Fence&, const Place& where)
+void Trace::released(watch::Subject& buffer, const Fence&, const Place& where)
 {
     note([&](Session& session) {
         session.close_if_open(session.in_a_pool, &buffer);
@@ -295,7 +295,7 @@ void Trace::released(BufferState& buffer, const Fence&, const Place& where)
     });
 }
 
-void Trace::acquired(BufferState& buffer, const Place&)
+void Trace::acquired(watch::Subject& buffer, const Place&)
 {
     note([&](Session& session) { session.close_if_open(session.in_a_pool, &buffer); });
 }
@@ -320,13 +320,13 @@ void Trace::waited(const Fence& fence, std::chrono::steady_clock::time_point beg
         if (!good)
             event.arg("end", "in vain");
         session.file.add(event);
-        // Where programs wait in vain they are often killed next.
+        // A program that waits in vain is often killed next.
         if (!good)
             flush(now());
     });
 }
 
-void Trace::gone(BufferState& buffer)
+void Trace::gone(watch::Subject& buffer)
 {
     note([&](Session& session) {
         session.close_if_open(session.in_a_pool, &buffer);

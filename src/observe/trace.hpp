@@ -13,35 +13,35 @@
 
 namespace commonbuf::trace {
 
-/// Writes down what a watcher is told; see set_trace(). One file at a time. Thread-safe.
+/// Writes what happens to a file; see set_trace(). One file at a time. Thread-safe.
 class Trace final : public watch::Watcher {
 public:
     Trace();
     ~Trace() override;
 
-    /// Ends what was there and begins a file.
+    /// Ends the current file and begins another one.
     Status begin(const std::string& path);
 
-    /// The same at the first thing that happens. Whether that works is told to the log.
+    /// Begins a file at the first event. Errors go to the log.
     void begin_later(const std::string& path);
 
-    /// Completes the file. Errors: of any write since it was begun.
+    /// Completes the file. Errors: those of all writes since it was begun.
     Status end();
 
-    void cpu_began(BufferState& buffer, std::uint64_t number, const watch::Site& site) override;
-    void cpu_ended(BufferState& buffer, std::uint64_t number) override;
+    void cpu_began(watch::Subject& buffer, std::uint64_t number, const watch::Site& site) override;
+    void cpu_ended(watch::Subject& buffer, std::uint64_t number) override;
     void cpu_touched_late(const Place&, const Place&) override {}
     void job_gathered(const watch::JobRun& run, const Fence& before) override;
     void job_published(const watch::JobRun& run, const Fence& done) override;
-    void queued(BufferState& buffer, const void* queue, const watch::Site& site) override;
-    void dequeued(BufferState& buffer, const void* queue, bool failed) override;
-    // The display's jobs are in the trace.
-    void shown(BufferState&, const void*, const watch::Site&) override {}
-    void replaced(BufferState&, const void*) override {}
-    void released(BufferState& buffer, const Fence& until, const Place& where) override;
-    void acquired(BufferState& buffer, const Place& where) override;
+    void queued(watch::Subject& buffer, const void* queue, const watch::Site& site) override;
+    void dequeued(watch::Subject& buffer, const void* queue, bool failed) override;
+    // The trace has the display's jobs.
+    void shown(watch::Subject&, const void*, const watch::Site&) override {}
+    void replaced(watch::Subject&, const void*) override {}
+    void released(watch::Subject& buffer, const Fence& until, const Place& where) override;
+    void acquired(watch::Subject& buffer, const Place& where) override;
     void waited(const Fence& fence, std::chrono::steady_clock::time_point begun, bool good) override;
-    void gone(BufferState& buffer) override;
+    void gone(watch::Subject& buffer) override;
 
 private:
     struct Session;

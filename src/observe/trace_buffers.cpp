@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "observe/trace_buffers.hpp"
 
-#include "buffer/buffer_state.hpp"
 #include "observe/trace_event.hpp"
 
 #include <utility>
@@ -9,13 +8,13 @@
 namespace commonbuf::trace {
 namespace {
 
-std::string members_of(const BufferState& buffer, std::int64_t number)
+std::string members_of(const watch::Subject& buffer, std::int64_t number)
 {
     std::string text = R"("id":)";
     append_number(text, number);
-    if (!buffer.is_private()) {
+    if (const auto id = buffer.dma_buf()) {
         text += ",\"inode\":";
-        append_number(text, static_cast<std::int64_t>(buffer.memories().front().id.inode));
+        append_number(text, static_cast<std::int64_t>(id->inode));
     }
     const Layout& layout = buffer.layout();
     text += ",\"format\":";
@@ -56,7 +55,7 @@ void Record::used(Access access, const SliceRef& slice)
         reads_.clear();
         return;
     }
-    // What is only ever read, a font for example, has no end of readers.
+    // A buffer that is only read, for example a font, would collect readers without end.
     constexpr std::size_t most = 8;
     if (reads_.size() == most)
         reads_.erase(reads_.begin());
@@ -69,7 +68,7 @@ void Record::overwritten()
     reads_.clear();
 }
 
-Record& Records::of(const BufferState& buffer)
+Record& Records::of(const watch::Subject& buffer)
 {
     const auto known = all_.find(&buffer);
     if (known != all_.end())

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "observe/trace_tracks.hpp"
+#include "sync/watch.hpp"
 
 #include <commonbuf/use.hpp>
 
@@ -10,13 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
-namespace commonbuf {
-class BufferState;
-}
-
 namespace commonbuf::trace {
 
-/// What the trace knows of one buffer.
+/// What the trace knows about one buffer.
 class Record {
 public:
     Record() = default;
@@ -25,14 +22,14 @@ public:
     /// {"id":3,"inode":77,"format":"XR24","size":"1920x1080","access":"read"}
     void describe(std::string& to, Access access) const;
 
-    /// The slices that an access of this kind comes after: readers after the last write,
-    /// writers after all.
+    /// Adds the slices that an access of this kind comes after: readers come after the last write,
+    /// writers after everything.
     void add_before(Access access, std::vector<SliceRef>& to) const;
 
-    /// From now on others come after this slice.
+    /// Makes later accesses come after this slice.
     void used(Access access, const SliceRef& slice);
 
-    /// Somebody waited for all and overwrites it: nobody has to come after those any more.
+    /// Forgets all slices: an access waited for them and overwrites the buffer.
     void overwritten();
 
 private:
@@ -41,14 +38,14 @@ private:
     std::vector<SliceRef> reads_;
 };
 
-/// The buffers that were seen, each with a number that no other one gets.
+/// The buffers seen so far, each with its own number.
 class Records {
 public:
-    Record& of(const BufferState& buffer);
-    void forget(const BufferState& buffer) { all_.erase(&buffer); }
+    Record& of(const watch::Subject& buffer);
+    void forget(const watch::Subject& buffer) { all_.erase(&buffer); }
 
 private:
-    std::unordered_map<const BufferState*, Record> all_;
+    std::unordered_map<const watch::Subject*, Record> all_;
     std::int64_t last_ = 0;
 };
 

@@ -9,8 +9,8 @@
 namespace commonbuf::trace {
 namespace {
 
-/// How many bytes the character at the front has; 0 where these bytes are no UTF-8
-/// (RFC 3629: the shortest form alone, no surrogates, nothing above U+10FFFF).
+/// Returns the size of the first character in bytes; 0 if the bytes are not UTF-8 (RFC 3629: only
+/// the shortest form, no surrogates, nothing above U+10FFFF).
 std::size_t utf8_length(std::string_view bytes)
 {
     const auto byte = [bytes](std::size_t index) {
@@ -101,7 +101,7 @@ void Event::arg_key(const char* name)
     text_ += "\":";
 }
 
-/// Microseconds, as the format has it, with all that the clock says.
+/// Appends a time in microseconds, the unit of the format, without losing nanoseconds.
 void Event::append_time(Time time)
 {
     const auto whole = time.count() / 1000;

@@ -8,13 +8,13 @@
 
 namespace commonbuf::trace {
 
-/// CLOCK_MONOTONIC, as fences tell it and std::chrono::steady_clock too.
+/// CLOCK_MONOTONIC, the clock of fences and of std::chrono::steady_clock.
 using Time = std::chrono::nanoseconds;
 
 inline Time now() noexcept { return std::chrono::steady_clock::now().time_since_epoch(); }
 
-/// Adds words as a JSON string with its quotes. Names come from drivers and callers: what is
-/// no UTF-8 becomes U+FFFD, so that the file stays JSON whatever they hold.
+/// Appends words as a JSON string with its quotes. Names come from drivers and callers: bytes that
+/// are not UTF-8 become U+FFFD, so that the file stays JSON.
 void append_string(std::string& to, std::string_view words);
 
 void append_number(std::string& to, std::int64_t number);
@@ -24,7 +24,7 @@ void append_number(std::string& to, std::int64_t number);
 ///
 ///     Event('X', pid, tid).name("blur").category("job").at(begin).lasts(length).arg("fence", 3).take()
 ///
-/// All strings but names and values of arguments are the library's own.
+/// All strings except names and values of arguments are the library's own.
 class Event {
 public:
     Event(char phase, int pid, int tid);
@@ -33,7 +33,7 @@ public:
     Event& category(const char* word);
     Event& at(Time time);
     Event& lasts(Time time);
-    /// Of the arrow that this is an end of. The far end belongs to the slice around it.
+    /// Makes it an end of this arrow. The far end belongs to the slice around it.
     Event& arrow(std::uint64_t number, bool far_end);
 
     Event& arg(const char* key, std::string_view words);

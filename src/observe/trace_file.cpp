@@ -9,7 +9,7 @@
 namespace commonbuf::trace {
 namespace {
 
-// What is lost at most when the program is killed.
+// The most that is lost when the program is killed.
 constexpr std::size_t most_held = 64U << 10U;
 constexpr Time longest_held = std::chrono::milliseconds(500);
 
@@ -31,7 +31,7 @@ Result<File> File::create(const std::string& path)
 
 void File::add(Event& event)
 {
-    // The comma goes before: what was flushed ends with an event.
+    // The comma comes first: flushed text ends with an event.
     held_ += std::exchange(empty_, false) ? "\n" : ",\n";
     held_ += event.take();
 }

@@ -10,30 +10,30 @@
 
 namespace commonbuf::trace {
 
-/// The file of a trace: a JSON array with one event a line. Viewers do without its end, so
-/// that what a killed program leaves behind can be read. Not thread-safe.
+/// The file of a trace: a JSON array with one event on each line. Viewers do not need its end, so
+/// the file of a killed program can be read. Not thread-safe.
 class File {
 public:
-    /// Nothing that is written to.
+    /// Makes no file.
     File() = default;
 
-    /// Errors: those of os::create_file().
+    /// Creates a file. Errors: those of os::create_file().
     static Result<File> create(const std::string& path);
 
     explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
 
     void add(Event& event);
 
-    /// Whether so much or so old is held back that it should be written now.
+    /// Returns whether enough text, or old enough text, is held back to be written now.
     bool should_flush(Time now) const noexcept;
 
-    /// Writes what was held back. Errors: those of write(2).
+    /// Writes the text that was held back. Errors: those of write(2).
     Status flush(Time now);
 
-    /// Writes the end, and closes the file also when that fails.
+    /// Writes the end and closes the file, even if the write fails.
     Status end();
 
-    /// Closes the file as it is: what is held back belongs to somebody else.
+    /// Closes the file as it is: the text that is held back belongs to another process.
     void abandon() noexcept;
 
 private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "observe/trace_jobs.hpp"
 
-#include "sync/fence_point.hpp"
+#include "sync/fence_set.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -10,12 +10,12 @@
 namespace commonbuf::trace {
 namespace {
 
-// Each holds a descriptor. No pipeline has so many at once.
+// Each run holds a descriptor. No pipeline has so many at once.
 constexpr std::size_t many_runs = 64;
 constexpr std::size_t most_runs = 256;
-// Of jobs that gathered and were never published.
+// The limit for jobs that gathered and were never published.
 constexpr std::size_t most_gathered = 256;
-// From then on a job may be one that never ends.
+// A job that takes longer may never end.
 constexpr Time long_time = std::chrono::milliseconds(500);
 
 } // namespace
@@ -58,7 +58,7 @@ void Jobs::published(const watch::JobRun& run, const Fence& done)
         if (made.buffers.size() > 1)
             made.buffers += ',';
         record.describe(made.buffers, access);
-        // As the library does: others who work on it meanwhile still count.
+        // As in Job::publish(): others who work on it at the same time still count.
         record.used(run.concurrent ? Access::read : access, made.slice);
     }
     made.buffers += ']';
@@ -92,7 +92,7 @@ std::vector<SliceRef> Jobs::waited_for(const Fence& fence, Time since)
 void Jobs::settle()
 {
     std::erase_if(runs_, [this](Run& run) { return draw_if_over(run); });
-    // Many at once, or else all the others would be asked each time.
+    // Drop many at once, or all the others would be asked each time.
     const bool too_many = runs_.size() >= most_runs;
     while (too_many && runs_.size() > most_runs - many_runs) {
         draw(runs_.front(), {.at = now(), .pending = true});
@@ -114,12 +114,12 @@ void Jobs::end()
     runs_.clear();
 }
 
-/// When its fence signalled; nothing while it has not.
+/// Returns when its fence signalled; nothing while it is pending.
 std::optional<Jobs::End> Jobs::end_of(const Run& run)
 {
     End end{.at = run.published};
     if (points_of(run.done).empty())
-        return end; // the work was done when it was published
+        return end; // the work was over when it was published
     const auto parts = run.done.parts();
     if (!parts)
         return End{.at = now(), .exact = false};
@@ -129,7 +129,7 @@ std::optional<Jobs::End> Jobs::end_of(const Run& run)
             return std::nullopt;
         if (part.state == FenceState::failed)
             end.sys_errno = part.sys_errno;
-        // Fence::failed() has no time, nor has a fence that is known by poll() alone.
+        // Fence::failed() has no time; neither has a fence that is known only by poll().
         end.exact = end.exact && (part.signalled_at > Time(0) || part.state == FenceState::failed);
         last = std::max(last, part.signalled_at);
     }
@@ -137,8 +137,8 @@ std::optional<Jobs::End> Jobs::end_of(const Run& run)
         end.at = now();
     else if (last > Time(0))
         end.at = last;
-    // The fence of earlier work ends no later job; and drivers may tell the time of a picture
-    // that is just about to be shown.
+    // The fence of earlier work does not end a later job, and drivers may give the time of a picture
+    // that is about to be shown.
     end.at = std::clamp(end.at, run.gathered, std::max(run.gathered, now()));
     return end;
 }

@@ -21,9 +21,9 @@ class FencePoint;
 
 namespace commonbuf::trace {
 
-/// The jobs between publish() and the moment when it is known when their fences signalled.
-/// The kernel remembers that time (Fence::parts()), so nobody has to look at once: here it
-/// is asked when the next job is published, and for all when the file is written.
+/// The published jobs whose end is not known yet. The kernel remembers when a fence signalled
+/// (Fence::parts()), so there is no need to look at once: the kernel is asked when the next job is
+/// published, and about all jobs when the file is written.
 ///
 ///     gather()  publish()                 signalled            asked
 ///        |          |=========== blur ==========|                 |
@@ -35,13 +35,13 @@ public:
     void gathered(const watch::JobRun& run);
     void published(const watch::JobRun& run, const Fence& done);
 
-    /// The jobs that are over with these fences, but were not at this time.
+    /// Returns the jobs that ended with these fences, but not before this time.
     std::vector<SliceRef> waited_for(const Fence& fence, Time since);
 
-    /// Writes the jobs that are over, and the begin of those that nobody may see the end of.
+    /// Writes the jobs that are over, and the beginning of those that may never end.
     void settle();
 
-    /// Writes all, done or not.
+    /// Writes all jobs, over or not.
     void end();
 
 private:
@@ -57,7 +57,7 @@ private:
         Time published{0};
         std::vector<SliceRef> after;
         Fence done;
-        bool begun = false; ///< its begin is in the file
+        bool begun = false; ///< its beginning is in the file
     };
     struct End {
         Time at{0};

@@ -8,7 +8,7 @@
 namespace commonbuf::trace {
 namespace {
 
-/// Viewers look for the slice that is around the end of an arrow: not on its very edge.
+/// Viewers look for a slice around the end of an arrow, so the end must not be on the very edge.
 Time inside(const Slice& slice) { return std::min((slice.end - slice.begin) / 2, Time(std::chrono::microseconds(1))); }
 
 } // namespace
@@ -35,7 +35,7 @@ void Tracks::place_here(Slice& slice)
 
 void Tracks::free(Slice& slice, Time end)
 {
-    // Clocks of two threads may be read in another order than they are told here.
+    // Two threads may read the clock in one order and report in the other.
     slice.end = std::max(end, slice.begin);
     slice.over = true;
     slice.lane->open = false;
@@ -94,7 +94,7 @@ void Tracks::draw_arrows()
 
 void Tracks::draw_arrow(const Slice& from, const Slice& to)
 {
-    // A job's end is a fence; a frame that was dequeued needs none.
+    // A job ends with a fence; a dequeued frame needs none.
     const char* name = from.kind == Kind::job ? "fence" : "frame";
     const std::uint64_t number = ++arrows_;
     const auto end = [&](char phase, const Slice& slice, Time at) {

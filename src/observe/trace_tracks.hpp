@@ -31,8 +31,8 @@ struct Lane {
 struct Slice {
     std::string name;
     Kind kind = Kind::cpu;
-    bool waits = false;   ///< for a fence: what ends it comes at its end
-    Lane* lane = nullptr; ///< where it is drawn; none while its begin is not known
+    bool waits = false;   ///< for a fence: its arrow comes at its end
+    Lane* lane = nullptr; ///< where it is drawn; none while its beginning is not known
     Time begin{0};
     Time end{0};
     bool over = false;  ///< it is in the file with its end
@@ -40,30 +40,30 @@ struct Slice {
 };
 using SliceRef = std::shared_ptr<Slice>;
 
-/// Which row a slice stands in. Viewers want slices of one row nested, and a device has
-/// several buffers at a time that come and go as they like. So each device has as many rows
-/// as it has slices at once, all under the device's name:
+/// Chooses the row of each slice. Viewers want the slices of one row nested, but a device has
+/// several buffers at a time that come and go in any order. So each device has as many rows as it
+/// has slices at once, all under the device's name:
 ///
 ///     camera   |== buffer 1 ==|== buffer 3 ==|
 ///     camera      |== buffer 2 ==|== buffer 4 ==|
 ///
-/// The first row of a thread has the thread's own number, all others made-up ones beyond
-/// what Linux gives.
+/// The first row of a thread has the thread's own number. All others have numbers above those of
+/// Linux.
 class Tracks {
 public:
     Tracks(File& file, int pid) : file_(file), pid_(pid) {}
 
-    /// Gives the slice a row, from its begin on until free() says to when.
+    /// Gives the slice a row, from its beginning until free().
     void place(Slice& slice, std::string_view device);
     static void free(Slice& slice, Time end);
 
-    /// The same for the calling thread's rows.
+    /// Gives the slice a row of the calling thread.
     void place_here(Slice& slice);
 
-    /// An event in the row of a slice.
+    /// Makes an event in the row of a slice.
     Event event(char phase, const Slice& slice) const { return {phase, pid_, slice.lane->tid}; }
 
-    /// An arrow from what had to be done to what came after it; drawn as soon as both are over.
+    /// Connects a slice to one that came after it by an arrow, drawn as soon as both are over.
     void connect(const SliceRef& from, const SliceRef& to);
     void draw_arrows();
 

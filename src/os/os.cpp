@@ -12,32 +12,6 @@
 #include <chrono>
 #include <limits>
 
-namespace commonbuf {
-
-void UniqueFd::reset(int fd) noexcept
-{
-    const int old = std::exchange(fd_, fd);
-    if (old < 0)
-        return;
-    // Linux frees the descriptor even if close() reports EINTR, so there is no retry. Callers
-    // expect errno to survive the clean-up of their error path.
-    const int error = errno;
-    os::kernel().close(old);
-    errno = error;
-}
-
-Result<UniqueFd> UniqueFd::dup() const { return duplicate(fd_); }
-
-Result<UniqueFd> duplicate(int fd)
-{
-    const int copy = os::kernel().fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        return Error::from_errno(errno, "fcntl(F_DUPFD_CLOEXEC)");
-    return UniqueFd(copy);
-}
-
-} // namespace commonbuf
-
 namespace commonbuf::os {
 
 Result<UniqueFd> open(const std::string& path)
@@ -106,10 +80,10 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
         if (std::any_of(entries.begin(), entries.end(),
                         [](const pollfd& entry) { return (entry.revents & entry.events) != 0; }))
             return true;
-        const bool closed = std::any_of(entries.begin(), entries.end(),
-                                        [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; });
-        return Error::device_gone(Call{"poll", target},
-                                  closed ? "the descriptor is not open" : "the device reports an error or is gone");
+        if (std::any_of(entries.begin(), entries.end(),
+                        [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; }))
+            return Error::invalid_argument(Call{"poll", target}, "the descriptor is not open");
+        return Error::device_gone(Call{"poll", target}, "the device reports an error or is gone");
     }
 }
 

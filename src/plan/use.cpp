@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <commonbuf/buffer.hpp>
 #include <commonbuf/heap.hpp>
 #include <commonbuf/use.hpp>
 
@@ -21,12 +20,5 @@ std::shared_ptr<Heap> Importer::own_heap() { return nullptr; }
 std::optional<Access> Importer::cpu_access() const noexcept { return std::nullopt; }
 
 Result<Layout> Importer::fit(const Layout& layout) { return layout; }
-
-Result<Content> Importer::verify(std::span<const Buffer>, std::uint32_t, Deadline)
-{
-    Content content;
-    content.reason = "this device has no way to compare what it does with what it should do";
-    return content;
-}
 
 } // namespace commonbuf

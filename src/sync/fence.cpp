@@ -3,14 +3,13 @@
 // A Fence is a set of points, each a descriptor of its own:
 //
 //   Fence a ──► {p1}      Fence ab = merge(a, b) ──► {p1, p2}
-//   Fence b ──► {p2}      ab.fd() ──► SYNC_IOC_MERGE(p1, p2), made when somebody asks
+//   Fence b ──► {p2}      ab.sync_file_fd() ──► SYNC_IOC_MERGE(p1, p2), made when somebody asks
 //
-// The kernel's merge forgets what has signalled before, failed or not. The set does not: it
-// asks p1 and p2 themselves. So merging costs nothing until a descriptor is needed, and no
-// error is lost between the look and the merge.
-#include "sync/fence_point.hpp"
-
+// The kernel's merge drops fences that have signalled, even failed ones. The set asks p1 and p2
+// themselves. So merging costs nothing until a descriptor is needed, and no error is lost between
+// the look and the merge.
 #include "os/os.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/watch.hpp"
 
 #include <commonbuf/fence.hpp>
@@ -22,15 +21,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace commonbuf {
 namespace {
 
 #ifndef SYNC_IOC_SET_DEADLINE
-// Of Linux 6.4; Debian 12 has older headers (linux/sync_file.h).
+// From Linux 6.4; Debian 12 has older headers (linux/sync_file.h).
 struct sync_set_deadline {
     __u64 deadline_ns;
     __u64 pad;
@@ -40,32 +37,7 @@ struct sync_set_deadline {
 
 using Points = std::vector<std::shared_ptr<FencePoint>>;
 
-Error told(FencePoint& point)
-{
-    point.tell();
-    return point.failure();
-}
-
-/// The first failure that is known, for the caller.
-Status result_of(std::span<const std::shared_ptr<FencePoint>> points)
-{
-    for (const auto& point : points) {
-        if (point->known() == FenceState::failed)
-            return told(*point);
-    }
-    return {};
-}
-
-Result<UniqueFd> merge(int a, int b)
-{
-    sync_merge_data request{};
-    constexpr const char* name = "commonbuf";
-    std::memcpy(request.name, name, std::strlen(name) + 1);
-    request.fd2 = b;
-    if (const int error = os::ioctl(a, SYNC_IOC_MERGE, &request); error != 0)
-        return Error::from_errno(error, "SYNC_IOC_MERGE");
-    return UniqueFd(request.fence);
-}
+Status failure_of(const Fence& fence) { return fence.set() ? fence.set()->failure() : Status(); }
 
 } // namespace
 
@@ -79,57 +51,6 @@ std::string_view to_string(FenceState state) noexcept
     return "failed";
 }
 
-Result<int> FenceSet::merged() const
-{
-    if (points_.size() == 1)
-        return points_.front()->fd();
-    if (merged_)
-        return merged_.get();
-    int last = -1;
-    UniqueFd sum;
-    for (const auto& point : points_) {
-        if (point->known() != FenceState::pending)
-            continue;
-        if (last >= 0) {
-            auto both = merge(last, point->fd());
-            if (!both)
-                return both.error();
-            sum = std::move(*both);
-        }
-        last = sum ? sum.get() : point->fd();
-    }
-    if (!sum)
-        return last;
-    merged_ = std::move(sum);
-    return merged_.get();
-}
-
-Result<int> FenceSet::fd() const
-{
-    const std::lock_guard lock(mutex_);
-    for (const auto& point : points_) {
-        if (!point->is_sync_file() && point->known() == FenceState::pending)
-            return Error::unsupported(
-                "make a descriptor of a fence",
-                "this kernel gives no sync_file for the implicit fences of a dma-buf (Linux before 6.0)",
-                "wait for the fence instead");
-    }
-    const auto descriptor = merged();
-    if (!descriptor)
-        return descriptor.error();
-    // Asked after merging: what failed before that is not in the descriptor, and what fails
-    // after it is.
-    for (const auto& point : points_) {
-        if (const auto state = point->ask(); !state)
-            return state.error();
-    }
-    if (const Status good = result_of(points_); !good)
-        return good.error();
-    const bool over = std::all_of(points_.begin(), points_.end(),
-                                  [](const auto& point) { return point->known() == FenceState::signalled; });
-    return over ? -1 : *descriptor;
-}
-
 Result<Fence> Fence::from_fd(UniqueFd sync_file)
 {
     if (!sync_file)
@@ -137,8 +58,8 @@ Result<Fence> Fence::from_fd(UniqueFd sync_file)
     const int number = sync_file.get();
     auto point = FencePoint::of_sync_file(std::move(sync_file));
     const auto state = point->ask();
-    if (!state && state.error().sys_errno == ENOTTY)
-        return Error::invalid_argument("take a fence", "descriptor " + std::to_string(number) + " is no sync_file");
+    if (!state && state.error().category == Category::unsupported)
+        return Error::invalid_argument("take a fence", "descriptor " + std::to_string(number) + " is not a sync_file");
     if (!state)
         return state.error();
     return *state == FenceState::signalled ? Fence() : Fence(std::make_shared<FenceSet>(Points{std::move(point)}));
@@ -191,7 +112,7 @@ Result<bool> Fence::signalled() const
     }
     if (!all)
         return false;
-    if (const Status good = result_of(points_of(*this)); !good)
+    if (const Status good = failure_of(*this); !good)
         return good.error();
     return true;
 }
@@ -206,7 +127,7 @@ Status wait_for(FencePoint& point, Deadline deadline, int cancel)
         const auto ready = os::wait_any(entries, deadline, "a fence");
         if (!ready)
             return ready.error();
-        // Somebody else may have learned meanwhile that it failed (a device that is lost).
+        // Another thread may have made it fail meanwhile (a lost device).
         if (!*ready && point.known() != FenceState::pending)
             return {};
         if (!*ready)
@@ -225,7 +146,7 @@ Status wait_for(FencePoint& point, Deadline deadline, int cancel)
 
 Status Fence::wait(Deadline deadline, int cancel) const
 {
-    // A fence that fails does not end the wait: others still work on the buffers.
+    // A failed fence does not end the wait: other devices still work on the buffers.
     for (const auto& point : points_of(*this)) {
         const auto state = point->ask();
         if (!state)
@@ -238,7 +159,7 @@ Status Fence::wait(Deadline deadline, int cancel) const
         if (!waited)
             return waited;
     }
-    return result_of(points_of(*this));
+    return failure_of(*this);
 }
 
 Result<std::vector<FencePart>> Fence::parts() const
@@ -253,17 +174,17 @@ Result<std::vector<FencePart>> Fence::parts() const
     return all;
 }
 
-Result<int> Fence::fd() const { return set_ ? set_->fd() : -1; }
+Result<int> Fence::sync_file_fd() const { return set_ ? set_->sync_file_fd() : -1; }
 
 Result<UniqueFd> Fence::export_fd() const
 {
-    const auto borrowed = fd();
+    const auto borrowed = sync_file_fd();
     if (!borrowed)
         return borrowed.error();
     return *borrowed >= 0 ? duplicate(*borrowed) : UniqueFd();
 }
 
-Status Fence::hint(Deadline deadline) const
+Status Fence::set_deadline(Deadline deadline) const
 {
     for (const auto& point : points_of(*this)) {
         if (!point->is_sync_file() || point->known() != FenceState::pending)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sync/fence_point.hpp"
 
-#include "os/os.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
 
 #include <linux/sync_file.h>
 
@@ -17,7 +17,7 @@
 namespace commonbuf {
 namespace {
 
-// More than a frame of any real pipeline waits for at once.
+// More than a frame of a real pipeline waits for at once.
 constexpr std::uint32_t usual_parts = 16;
 
 std::string text_of(const char* text, std::size_t size) { return {text, ::strnlen(text, size)}; }
@@ -34,9 +34,8 @@ FencePart part_of(const sync_fence_info& info)
     return part;
 }
 
-/// The state of the whole, and what is inside. The kernel's answer for the whole alone
-/// (num_fences 0) may hide a part that failed: a fence array learns of errors only when
-/// somebody waited for it. The parts say so themselves.
+/// Reads the state of each fence inside. The kernel's answer for the whole sync_file (num_fences 0)
+/// may hide a failed part: a fence array learns of errors only if somebody waits for it.
 Result<std::vector<sync_fence_info>> read_info(int fd)
 {
     std::vector<sync_fence_info> parts(usual_parts);
@@ -63,13 +62,11 @@ Result<std::vector<sync_fence_info>> read_info(int fd)
 Error failure_of(const sync_fence_info& info)
 {
     const FencePart part = part_of(info);
-    Error error;
-    error.category = Category::device_gone;
-    error.sys_errno = part.sys_errno;
-    error.operation = "wait for a fence";
-    error.detail = text::format("the work of {} (timeline {}) ended with an error", part.driver, part.timeline);
-    error.advice = "what it should have written is not there";
-    return error;
+    return Error::work_failed(
+               "wait for a fence",
+               text::format("the work of {} (timeline {}) ended with an error", part.driver, part.timeline),
+               "do not use its result")
+        .with_errno(part.sys_errno);
 }
 
 } // namespace
@@ -97,6 +94,9 @@ void FencePoint::settle(FenceState state, Error failure)
     if (known() != FenceState::pending)
         return;
     failure_ = std::move(failure);
+    // To those who wait it is always the work that failed, whatever the reason.
+    if (state == FenceState::failed)
+        failure_.category = Category::work_failed;
     known_.store(state, std::memory_order_release);
 }
 
@@ -117,7 +117,7 @@ Result<FenceState> FencePoint::ask()
         return parts.error();
     const auto pending = [](const sync_fence_info& part) { return part.status == 0; };
     const auto failed = [](const sync_fence_info& part) { return part.status < 0; };
-    // Over only when nobody works on the buffers any more, failed or not.
+    // It is over only when nobody works on the buffers any more, failed or not.
     if (std::any_of(parts->begin(), parts->end(), pending))
         return FenceState::pending;
     if (const auto bad = std::find_if(parts->begin(), parts->end(), failed); bad != parts->end())

@@ -2,7 +2,7 @@
 #include "sync/implicit.hpp"
 
 #include "os/os.hpp"
-#include "sync/fence_point.hpp"
+#include "sync/fence_set.hpp"
 
 #include <linux/dma-buf.h>
 #include <linux/ioctl.h>
@@ -18,7 +18,7 @@ namespace commonbuf::implicit {
 namespace {
 
 #ifndef DMA_BUF_IOCTL_EXPORT_SYNC_FILE
-// Of Linux 6.0 (linux/dma-buf.h), for older headers.
+// From Linux 6.0 (linux/dma-buf.h), for older headers.
 struct dma_buf_export_sync_file {
     __u32 flags;
     __s32 fd;
@@ -31,7 +31,7 @@ struct dma_buf_import_sync_file {
 #define DMA_BUF_IOCTL_IMPORT_SYNC_FILE _IOW(DMA_BUF_BASE, 3, struct dma_buf_import_sync_file)
 #endif
 
-/// A reader waits for the writers, a writer for everybody.
+/// A reader waits for writers, a writer for every user.
 std::uint32_t flags_of(Access access) { return access == Access::read ? DMA_BUF_SYNC_READ : DMA_BUF_SYNC_WRITE; }
 
 Result<Fence> by_poll(int dma_buf, Access access)
@@ -47,7 +47,7 @@ Result<Fence> by_poll(int dma_buf, Access access)
 
 bool bridged(int dma_buf) noexcept
 {
-    // No flags make no sense: a kernel that knows the call says so.
+    // A call without flags is invalid, and a kernel that knows the call says so.
     dma_buf_export_sync_file nothing{0, -1};
     return os::ioctl(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &nothing) == EINVAL;
 }
@@ -69,7 +69,7 @@ Status import_fence(int dma_buf, int sync_file, Access access)
     const int error = os::ioctl_again(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &request);
     if (error == ENOTTY)
         return Error::from_errno(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE",
-                                 "this kernel takes no fences into dma-bufs (Linux before 6.0)",
+                                 "this kernel cannot put fences into dma-bufs (Linux before 6.0)",
                                  "wait for the fence before you pass the buffer on");
     if (error != 0)
         return Error::from_errno(error, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE");

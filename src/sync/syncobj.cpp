@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "sync/syncobj.hpp"
 
+#include "base/text.hpp"
 #include "os/os.hpp"
 #include "sync/syncobj_header.hpp"
-#include "base/text.hpp"
 
 #include <poll.h>
 
@@ -14,10 +14,10 @@
 namespace commonbuf {
 namespace {
 
-// How late a cancel may be noticed: the kernel's wait has no second way out.
+// A cancel takes effect within this time: the kernel's wait cannot be ended otherwise.
 constexpr std::chrono::milliseconds slice{20};
 
-/// As the kernel takes it: absolute, and 0 for a test.
+/// The deadline as the kernel wants it: absolute, 0 for a test.
 std::int64_t timeout_of(Deadline deadline)
 {
     const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count();
@@ -32,20 +32,20 @@ std::uint64_t address(const T* values)
 
 } // namespace
 
-Status has_timelines(int drm_fd)
+Status require_timelines(int drm_fd)
 {
     constexpr const char* what = "make a timeline";
     drm_get_cap request{};
     request.capability = DRM_CAP_SYNCOBJ_TIMELINE;
     const int error = os::ioctl_again(drm_fd, DRM_IOCTL_GET_CAP, &request);
     if (error == ENOTTY)
-        return Error::invalid_argument(what, text::format("descriptor {} is no DRM device", drm_fd));
-    if (error != 0 && error != EINVAL) // a kernel that does not know the question
+        return Error::invalid_argument(what, text::format("descriptor {} is not a DRM device", drm_fd));
+    if (error != 0 && error != EINVAL) // EINVAL: the kernel does not know the capability
         return Error::from_errno(error, "DRM_IOCTL_GET_CAP");
     if (error != 0 || request.value == 0)
         return Error::unsupported(what,
                                   "the driver of this DRM device has no timelines (DRM_CAP_SYNCOBJ_TIMELINE is 0)",
-                                  "another device's timelines serve too, or use a Fence for each piece of work");
+                                  "use a timeline of another device, or a Fence for each piece of work");
     return {};
 }
 
@@ -64,7 +64,7 @@ Result<Syncobj> Syncobj::import(int drm_fd, int syncobj)
     const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request);
     if (error == EINVAL)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
-                                 text::format("descriptor {} is no syncobj", syncobj));
+                                 text::format("descriptor {} is not a syncobj", syncobj));
     if (error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE");
     return Syncobj(drm_fd, request.handle);
@@ -127,7 +127,7 @@ int Syncobj::transfer(const Syncobj& source, std::uint64_t point, std::uint64_t 
     return os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_TRANSFER, &request);
 }
 
-Status Syncobj::take_sync_file(int sync_file) const
+Status Syncobj::import_sync_file(int sync_file) const
 {
     drm_syncobj_handle request{};
     request.handle = handle_;
@@ -135,18 +135,18 @@ Status Syncobj::take_sync_file(int sync_file) const
     request.fd = sync_file;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request); error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
-                                 text::format("the fence of sync_file {} was not taken", sync_file));
+                                 text::format("sync_file {} was not imported", sync_file));
     return {};
 }
 
-Result<UniqueFd> Syncobj::sync_file() const
+Result<UniqueFd> Syncobj::export_sync_file() const
 {
     drm_syncobj_handle request{};
     request.handle = handle_;
     request.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE;
     request.fd = -1;
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
-        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD", "no sync_file was made");
+        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD");
     return UniqueFd(request.fd);
 }
 
@@ -162,18 +162,17 @@ Status Syncobj::notify(std::uint64_t point, int eventfd, bool submitted) const
         return {};
     if (error != EINVAL && error != EBADF)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_EVENTFD");
-    // Older kernels answer EINVAL to any call that they do not know. One that knows it
-    // looks for the handle first, and there is none with the number 0.
+    // Older kernels answer EINVAL to any call that they do not know. A kernel that knows the call
+    // looks for the handle first, and no handle is 0.
     drm_syncobj_eventfd nothing{};
     nothing.fd = -1;
     if (os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_EVENTFD, &nothing) == ENOENT)
         return Error::from_errno(EINVAL, "DRM_IOCTL_SYNCOBJ_EVENTFD",
-                                 text::format("descriptor {} is no eventfd", eventfd));
-    Error missing = Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_EVENTFD",
-                                      "this kernel tells no eventfd of a timeline (Linux before 6.6)",
-                                      "wait in a thread of its own");
-    missing.category = Category::unsupported;
-    return missing;
+                                 text::format("descriptor {} is not an eventfd", eventfd));
+    return Error::unsupported(Call{"DRM_IOCTL_SYNCOBJ_EVENTFD"},
+                              "this kernel cannot notify an eventfd of a timeline's points (Linux before 6.6)",
+                              "wait in a thread of its own")
+        .with_errno(error);
 }
 
 Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handles,
@@ -181,7 +180,7 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
 {
     constexpr const char* what = "DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT";
     for (;;) {
-        const Deadline until_now = cancel < 0 ? deadline : std::min(deadline, in(slice));
+        const Deadline until_now = cancel < 0 ? deadline : std::min(deadline, deadline_in(slice));
         drm_syncobj_timeline_wait request{};
         request.handles = address(handles.data());
         request.points = address(points.data());
@@ -200,9 +199,9 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
             if (!cancelled)
                 return cancelled.error();
             if (*cancelled)
-                return Error::cancelled(what, "the caller ended the wait");
+                return Error::cancelled(Call{what}, "the caller ended the wait");
         }
-        // The kernel counts in ticks, and comes back early where some of them were late.
+        // The kernel counts in ticks, and returns early if some of them were late.
         if (std::chrono::steady_clock::now() >= deadline)
             return Error::from_errno(error, what);
     }

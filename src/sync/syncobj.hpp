@@ -11,12 +11,12 @@
 
 namespace commonbuf {
 
-/// The handle of a DRM syncobj on an open DRM file, which it borrows; and the kernel's calls
-/// for it, one each (drivers/gpu/drm/drm_syncobj.c).
+/// The handle of a DRM syncobj on an open DRM file, which it borrows. Each function is one call of
+/// the kernel (drivers/gpu/drm/drm_syncobj.c).
 class Syncobj {
 public:
     static Result<Syncobj> create(int drm_fd);
-    /// The syncobj behind a descriptor, which it borrows.
+    /// Imports the syncobj behind a borrowed descriptor.
     static Result<Syncobj> import(int drm_fd, int syncobj);
 
     Syncobj(Syncobj&& other) noexcept : drm_fd_(other.drm_fd_), handle_(std::exchange(other.handle_, 0)) {}
@@ -34,14 +34,14 @@ public:
 
     Status signal(std::uint64_t point) const;
 
-    /// Puts what is behind a point of `source`, on the same file, behind a point of this.
-    /// Point 0 is the one fence of a syncobj without a timeline. 0, or EINVAL where nothing
-    /// is submitted, or another errno value.
+    /// Puts the work behind a point of `source`, on the same file, behind a point of this syncobj.
+    /// Point 0 is the single fence of a syncobj without a timeline. Returns 0, EINVAL if nothing is
+    /// submitted there, or another errno value.
     int transfer(const Syncobj& source, std::uint64_t point, std::uint64_t to_point) const;
 
-    /// From and to the one fence of a syncobj without a timeline.
-    Status take_sync_file(int sync_file) const;
-    Result<UniqueFd> sync_file() const;
+    /// Convert between a sync_file and the single fence of a syncobj without a timeline.
+    Status import_sync_file(int sync_file) const;
+    Result<UniqueFd> export_sync_file() const;
 
     Status notify(std::uint64_t point, int eventfd, bool submitted) const;
 
@@ -58,12 +58,15 @@ enum class Until : std::uint8_t {
     signalled,
 };
 
-/// Waits for one of these points, and says which. They may be submitted during the wait.
+/// Waits for one of these points, and returns its index. Points may be submitted during the wait.
+///
 /// Errors: timed_out, cancelled, kernel_failure.
 Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handles,
                                std::span<const std::uint64_t> points, Until until, Deadline deadline, int cancel);
 
-/// Whether the driver has timelines. Errors: unsupported, invalid_argument (no DRM device).
-Status has_timelines(int drm_fd);
+/// Fails if the driver has no timelines.
+///
+/// Errors: unsupported, invalid_argument (not a DRM device).
+Status require_timelines(int drm_fd);
 
 } // namespace commonbuf

@@ -4,7 +4,7 @@
 #include <drm.h>
 
 #ifndef DRM_IOCTL_SYNCOBJ_EVENTFD
-// Of Linux 6.6; Debian 12 has older headers (libdrm/drm.h).
+// From Linux 6.6; Debian 12 has older headers (libdrm/drm.h).
 struct drm_syncobj_eventfd {
     __u32 handle;
     __u32 flags;

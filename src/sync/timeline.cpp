@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: MIT
 //
-// What is known of a timeline beside the kernel's syncobj:
+// What is kept of a timeline beside the kernel's syncobj:
 //
 //   point      1   3   4   7
 //   attached   a   b       c      kept until each has signalled well
-//   held               k          the kernel's own fence behind point 4, a chain over all up to
-//                                 there: kept since somebody waited for it
+//   held               k          the kernel's own fence behind point 4, a chain over all points up
+//                                 to it: kept since somebody waited for it
 //
-// The kernel drops from its chain what has signalled, failed or not. A failure at a point
-// counts at all later ones, and at those between it and the point before it, which signal
-// with it.
+// The kernel drops fences from its chain that have signalled, failed or not. A failure at a point
+// counts at all later points, and also at those between it and the point before it, because they
+// signal with it.
 //
-// A wait takes hold of the kernel's fence before it begins, as a sync_file: that says
-// afterwards how the work ended, where a wait for the syncobj does not. With it go the kept
-// fences up to the point. They are a Fence together, which knows how to wait for all and to
-// lose no error.
-#include "os/os.hpp"
-#include "buffer/kept_fences.hpp"
-#include "sync/syncobj.hpp"
+// Before a wait begins it takes the kernel's fence as a sync_file. Unlike a wait for the syncobj,
+// the sync_file says how the work ended. Together with the kept fences up to the point it makes one
+// Fence, which waits for all of them and loses no error.
 #include "base/text.hpp"
+#include "os/os.hpp"
+#include "sync/fence_set.hpp"
+#include "sync/syncobj.hpp"
 
 #include <commonbuf/timeline.hpp>
 
@@ -33,11 +32,11 @@
 namespace commonbuf {
 namespace {
 
-/// Fences that count at a point and at those after it.
+/// A fence that counts at a point and at all later ones.
 struct Kept {
-    std::uint64_t after; ///< the last point that they do not count at
+    std::uint64_t after; ///< the last point that it does not count at
     std::uint64_t point;
-    bool held; ///< the kernel's own, of all that was submitted up to there
+    bool held; ///< the kernel's own fence, for all work up to the point
     Fence fence;
 };
 
@@ -46,8 +45,7 @@ Status numbered(std::uint64_t point)
     if (point == 0)
         return Error::invalid_argument(
             "use point 0 of a timeline",
-            "points are numbered from 1 on; the kernel takes 0 for the one fence of a syncobj without a "
-            "timeline");
+            "points are numbered from 1; to the kernel, 0 is the single fence of a syncobj without a timeline");
     return {};
 }
 
@@ -55,7 +53,7 @@ std::string wait_for(std::uint64_t point) { return text::format("wait for point 
 
 } // namespace
 
-/// What the copies of a Timeline share.
+/// The state that copies of a Timeline share.
 class TimelineState {
 public:
     TimelineState(UniqueFd drm, Syncobj syncobj) noexcept : drm_(std::move(drm)), syncobj_(std::move(syncobj)) {}
@@ -66,19 +64,19 @@ public:
     Status signal(std::uint64_t point);
     Status attach(std::uint64_t point, const Fence& fence);
 
-    /// What is behind a point; nothing where it is not submitted.
+    /// Returns what is behind a point; nothing if it is not submitted.
     Result<std::optional<Fence>> fence(std::uint64_t point);
-    /// The same, when it is submitted.
+    /// Waits until the point is submitted, and returns what is behind it.
     Result<Fence> fence(std::uint64_t point, Deadline deadline, int cancel);
     Status wait_submitted(std::uint64_t point, Deadline deadline, int cancel);
 
     Error not_submitted(std::uint64_t point) const;
 
-    /// The first point that is known to have failed, of those that count at `point`.
+    /// Returns the first point that is known to have failed, of those that count at `point`.
     std::optional<std::uint64_t> failed_at(std::uint64_t point);
 
-    /// Looks at what is kept up to a point that is over: lets good fences go, and of failed
-    /// ones the descriptors.
+    /// Looks at what is kept up to a point that is over. Drops the good fences, and the descriptors
+    /// of the failed ones.
     void settle(std::uint64_t point);
     void forget_failures(std::uint64_t up_to);
 
@@ -92,10 +90,10 @@ private:
     Syncobj syncobj_; // after the descriptor that it borrows
     std::mutex mutex_;
     std::vector<Kept> kept_;
-    std::uint64_t forgotten_ = 0; ///< up to here the caller knows what has failed
+    std::uint64_t forgotten_ = 0; ///< failures up to this point do not count
 };
 
-/// The last submitted point, when `point` may follow it.
+/// Returns the last submitted point if `point` may follow it.
 Result<std::uint64_t> TimelineState::room_for(std::uint64_t point) const
 {
     auto last = syncobj_.last_submitted();
@@ -130,13 +128,13 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
         if (Status signalled = syncobj_.signal(point); !signalled)
             return signalled;
     } else {
-        // Not in one call, as Linux 6.16 could (DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_TIMELINE): it
-        // takes the fence as it is, and warns in the log of a fence that came out of a
-        // timeline. A transfer flattens it.
+        // Not in one call, as Linux 6.16 could do it (DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_TIMELINE): that
+        // call takes the fence as it is, and the kernel warns of one that came from a timeline. A
+        // transfer flattens the fence.
         const auto binary = Syncobj::create(drm_fd());
         if (!binary)
             return binary.error();
-        if (Status taken = binary->take_sync_file(*fd); !taken)
+        if (Status taken = binary->import_sync_file(*fd); !taken)
             return taken;
         if (const int error = syncobj_.transfer(*binary, 0, point); error != 0)
             return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_TRANSFER");
@@ -146,8 +144,8 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
     return {};
 }
 
-/// Keeps the kernel's fence behind a point, as a sync_file: the kernel itself drops it when
-/// somebody looks at a later point. False where nothing is submitted there.
+/// Keeps the kernel's fence behind a point as a sync_file, because the kernel drops it when somebody
+/// looks at a later point. Returns false if nothing is submitted there.
 Result<bool> TimelineState::hold(std::uint64_t point)
 {
     const auto known =
@@ -163,7 +161,7 @@ Result<bool> TimelineState::hold(std::uint64_t point)
         return false;
     if (error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_TRANSFER");
-    auto file = binary->sync_file();
+    auto file = binary->export_sync_file();
     if (!file)
         return file.error();
     auto fence = Fence::from_fd(std::move(*file));
@@ -227,14 +225,15 @@ Error TimelineState::not_submitted(std::uint64_t point) const
     std::string detail = "nothing was submitted there";
     if (last && *last < point)
         detail = text::format("nothing was submitted there (the last point is {})", *last);
-    return Error::from_errno(EINVAL, text::format("use point {} of a timeline", point), std::move(detail),
-                             "wait_submitted() waits for that");
+    return Error::invalid_state(text::format("use point {} of a timeline", point), std::move(detail),
+                                "call wait_submitted() first")
+        .with_errno(EINVAL);
 }
 
-/// Fences that nobody waits for would pile up, each with a descriptor.
+/// Drops fences that are over: those that nobody waits for would pile up, each with a descriptor.
 void TimelineState::let_go()
 {
-    // 0 also where somebody lost the order for the kernel: then each is asked.
+    // It is also 0 if somebody submitted points out of order. Then each fence is asked.
     const auto over = syncobj_.last_signalled();
     settle_locked(over && *over != 0 ? *over : UINT64_MAX);
 }
@@ -284,20 +283,20 @@ void TimelineState::forget_failures(std::uint64_t up_to)
 
 namespace {
 
-/// How a wait for a point ended, in its words.
+/// Says in the error that a point was waited for.
 Status told(Status over, std::uint64_t point)
 {
     if (over)
         return over;
     Error& error = over.error();
     if (error.category == Category::timed_out)
-        error.detail = "it is submitted and did not signal before the deadline";
+        error.detail = "it is submitted but did not signal before the deadline";
     if (error.category == Category::timed_out || error.category == Category::cancelled)
         error.operation = wait_for(point);
     return over;
 }
 
-/// Its handle on the file of another timeline: its own where that is the same file, or one
+/// Returns the handle of `guest` on the file of `home`: its own if that is the same file, or one
 /// that lives in `borrowed`.
 Result<std::uint32_t> handle_on(const TimelineState& home, const TimelineState& guest, std::vector<Syncobj>& borrowed)
 {
@@ -320,7 +319,7 @@ Result<Timeline> Timeline::create(int drm_fd)
     auto drm = duplicate(drm_fd);
     if (!drm)
         return drm.error();
-    if (Status can = has_timelines(drm->get()); !can)
+    if (Status can = require_timelines(drm->get()); !can)
         return can.error();
     auto syncobj = Syncobj::create(drm->get());
     if (!syncobj)
@@ -333,7 +332,7 @@ Result<Timeline> Timeline::import(int drm_fd, UniqueFd syncobj)
     auto drm = duplicate(drm_fd);
     if (!drm)
         return drm.error();
-    if (Status can = has_timelines(drm->get()); !can)
+    if (Status can = require_timelines(drm->get()); !can)
         return can.error();
     auto here = Syncobj::import(drm->get(), syncobj.get());
     if (!here)
@@ -377,7 +376,7 @@ Result<Fence> Timeline::fence(std::uint64_t point) const
 
 Status Timeline::transfer(std::uint64_t point, const Timeline& to, std::uint64_t to_point) const
 {
-    // By way of a fence, which may go to another device, and takes the failures along.
+    // By way of a fence, which can go to another device and takes the failures along.
     const auto source = fence(point);
     if (!source)
         return source.error();
@@ -398,7 +397,7 @@ Status Timeline::wait_submitted(std::uint64_t point, Deadline deadline, int canc
 
 Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadline, int cancel)
 {
-    // First of all, hold what is there: it may be gone when another one is submitted.
+    // First take what is there: the kernel may drop it when another point is submitted.
     for (const auto& [timeline, point] : points) {
         if (Status good = numbered(point); !good)
             return good;
@@ -411,7 +410,7 @@ Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadli
         if (!fence)
             return fence.error();
         Status over = fence->wait(deadline, cancel);
-        if (!over && over.error().category != Category::device_gone)
+        if (!over && !is_over(*fence))
             return told(std::move(over), point);
         timeline.state_->settle(point);
         if (over || !all)
@@ -426,7 +425,7 @@ Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadli
 Result<std::size_t> Timeline::wait_any(std::span<const TimelinePoint> points, Deadline deadline, int cancel)
 {
     if (points.empty())
-        return Error::invalid_argument("wait for any point", "there are none to wait for");
+        return Error::invalid_argument("wait for any point", "there are no points");
     const TimelineState& home = *points.front().timeline.state_;
     std::vector<Syncobj> borrowed;
     std::vector<std::uint32_t> handles;
@@ -447,17 +446,17 @@ Result<std::size_t> Timeline::wait_any(std::span<const TimelinePoint> points, De
         Error error = first.error();
         if (error.category == Category::timed_out) {
             error.operation = text::format("wait for any of {} points", points.size());
-            error.detail = "none has signalled before the deadline";
+            error.detail = "none of them signalled before the deadline";
         }
         return error;
     }
     const auto& [timeline, point] = points[*first];
     Status over = timeline.wait(point, deadline, cancel);
-    if (!over && over.error().category == Category::device_gone)
-        over.error().detail = text::format("place {} of those waited for: {}", *first, over.error().detail);
-    if (!over)
-        return over.error();
-    return *first;
+    if (over)
+        return *first;
+    if (timeline.state_->failed_at(point))
+        over.error().detail = text::format("index {} of the points waited for: {}", *first, over.error().detail);
+    return over.error();
 }
 
 Status Timeline::notify(std::uint64_t point, int eventfd, When when) const

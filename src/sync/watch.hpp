@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "os/os.hpp"
+
 #include <commonbuf/fence.hpp>
+#include <commonbuf/layout.hpp>
 #include <commonbuf/place.hpp>
 #include <commonbuf/use.hpp>
 
@@ -9,16 +12,30 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
-namespace commonbuf {
-class BufferState;
-}
-
-/// Those who look on while buffers are used: the access checker and the trace. Nobody does
-/// by default, and then each call here costs one look at a flag.
+/// Observers of what happens to buffers: the access checker and the trace. By default there are
+/// none, and each call here costs one look at a flag.
 namespace commonbuf::watch {
+
+/// A buffer as observers know it: by its address, as long as it lives.
+class Subject {
+public:
+    virtual const Layout& layout() const noexcept = 0;
+    virtual const std::string& heap() const noexcept = 0;
+
+    /// Returns what identifies its first dma-buf; nothing for the program's own memory.
+    virtual std::optional<os::FileId> dma_buf() const noexcept = 0;
+
+protected:
+    Subject() = default;
+    ~Subject() = default;
+    Subject(const Subject&) = delete;
+    Subject& operator=(const Subject&) = delete;
+};
 
 /// One use of a buffer, for people.
 struct Site {
@@ -30,51 +47,51 @@ struct Site {
 /// A job between gather() and publish().
 struct JobRun {
     struct Part {
-        BufferState* buffer;
+        Subject* buffer;
         Access access;
     };
-    std::uint64_t number = 0; ///< of this run; 0 where it never gathered
+    std::uint64_t number = 0; ///< of this run; 0 if it never gathered
     std::string_view name;
     Place where;
     bool concurrent = false;
     std::span<const Part> parts;
 };
 
-/// Buffers are known by their state, as long as it lives. Called from any thread.
+/// Called from any thread.
 class Watcher {
 public:
     virtual ~Watcher() = default;
 
-    /// A CPU access is open from here on; `number` tells it from all others.
-    virtual void cpu_began(BufferState& buffer, std::uint64_t number, const Site& site) = 0;
-    virtual void cpu_ended(BufferState& buffer, std::uint64_t number) = 0;
+    /// A CPU access was begun; `number` tells it from all others.
+    virtual void cpu_began(Subject& buffer, std::uint64_t number, const Site& site) = 0;
+    virtual void cpu_ended(Subject& buffer, std::uint64_t number) = 0;
     /// The pixels were asked for after the access had ended.
     virtual void cpu_touched_late(const Place& begun, const Place& touched) = 0;
 
     virtual void job_gathered(const JobRun& run, const Fence& before) = 0;
     virtual void job_published(const JobRun& run, const Fence& done) = 0;
 
-    /// A device without fences has the buffer.
-    virtual void queued(BufferState& buffer, const void* queue, const Site& site) = 0;
-    virtual void dequeued(BufferState& buffer, const void* queue, bool failed) = 0;
+    /// The buffer went to a device without fences, or came back from it.
+    virtual void queued(Subject& buffer, const void* queue, const Site& site) = 0;
+    virtual void dequeued(Subject& buffer, const void* queue, bool failed) = 0;
 
-    /// A display reads the buffer, from a commit whose order its job has seen to, until
-    /// another one takes its place and the job is published.
-    virtual void shown(BufferState& buffer, const void* display, const Site& site) = 0;
-    virtual void replaced(BufferState& buffer, const void* display) = 0;
+    /// A display reads the buffer, until another buffer takes its place and the job of its commit is
+    /// published. That job has ordered the commit.
+    virtual void shown(Subject& buffer, const void* display, const Site& site) = 0;
+    virtual void replaced(Subject& buffer, const void* display) = 0;
 
-    /// A pool has the buffer until this fence has signalled and somebody acquires it.
-    virtual void released(BufferState& buffer, const Fence& until, const Place& where) = 0;
-    virtual void acquired(BufferState& buffer, const Place& where) = 0;
+    /// A pool has the buffer, until this fence has signalled and somebody acquires the buffer.
+    virtual void released(Subject& buffer, const Fence& until, const Place& where) = 0;
+    virtual void acquired(Subject& buffer, const Place& where) = 0;
 
     virtual void waited(const Fence& fence, std::chrono::steady_clock::time_point begun, bool good) = 0;
 
-    virtual void gone(BufferState& buffer) = 0;
+    virtual void gone(Subject& buffer) = 0;
 };
 
 enum class Seat : std::uint8_t { checker, trace };
 
-/// Puts somebody into a seat; nullptr for nobody. A watcher lives as long as the program.
+/// Puts a watcher into a seat; nullptr empties it. A watcher lives as long as the program.
 void sit(Seat seat, Watcher* watcher) noexcept;
 
 namespace inside {
@@ -82,12 +99,12 @@ inline constinit std::atomic<bool> anybody{false};
 inline constinit std::array<std::atomic<Watcher*>, 2> seats{};
 } // namespace inside
 
-/// Numbers accesses and runs; never 0.
+/// Returns a fresh number for an access or a run; never 0.
 std::uint64_t next_number() noexcept;
 
 inline bool anybody() noexcept { return inside::anybody.load(std::memory_order_relaxed); }
 
-/// Calls a function of everybody who looks on.
+/// Calls a function for each watcher.
 template <typename Tell>
 void tell(Tell tell_one)
 {

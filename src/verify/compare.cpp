@@ -85,4 +85,26 @@ void add(Content& content, std::uint32_t frame, const Comparison& comparison)
         content.result = Sameness::different;
 }
 
+void add(Content& content, std::uint32_t frame, const Picture& expected, const View& found,
+         std::optional<std::byte> canary)
+{
+    const auto comparison = compare(expected, found);
+    if (comparison.first && !content.first)
+        note(content, guess(expected, found, canary));
+    add(content, frame, comparison);
+}
+
+void note(Content& content, const Guess& guess)
+{
+    content.cause = guess.cause;
+    content.reason = guess.reason;
+}
+
+Content finished(Content content)
+{
+    if (content.result == Sameness::not_checked)
+        content.result = Sameness::same;
+    return content;
+}
+
 } // namespace commonbuf::content

@@ -48,4 +48,14 @@ Guess guess(const Picture& picture, const View& memory, std::optional<std::byte>
 /// Adds what one frame gave to what is known of a stream.
 void add(Content& content, std::uint32_t frame, const Comparison& comparison);
 
+/// The same for a frame that the device wrote, with a guess if it is the first that differs.
+void add(Content& content, std::uint32_t frame, const Picture& expected, const View& found,
+         std::optional<std::byte> canary);
+
+/// Notes what the first difference looks like.
+void note(Content& content, const Guess& guess);
+
+/// A stream whose frames were all compared: it is the same if nothing was different.
+Content finished(Content content);
+
 } // namespace commonbuf::content

@@ -29,4 +29,6 @@ std::string_view to_string(Cause cause) noexcept
     return "unknown";
 }
 
+Verifiable::~Verifiable() = default;
+
 } // namespace commonbuf

@@ -123,7 +123,7 @@ class Decisions(unittest.TestCase):
                 known.add(f"{suite}.{name}")
         for decision in self.each:
             for name in re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", decision):
-                self.assertIn(name, known, f"no test of this name pins: {decision}")
+                self.assertTrue(name in known, f"there is no test {name}, which is to pin: {decision}")
 
 
 class Files(unittest.TestCase):

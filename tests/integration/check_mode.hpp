@@ -11,7 +11,7 @@ inline void restore_check()
 {
     const char* mode = std::getenv("COMMONBUF_CHECK");
     const std::string_view word = mode != nullptr ? mode : "off";
-    commonbuf::set_check(word == "abort" ? commonbuf::Check::abort
-                         : word == "log" ? commonbuf::Check::log
-                                         : commonbuf::Check::off);
+    commonbuf::set_checker_mode(word == "abort" ? commonbuf::CheckerMode::abort
+                                : word == "log" ? commonbuf::CheckerMode::log
+                                                : commonbuf::CheckerMode::off);
 }

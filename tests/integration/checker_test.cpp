@@ -25,7 +25,8 @@ protected:
     void SetUp() override
     {
         devices::Test::SetUp();
-        cb::set_check(cb::Check::log, [this](const cb::Finding& finding) { findings_.push_back(finding); });
+        cb::set_checker_mode(cb::CheckerMode::log,
+                             [this](const cb::Finding& finding) { findings_.push_back(finding); });
     }
 
     void TearDown() override
@@ -73,7 +74,7 @@ protected:
 TEST_F(CheckerTest, ThePixelsAreAskedForAfterTheEnd)
 {
     NEED_BUFFER(buffer, plain());
-    auto access = buffer.read(cb::in(1s));
+    auto access = buffer.read(cb::deadline_in(1s));
     ASSERT_TRUE(access);
     ASSERT_TRUE(access->end());
     EXPECT_TRUE(access->plane(0).empty());
@@ -83,7 +84,7 @@ TEST_F(CheckerTest, ThePixelsAreAskedForAfterTheEnd)
 TEST_F(CheckerTest, APointerIsReadThroughAfterTheEnd)
 {
     NEED_BUFFER(buffer, plain());
-    auto access = buffer.read(cb::in(1s));
+    auto access = buffer.read(cb::deadline_in(1s));
     ASSERT_TRUE(access);
     const volatile std::byte* pixel = access->plane(0).data();
     ASSERT_TRUE(access->end());
@@ -95,7 +96,7 @@ TEST_F(CheckerTest, APointerIsReadThroughAfterTheEnd)
 TEST_F(CheckerTest, APointerIsWrittenThroughAfterTheEnd)
 {
     NEED_BUFFER(buffer, plain());
-    auto access = buffer.write(cb::in(1s));
+    auto access = buffer.write(cb::deadline_in(1s));
     ASSERT_TRUE(access);
     volatile std::byte* pixel = access->plane(0).data();
     ASSERT_TRUE(access->end());
@@ -113,25 +114,25 @@ TEST_F(CheckerTest, TheCpuWritesWhatIsOnTheScreen)
     ASSERT_TRUE(first && second);
     cb::drm::Commit lit(screen.display());
     lit.enable().show(screen.display().primary(), *first);
-    ASSERT_TRUE(screen.queue.commit(lit, cb::in(5s)));
+    ASSERT_TRUE(screen.queue.commit(lit, cb::deadline_in(5s)));
     // Who reads disturbs nobody.
-    ASSERT_TRUE(first->read(cb::in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));
+    ASSERT_TRUE(first->read(cb::deadline_in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));
     EXPECT_TRUE(findings_.empty());
-    ASSERT_TRUE(first->write(cb::in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));
+    ASSERT_TRUE(first->write(cb::deadline_in(1s)).and_then([](cb::CpuAccess access) { return access.end(); }));
     expect(Mistake::cpu_while_device, "display", "CPU");
 
     // When another one is shown it is free.
     findings_.clear();
-    const auto next = screen.queue.commit(screen.picture(*second), cb::in(5s));
+    const auto next = screen.queue.commit(screen.picture(*second), cb::deadline_in(5s));
     ASSERT_TRUE(next) << next.error().message();
-    ASSERT_TRUE(first->write(cb::in(5s)).and_then([](cb::CpuAccess access) { return access.end(); }));
+    ASSERT_TRUE(first->write(cb::deadline_in(5s)).and_then([](cb::CpuAccess access) { return access.end(); }));
     EXPECT_TRUE(findings_.empty());
 }
 
 TEST_F(CheckerTest, PixelsAreWrittenInAnAccessForReading)
 {
     NEED_BUFFER(buffer, plain());
-    auto access = buffer.read(cb::in(1s));
+    auto access = buffer.read(cb::deadline_in(1s));
     ASSERT_TRUE(access);
     volatile std::byte* pixel = access->plane(0).data();
     *pixel = std::byte{7};
@@ -147,7 +148,7 @@ TEST_F(CheckerTest, TheCpuReadsWhileACameraWrites)
     auto queue = camera.open_queue(cb::v4l2::Role::capture, buffer.layout(), 2);
     ASSERT_TRUE(queue) << queue.error().message();
     ASSERT_TRUE(queue->queue(buffer));
-    EXPECT_TRUE(buffer.read(cb::in(1s)));
+    EXPECT_TRUE(buffer.read(cb::deadline_in(1s)));
     expect(Mistake::cpu_while_device, camera.info().name, "CPU");
 }
 
@@ -165,7 +166,7 @@ TEST_F(CheckerTest, TheCpuWritesWhileADeviceReads)
         auto queue = device.open_queue(cb::v4l2::Role::output, plan->layout(), 1);
         ASSERT_TRUE(queue) << queue.error().message();
         ASSERT_TRUE(queue->queue(*buffer));
-        EXPECT_TRUE(buffer->write(cb::in(1s)));
+        EXPECT_TRUE(buffer->write(cb::deadline_in(1s)));
         expect(Mistake::cpu_while_device, device.info().name, "CPU");
         return;
     }
@@ -250,7 +251,7 @@ TEST_F(CheckerTest, ABracketIsLeftOpen)
     NEED_BUFFER(buffer, buffer_for({camera.capture(), cb::cpu(cb::Access::write)}));
     auto queue = camera.open_queue(cb::v4l2::Role::capture, buffer.layout(), 2);
     ASSERT_TRUE(queue) << queue.error().message();
-    auto access = buffer.write(cb::in(1s));
+    auto access = buffer.write(cb::deadline_in(1s));
     ASSERT_TRUE(queue->queue(buffer));
     expect(Mistake::bracket_left_open, "CPU", camera.info().name);
 }
@@ -263,10 +264,10 @@ TEST_F(CheckerTest, ABufferIsUsedWhileThePoolHasIt)
         GTEST_SKIP() << "no heap can be used here";
     auto pool = cb::Pool::create(*plan, 2);
     ASSERT_TRUE(pool);
-    const auto buffer = pool->acquire(cb::in(1s));
+    const auto buffer = pool->acquire(cb::deadline_in(1s));
     ASSERT_TRUE(buffer);
     ASSERT_TRUE(pool->release(*buffer, timeline.fence(1)));
-    EXPECT_TRUE(buffer->read(cb::in(1s)));
+    EXPECT_TRUE(buffer->read(cb::deadline_in(1s)));
     expect(Mistake::used_while_released, "pool", "CPU");
     timeline.advance(1);
 }
@@ -279,7 +280,7 @@ TEST_F(CheckerTest, ConcurrentWorkThatWasAskedForIsNoMistakeButTheCpuIs)
     cb::Job draw("draw into the front buffer");
     draw.writes(buffer).concurrently();
     ASSERT_TRUE(draw.gather()->signalled().value());
-    auto access = buffer.read(cb::in(1s));
+    auto access = buffer.read(cb::deadline_in(1s));
     ASSERT_TRUE(draw.publish(timeline.fence(2)));
     expect(Mistake::bracket_left_open, "CPU", "draw");
     timeline.advance(2);
@@ -295,14 +296,14 @@ TEST_F(CheckerTest, WhatIsInOrderIsNoMistake)
     ASSERT_TRUE(queue) << queue.error().message();
     for (std::uint32_t i = 1; i <= 3; ++i) {
         {
-            auto access = buffer.read_write(cb::in(1s));
+            auto access = buffer.read_write(cb::deadline_in(1s));
             ASSERT_TRUE(access);
             access->plane(0)[0] = std::byte{1};
             ASSERT_TRUE(access->end());
         }
         cb::Job show("show");
         const auto before = show.reads(buffer).gather();
-        ASSERT_TRUE(before && before->wait(cb::in(1s)));
+        ASSERT_TRUE(before && before->wait(cb::deadline_in(1s)));
         ASSERT_TRUE(show.publish(timeline.fence(i)));
         cb::Job also("also");
         ASSERT_TRUE(also.reads(buffer).gather());
@@ -312,7 +313,7 @@ TEST_F(CheckerTest, WhatIsInOrderIsNoMistake)
         if (i == 1) {
             ASSERT_TRUE(queue->start());
         }
-        ASSERT_TRUE(queue->dequeue(cb::in(5s)));
+        ASSERT_TRUE(queue->dequeue(cb::deadline_in(5s)));
     }
     EXPECT_TRUE(findings_.empty()) << findings_.front().message;
 }

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using cb::v4l2::Role;
 
 /// The next frame of one of two queues on one file handle.
-cb::Result<cb::v4l2::Frame> next(cb::v4l2::Queue& queue) { return queue.dequeue(cb::in(10s)); }
+cb::Result<cb::v4l2::Frame> next(cb::v4l2::Queue& queue) { return queue.dequeue(cb::deadline_in(10s)); }
 
 cb::Result<cb::Layout> layout_for(const cb::Use& use, cb::Format format, Size size)
 {
@@ -26,7 +26,7 @@ cb::Result<cb::Layout> layout_for(const cb::Use& use, cb::Format format, Size si
 
 cb::Status write(const cb::Buffer& buffer, const Bytes& content)
 {
-    auto access = buffer.write(cb::in(5s));
+    auto access = buffer.write(cb::deadline_in(5s));
     if (!access)
         return access.error();
     const auto plane = access->plane(0);
@@ -40,7 +40,7 @@ cb::Status write(const cb::Buffer& buffer, const Bytes& content)
 
 cb::Status draw(const cb::Buffer& buffer, std::uint32_t number)
 {
-    auto access = buffer.write(cb::in(5s));
+    auto access = buffer.write(cb::deadline_in(5s));
     if (!access)
         return access.error();
     const cb::Layout& layout = buffer.layout();
@@ -61,7 +61,7 @@ cb::Status draw(const cb::Buffer& buffer, std::uint32_t number)
 
 cb::Result<Bytes> pixels(const cb::Buffer& buffer)
 {
-    auto access = buffer.read(cb::in(5s));
+    auto access = buffer.read(cb::deadline_in(5s));
     if (!access)
         return access.error();
     const cb::Layout& layout = buffer.layout();
@@ -82,7 +82,7 @@ cb::Result<Bytes> pixels(const cb::Buffer& buffer)
 
 cb::Result<Bytes> bytes(const cb::Buffer& buffer, std::uint32_t count)
 {
-    auto access = buffer.read(cb::in(5s));
+    auto access = buffer.read(cb::deadline_in(5s));
     if (!access)
         return access.error();
     const auto plane = access->plane(0);

@@ -31,7 +31,7 @@ protected:
     /// Whether a writeback is complete; a test skips where the kernel is known to lose them.
     bool written(const drm::Committed& done, const Screen& screen)
     {
-        const cb::Status complete = done.written.wait(cb::in(3s));
+        const cb::Status complete = done.written.wait(cb::deadline_in(3s));
         if (complete) {
             let_it_clean_up(screen);
             return true;
@@ -86,9 +86,10 @@ TEST_F(Commits, AFrameIsShownAndWrittenBack)
         const auto image = Screen::image(device, colour);
         ASSERT_TRUE(image) << image.error().message();
         auto commit = screen.picture(*image).write_back(*copy);
-        const auto done = screen.queue.commit(std::exchange(first, false) ? commit.enable() : commit, cb::in(2s));
+        const auto done =
+            screen.queue.commit(std::exchange(first, false) ? commit.enable() : commit, cb::deadline_in(2s));
         ASSERT_TRUE(done) << done.error().message();
-        EXPECT_TRUE(done->shown.wait(cb::in(1s)));
+        EXPECT_TRUE(done->shown.wait(cb::deadline_in(1s)));
         NEED_WRITTEN(*done, screen);
         EXPECT_EQ(pixel(*copy, 3, 4).value(), colour);
         EXPECT_EQ(pixel(*copy, 639, 479).value(), colour);
@@ -102,12 +103,13 @@ TEST_F(Commits, TheKernelWaitsForAnInFence)
     const auto image = Screen::image(screen.display().device(), red);
     ASSERT_TRUE(image) << image.error().message();
     auto commit = screen.picture(*image, timeline.fence(1)).enable().wait_by(drm::FenceWait::kernel);
-    const auto done = screen.queue.commit(commit, cb::in(1s));
+    const auto done = screen.queue.commit(commit, cb::deadline_in(1s));
     ASSERT_TRUE(done) << done.error().message();
     EXPECT_TRUE(done->kernel_waits);
-    EXPECT_EQ(done->shown.wait(cb::in(100ms)).error().category, cb::Category::timed_out) << "it is not drawn yet";
+    EXPECT_EQ(done->shown.wait(cb::deadline_in(100ms)).error().category, cb::Category::timed_out)
+        << "it is not drawn yet";
     timeline.advance(1);
-    EXPECT_TRUE(done->shown.wait(cb::in(1s)));
+    EXPECT_TRUE(done->shown.wait(cb::deadline_in(1s)));
 }
 
 TEST_F(Commits, AnInFenceThatFailsIsReported)
@@ -115,12 +117,12 @@ TEST_F(Commits, AnInFenceThatFailsIsReported)
     NEED_SCREEN(screen);
     const auto image = Screen::image(screen.display().device(), red);
     ASSERT_TRUE(image) << image.error().message();
-    ASSERT_TRUE(screen.queue.commit(screen.picture(*image).enable(), cb::in(1s)));
+    ASSERT_TRUE(screen.queue.commit(screen.picture(*image).enable(), cb::deadline_in(1s)));
     {
         NEED_SW_SYNC(timeline);
         ASSERT_TRUE(screen.queue.submit(screen.picture(*image, timeline.fence(1))));
         timeline.fail();
-        static_cast<void>(screen.queue.shown().wait(cb::in(1s)));
+        static_cast<void>(screen.queue.shown().wait(cb::deadline_in(1s)));
         ASSERT_TRUE(screen.queue.advance());
         const auto withheld = screen.queue.pop_withheld();
         ASSERT_EQ(withheld.size(), 1U) << "the library waits, and does not show it";
@@ -128,13 +130,13 @@ TEST_F(Commits, AnInFenceThatFailsIsReported)
     }
     NEED_SW_SYNC(timeline);
     auto commit = screen.picture(*image, timeline.fence(1)).wait_by(drm::FenceWait::kernel);
-    const auto done = screen.queue.commit(commit, cb::in(1s));
+    const auto done = screen.queue.commit(commit, cb::deadline_in(1s));
     ASSERT_TRUE(done) << done.error().message();
     timeline.fail();
-    const cb::Status shown = done->shown.wait(cb::in(1s));
+    const cb::Status shown = done->shown.wait(cb::deadline_in(1s));
     ASSERT_FALSE(shown) << "the kernel shows it all the same, and says nothing";
     EXPECT_EQ(shown.error().sys_errno, ENOENT) << shown.error().message();
-    EXPECT_TRUE(screen.queue.commit(screen.picture(*image), cb::in(1s))) << "and it goes on";
+    EXPECT_TRUE(screen.queue.commit(screen.picture(*image), cb::deadline_in(1s))) << "and it goes on";
 }
 
 TEST_F(Commits, TheJudgeNamesTheFirstThatTheKernelTakes)
@@ -157,7 +159,7 @@ TEST_F(Commits, TheJudgeNamesTheFirstThatTheKernelTakes)
     ASSERT_EQ(tested->refused.size(), 2U);
     EXPECT_NE(tested->refused[0].sys_errno, 0) << tested->refused[0].message();
     EXPECT_NE(tested->refused[0].message().find("40x30"), std::string::npos) << tested->refused[0].message();
-    EXPECT_TRUE(screen.queue.commit(candidates[*tested->accepted], cb::in(1s)));
+    EXPECT_TRUE(screen.queue.commit(candidates[*tested->accepted], cb::deadline_in(1s)));
 }
 
 TEST_F(Commits, EventsComeThroughTheCallersLoop)
@@ -166,8 +168,8 @@ TEST_F(Commits, EventsComeThroughTheCallersLoop)
     const drm::Device& device = screen.display().device();
     const auto image = Screen::image(device, red);
     ASSERT_TRUE(image) << image.error().message();
-    ASSERT_TRUE(screen.queue.commit(screen.picture(*image).enable(), cb::in(1s)));
-    ASSERT_TRUE(screen.queue.commit(screen.picture(*image).event(4711), cb::in(1s)));
+    ASSERT_TRUE(screen.queue.commit(screen.picture(*image).enable(), cb::deadline_in(1s)));
+    ASSERT_TRUE(screen.queue.commit(screen.picture(*image).event(4711), cb::deadline_in(1s)));
     pollfd entry{device.fd(), POLLIN, 0};
     ASSERT_EQ(::poll(&entry, 1, 1000), 1);
     const auto events = drm::read_flip_events(device);
@@ -186,13 +188,13 @@ TEST_F(Commits, AnEventLoopKeepsTheirOrder)
     NEED_SW_SYNC(timeline);
     const drm::Device& device = screen.display().device();
     const std::array images{Screen::image(device, red).value(), Screen::image(device, green).value()};
-    ASSERT_TRUE(screen.queue.commit(screen.picture(images[0]).enable(), cb::in(1s)));
+    ASSERT_TRUE(screen.queue.commit(screen.picture(images[0]).enable(), cb::deadline_in(1s)));
     std::vector<std::uint64_t> given;
     constexpr std::uint32_t frames = 12;
     for (std::uint32_t i = 0; i < frames; ++i)
         given.push_back(screen.queue.submit(screen.picture(images[(i + 1) % 2], timeline.fence(i + 1))).value());
     std::vector<std::uint64_t> shown;
-    const auto deadline = cb::in(5s);
+    const auto deadline = cb::deadline_in(5s);
     while (shown.size() < frames && std::chrono::steady_clock::now() < deadline) {
         timeline.advance(1);
         pollfd entry{screen.queue.poll_fd(), POLLIN, 0};
@@ -202,7 +204,7 @@ TEST_F(Commits, AnEventLoopKeepsTheirOrder)
             shown.push_back(done.number);
     }
     EXPECT_EQ(shown, given);
-    EXPECT_TRUE(screen.queue.shown().wait(cb::in(1s)));
+    EXPECT_TRUE(screen.queue.shown().wait(cb::deadline_in(1s)));
 }
 
 TEST_F(Commits, ALeaseIsEnough)
@@ -231,11 +233,11 @@ TEST_F(Commits, ALeaseIsEnough)
         const auto image = Screen::image(*leased, red);
         ASSERT_TRUE(image) << image.error().message();
         const drm::Commit commit = drm::Commit(*display).enable().show(display->primary(), *image);
-        const auto done = queue->commit(commit, cb::in(1s));
+        const auto done = queue->commit(commit, cb::deadline_in(1s));
         ASSERT_TRUE(done) << done.error().message();
-        EXPECT_TRUE(done->shown.wait(cb::in(1s)));
+        EXPECT_TRUE(done->shown.wait(cb::deadline_in(1s)));
         ASSERT_EQ(drmModeRevokeLease(whole.device().fd(), lessee), 0);
-        const auto revoked = queue->commit(commit, cb::in(1s));
+        const auto revoked = queue->commit(commit, cb::deadline_in(1s));
         ASSERT_FALSE(revoked);
         EXPECT_EQ(revoked.error().category, cb::Category::lease_revoked) << revoked.error().message();
         EXPECT_EQ(display->connected().error().category, cb::Category::lease_revoked);
@@ -253,7 +255,7 @@ TEST_F(Commits, WithoutMasterNothingIsCommitted)
     ASSERT_TRUE(queue);
     const drm::Commit commit = drm::Commit(*display).enable();
     EXPECT_EQ(drm::test_commits({&commit, 1}).error().category, cb::Category::not_master);
-    const auto done = queue->commit(commit, cb::in(1s));
+    const auto done = queue->commit(commit, cb::deadline_in(1s));
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().category, cb::Category::not_master) << done.error().message();
     EXPECT_EQ(queue->waiting(), 0U);
@@ -282,14 +284,14 @@ TEST_F(Commits, AnOverlayLiesOnTop)
             .enable()
             .show(planes[1], *above, {}, drm::SourceRect::pixels(0, 0, 32, 16), drm::CrtcRect{100, 50, 32, 16})
             .write_back(*copy),
-        cb::in(2s));
+        cb::deadline_in(2s));
     ASSERT_TRUE(both) << both.error().message();
     NEED_WRITTEN(*both, *screen);
     EXPECT_EQ(pixel(*copy, 99, 50).value(), red);
     EXPECT_EQ(pixel(*copy, 100, 50).value(), green);
     EXPECT_EQ(pixel(*copy, 131, 65).value(), green);
     EXPECT_EQ(pixel(*copy, 132, 65).value(), red);
-    const auto hidden = screen->queue.commit(screen->commit().hide(planes[1]).write_back(*copy), cb::in(2s));
+    const auto hidden = screen->queue.commit(screen->commit().hide(planes[1]).write_back(*copy), cb::deadline_in(2s));
     ASSERT_TRUE(hidden) << hidden.error().message();
     EXPECT_EQ(hidden->replaced, std::vector{*above});
     NEED_WRITTEN(*hidden, *screen);
@@ -308,15 +310,15 @@ TEST_F(Commits, AnUnpluggedMonitorIsToldAndACardThatGoesHoldsNobody)
     ASSERT_TRUE(screen) << why_not;
     const auto image = Screen::image(*device, red);
     ASSERT_TRUE(image) << image.error().message();
-    ASSERT_TRUE(screen->queue.commit(screen->picture(*image).enable(), cb::in(1s)));
-    EXPECT_TRUE(screen->queue.shown().wait(cb::in(1s)));
+    ASSERT_TRUE(screen->queue.commit(screen->picture(*image).enable(), cb::deadline_in(1s)));
+    EXPECT_TRUE(screen->queue.shown().wait(cb::deadline_in(1s)));
     EXPECT_TRUE(screen->display().connected().value());
     card->unplug_monitor();
     EXPECT_FALSE(screen->display().connected().value());
     ASSERT_TRUE(screen->queue.submit(screen->picture(*image)));
     card->unplug();
     // vkms does not say ENODEV, as drivers of cards that can be unplugged do.
-    const auto gone = screen->queue.commit(screen->picture(*image), cb::in(1s));
+    const auto gone = screen->queue.commit(screen->picture(*image), cb::deadline_in(1s));
     ASSERT_FALSE(gone);
     EXPECT_NE(gone.error().category, cb::Category::timed_out) << gone.error().message();
     EXPECT_EQ(screen->queue.waiting(), 0U);
@@ -351,12 +353,12 @@ TEST_F(Commits, OneCardDrawsAndAnotherShows)
     ASSERT_TRUE(image && copy);
     // The other card works on it, and says so in the dma-buf alone.
     std::uint32_t handle = 0;
-    ASSERT_EQ(drmPrimeFDToHandle(render->fd(), image->fd(), &handle), 0) << std::strerror(errno);
+    ASSERT_EQ(drmPrimeFDToHandle(render->fd(), image->dma_buf_fd(), &handle), 0) << std::strerror(errno);
     VgemFenceAttach attach{handle, vgem_write, 0, 0};
     ASSERT_EQ(drmIoctl(render->fd(), vgem_attach, &attach), 0) << std::strerror(errno);
     for (const drm::FenceWait who : {drm::FenceWait::library, drm::FenceWait::kernel}) {
-        const auto late =
-            screen.queue.commit(screen.picture(*image).enable().wait_by(drm::FenceWait::library), cb::in(50ms));
+        const auto late = screen.queue.commit(screen.picture(*image).enable().wait_by(drm::FenceWait::library),
+                                              cb::deadline_in(50ms));
         ASSERT_FALSE(late) << "it is not drawn yet";
         EXPECT_EQ(late.error().category, cb::Category::timed_out);
         auto commit = screen.picture(*image).enable().write_back(*copy).wait_by(who);
@@ -369,7 +371,7 @@ TEST_F(Commits, OneCardDrawsAndAnotherShows)
         ASSERT_EQ(done.size(), 1U);
         NEED_WRITTEN(done[0], screen);
         EXPECT_EQ(pixel(*copy, 5, 5).value(), red);
-        EXPECT_TRUE(done[0].shown.wait(cb::in(1s)));
+        EXPECT_TRUE(done[0].shown.wait(cb::deadline_in(1s)));
         attach = {handle, vgem_write, 0, 0};
         ASSERT_EQ(drmIoctl(render->fd(), vgem_attach, &attach), 0) << std::strerror(errno);
     }

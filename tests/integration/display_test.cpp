@@ -59,7 +59,7 @@ TEST_F(Displays, OneDmaBufInTwoBuffersIsClosedOnce)
     }
     // The handle of the first must have survived.
     std::uint32_t handle = 0;
-    ASSERT_EQ(drmPrimeFDToHandle(display.fd(), first->fd(), &handle), 0);
+    ASSERT_EQ(drmPrimeFDToHandle(display.fd(), first->dma_buf_fd(), &handle), 0);
     std::vector<cb::UniqueFd> memories;
     memories.push_back(*first->export_fd());
     const auto third = cb::Buffer::wrap(first->layout(), std::move(memories));

@@ -49,7 +49,7 @@ protected:
     static void expect_frames(cb::v4l2::Queue& queue, int count, std::uint32_t& last)
     {
         for (int i = 0; i < count; ++i) {
-            const auto frame = queue.dequeue(cb::in(2s));
+            const auto frame = queue.dequeue(cb::deadline_in(2s));
             ASSERT_TRUE(frame) << frame.error().message();
             EXPECT_GT(frame->sequence + 1, last);
             last = frame->sequence;

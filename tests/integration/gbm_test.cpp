@@ -62,7 +62,7 @@ TEST_F(Gbm, AnObjectOfTheCallersIsShownAndReadAfterItIsGone)
     if (buffer->layout().modifier == cb::linear) {
         EXPECT_TRUE(other->framebuffer(*buffer));
     }
-    auto access = buffer->read_write(cb::in(1s));
+    auto access = buffer->read_write(cb::deadline_in(1s));
     ASSERT_TRUE(access) << access.error().message();
     EXPECT_GE(access->plane(0).size(), 640U * 480 * 4);
     EXPECT_TRUE(access->end());
@@ -101,7 +101,7 @@ TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
     EXPECT_EQ(buffer->layout(), plan->layout());
     const auto framebuffer = other->framebuffer(*buffer);
     EXPECT_TRUE(framebuffer) << framebuffer.error().message();
-    auto access = buffer->write(cb::in(1s));
+    auto access = buffer->write(cb::deadline_in(1s));
     ASSERT_TRUE(access) << access.error().message();
     EXPECT_GE(access->plane(0).size(), 640U * 480 * 4);
     EXPECT_TRUE(access->end());

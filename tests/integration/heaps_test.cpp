@@ -40,7 +40,7 @@ TEST_F(Heaps, EveryOneHoldsWhatTheCpuWrites)
         ASSERT_TRUE(buffer) << buffer.error().message();
         EXPECT_EQ(buffer->heap(), heap->info().name);
         {
-            auto access = buffer->write(cb::in(1s));
+            auto access = buffer->write(cb::deadline_in(1s));
             ASSERT_TRUE(access) << access.error().message();
             for (std::size_t p = 0; p < 2; ++p)
                 std::fill(access->plane(p).begin(), access->plane(p).end(), std::byte(17 + p));
@@ -52,7 +52,7 @@ TEST_F(Heaps, EveryOneHoldsWhatTheCpuWrites)
         const auto other = cb::Buffer::wrap(buffer->layout(), std::move(memories));
         ASSERT_TRUE(other) << other.error().message();
         EXPECT_EQ(other->id(), buffer->id());
-        auto access = other->read(cb::in(1s));
+        auto access = other->read(cb::deadline_in(1s));
         ASSERT_TRUE(access);
         for (std::size_t p = 0; p < 2; ++p) {
             const auto plane = access->plane(p);
@@ -76,7 +76,7 @@ TEST_F(Heaps, FreshMemoryIsZero)
         ASSERT_TRUE(plan) << plan.error().message();
         const auto buffer = plan->allocate();
         ASSERT_TRUE(buffer);
-        const auto access = buffer->read(cb::in(1s));
+        const auto access = buffer->read(cb::deadline_in(1s));
         ASSERT_TRUE(access);
         const auto plane = access->plane(0);
         EXPECT_TRUE(std::all_of(plane.begin(), plane.end(), [](std::byte b) { return b == std::byte(0); }))

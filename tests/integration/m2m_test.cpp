@@ -121,7 +121,7 @@ cb::Result<std::vector<Bytes>> encode(M2m& encoder, Size size, std::uint32_t fra
         return started.error();
 
     std::vector<Bytes> result;
-    const auto deadline = cb::in(10s);
+    const auto deadline = cb::deadline_in(10s);
     bool last = false;
     while (!last) {
         while (!stream.inputs.empty() && stream.sent < frames) {
@@ -186,13 +186,13 @@ cb::Result<Decoded> decode(M2m& decoder, Size largest, std::span<const Bytes> fr
 
     Decoded result;
     std::optional<cb::v4l2::SourceChange> coming;
-    const auto deadline = cb::in(10s);
+    const auto deadline = cb::deadline_in(10s);
     for (bool last = false; !last;) {
         while (!stream.inputs.empty() && stream.sent < frames.size()) {
             const cb::Buffer buffer = stream.inputs.front();
             stream.inputs.pop_front();
             const Bytes& frame = frames[stream.sent];
-            auto access = buffer.write(cb::in(5s));
+            auto access = buffer.write(cb::deadline_in(5s));
             if (!access)
                 return access.error();
             std::copy(frame.begin(), frame.end(), access->plane(0).begin());
@@ -376,7 +376,7 @@ TEST_F(M2ms, AfterTheLastFrameACodecResumes)
     EXPECT_FALSE(encoder.draining());
     // The end of the queue is said, and not waited for.
     const auto begun = std::chrono::steady_clock::now();
-    const auto none = encoder.capture_queue()->dequeue(cb::in(5s));
+    const auto none = encoder.capture_queue()->dequeue(cb::deadline_in(5s));
     ASSERT_FALSE(none);
     EXPECT_EQ(none.error().sys_errno, EPIPE) << none.error().message();
     EXPECT_LT(std::chrono::steady_clock::now() - begun, 1s);
@@ -389,7 +389,7 @@ TEST_F(M2ms, AfterTheLastFrameACodecResumes)
     ASSERT_TRUE(picture && codec::draw(*picture, 9));
     const auto queued = encoder.output_queue()->queue_when_ready(*picture);
     ASSERT_TRUE(queued) << queued.error().message();
-    const auto frame = encoder.capture_queue()->dequeue(cb::in(10s));
+    const auto frame = encoder.capture_queue()->dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(frame) << frame.error().message();
     EXPECT_GT(frame->bytes_used[0], 0U);
     EXPECT_FALSE(frame->last());
@@ -424,7 +424,7 @@ TEST_F(M2ms, FramesWaitForTheirFencesAndTheEndWaitsForTheFrames)
     for (std::uint32_t i = 0; i < 2; ++i) {
         timeline.advance(1);
         const std::uint32_t wanted = came + 1;
-        const auto deadline = cb::in(10s);
+        const auto deadline = cb::deadline_in(10s);
         while (came < wanted && std::chrono::steady_clock::now() < deadline) {
             ASSERT_TRUE(encoder.wait(deadline));
             ASSERT_TRUE(encoder.advance());
@@ -440,7 +440,7 @@ TEST_F(M2ms, FramesWaitForTheirFencesAndTheEndWaitsForTheFrames)
         EXPECT_EQ(encoder.output_queue()->waiting(), 1 - i);
     }
     while (!last) {
-        const auto frame = encoder.capture_queue()->dequeue(cb::in(10s));
+        const auto frame = encoder.capture_queue()->dequeue(cb::deadline_in(10s));
         ASSERT_TRUE(frame) << frame.error().message();
         last = frame->last();
     }
@@ -466,20 +466,20 @@ TEST_F(M2ms, CompressedFramesGoFromCodecToCodecWithoutACopy)
     ASSERT_TRUE(encoder.output_queue()->queue_when_ready(*picture));
     ASSERT_TRUE(encoder.capture_queue()->queue_when_ready(*frame));
     ASSERT_TRUE(encoder.start());
-    const auto encoded = encoder.capture_queue()->dequeue(cb::in(10s));
+    const auto encoded = encoder.capture_queue()->dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(encoded) << encoded.error().message();
     ASSERT_TRUE(decoder.start());
     cb::v4l2::Payload payload;
     payload.bytes_used = encoded->bytes_used;
     ASSERT_TRUE(decoder.output_queue()->queue_when_ready(encoded->buffer, {}, payload));
-    ASSERT_TRUE(decoder.wait(cb::in(10s)));
+    ASSERT_TRUE(decoder.wait(cb::deadline_in(10s)));
     ASSERT_TRUE(*decoder.pop_source_change());
     ASSERT_TRUE(decoder.open_capture(raw->layout(), 2));
     const auto copy = allocate(*raw, 2);
     for (const auto& buffer : copy)
         ASSERT_TRUE(decoder.capture_queue()->queue_when_ready(buffer));
     ASSERT_TRUE(decoder.start());
-    const auto decoded = decoder.capture_queue()->dequeue(cb::in(10s));
+    const auto decoded = decoder.capture_queue()->dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(decoded) << decoded.error().message();
     EXPECT_EQ(frame->cpu_accesses(), 0U);
     const auto in = codec::pixels(*picture);
@@ -542,7 +542,7 @@ TEST_F(M2ms, AConverterKeepsPictures)
     ASSERT_TRUE(converter.start());
     EXPECT_EQ(converter.poll_events(), POLLIN | POLLOUT);
     for (std::uint32_t i = 0; i < 2; ++i) {
-        const auto frame = converter.capture_queue()->dequeue(cb::in(10s));
+        const auto frame = converter.capture_queue()->dequeue(cb::deadline_in(10s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(frame->timestamp, std::chrono::microseconds(1'234'567 + i));
         ASSERT_TRUE(frame->timecode);

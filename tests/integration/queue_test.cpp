@@ -58,7 +58,7 @@ TEST_F(Queues, SeveralMemoriesForABufferAllTheWay)
         for (int i = 0; i < 2; ++i) {
             auto buffer = plan->allocate();
             ASSERT_TRUE(buffer);
-            auto access = buffer->write(cb::in(1s));
+            auto access = buffer->write(cb::deadline_in(1s));
             ASSERT_TRUE(access);
             for (std::uint32_t p = 0; p < info->plane_count; ++p)
                 std::ranges::fill(access->plane(p), std::byte{0x5a});
@@ -66,9 +66,9 @@ TEST_F(Queues, SeveralMemoriesForABufferAllTheWay)
             ASSERT_TRUE(queue->queue(*buffer));
         }
         ASSERT_TRUE(queue->start());
-        const auto frame = queue->dequeue(cb::in(5s));
+        const auto frame = queue->dequeue(cb::deadline_in(5s));
         ASSERT_TRUE(frame) << to_string(info->format) << ": " << frame.error().message();
-        auto access = frame->buffer.read(cb::in(1s));
+        auto access = frame->buffer.read(cb::deadline_in(1s));
         ASSERT_TRUE(access);
         for (std::uint32_t m = 0; m < plan->layout().memory_count; ++m) {
             EXPECT_EQ(frame->bytes_used[m], plan->layout().memory_sizes[m]);
@@ -118,11 +118,11 @@ TEST_F(Queues, FramesBehindAnOffsetSayIt)
     const auto expected = offset_in_slot_0(*queue);
     if (expected == 0)
         GTEST_SKIP() << "this vivid has no offsets in NV16M";
-    const auto refused = queue->dequeue(cb::in(5s));
+    const auto refused = queue->dequeue(cb::deadline_in(5s));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, cb::Category::unsupported) << refused.error().message();
     queue->deliver_offsets(true);
-    const auto frame = queue->dequeue(cb::in(5s));
+    const auto frame = queue->dequeue(cb::deadline_in(5s));
     ASSERT_TRUE(frame) << frame.error().message();
     EXPECT_EQ(frame->data_offset[0], expected);
     EXPECT_GT(frame->bytes_used[0], frame->data_offset[0]);
@@ -144,10 +144,10 @@ TEST_F(Queues, TheDriversOwnMemoryStreams)
     EXPECT_EQ(queue->grow(1).error().category, cb::Category::unsupported);
     ASSERT_TRUE(queue->start());
     for (int i = 0; i < 6; ++i) {
-        const auto frame = queue->dequeue(cb::in(5s));
+        const auto frame = queue->dequeue(cb::deadline_in(5s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(frame->bytes_used[0], 640U * 480 * 4);
-        auto access = frame->buffer.read(cb::in(1s));
+        auto access = frame->buffer.read(cb::deadline_in(1s));
         ASSERT_TRUE(access && access->end());
         ASSERT_TRUE(queue->queue(frame->buffer));
     }
@@ -184,11 +184,11 @@ TEST_F(Queues, LuminanceAndChromaInMemoriesOfTheirOwn)
         ASSERT_TRUE(queued) << queued.error().message();
     }
     ASSERT_TRUE(queue->start());
-    const auto frame = queue->dequeue(cb::in(5s));
+    const auto frame = queue->dequeue(cb::deadline_in(5s));
     ASSERT_TRUE(frame) << frame.error().message();
     EXPECT_EQ(frame->bytes_used[0], 640U * 480);
     EXPECT_EQ(frame->bytes_used[1], 640U * 240);
-    auto access = frame->buffer.read(cb::in(1s));
+    auto access = frame->buffer.read(cb::deadline_in(1s));
     ASSERT_TRUE(access);
     // The test picture has colours.
     const auto chroma = access->plane(1);
@@ -209,7 +209,7 @@ TEST_F(Queues, AQueueGrowsWhileFramesFlow)
     for (std::uint32_t i = 0; i < before; ++i)
         ASSERT_TRUE(queue->queue(*plan->allocate()));
     ASSERT_TRUE(queue->start());
-    ASSERT_TRUE(queue->queue(queue->dequeue(cb::in(5s)).value().buffer));
+    ASSERT_TRUE(queue->queue(queue->dequeue(cb::deadline_in(5s)).value().buffer));
     EXPECT_EQ(queue->grow(0).error().category, cb::Category::invalid_argument);
     EXPECT_EQ(queue->grow(1000).error().category, cb::Category::invalid_argument);
     const auto now = queue->grow(3);
@@ -220,7 +220,7 @@ TEST_F(Queues, AQueueGrowsWhileFramesFlow)
     EXPECT_EQ(queue->with_device(), *now);
     std::vector<cb::Buffer> seen;
     for (std::uint32_t i = 0; i < *now; ++i) {
-        const auto frame = queue->dequeue(cb::in(5s));
+        const auto frame = queue->dequeue(cb::deadline_in(5s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(std::count(seen.begin(), seen.end(), frame->buffer), 0);
         seen.push_back(frame->buffer);

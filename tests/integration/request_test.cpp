@@ -61,7 +61,7 @@ std::span<const std::byte> as_bytes(const v4l2_ctrl_fwht_params& params)
 
 cb::Status fill(const cb::Buffer& buffer, std::span<const std::byte> content)
 {
-    auto access = buffer.write(cb::in(5s));
+    auto access = buffer.write(cb::deadline_in(5s));
     if (!access)
         return access.error();
     std::copy(content.begin(), content.end(), access->plane(0).begin());
@@ -146,14 +146,14 @@ TEST_F(Requests, AStatelessDecoderMakesWhatAStatefulOneMakes)
         EXPECT_FALSE(*request->complete());
         const auto submitted = request->submit();
         ASSERT_TRUE(submitted) << submitted.error().message();
-        ASSERT_TRUE(request->wait(cb::in(10s)));
+        ASSERT_TRUE(request->wait(cb::deadline_in(10s)));
         EXPECT_TRUE(*request->complete());
-        const auto picture = out.dequeue(cb::in(10s));
+        const auto picture = out.dequeue(cb::deadline_in(10s));
         ASSERT_TRUE(picture) << picture.error().message();
         EXPECT_EQ(picture->timestamp, payload.timestamp);
         before = picture->timestamp;
         predicted += picture->coding() == cb::v4l2::Coding::predicted ? 1U : 0U;
-        ASSERT_TRUE(in.dequeue(cb::in(10s)));
+        ASSERT_TRUE(in.dequeue(cb::deadline_in(10s)));
         const auto seen = codec::pixels(picture->buffer);
         ASSERT_TRUE(seen);
         EXPECT_TRUE(*seen == (*reference)[i]) << "picture " << i;
@@ -214,9 +214,9 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
     const auto finish = [&](std::uint32_t count) -> cb::Status {
         cb::Status first;
         for (std::uint32_t i = 0; i < count && first; ++i)
-            first = requests[i].wait(cb::in(10s)).and_then([&] { return requests[i].reset(); });
+            first = requests[i].wait(cb::deadline_in(10s)).and_then([&] { return requests[i].reset(); });
         for (std::uint32_t i = 0; i < count && first; ++i) {
-            if (const auto back = in.dequeue(cb::in(10s)); !back)
+            if (const auto back = in.dequeue(cb::deadline_in(10s)); !back)
                 first = back.error();
         }
         return first;
@@ -240,7 +240,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
     EXPECT_FALSE(*out.try_dequeue()) << "it waits for its last slice";
     EXPECT_EQ(out.with_device(), 2U);
     ASSERT_TRUE(submit(0, 1ms, false) && finish(1));
-    const auto first = out.dequeue(cb::in(10s));
+    const auto first = out.dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(first) << first.error().message();
     EXPECT_EQ(first->buffer, pictures[0]);
     EXPECT_EQ(first->timestamp, 1ms);
@@ -257,7 +257,7 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
     EXPECT_FALSE(*out.try_dequeue());
     ASSERT_TRUE(out.queue_when_ready(pictures[2]));
     ASSERT_TRUE(submit(0, 3ms, true) && finish(1));
-    const auto second = out.dequeue(cb::in(10s));
+    const auto second = out.dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(second) << second.error().message();
     EXPECT_EQ(second->buffer, pictures[1]);
     EXPECT_EQ(second->timestamp, 2ms);
@@ -265,12 +265,12 @@ TEST_F(Requests, SlicesOfOnePictureGoIntoOneBuffer)
 
     // None follows, and nobody knew.
     ASSERT_TRUE(submit(1, 3ms, true));
-    ASSERT_TRUE(requests[1].wait(cb::in(10s)) && in.dequeue(cb::in(10s)));
+    ASSERT_TRUE(requests[1].wait(cb::deadline_in(10s)) && in.dequeue(cb::deadline_in(10s)));
     EXPECT_FALSE(*out.try_dequeue());
     EXPECT_EQ(decoder.drain().error().category, cb::Category::unsupported);
     const auto flushed = decoder.flush();
     ASSERT_TRUE(flushed) << flushed.error().message();
-    const auto third = out.dequeue(cb::in(10s));
+    const auto third = out.dequeue(cb::deadline_in(10s));
     ASSERT_TRUE(third) << third.error().message();
     EXPECT_EQ(third->buffer, pictures[2]);
     EXPECT_EQ(third->sequence, 2 * slices + 1);
@@ -383,12 +383,13 @@ TEST_F(Requests, ACameraTakesControlsWithItsFrames)
         ASSERT_TRUE(request->submit());
         requests.push_back(std::move(*request));
     }
-    EXPECT_EQ(requests[0].wait(cb::in(50ms)).error().category, cb::Category::timed_out) << "it does not stream yet";
+    EXPECT_EQ(requests[0].wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out)
+        << "it does not stream yet";
     ASSERT_TRUE(queue->start());
     for (const auto& request : requests) {
-        const auto done = request.wait(cb::in(10s));
+        const auto done = request.wait(cb::deadline_in(10s));
         EXPECT_TRUE(done) << done.error().message();
-        const auto frame = queue->dequeue(cb::in(10s));
+        const auto frame = queue->dequeue(cb::deadline_in(10s));
         EXPECT_TRUE(frame) << frame.error().message();
     }
     EXPECT_TRUE(queue->stop());

@@ -51,8 +51,8 @@ Screen::~Screen()
     if (!queue)
         return;
     const cb::drm::Display on = display();
-    static_cast<void>(queue.commit(commit().disable(), cb::in(1s)));
-    static_cast<void>(queue.shown().wait(cb::in(1s)));
+    static_cast<void>(queue.commit(commit().disable(), cb::deadline_in(1s)));
+    static_cast<void>(queue.shown().wait(cb::deadline_in(1s)));
     drmDropMaster(on.device().fd());
 }
 
@@ -69,7 +69,7 @@ void let_it_clean_up(const Screen& screen)
 
 cb::Status fill(const cb::Buffer& buffer, std::uint32_t colour)
 {
-    auto access = buffer.write(cb::in(1s));
+    auto access = buffer.write(cb::deadline_in(1s));
     if (!access)
         return access.error();
     const cb::Layout& layout = buffer.layout();
@@ -83,7 +83,7 @@ cb::Status fill(const cb::Buffer& buffer, std::uint32_t colour)
 
 cb::Result<std::uint32_t> pixel(const cb::Buffer& buffer, std::uint32_t x, std::uint32_t y)
 {
-    auto access = buffer.read(cb::in(1s));
+    auto access = buffer.read(cb::deadline_in(1s));
     if (!access)
         return access.error();
     std::uint32_t value = 0;

@@ -135,7 +135,7 @@ private:
 /// How many pixels of a written-back image are not what was drawn.
 cb::Result<std::size_t> wrong_pixels(const cb::Buffer& buffer, const Quadrants& picture)
 {
-    auto access = buffer.read(cb::in(1s));
+    auto access = buffer.read(cb::deadline_in(1s));
     if (!access)
         return access.error();
     std::size_t wrong = 0;
@@ -180,7 +180,7 @@ struct Card {
 struct Together {
     explicit Together(const Gpu& gpu) : second(is_alone() ? Pluggable::create(why_not) : std::nullopt)
     {
-        uses.push_back(gpu.wrapped->colour_attachment());
+        uses.push_back(gpu.wrapped->color_attachment());
         for (const auto& node : drm::nodes()) {
             if (node.obstacle || !node.modesetting || node.connectors.empty())
                 continue;
@@ -229,7 +229,7 @@ struct Together {
 /// lost the writeback.
 std::optional<bool> shows(const Card& card, const cb::Buffer& buffer, const Quadrants& picture)
 {
-    const cb::Status shown = card.done->shown.wait(cb::in(5s));
+    const cb::Status shown = card.done->shown.wait(cb::deadline_in(5s));
     EXPECT_TRUE(shown) << shown.error().message();
     const auto framebuffer = card.screen.display().device().framebuffer(buffer);
     EXPECT_TRUE(framebuffer) << framebuffer.error().message();
@@ -237,7 +237,7 @@ std::optional<bool> shows(const Card& card, const cb::Buffer& buffer, const Quad
     EXPECT_TRUE(is_on) << card.info().path << " shows something else";
     if (!card.copy)
         return is_on;
-    const cb::Status written = card.done->written.wait(cb::in(5s));
+    const cb::Status written = card.done->written.wait(cb::deadline_in(5s));
     if (lost_writeback(card.screen, written))
         return std::nullopt;
     EXPECT_TRUE(written) << written.error().message();
@@ -309,14 +309,14 @@ TEST_F(CardsAndVulkan, ShowWhatOneGpuRendersIntoOneBuffer)
                 commit.enable();
             if (card.copy)
                 commit.write_back(*card.copy);
-            auto done = card.screen.queue.commit(commit, cb::in(5s));
+            auto done = card.screen.queue.commit(commit, cb::deadline_in(5s));
             ASSERT_TRUE(done) << card.info().path << ": " << done.error().message();
             card.done = std::move(*done);
         }
         for (const Card& card : all.cards)
             NEED_SHOWN(card, buffer, picture);
     }
-    std::cout << gpu.wrapped->colour_attachment().name() << " rendered into memory of " << all.plan->chosen().heap.name
+    std::cout << gpu.wrapped->color_attachment().name() << " rendered into memory of " << all.plan->chosen().heap.name
               << ", shown by";
     for (const Card& card : all.cards)
         std::cout << " " << card.info().path << " (" << card.info().driver << (card.copy ? ", compared)" : ")");
@@ -343,13 +343,14 @@ TEST_F(CardsAndVulkan, WaitForOneFence)
         drm::Commit commit = card.screen.picture(*buffer, drawn).enable().wait_by(drm::FenceWait::kernel);
         if (card.copy)
             commit.write_back(*card.copy);
-        auto done = card.screen.queue.commit(commit, cb::in(5s));
+        auto done = card.screen.queue.commit(commit, cb::deadline_in(5s));
         ASSERT_TRUE(done) << card.info().path << ": " << done.error().message();
         EXPECT_TRUE(done->kernel_waits);
         card.done = std::move(*done);
     }
     for (const Card& card : all.cards)
-        EXPECT_EQ(card.done->shown.wait(cb::in(50ms)).error().category, cb::Category::timed_out) << card.info().path;
+        EXPECT_EQ(card.done->shown.wait(cb::deadline_in(50ms)).error().category, cb::Category::timed_out)
+            << card.info().path;
     timeline.advance(1);
     for (const Card& card : all.cards)
         NEED_SHOWN(card, *buffer, pictures[0]);

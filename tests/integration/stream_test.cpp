@@ -48,7 +48,7 @@ cb::Status stream(const cb::v4l2::Device& device, Role role, const cb::Plan& pla
         return started;
     std::optional<std::uint32_t> last;
     for (std::uint32_t i = 0; i < frames; ++i) {
-        const auto frame = queue->dequeue(cb::in(5s));
+        const auto frame = queue->dequeue(cb::deadline_in(5s));
         if (!frame)
             return frame.error();
         // A vivid that is held up gives two frames one number.
@@ -129,7 +129,7 @@ TEST_F(Streams, APlanForABusyCameraDisturbsNothing)
         const auto refused = cb::Allocator().plan({DRM_FORMAT_XRGB8888, 640, 360}, {other->capture()});
         ASSERT_FALSE(refused);
         EXPECT_EQ(refused.error().category, cb::Category::busy);
-        const auto frame = queue->dequeue(cb::in(5s));
+        const auto frame = queue->dequeue(cb::deadline_in(5s));
         ASSERT_TRUE(frame) << frame.error().message();
         EXPECT_EQ(frame->bytes_used[0], plan->layout().memory_sizes[0]);
         ASSERT_TRUE(queue->queue(frame->buffer));
@@ -214,9 +214,9 @@ TEST_F(Streams, TheCpuSeesWhatTheCameraWrote)
     for (int i = 0; i < 2; ++i)
         ASSERT_TRUE(queue->queue(*plan->allocate()));
     ASSERT_TRUE(queue->start());
-    const auto frame = queue->dequeue(cb::in(5s));
+    const auto frame = queue->dequeue(cb::deadline_in(5s));
     ASSERT_TRUE(frame) << frame.error().message();
-    auto access = frame->buffer.read(cb::in(1s));
+    auto access = frame->buffer.read(cb::deadline_in(1s));
     ASSERT_TRUE(access);
     std::set<std::uint32_t> colours;
     const auto plane = access->plane(0);
@@ -241,7 +241,7 @@ TEST_F(Streams, AVanishedCameraIsLostAndNothingHangs)
     for (int i = 0; i < 2; ++i)
         ASSERT_TRUE(queue->queue(*plan->allocate()));
     ASSERT_TRUE(queue->start());
-    ASSERT_TRUE(queue->dequeue(cb::in(5s)));
+    ASSERT_TRUE(queue->dequeue(cb::deadline_in(5s)));
 
     // vivid has a button that unplugs it until its last user is gone.
     v4l2_queryctrl control{};
@@ -258,7 +258,7 @@ TEST_F(Streams, AVanishedCameraIsLostAndNothingHangs)
     ASSERT_EQ(::ioctl(camera.fd(), VIDIOC_S_CTRL, &press), 0);
 
     const auto start = std::chrono::steady_clock::now();
-    const auto frame = queue->dequeue(cb::in(2s));
+    const auto frame = queue->dequeue(cb::deadline_in(2s));
     ASSERT_FALSE(frame);
     EXPECT_EQ(frame.error().category, cb::Category::device_gone) << frame.error().message();
     EXPECT_LT(std::chrono::steady_clock::now() - start, 2500ms);
@@ -276,7 +276,7 @@ TEST_F(Streams, WaitingForACameraThatWasNotStartedHasAnEnd)
     ASSERT_TRUE(queue);
     ASSERT_TRUE(queue->queue(*plan->allocate()));
     const auto start = std::chrono::steady_clock::now();
-    EXPECT_FALSE(queue->dequeue(cb::in(100ms)));
+    EXPECT_FALSE(queue->dequeue(cb::deadline_in(100ms)));
     EXPECT_LT(std::chrono::steady_clock::now() - start, 1s);
 }
 

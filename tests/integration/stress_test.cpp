@@ -36,7 +36,7 @@ protected:
     void SetUp() override
     {
         devices::Test::SetUp();
-        cb::set_check(cb::Check::off);
+        cb::set_checker_mode(cb::CheckerMode::off);
     }
     void TearDown() override
     {
@@ -89,7 +89,7 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
     ASSERT_TRUE(buffer);
     const std::uint32_t stride = buffer->layout().planes[0].stride;
     // It is mapped, and the jobs have begun, before anybody races.
-    ASSERT_TRUE(buffer->read_write(cb::in(1s)));
+    ASSERT_TRUE(buffer->read_write(cb::deadline_in(1s)));
 
     Device device(timeline);
     std::atomic<bool> ending{false};
@@ -112,9 +112,9 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
             while (std::chrono::steady_clock::now() < end) {
                 const auto choice = dice() % 8;
                 if (choice < 6) {
-                    auto access = choice < 3   ? buffer->read(cb::in(10s))
-                                  : choice < 5 ? buffer->write(cb::in(10s))
-                                               : buffer->read_write(cb::in(10s));
+                    auto access = choice < 3   ? buffer->read(cb::deadline_in(10s))
+                                  : choice < 5 ? buffer->write(cb::deadline_in(10s))
+                                               : buffer->read_write(cb::deadline_in(10s));
                     if (!access) {
                         ++failures;
                         continue;
@@ -134,7 +134,7 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
                     job.reads(*buffer);
                     const auto before = job.gather();
                     const cb::Fence done = device.submit();
-                    const bool good = before && job.publish(done) && done.wait(cb::in(10s));
+                    const bool good = before && job.publish(done) && done.wait(cb::deadline_in(10s));
                     failures += good ? 0U : 1U;
                     ++jobs;
                 }
@@ -158,7 +158,7 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
     EXPECT_EQ(counts.writers, 0);
     EXPECT_FALSE(counts.nested) << "each kind is open once at most";
     EXPECT_FALSE(counts.at_once) << "calls on one buffer come one after the other";
-    EXPECT_TRUE(buffer->read_write(cb::in(1s)));
+    EXPECT_TRUE(buffer->read_write(cb::deadline_in(1s)));
 }
 
 } // namespace

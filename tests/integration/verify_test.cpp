@@ -155,7 +155,7 @@ cb::Result<cb::Content> verify_layout(const cb::Layout& layout, const cb::Use& u
             memories.push_back((*heap)->allocate(size).value());
         buffers.push_back(cb::Buffer::wrap(layout, std::move(memories)).value());
     }
-    return use.importer().verify(buffers, frames, cb::in(std::chrono::seconds(30)));
+    return cb::verify(use, buffers, frames, cb::deadline_in(std::chrono::seconds(30)));
 }
 
 #define EXPECT_DIFFERENT(answer, why)                                                                                  \

@@ -71,7 +71,7 @@ protected:
                                                                           bytes->handle(), 1, &region);
             gpu.barrier(commands, image, VK_IMAGE_LAYOUT_GENERAL, VK_IMAGE_LAYOUT_GENERAL, gpu.family, foreign);
         });
-        auto access = target->read(cb::in(1s));
+        auto access = target->read(cb::deadline_in(1s));
         EXPECT_TRUE(access) << access.error().message();
         std::set<int> found;
         for (std::uint32_t y = 0; y < request.height; ++y) {
@@ -164,9 +164,9 @@ TEST_F(VulkanMemory, DuplicatesAreTheSameMemory)
     constexpr int place = 200; // far above what is open
     for (const int way : {1, 2, 3}) {
         SCOPED_TRACE("dup" + std::to_string(way));
-        const int fd = way == 1   ? dup(buffer->fd(0))
-                       : way == 2 ? dup2(buffer->fd(0), place)
-                                  : dup3(buffer->fd(0), place + 1, O_CLOEXEC);
+        const int fd = way == 1   ? dup(buffer->dma_buf_fd(0))
+                       : way == 2 ? dup2(buffer->dma_buf_fd(0), place)
+                                  : dup3(buffer->dma_buf_fd(0), place + 1, O_CLOEXEC);
         ASSERT_GE(fd, 0);
         expect_shared(gpu, *buffer, cb::UniqueFd(fd));
     }
@@ -190,7 +190,7 @@ TEST_F(VulkanMemory, ExportedAgainItIsTheSame)
     for (int i = 0; i < 16; ++i) {
         const auto fd = buffer->export_fd();
         ASSERT_TRUE(fd) << fd.error().message();
-        EXPECT_EQ(identity(fd->get()), identity(buffer->fd(0)));
+        EXPECT_EQ(identity(fd->get()), identity(buffer->dma_buf_fd(0)));
     }
     expect_shared(gpu, *buffer, std::move(*buffer->export_fd()));
 }
@@ -359,7 +359,7 @@ TEST_F(VulkanMemory, ABufferReadsWhatAnotherOneWrote)
             gpu.get<PFN_vkCmdFillBuffer>("vkCmdFillBuffer")(commands, writer.handle(), 0, VK_WHOLE_SIZE, value);
             barrier(commands, writer.handle(), gpu.family, foreign);
         });
-        auto access = reader.read(cb::in(1s));
+        auto access = reader.read(cb::deadline_in(1s));
         ASSERT_TRUE(access) << access.error().message();
         const auto bytes = access->plane(0);
         for (std::size_t i = 0; i + 4 <= bytes.size(); i += 4) {

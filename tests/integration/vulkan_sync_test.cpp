@@ -120,7 +120,7 @@ TEST_F(VulkanSync, ASubmissionIsExportedAsAFence)
     const auto signals = soon([&timeline] { timeline.advance(1); });
     const auto exported = vulkan::export_semaphore(*gpu.wrapped, end->handle());
     ASSERT_TRUE(exported) << exported.error().message();
-    EXPECT_TRUE(exported->wait(cb::in(10s)));
+    EXPECT_TRUE(exported->wait(cb::deadline_in(10s)));
     EXPECT_GE(std::chrono::steady_clock::now() - begun, moment);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
@@ -139,7 +139,7 @@ TEST_F(VulkanSync, ExportingTwiceTakesTwoSignals)
         ASSERT_TRUE(exported) << exported.error().message();
         all.push_back(*exported);
     }
-    EXPECT_TRUE(cb::Fence::merge(all).wait(cb::in(10s)));
+    EXPECT_TRUE(cb::Fence::merge(all).wait(cb::deadline_in(10s)));
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
 
@@ -176,7 +176,7 @@ TEST_F(VulkanSync, AfterTheWaitASemaphoreHasItsOwnPayload)
     work.submit({.signal = semaphore->handle()});
     const auto exported = vulkan::export_semaphore(*gpu.wrapped, semaphore->handle());
     ASSERT_TRUE(exported) << exported.error().message();
-    EXPECT_TRUE(exported->wait(cb::in(10s)));
+    EXPECT_TRUE(exported->wait(cb::deadline_in(10s)));
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
 
@@ -301,9 +301,9 @@ TEST_F(VulkanSync, AFenceGoesThroughASocket)
     if (auto answer = drawn->export_fd(); answer && *answer) {
         const auto back = cb::Fence::from_fd(through_a_socket(std::move(*answer)));
         ASSERT_TRUE(back) << back.error().message();
-        EXPECT_TRUE(back->wait(cb::in(10s)));
+        EXPECT_TRUE(back->wait(cb::deadline_in(10s)));
     }
-    EXPECT_TRUE(drawn->wait(cb::in(10s)));
+    EXPECT_TRUE(drawn->wait(cb::deadline_in(10s)));
     EXPECT_GE(std::chrono::steady_clock::now() - begun, moment);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
@@ -321,7 +321,7 @@ TEST_F(VulkanSync, AFenceThatHasFailedIsRefused)
     for (const auto& refused : {vulkan::import_semaphore(*gpu.wrapped, semaphore, broken),
                                 vulkan::import_fence(*gpu.wrapped, fence, broken)}) {
         ASSERT_FALSE(refused);
-        EXPECT_EQ(refused.error().category, cb::Category::device_gone);
+        EXPECT_EQ(refused.error().category, cb::Category::work_failed);
         EXPECT_EQ(refused.error().sys_errno, ENOENT) << refused.error().message();
     }
     // Both are as they were.
@@ -345,9 +345,9 @@ TEST_F(VulkanSync, AFailureWhileTheGpuWaitsReachesWhoWaitsForTheGpu)
     const auto fails = soon([&timeline] { timeline.fail(); });
     const auto told = vulkan::export_semaphore(*gpu.wrapped, end->handle(), input);
     ASSERT_TRUE(told);
-    const auto over = told->wait(cb::in(10s));
+    const auto over = told->wait(cb::deadline_in(10s));
     ASSERT_FALSE(over);
-    EXPECT_EQ(over.error().category, cb::Category::device_gone);
+    EXPECT_EQ(over.error().category, cb::Category::work_failed);
     EXPECT_EQ(over.error().sys_errno, ENOENT);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
@@ -382,7 +382,7 @@ TEST_F(VulkanSync, ExportingAVkFenceResetsIt)
     const auto signals = soon([&timeline] { timeline.advance(1); });
     const auto exported = vulkan::export_fence(*gpu.wrapped, fence);
     ASSERT_TRUE(exported) << exported.error().message();
-    EXPECT_TRUE(exported->wait(cb::in(10s)));
+    EXPECT_TRUE(exported->wait(cb::deadline_in(10s)));
     EXPECT_GE(std::chrono::steady_clock::now() - begun, moment);
     EXPECT_EQ(work.status(fence), VK_NOT_READY);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
@@ -391,7 +391,7 @@ TEST_F(VulkanSync, ExportingAVkFenceResetsIt)
     ASSERT_TRUE(work.signals(fence));
     const auto over = vulkan::export_fence(*gpu.wrapped, fence);
     ASSERT_TRUE(over) << over.error().message();
-    EXPECT_TRUE(over->wait(cb::in(10s)));
+    EXPECT_TRUE(over->wait(cb::deadline_in(10s)));
     EXPECT_EQ(work.status(fence), VK_NOT_READY);
 }
 
@@ -412,7 +412,7 @@ TEST_F(VulkanTimelines, APointBecomesAFence)
     const auto signals = soon([&sw = sw] { sw.advance(1); });
     const auto fence = bridge->fence(gpu.queue, timeline, 7);
     ASSERT_TRUE(fence) << fence.error().message();
-    EXPECT_TRUE(fence->wait(cb::in(10s)));
+    EXPECT_TRUE(fence->wait(cb::deadline_in(10s)));
     EXPECT_EQ(vulkan::timeline_value(*gpu.wrapped, timeline).value(), 7U);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
@@ -427,10 +427,10 @@ TEST_F(VulkanTimelines, AFenceBecomesAPoint)
     ASSERT_TRUE(bridge);
     ASSERT_TRUE(bridge->signal(gpu.queue, timeline, 3, sw.fence(1)));
     EXPECT_EQ(vulkan::timeline_value(*gpu.wrapped, timeline).value(), 0U);
-    EXPECT_EQ(vulkan::wait_timeline(*gpu.wrapped, timeline, 3, cb::in(moment)).error().category,
+    EXPECT_EQ(vulkan::wait_timeline(*gpu.wrapped, timeline, 3, cb::deadline_in(moment)).error().category,
               cb::Category::timed_out);
     sw.advance(1);
-    EXPECT_TRUE(vulkan::wait_timeline(*gpu.wrapped, timeline, 3, cb::in(10s)));
+    EXPECT_TRUE(vulkan::wait_timeline(*gpu.wrapped, timeline, 3, cb::deadline_in(10s)));
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
 
@@ -447,7 +447,7 @@ TEST_F(VulkanTimelines, TheBridgeUsesItsSemaphoresAgain)
         ASSERT_TRUE(bridge->signal(gpu.queue, timeline, value, last));
         const auto fence = bridge->fence(gpu.queue, timeline, value);
         ASSERT_TRUE(fence) << fence.error().message();
-        ASSERT_TRUE(fence->wait(cb::in(10s)));
+        ASSERT_TRUE(fence->wait(cb::deadline_in(10s)));
         gpu.get<PFN_vkQueueWaitIdle>("vkQueueWaitIdle")(gpu.queue);
         last = *fence;
     }
@@ -466,14 +466,15 @@ TEST_F(VulkanTimelines, AFailureSignalsNothing)
     ASSERT_TRUE(bridge);
     const cb::Fence broken = sw.fence(1);
     sw.fail();
-    EXPECT_EQ(bridge->signal(gpu.queue, timeline, 1, broken).error().category, cb::Category::device_gone);
-    EXPECT_EQ(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, broken, cb::in(1s)).error().sys_errno, ENOENT);
+    EXPECT_EQ(bridge->signal(gpu.queue, timeline, 1, broken).error().category, cb::Category::work_failed);
+    EXPECT_EQ(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, broken, cb::deadline_in(1s)).error().sys_errno,
+              ENOENT);
     EXPECT_EQ(vulkan::timeline_value(*gpu.wrapped, timeline).value(), 0U);
     // What is waited for and fails later.
-    EXPECT_TRUE(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, cb::Fence(), cb::in(1s)));
+    EXPECT_TRUE(vulkan::signal_timeline(*gpu.wrapped, timeline, 1, cb::Fence(), cb::deadline_in(1s)));
     const auto fence = bridge->fence(gpu.queue, timeline, 1, broken);
     ASSERT_TRUE(fence);
-    EXPECT_EQ(fence->wait(cb::in(10s)).error().sys_errno, ENOENT);
+    EXPECT_EQ(fence->wait(cb::deadline_in(10s)).error().sys_errno, ENOENT);
     gpu.get<PFN_vkDeviceWaitIdle>("vkDeviceWaitIdle")(gpu.device);
 }
 

@@ -42,7 +42,7 @@ cb::Result<cb::Buffer> make_object(const OracleHeap& heap, const cb::Layout& lay
     // In the layout that the plan has: linear, where GBM says nothing, and with the plan's sizes.
     std::vector<cb::UniqueFd> memories;
     for (std::uint32_t i = 0; i < its.memory_count; ++i) {
-        auto copy = cb::duplicate(made->fd(i));
+        auto copy = cb::duplicate(made->dma_buf_fd(i));
         if (!copy)
             return copy.error();
         memories.push_back(std::move(*copy));

@@ -39,7 +39,7 @@ Truth Truths::stream(const NamedUse& use, const std::vector<cb::Buffer>& buffers
 {
     ++streams_;
     const auto started = std::chrono::steady_clock::now();
-    const auto content = use.use.importer().verify(buffers, frames, cb::in(std::chrono::seconds(60)));
+    const auto content = cb::verify(use.use, buffers, frames, cb::deadline_in(std::chrono::seconds(60)));
     seconds_[use.name] += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (!content)
         return {Answer::fails, content.error().message()};

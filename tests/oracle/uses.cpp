@@ -103,7 +103,7 @@ std::vector<NamedUse> find_uses(bool brief, std::vector<std::string>& left_out)
         uses.push_back({device->storage().name(), device->storage()});
         if (brief)
             continue;
-        for (const cb::Use& use : {device->sampled(), device->colour_attachment()})
+        for (const cb::Use& use : {device->sampled(), device->color_attachment()})
             uses.push_back({use.name(), use});
     }
     uses.push_back({"cpu:read", cb::cpu(cb::Access::read)});

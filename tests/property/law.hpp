@@ -17,22 +17,22 @@ inline int cases()
     return wanted != nullptr ? std::atoi(wanted) : 100000;
 }
 
-/// Tries a law on random cases and prints how it went.
+/// Tries a law on random cases and prints the result.
 template <typename Law>
-void holds(const char* name, Law law)
+void holds(const char* name, Law law, int wanted = cases())
 {
     rc::detail::TestMetadata metadata;
     metadata.id = name;
     metadata.description = name;
     rc::detail::TestParams parameters = rc::detail::configuration().testParams;
-    parameters.maxSuccess = cases();
+    parameters.maxSuccess = wanted;
     const auto result = rc::detail::checkTestable(std::move(law), metadata, parameters);
     std::ostringstream report;
     rc::detail::printResultMessage(result, report);
     std::printf("%s: %s\n", name, report.str().c_str());
     rc::detail::SuccessResult success;
     EXPECT_TRUE(result.match(success)) << report.str();
-    EXPECT_EQ(success.numSuccess, cases());
+    EXPECT_EQ(success.numSuccess, wanted);
 }
 
 } // namespace law

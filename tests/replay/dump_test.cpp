@@ -18,7 +18,7 @@ using Json = nlohmann::json;
 Json small()
 {
     return Json::parse(R"({
-      "schema": 1, "command": "devices", "width": 1280, "height": 720,
+      "schema": 2, "command": "devices", "width": 1280, "height": 720,
       "heaps": [
         {"name": "system", "kind": "dma-heap", "path": "/dev/dma_heap/system", "scarce": false, "same_as": null,
          "memory": {"contiguous": false, "cached": true, "protected": false, "address_bits": null},
@@ -64,6 +64,19 @@ TEST(Dump, IsAMachine)
     EXPECT_TRUE(plan->allocate());
 }
 
+TEST(Dump, AnOlderSchemaIsReadToo)
+{
+    Json dump = small();
+    dump["schema"] = 1;
+    dump["heaps"][1]["obstacle"] = {{"category", "exhausted"}, {"errno", "ENOMEM"}, {"operation", "open"},
+                                    {"detail", nullptr},       {"advice", nullptr}, {"message", "open: ENOMEM"}};
+    const auto machine = Machine::parse(dump.dump());
+    ASSERT_TRUE(machine) << machine.error().message();
+    EXPECT_EQ(machine->heaps()[1]->info().obstacle->category, cb::Category::out_of_memory);
+    dump["heaps"][1]["obstacle"]["category"] = "lazy";
+    EXPECT_NE(failure(dump).find("heaps[1].obstacle.category is 'lazy'"), std::string::npos);
+}
+
 TEST(Dump, WhatIsWrongIsNamed)
 {
     struct Case {
@@ -73,7 +86,8 @@ TEST(Dump, WhatIsWrongIsNamed)
     };
     const std::vector<Case> cases{
         {"/command", "plan", "command is not 'devices'"},
-        {"/schema", 2, "schema is not 1"},
+        {"/schema", 3, "schema is not between 1 and 2"},
+        {"/schema", 0, "schema is not between 1 and 2"},
         {"/schema", "1", "schema is no whole number"},
         {"/width", 0, "width is not between 1 and 65536"},
         {"/width", -1280, "width is no whole number"},

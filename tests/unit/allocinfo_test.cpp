@@ -76,7 +76,7 @@ TEST(ParseHeap, RefusesNonsenseAsUsage)
 #ifdef ALLOCINFO_VULKAN
 TEST(ParseUse, RolesOfAGpuAreOneOrMore)
 {
-    EXPECT_EQ(gpu_usage("sampled+colour-attachment")->flags,
+    EXPECT_EQ(gpu_usage("sampled+color-attachment")->flags,
               VkImageUsageFlags{VK_IMAGE_USAGE_SAMPLED_BIT} | VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT);
     const auto nothing = gpu_usage("showing");
     ASSERT_FALSE(nothing);
@@ -132,7 +132,7 @@ TEST_F(Machine, ThePlanAsData)
                                        {*parse_use("v4l2:@fake-cam:capture"), *parse_use("drm:@fakedrm:scanout")});
     ASSERT_TRUE(plan);
     const Json document = plan_document(plan->report(), nullptr);
-    EXPECT_EQ(document["schema"], 1);
+    EXPECT_EQ(document["schema"], schema);
     EXPECT_EQ(document["chosen"]["heap"], "region");
     EXPECT_EQ(document["layout"]["format"], "XR24");
     EXPECT_EQ(document["layout"]["modifier"], "LINEAR");
@@ -147,7 +147,7 @@ TEST_F(Machine, ThePlanAsData)
         EXPECT_EQ(heap["kind"], "dma-heap");
         EXPECT_EQ(heap["verdict"], "refused");
         EXPECT_EQ(heap["uses"][0]["use"], "v4l2:/dev/video0:capture");
-        EXPECT_EQ(heap["uses"][0]["stage"], "VIDIOC_PREPARE_BUF");
+        EXPECT_EQ(heap["uses"][0]["call"], "VIDIOC_PREPARE_BUF");
         EXPECT_EQ(heap["uses"][0]["errno"], "EFAULT");
         EXPECT_TRUE(heap["uses"][1]["errno"].is_null());
     }
@@ -390,6 +390,13 @@ TEST(CpuCostFile, IsReadAsItWasWritten)
                                       std::chrono::nanoseconds(3), std::chrono::nanoseconds(4)}));
 }
 
+TEST(CpuCostFile, AnOlderFileIsReadToo)
+{
+    const auto read = parse_costs(costs_with([](Json& document) { document["schema"] = 1; }), "FILE");
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(read->size(), 1U);
+}
+
 TEST(CpuCostFile, HeapsThatCouldNotBeMeasuredAreLeftOut)
 {
     const auto read = parse_costs(costs_with([](Json& document) {
@@ -408,23 +415,23 @@ TEST(CpuCostFile, NonsenseIsRefusedWithItsPlace)
 {
     using Change = void (*)(Json&);
     const std::vector<std::pair<Change, const char*>> changes{
-        {[](Json& all) { all = Json::array(); }, "no JSON object"},
-        {[](Json& all) { all.erase("command"); }, "no document of bench-access"},
-        {[](Json& all) { all["command"] = "plan"; }, "no document of bench-access"},
-        {[](Json& all) { all["schema"] = 2; }, "schema"},
+        {[](Json& all) { all = Json::array(); }, "not a JSON object"},
+        {[](Json& all) { all.erase("command"); }, "not a document of bench-access"},
+        {[](Json& all) { all["command"] = "plan"; }, "not a document of bench-access"},
+        {[](Json& all) { all["schema"] = 3; }, "schema"},
         {[](Json& all) { all["schema"] = "1"; }, "schema"},
-        {[](Json& all) { all["heaps"] = Json::object(); }, "no list"},
-        {[](Json& all) { all["heaps"] = Json::array(); }, "no heap in it"},
-        {[](Json& all) { all["heaps"][0] = 7; }, "heap 0 of the list: it is no object"},
-        {[](Json& all) { all["heaps"][0]["heap"] = 7; }, "'heap' is no name"},
-        {[](Json& all) { all["heaps"][0]["heap"] = ""; }, "'heap' is no name"},
-        {[](Json& all) { all["heaps"][0]["bytes"] = 0; }, "'bytes' is no size"},
-        {[](Json& all) { all["heaps"][0]["read_ns_per_mib"] = -1; }, "'read_ns_per_mib' is no time"},
-        {[](Json& all) { all["heaps"][0]["write_ns_per_mib"] = 1.5; }, "'write_ns_per_mib' is no time"},
-        {[](Json& all) { all["heaps"][0]["read_bracket_ns"] = "fast"; }, "'read_bracket_ns' is no time"},
+        {[](Json& all) { all["heaps"] = Json::object(); }, "not a list"},
+        {[](Json& all) { all["heaps"] = Json::array(); }, "no heap that was measured"},
+        {[](Json& all) { all["heaps"][0] = 7; }, "heap 0 of the list: it is not an object"},
+        {[](Json& all) { all["heaps"][0]["heap"] = 7; }, "'heap' is not a name"},
+        {[](Json& all) { all["heaps"][0]["heap"] = ""; }, "'heap' is not a name"},
+        {[](Json& all) { all["heaps"][0]["bytes"] = 0; }, "'bytes' is not a size"},
+        {[](Json& all) { all["heaps"][0]["read_ns_per_mib"] = -1; }, "'read_ns_per_mib' is not a time"},
+        {[](Json& all) { all["heaps"][0]["write_ns_per_mib"] = 1.5; }, "'write_ns_per_mib' is not a time"},
+        {[](Json& all) { all["heaps"][0]["read_bracket_ns"] = "fast"; }, "'read_bracket_ns' is not a time"},
         {[](Json& all) { all["heaps"][0]["write_bracket_ns"] = std::uint64_t{1} << 63U; }, "'write_bracket_ns'"},
         {[](Json& all) { all["heaps"][0].erase("write_bracket_ns"); }, "'write_bracket_ns'"},
-        {[](Json& all) { all["heaps"].push_back(all["heaps"][0]); }, "heap 1 of the list: 'system' stands there twice"},
+        {[](Json& all) { all["heaps"].push_back(all["heaps"][0]); }, "heap 1 of the list: 'system' occurs twice"},
     };
     for (const auto& [change, words] : changes) {
         const auto read = parse_costs(costs_with(change), "FILE");
@@ -463,7 +470,8 @@ TEST_F(Machine, ThePlanSaysWhatTheCpuCostsDid)
     const Json document = plan_document(plan->report(), nullptr);
     EXPECT_EQ(document["heaps"][0]["name"], "region");
     EXPECT_EQ(document["heaps"][0]["cpu_time_ns"], 7812);
-    EXPECT_NE(document["cpu_costs"].get<std::string>().find("decided"), std::string::npos);
+    EXPECT_EQ(document["cpu_cost_effect"]["kind"], "changed");
+    EXPECT_NE(document["cpu_cost_effect"]["text"].get<std::string>().find("decided"), std::string::npos);
     const std::string text = render(document, Colour::no);
     EXPECT_NE(text.find("the CPU costs decided"), std::string::npos) << text;
     EXPECT_NE(text.find("CPU: 0.008 ms for each image"), std::string::npos) << text;

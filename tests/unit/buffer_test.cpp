@@ -43,8 +43,8 @@ protected:
 TEST_F(BufferTest, KnowsItsMemories)
 {
     const Buffer buffer = make(layout);
-    EXPECT_GE(buffer.fd(), 0);
-    EXPECT_EQ(buffer.fd(1), -1);
+    EXPECT_GE(buffer.dma_buf_fd(), 0);
+    EXPECT_EQ(buffer.dma_buf_fd(1), -1);
     EXPECT_EQ(buffer.size(), layout.memory_sizes[0]);
     EXPECT_EQ(buffer.size(9), 0U);
     EXPECT_NE(buffer.id().inode, 0U);
@@ -78,7 +78,7 @@ TEST_F(BufferTest, AnAccessIsOneBracket)
 {
     const Buffer buffer = make(layout);
     {
-        auto access = buffer.read(in(std::chrono::seconds(1)));
+        auto access = buffer.read(deadline_in(std::chrono::seconds(1)));
         ASSERT_TRUE(access);
         EXPECT_EQ(access->plane(0).size(), 64U * 32);
         EXPECT_EQ(access->plane(1).size(), 64U * 16);
@@ -88,7 +88,7 @@ TEST_F(BufferTest, AnAccessIsOneBracket)
         EXPECT_TRUE(access->plane(0).empty());
         EXPECT_FALSE(access->end());
     }
-    EXPECT_EQ(machine.dma_buf(buffer.fd())->brackets, (Flags{start_read, end_read}));
+    EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd())->brackets, (Flags{start_read, end_read}));
     EXPECT_EQ(buffer.cpu_accesses(), 1U);
 }
 
@@ -96,16 +96,16 @@ TEST_F(BufferTest, TheDestructorEndsToo)
 {
     const Buffer buffer = make(layout);
     {
-        const auto access = buffer.read_write(in(std::chrono::seconds(1)));
+        const auto access = buffer.read_write(deadline_in(std::chrono::seconds(1)));
         ASSERT_TRUE(access);
     }
-    EXPECT_EQ(machine.dma_buf(buffer.fd())->brackets, (Flags{start_both, end_both}));
+    EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd())->brackets, (Flags{start_both, end_both}));
 }
 
 TEST_F(BufferTest, NestedAccessesAreCounted)
 {
     const Buffer buffer = make(layout);
-    const Deadline deadline = in(std::chrono::seconds(1));
+    const Deadline deadline = deadline_in(std::chrono::seconds(1));
     {
         auto outer = buffer.read(deadline);
         auto inner = buffer.read(deadline);
@@ -116,14 +116,14 @@ TEST_F(BufferTest, NestedAccessesAreCounted)
         EXPECT_TRUE(writer->end());
         EXPECT_TRUE(inner->end());
     }
-    EXPECT_EQ(machine.dma_buf(buffer.fd())->brackets, (Flags{start_read, start_write, end_write, end_read}));
+    EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd())->brackets, (Flags{start_read, start_write, end_write, end_read}));
 }
 
 TEST_F(BufferTest, TheMappingIsMadeOnceAndKept)
 {
     const Buffer buffer = make(layout);
     for (int i = 0; i < 3; ++i)
-        ASSERT_TRUE(buffer.read(in(std::chrono::seconds(1))));
+        ASSERT_TRUE(buffer.read(deadline_in(std::chrono::seconds(1))));
     EXPECT_EQ(machine.count("mmap"), 1U);
 }
 
@@ -131,9 +131,9 @@ TEST_F(BufferTest, EveryMemoryIsBracketed)
 {
     const Layout many = *linear_layout({DRM_FORMAT_NV12, 64, 32}, 64, Memories::per_plane);
     const Buffer buffer = make(many);
-    ASSERT_TRUE(buffer.write(in(std::chrono::seconds(1))));
+    ASSERT_TRUE(buffer.write(deadline_in(std::chrono::seconds(1))));
     for (const std::size_t memory : {0U, 1U})
-        EXPECT_EQ(machine.dma_buf(buffer.fd(memory))->brackets, (Flags{start_write, end_write}));
+        EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd(memory))->brackets, (Flags{start_write, end_write}));
 }
 
 TEST_F(BufferTest, AFailedStartLeavesNothingOpen)
@@ -143,30 +143,30 @@ TEST_F(BufferTest, AFailedStartLeavesNothingOpen)
     const std::size_t before = machine.calls().size();
     // Two waits, two mappings, the first START; then the second one fails.
     machine.fail(before + 5, EIO);
-    const auto access = buffer.read(in(std::chrono::seconds(1)));
+    const auto access = buffer.read(deadline_in(std::chrono::seconds(1)));
     ASSERT_FALSE(access);
     EXPECT_TRUE(machine.fault_hit());
     EXPECT_EQ(access.error().call, "DMA_BUF_IOCTL_SYNC START");
-    EXPECT_EQ(machine.dma_buf(buffer.fd(0))->brackets, (Flags{start_read, end_read}));
-    EXPECT_TRUE(buffer.read(in(std::chrono::seconds(1))));
+    EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd(0))->brackets, (Flags{start_read, end_read}));
+    EXPECT_TRUE(buffer.read(deadline_in(std::chrono::seconds(1))));
 }
 
 TEST_F(BufferTest, ABusyBufferTimesOutBeforeStart)
 {
     const Buffer buffer = make(layout);
-    machine.dma_buf(buffer.fd())->busy = true;
-    const auto access = buffer.write(in(std::chrono::milliseconds(1)));
+    machine.dma_buf(buffer.dma_buf_fd())->busy = true;
+    const auto access = buffer.write(deadline_in(std::chrono::milliseconds(1)));
     ASSERT_FALSE(access);
     EXPECT_EQ(access.error().category, Category::timed_out);
-    EXPECT_TRUE(machine.dma_buf(buffer.fd())->brackets.empty());
+    EXPECT_TRUE(machine.dma_buf(buffer.dma_buf_fd())->brackets.empty());
     EXPECT_EQ(buffer.cpu_accesses(), 0U);
 }
 
 TEST_F(BufferTest, WhatIsSharedForReadingIsNotWritten)
 {
     const Buffer buffer = make(layout);
-    machine.dma_buf(buffer.fd())->read_only = true;
-    const Deadline deadline = in(std::chrono::seconds(1));
+    machine.dma_buf(buffer.dma_buf_fd())->read_only = true;
+    const Deadline deadline = deadline_in(std::chrono::seconds(1));
     EXPECT_TRUE(buffer.read(deadline));
     const auto access = buffer.write(deadline);
     ASSERT_FALSE(access);

@@ -65,9 +65,9 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
     std::optional<Fence> all;
     costs("merge 8 fences", 0, 0, "", [&] { all = Fence::merge(eight); });
     costs("a descriptor of 8 merged fences", 15, 7, "each is asked, since the merge forgets what has failed",
-          [&] { ASSERT_TRUE(all->fd()); });
+          [&] { ASSERT_TRUE(all->sync_file_fd()); });
     costs("the descriptor again", 8, 0, "pending ones are asked whether they failed meanwhile",
-          [&] { ASSERT_TRUE(all->fd()); });
+          [&] { ASSERT_TRUE(all->sync_file_fd()); });
 
     const auto camera = v4l2::Device::open("/dev/video0");
     const auto display = drm::Device::open("/dev/dri/card0");
@@ -76,24 +76,25 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
                                        {camera->capture(), display->scanout(), cpu(Access::read_write)});
     ASSERT_TRUE(plan) << plan.error().message();
     const Buffer buffer = plan->allocate().value();
-    ASSERT_TRUE(buffer.read(in(std::chrono::seconds(1)))); // the mapping is made once
+    ASSERT_TRUE(buffer.read(deadline_in(std::chrono::seconds(1)))); // the mapping is made once
     ASSERT_TRUE(display->framebuffer(buffer));
     costs("CPU access", 3, 2, "START waits without a deadline, so poll(2) comes before it", [&] {
-        auto access = buffer.read(in(std::chrono::seconds(1)));
+        auto access = buffer.read(deadline_in(std::chrono::seconds(1)));
         ASSERT_TRUE(access && access->end());
     });
-    auto outer = buffer.read(in(std::chrono::seconds(1)));
+    auto outer = buffer.read(deadline_in(std::chrono::seconds(1)));
     costs("CPU access inside another one", 1, 0, "poll(2): a device may have come meanwhile", [&] {
-        auto inner = buffer.read(in(std::chrono::seconds(1)));
+        auto inner = buffer.read(deadline_in(std::chrono::seconds(1)));
         ASSERT_TRUE(inner && inner->end());
     });
     ASSERT_TRUE(outer && outer->end());
 
     auto queue = camera->open_queue(v4l2::Role::capture, plan->layout(), 2);
-    ASSERT_TRUE(queue && queue->queue(buffer) && queue->start() && queue->dequeue(in(std::chrono::seconds(1))));
+    ASSERT_TRUE(queue && queue->queue(buffer) && queue->start() &&
+                queue->dequeue(deadline_in(std::chrono::seconds(1))));
     costs("camera: queue and dequeue a frame", 3, 3, "", [&] {
         ASSERT_TRUE(queue->queue(buffer));
-        ASSERT_TRUE(queue->dequeue(in(std::chrono::seconds(1))));
+        ASSERT_TRUE(queue->dequeue(deadline_in(std::chrono::seconds(1))));
     });
     machine.add_codec("video1", {});
     auto codec = v4l2::M2m::open("/dev/video1");

@@ -83,12 +83,12 @@ TEST_F(CommitQueueTest, WhatNeverSignalsIsTakenBackAndTheNextGoesOn)
 {
     CommitQueue queue = make();
     const auto never = machine.add_fence("never");
-    const auto late = queue.commit(picture(queue, fence(never)), in(milliseconds(5)));
+    const auto late = queue.commit(picture(queue, fence(never)), deadline_in(milliseconds(5)));
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error().category, Category::timed_out);
     EXPECT_EQ(queue.waiting(), 0U);
     EXPECT_TRUE(model.commits.empty());
-    EXPECT_TRUE(queue.commit(picture(queue), in(milliseconds(5))));
+    EXPECT_TRUE(queue.commit(picture(queue), deadline_in(milliseconds(5))));
 
     refresh();
     ASSERT_TRUE(queue.submit(picture(queue, fence(never))));
@@ -286,10 +286,10 @@ TEST_F(CommitQueueTest, ABusyCrtcIsWaitedFor)
     model.judge = [&](const auto&) { return busy-- > 0 ? EBUSY : 0; };
     EXPECT_EQ(queue.submit(picture(queue)).error().category, Category::busy);
     EXPECT_EQ(queue.waiting(), 0U);
-    EXPECT_TRUE(queue.commit(picture(queue), in(std::chrono::seconds(1)))) << "when the others are done";
+    EXPECT_TRUE(queue.commit(picture(queue), deadline_in(std::chrono::seconds(1)))) << "when the others are done";
     busy = 1000000;
     refresh();
-    const auto late = queue.commit(picture(queue), in(milliseconds(5)));
+    const auto late = queue.commit(picture(queue), deadline_in(milliseconds(5)));
     EXPECT_EQ(late.error().category, Category::timed_out);
     EXPECT_NE(late.error().detail.find("EBUSY"), std::string::npos) << late.error().message();
     EXPECT_EQ(queue.waiting(), 0U);
@@ -350,7 +350,7 @@ TEST_F(CommitQueueTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
     const auto work = machine.add_fence("work");
     const Commit next = picture(queue, fence(work));
     work->looks = 1; // over when advance() has seen it pending
-    ASSERT_TRUE(queue.commit(next, in(std::chrono::seconds(1))));
+    ASSERT_TRUE(queue.commit(next, deadline_in(std::chrono::seconds(1))));
     EXPECT_EQ(machine.slept, 0U);
 }
 
@@ -365,7 +365,7 @@ TEST_F(CommitQueueTest, WithoutMasterEverythingWaitsUntilItIsBack)
     EXPECT_EQ(queue.waiting(), 1U);
     EXPECT_TRUE(readable(queue.poll_fd()));
     EXPECT_EQ(machine.count("timerfd_settime"), 1U) << "not at once: an event loop would spin";
-    EXPECT_EQ(queue.commit(picture(queue), in(milliseconds(5))).error().category, Category::not_master);
+    EXPECT_EQ(queue.commit(picture(queue), deadline_in(milliseconds(5))).error().category, Category::not_master);
     EXPECT_EQ(queue.waiting(), 1U);
     model.master = true;
     EXPECT_EQ(queue.advance().value(), 1U);
@@ -379,7 +379,7 @@ TEST_F(CommitQueueTest, AnUnpluggedCardIsToldAndWhatWaitsCanBeHadBack)
     refresh();
     model.gone = true;
     EXPECT_EQ(queue.advance().error().category, Category::device_gone);
-    EXPECT_EQ(queue.commit(picture(queue), in(milliseconds(5))).error().category, Category::device_gone);
+    EXPECT_EQ(queue.commit(picture(queue), deadline_in(milliseconds(5))).error().category, Category::device_gone);
     EXPECT_EQ(queue.cancel_waiting().size(), 1U);
     EXPECT_EQ(queue.submit(picture(queue)).error().category, Category::device_gone);
     EXPECT_EQ(queue.waiting(), 0U);
@@ -422,7 +422,7 @@ TEST_F(CommitQueueTest, EveryCallThatFailsReachesTheCallerAndLeavesNothing)
             for (int frame = 0; frame < 2; ++frame) {
                 const auto done = queue.commit(
                     Commit(on).enable().show(on.primary(), image, ready).write_back(copy).wait_by(FenceWait::kernel),
-                    in(milliseconds(50)));
+                    deadline_in(milliseconds(50)));
                 if (!done) {
                     EXPECT_TRUE(other.fault_hit()) << done.error().message();
                     EXPECT_EQ(done.error().sys_errno, EMFILE) << done.error().message();

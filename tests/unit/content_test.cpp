@@ -299,12 +299,55 @@ private:
     std::string name_ = "silent";
 };
 
-TEST(Verification, WithoutAWayToKnowNothingIsClaimed)
+/// A use that compares by itself.
+class Comparing final : public Importer, public Verifiable {
+public:
+    const std::string& name() const noexcept override { return name_; }
+    Result<std::shared_ptr<const Support>> support(const Request&) override
+    {
+        return std::make_shared<const Support>();
+    }
+    Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override { return std::unique_ptr<Trial>(); }
+    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline) override
+    {
+        Content content;
+        content.result = Sameness::same;
+        content.frames = frames + static_cast<std::uint32_t>(buffers.size());
+        return content;
+    }
+
+private:
+    std::string name_ = "comparing";
+};
+
+class Verification : public testing::Test {
+protected:
+    const Layout layout_ = *linear_layout({DRM_FORMAT_XRGB8888, 16, 4}, 64, Memories::single);
+    std::vector<std::byte> bytes_ = std::vector<std::byte>(layout_.total_size());
+    const std::vector<Buffer> one_{Buffer::from_memory(layout_, bytes_).value()};
+};
+
+TEST_F(Verification, WithoutAWayToKnowNothingIsClaimed)
 {
-    const auto content = Silent().verify({}, 30, Deadline{});
+    const auto content = verify(Use(std::make_shared<Silent>()), one_, 30, Deadline{});
     ASSERT_TRUE(content);
     EXPECT_EQ(content->result, Sameness::not_checked);
     EXPECT_FALSE(content->reason.empty());
+}
+
+TEST_F(Verification, AUseThatComparesByItselfIsAsked)
+{
+    const auto content = verify(Use(std::make_shared<Comparing>()), one_, 30, Deadline{});
+    ASSERT_TRUE(content);
+    EXPECT_EQ(content->result, Sameness::same);
+    EXPECT_EQ(content->frames, 31U);
+}
+
+TEST_F(Verification, WithoutBuffersOrFramesThereIsNothingToDo)
+{
+    const Use use(std::make_shared<Comparing>());
+    EXPECT_EQ(verify(use, {}, 30, Deadline{}).error().category, Category::invalid_argument);
+    EXPECT_EQ(verify(use, one_, 0, Deadline{}).error().category, Category::invalid_argument);
 }
 
 } // namespace

@@ -197,7 +197,7 @@ protected:
 TEST_F(CpuCostTest, EveryTimeIsBracketedAndTheFirstTouchIsNone)
 {
     machine.add_heap("system");
-    const auto measured = measure_cpu_cost(*named("system"), 100'000, in(std::chrono::seconds(30)));
+    const auto measured = measure_cpu_cost(*named("system"), 100'000, deadline_in(std::chrono::seconds(30)));
     ASSERT_TRUE(measured) << measured.error().message();
     EXPECT_EQ(measured->heap, "system");
     EXPECT_EQ(measured->bytes, 100'000U);
@@ -210,14 +210,14 @@ TEST_F(CpuCostTest, EveryCallMayFail)
 {
     machine.add_heap("system");
     auto system = named("system");
-    ASSERT_TRUE(measure_cpu_cost(*system, 4096, in(std::chrono::seconds(30))));
+    ASSERT_TRUE(measure_cpu_cost(*system, 4096, deadline_in(std::chrono::seconds(30))));
     const std::size_t first = machine.calls().size();
-    ASSERT_TRUE(measure_cpu_cost(*system, 4096, in(std::chrono::seconds(30))));
+    ASSERT_TRUE(measure_cpu_cost(*system, 4096, deadline_in(std::chrono::seconds(30))));
     const std::size_t calls = machine.calls().size() - first;
     unsigned failures = 0;
     for (std::size_t i = 0; i < calls; ++i) {
         machine.fail(machine.calls().size() + i, EIO);
-        const auto measured = measure_cpu_cost(*system, 4096, in(std::chrono::seconds(30)));
+        const auto measured = measure_cpu_cost(*system, 4096, deadline_in(std::chrono::seconds(30)));
         failures += measured ? 0U : 1U;
         if (!measured) {
             EXPECT_EQ(measured.error().sys_errno, EIO) << measured.error().message();
@@ -233,12 +233,12 @@ TEST_F(CpuCostTest, AskingForNonsense)
 {
     machine.add_heap("system");
     machine.add_heap("small", {.capacity = 4096});
-    const auto later = in(std::chrono::seconds(30));
+    const auto later = deadline_in(std::chrono::seconds(30));
     EXPECT_EQ(measure_cpu_cost(*named("system"), 0, later).error().category, Category::invalid_argument);
     EXPECT_EQ(measure_cpu_cost(*named("system"), std::numeric_limits<std::uint64_t>::max(), later).error().category,
               Category::invalid_argument);
     EXPECT_EQ(measure_cpu_cost(*named("small"), 8192, later).error().category, Category::out_of_memory);
-    EXPECT_EQ(measure_cpu_cost(*named("system"), 8192, in(std::chrono::seconds(-1))).error().category,
+    EXPECT_EQ(measure_cpu_cost(*named("system"), 8192, deadline_in(std::chrono::seconds(-1))).error().category,
               Category::timed_out);
     // The kernel would end some program for it.
     machine.add_text("/proc/meminfo", "MemAvailable: 100000 kB\n");

@@ -103,6 +103,17 @@ TEST_F(DrmTest, ARefusedStrideIsUnsupportedAndNothingIsLeft)
     EXPECT_EQ(machine.count("DRM_IOCTL_GEM_CLOSE"), 1U);
 }
 
+TEST_F(DrmTest, RefusedMemoryIsIncompatible)
+{
+    card.import = false;
+    const Device device = *Device::open("/dev/dri/card0");
+    const auto framebuffer = device.framebuffer(buffer());
+    ASSERT_FALSE(framebuffer);
+    EXPECT_EQ(framebuffer.error().category, Category::incompatible);
+    EXPECT_EQ(framebuffer.error().call, "DRM_IOCTL_PRIME_FD_TO_HANDLE");
+    EXPECT_EQ(framebuffer.error().target, "/dev/dri/card0");
+}
+
 TEST_F(DrmTest, OffsetsBeyondDrmAreRefused)
 {
     const Device device = *Device::open("/dev/dri/card0");

@@ -32,7 +32,7 @@ void furnish(fake::Machine& machine)
 /// The whole way once. What fails ends it.
 Status the_whole_way()
 {
-    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto deadline = deadline_in(std::chrono::milliseconds(1));
     const auto camera = v4l2::Device::open("@fake-cam");
     if (!camera)
         return camera.error();
@@ -119,7 +119,7 @@ Status feed(v4l2::M2m& codec, const Layout& in, const Layout& out, const v4l2::P
 Status the_way_through_codecs()
 {
     const Sizes sizes;
-    const auto deadline = in(std::chrono::milliseconds(1));
+    const auto deadline = deadline_in(std::chrono::milliseconds(1));
     auto encoder = v4l2::M2m::open("@fake-codec");
     if (!encoder)
         return encoder.error();

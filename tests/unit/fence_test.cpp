@@ -37,7 +37,7 @@ TEST_F(FenceTest, NothingIsSignalledAndCostsNothing)
     const Fence nothing;
     EXPECT_TRUE(nothing.wait(Deadline{}));
     EXPECT_EQ(nothing.signalled().value(), true);
-    EXPECT_EQ(nothing.fd().value(), -1);
+    EXPECT_EQ(nothing.sync_file_fd().value(), -1);
     EXPECT_FALSE(nothing.export_fd().value());
     EXPECT_TRUE(nothing.parts()->empty());
     EXPECT_EQ(Fence::from_fd({}).value(), nothing);
@@ -49,7 +49,7 @@ TEST_F(FenceTest, WhatIsNoSyncFileIsRefusedAndClosed)
     const auto fence = Fence::from_fd(UniqueFd(machine.add_dma_buf(4096)));
     ASSERT_FALSE(fence);
     EXPECT_EQ(fence.error().category, Category::invalid_argument);
-    EXPECT_NE(fence.error().detail.find("is no sync_file"), std::string::npos);
+    EXPECT_NE(fence.error().detail.find("is not a sync_file"), std::string::npos);
 }
 
 TEST_F(FenceTest, KnowsPendingSignalledAndFailed)
@@ -69,11 +69,11 @@ TEST_F(FenceTest, KnowsPendingSignalledAndFailed)
     bad->status = -EIO;
     const Status waited = failing.wait(Deadline{});
     ASSERT_FALSE(waited);
-    EXPECT_EQ(waited.error().category, Category::device_gone);
+    EXPECT_EQ(waited.error().category, Category::work_failed);
     EXPECT_EQ(waited.error().sys_errno, EIO);
     EXPECT_NE(waited.error().detail.find("encode"), std::string::npos);
     EXPECT_EQ(failing.signalled().error().sys_errno, EIO);
-    EXPECT_EQ(failing.fd().error().sys_errno, EIO);
+    EXPECT_EQ(failing.sync_file_fd().error().sys_errno, EIO);
 }
 
 TEST_F(FenceTest, IsAskedOnceWhenItHasSignalled)
@@ -86,7 +86,7 @@ TEST_F(FenceTest, IsAskedOnceWhenItHasSignalled)
     EXPECT_TRUE(fence.wait(Deadline{}));
     EXPECT_EQ(calls() - before, 1U);
     EXPECT_TRUE(copy.wait(Deadline{}));
-    EXPECT_EQ(copy.fd().value(), -1);
+    EXPECT_EQ(copy.sync_file_fd().value(), -1);
     EXPECT_EQ(calls() - before, 1U);
 }
 
@@ -134,9 +134,9 @@ TEST_F(FenceTest, MergingCostsNothingUntilADescriptorIsAskedFor)
     const Fence all = Fence::merge(fences);
     EXPECT_EQ(calls(), before);
 
-    ASSERT_GE(all.fd().value(), 0);
+    ASSERT_GE(all.sync_file_fd().value(), 0);
     EXPECT_EQ(machine.count("SYNC_IOC_MERGE"), 7U);
-    EXPECT_EQ(all.fd().value(), all.fd().value());
+    EXPECT_EQ(all.sync_file_fd().value(), all.sync_file_fd().value());
     EXPECT_EQ(machine.count("SYNC_IOC_MERGE"), 7U) << "made once";
     for (const auto& work : works)
         work->status = 1;
@@ -151,7 +151,7 @@ TEST_F(FenceTest, WhatFailedBeforeMergingIsStillAFailure)
     const std::array both{make(good), make(bad)};
     bad->status = -ENOENT;
     const Fence all = Fence::merge(both);
-    EXPECT_EQ(all.fd().error().sys_errno, ENOENT) << "the kernel's merge forgets it";
+    EXPECT_EQ(all.sync_file_fd().error().sys_errno, ENOENT) << "the kernel's merge forgets it";
     EXPECT_EQ(all.wait(Deadline{}).error().category, Category::timed_out) << "the other one still works";
     good->status = 1;
     EXPECT_EQ(all.wait(Deadline{}).error().sys_errno, ENOENT);
@@ -162,7 +162,7 @@ TEST_F(FenceTest, WhatFailsAfterMergingIsAFailure)
     const auto good = machine.add_fence("good");
     const auto bad = machine.add_fence("bad");
     const Fence all = Fence::merge(std::array{make(good), make(bad)});
-    ASSERT_GE(all.fd().value(), 0);
+    ASSERT_GE(all.sync_file_fd().value(), 0);
     bad->status = -ENOENT;
     good->status = 1;
     EXPECT_EQ(all.wait(Deadline{}).error().sys_errno, ENOENT);
@@ -170,10 +170,11 @@ TEST_F(FenceTest, WhatFailsAfterMergingIsAFailure)
 
 TEST_F(FenceTest, AMadeFailureIsOne)
 {
-    const Fence fence = Fence::failed(Error::device_failed("submit", "no such queue").with_errno(EIO));
+    const Fence fence = Fence::failed(Error::invalid_argument("submit", "no such queue").with_errno(EIO));
     EXPECT_EQ(fence.known(), FenceState::failed);
     EXPECT_EQ(fence.wait(Deadline{}).error().operation, "submit");
-    EXPECT_FALSE(Fence::merge(std::array{fence, Fence()}).fd());
+    EXPECT_EQ(fence.wait(Deadline{}).error().category, Category::work_failed) << "whatever the error was";
+    EXPECT_FALSE(Fence::merge(std::array{fence, Fence()}).sync_file_fd());
     EXPECT_EQ(fence.parts()->front().sys_errno, EIO);
 }
 
@@ -184,7 +185,7 @@ TEST_F(FenceTest, AnExportedDescriptorIsTheCallersOwn)
     {
         const Fence fence = make(work);
         own = fence.export_fd().value();
-        EXPECT_NE(own.get(), fence.fd().value());
+        EXPECT_NE(own.get(), fence.sync_file_fd().value());
     }
     work->status = -EIO;
     EXPECT_EQ(Fence::from_fd(std::move(own))->wait(Deadline{}).error().sys_errno, EIO);
@@ -193,7 +194,7 @@ TEST_F(FenceTest, AnExportedDescriptorIsTheCallersOwn)
 TEST_F(FenceTest, AnUnknownHintIsSaid)
 {
     const Fence fence = make(machine.add_fence("decode"));
-    EXPECT_EQ(fence.hint(in(milliseconds(10))).error().category, Category::unsupported);
+    EXPECT_EQ(fence.set_deadline(deadline_in(milliseconds(10))).error().category, Category::unsupported);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
 #include "heaps/heaps.hpp"
+#include "heaps/kinds.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/heap.hpp>
@@ -130,6 +131,19 @@ TEST(Allocate, AFullRegionIsExhausted)
     EXPECT_EQ(second.error().category, Category::out_of_memory);
     EXPECT_EQ(second.error().sys_errno, ENOMEM);
     EXPECT_NE(second.error().message().find("/dev/dma_heap/camera"), std::string::npos);
+}
+
+TEST(HeapKinds, AreRankedInTheOrderOfTheEnumeration)
+{
+    std::uint8_t last = 0;
+    for (int i = 1; i <= static_cast<int>(HeapKind::custom); ++i) {
+        const std::uint8_t rank = heaps::heap_traits(static_cast<HeapKind>(i)).rank;
+        EXPECT_GT(rank, last) << to_string(static_cast<HeapKind>(i));
+        last = rank;
+    }
+    EXPECT_TRUE(heaps::heap_traits(HeapKind::dma_heap).reports_exhaustion);
+    EXPECT_FALSE(heaps::heap_traits(HeapKind::drm_dumb).reports_exhaustion) << "it may give ordinary memory";
+    EXPECT_TRUE(heaps::heap_traits(HeapKind::v4l2).takes_from_cma);
 }
 
 TEST(PageOrders, AreTheSamePagesForwardAndBackward)

@@ -5,6 +5,10 @@
 #include "render.hpp"
 #include "well_formed.hpp"
 
+#include "plan/ranking.hpp"
+
+#include <drm_fourcc.h>
+
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -14,9 +18,9 @@ namespace {
 
 using html::grouped;
 
-Json verdict(const char* outcome, Json stage = nullptr, Json error = nullptr, Json reason = nullptr)
+Json verdict(const char* outcome, Json call = nullptr, Json error = nullptr, Json reason = nullptr)
 {
-    return {{"verdict", outcome}, {"stage", stage},    {"errno", error},
+    return {{"verdict", outcome}, {"call", call},      {"errno", error},
             {"reason", reason},   {"needed", nullptr}, {"offered", nullptr}};
 }
 
@@ -33,7 +37,9 @@ Json heap(const char* name, const char* kind, bool scarce, const Json& verdict, 
                  {"path", "/dev/dma_heap/" + std::string(name)},
                  {"scarce", scarce},
                  {"same_as", nullptr},
-                 {"uses", uses}},
+                 {"uses", uses},
+                 {"why_below", nullptr},
+                 {"cpu_time_ns", nullptr}},
                 verdict);
 }
 
@@ -52,7 +58,11 @@ Json plan()
     const Json display = {{"use", "drm:/dev/dri/card0:scanout"}};
     const Json accepted = verdict("accepted", "DRM_IOCTL_MODE_ADDFB2", nullptr, "a commit tells");
     const Json refused = verdict("refused", "VIDIOC_PREPARE_BUF", "EFAULT", "not contiguous");
-    Json document = {{"schema", 1}, {"command", "plan"}};
+    Json document = {{"schema", 2}, {"command", "plan"}};
+    document["answer"] = {{"headline", "heap region, accepted: NV12"}, {"reason", "closed is not tried: ask root"}};
+    document["purposes"] = Json::array();
+    document["nearest"] = nullptr;
+    document["cpu_cost_effect"] = nullptr;
     document["request"] = {{"format", "NV12"}, {"width", 100}, {"height", 60}, {"count", 3}};
     document["request"]["uses"] = {camera["use"], display["use"]};
     document["chosen"] = {{"heap", "region"}, {"kind", "dma-heap"}, {"verdict", "accepted"}};
@@ -65,6 +75,8 @@ Json plan()
         heap("region", "dma-heap", true, accepted, {with(camera, verdict("proved")), with(display, accepted)}),
         heap("closed", "dma-heap", true, verdict("not-tried", "open", "EACCES", "ask root"), Json::array()),
         heap("system", "dma-heap", false, refused, {with(camera, refused), with(display, accepted)})};
+    document["heaps"][1]["why_below"] = "Below region: not tried comes after accepted, not proved.";
+    document["heaps"][2]["why_below"] = "Below closed: refused comes after not tried.";
     document["layouts_set_aside"] = Json::array(
         {with({{"layout", layout()}, {"use", display["use"]}}, verdict("refused", "ADDFB2", "EINVAL", "too narrow"))});
     document["uses_not_served"] = Json::array();
@@ -155,7 +167,7 @@ TEST(Html, NamesOfStrangersAreOnlyNames)
     document["heaps"][0]["name"] = evil;
     document["heaps"][0]["path"] = evil;
     document["heaps"][2]["uses"][0]["reason"] = evil;
-    document["heaps"][2]["uses"][0]["stage"] = evil;
+    document["heaps"][2]["uses"][0]["call"] = evil;
     document["request"]["uses"][0] = evil;
     document["constraints"]["origins"][0]["device"] = evil;
     document["constraints"]["origins"][0]["constraint"] = evil;
@@ -215,8 +227,9 @@ TEST(Html, AFailedPlanIsAPage)
 {
     Json document = plan();
     document["chosen"] = nullptr;
-    document["error"] = {{"category", "incompatible"}, {"errno", nullptr},          {"operation", "plan NV12"},
-                         {"detail", "nobody agrees"},  {"advice", "ask for other"}, {"message", "x"}};
+    document["error"] = {
+        {"category", "incompatible"}, {"call", nullptr},           {"target", nullptr},         {"errno", nullptr},
+        {"operation", "plan NV12"},   {"detail", "nobody agrees"}, {"advice", "ask for other"}, {"message", "x"}};
     std::string page = html_page(document);
     EXPECT_EQ(malformed(page), "");
     EXPECT_TRUE(has(page, "No heap serves every use.") && has(page, "nobody agrees") && has(page, "ask for other"));
@@ -231,32 +244,79 @@ TEST(Html, AFailedPlanIsAPage)
     EXPECT_EQ(malformed(page), "");
     EXPECT_TRUE(has(page, "No layout serves every use.") && has(page, "Uses that no layout serves") &&
                 has(page, "never"));
-    page = html_page({{"schema", 1}, {"command", "plan"}, {"error", document["error"]}});
+    page = html_page({{"schema", 2}, {"command", "plan"}, {"error", document["error"]}});
     EXPECT_EQ(malformed(page), "");
     EXPECT_TRUE(has(page, "nobody agrees"));
 }
 
+commonbuf::HeapVerdict heap_verdict(const char* name, commonbuf::HeapKind kind, bool scarce)
+{
+    commonbuf::HeapVerdict result;
+    result.heap.name = name;
+    result.heap.kind = kind;
+    result.heap.scarce = scarce;
+    result.verdict.outcome = commonbuf::Outcome::proved;
+    return result;
+}
+
+/// The page of a plan that has these two heaps, in the order that the library gives them.
+std::string page_of(commonbuf::HeapVerdict a, commonbuf::HeapVerdict b, const commonbuf::Preferences& preferences = {},
+                    std::optional<commonbuf::Access> cpu = {})
+{
+    using namespace commonbuf;
+    Report report;
+    report.request = {DRM_FORMAT_XRGB8888, 64, 32};
+    report.layout = *linear_layout(report.request, 256, Memories::single);
+    report.preferences = preferences;
+    report.heaps = {std::move(a), std::move(b)};
+    report.cpu_cost_effect = ranking::order(report.heaps, preferences, cpu, report.layout->total_size());
+    return html_page(plan_document(report, nullptr));
+}
+
 TEST(Html, OrderIsExplainedByWhatDiffersFirst)
 {
-    const auto order = [](Json above, Json below) {
-        Json document = plan();
-        document["heaps"] = {std::move(above), std::move(below)};
-        return html_page(document);
-    };
-    const Json good = verdict("proved");
-    const Json plenty = heap("plenty", "udmabuf", false, good, Json::array());
+    using commonbuf::HeapKind;
+    const auto plenty = heap_verdict("plenty", HeapKind::udmabuf, false);
     EXPECT_TRUE(
-        has(order(plenty, heap("b", "dma-heap", true, good, Json::array())), "Below plenty: this memory is scarce"));
-    EXPECT_TRUE(has(order(plenty, heap("b", "drm-dumb", false, good, Json::array())), "drm-dumb comes after udmabuf"));
-    EXPECT_TRUE(has(order(plenty, heap("z", "udmabuf", false, good, Json::array())), "As good as plenty; the name"));
-    // Where the rule does not put them so, no reason is made up.
-    const std::string page = order(heap("b", "dma-heap", true, good, Json::array()), plenty);
-    EXPECT_FALSE(has(page, "Below b"));
+        has(page_of(plenty, heap_verdict("b", HeapKind::dma_heap, true)), "Below plenty: this memory is scarce"));
+    EXPECT_TRUE(has(page_of(plenty, heap_verdict("b", HeapKind::drm_dumb, false)), "drm-dumb comes after udmabuf"));
+    EXPECT_TRUE(has(page_of(plenty, heap_verdict("z", HeapKind::udmabuf, false)), "As good as plenty; the name"));
+    // If the plan gives no reason, the page makes up none.
+    Json document = plan();
+    document["heaps"][1]["why_below"] = nullptr;
+    EXPECT_FALSE(has(html_page(document), "Below region"));
+}
+
+TEST(Html, APreferenceIsTheReasonThatThePageGives)
+{
+    using commonbuf::HeapKind;
+    commonbuf::Preferences preferences;
+    preferences.prefer = {"udmabuf"};
+    const std::string page = page_of(heap_verdict("system", HeapKind::dma_heap, false),
+                                     heap_verdict("mine", HeapKind::udmabuf, false), preferences);
+    EXPECT_TRUE(has(page, "Below mine: the caller prefers that one.")) << page;
+    EXPECT_TRUE(has(page, "the caller prefers mine to system")) << page;
+}
+
+TEST(Html, CpuCostsAreTheReasonThatThePageGives)
+{
+    using commonbuf::HeapKind;
+    using std::chrono::milliseconds;
+    commonbuf::Preferences preferences;
+    preferences.cpu_costs = {{"system", 1, milliseconds(90), {}, {}, {}}, {"region", 1, milliseconds(10), {}, {}, {}}};
+    const std::string page =
+        page_of(heap_verdict("system", HeapKind::dma_heap, false), heap_verdict("region", HeapKind::dma_heap, true),
+                preferences, commonbuf::Access::read);
+    EXPECT_TRUE(has(page, "Below region: it costs the CPU 0.70 ms for each image, and region costs 0.08 ms.")) << page;
+    EXPECT_FALSE(has(page, "scarce, and kept")) << page;
 }
 
 TEST(Tree, VerdictsAreBranches)
 {
     const std::string tree = render(plan(), Colour::no);
+    EXPECT_TRUE(tree.starts_with(
+        "heap region, accepted: NV12\n    closed is not tried: ask root\nplan NV12 100x60, 3 buffers\n"))
+        << tree;
     EXPECT_TRUE(has(tree, "└─ heaps, best first\n   ├─ * region (dma-heap, scarce): accepted, not proved\n"
                           "   │  ├─ v4l2:/dev/video0:capture: proved\n"))
         << tree;

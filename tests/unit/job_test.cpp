@@ -98,7 +98,7 @@ TEST_F(JobTest, NamingABufferTwiceIsBothIntents)
 TEST_F(JobTest, TheBridgeGoesBothWays)
 {
     const Buffer buffer = make();
-    fake::DmaBuf& memory = *machine.dma_buf(buffer.fd());
+    fake::DmaBuf& memory = *machine.dma_buf(buffer.dma_buf_fd());
     const auto foreign = machine.add_fence("foreign");
     memory.fences.emplace_back(foreign, true);
     EXPECT_TRUE(Job("mine", Fencing::explicit_only).reads(buffer).gather()->signalled().value());
@@ -125,7 +125,7 @@ TEST_F(JobTest, AFailedJobReachesWhoeverComesNext)
     EXPECT_EQ(buffer.export_fence(Access::read)->wait(Deadline{}).error().sys_errno, EIO);
     EXPECT_EQ(Job("show").reads(buffer).gather()->wait(Deadline{}).error().sys_errno, EIO);
     EXPECT_EQ(buffer.read(Deadline{}).error().sys_errno, EIO);
-    EXPECT_TRUE(machine.dma_buf(buffer.fd())->brackets.empty());
+    EXPECT_TRUE(machine.dma_buf(buffer.dma_buf_fd())->brackets.empty());
 
     // A new write makes it good again.
     const auto again = machine.add_fence("render");
@@ -153,7 +153,8 @@ TEST_F(JobTest, WhatStillWorksIsWaitedForWhereAnotherPartFailed)
 TEST_F(JobTest, AFailureIsForgottenWhenTheCallerSaysSo)
 {
     const Buffer buffer = make();
-    ASSERT_TRUE(Job("render").writes(buffer).publish(Fence::failed(Error::from_errno(EIO, "submit"))));
+    ASSERT_TRUE(
+        Job("render").writes(buffer).publish(Fence::failed(Error::device_failed("submit", "").with_errno(EIO))));
     EXPECT_FALSE(buffer.read(Deadline{}));
     buffer.forget_failure();
     EXPECT_TRUE(buffer.read(Deadline{}));
@@ -172,7 +173,7 @@ TEST_F(JobTest, ACpuAccessWaitsForJobs)
 TEST_F(JobTest, WithoutTheBridgeFencesCountInsideAndTheCallerIsTold)
 {
     const Buffer buffer = make();
-    fake::DmaBuf& memory = *machine.dma_buf(buffer.fd());
+    fake::DmaBuf& memory = *machine.dma_buf(buffer.dma_buf_fd());
     memory.bridged = false;
     EXPECT_FALSE(buffer.bridges_fences());
     const auto work = machine.add_fence("render");
@@ -186,7 +187,7 @@ TEST_F(JobTest, WithoutTheBridgeFencesCountInsideAndTheCallerIsTold)
     memory.busy = true;
     const Fence before = Job("show").reads(buffer).gather().value();
     EXPECT_FALSE(before.signalled().value());
-    EXPECT_EQ(before.fd().error().category, Category::unsupported);
+    EXPECT_EQ(before.sync_file_fd().error().category, Category::unsupported);
     EXPECT_EQ(before.wait(Deadline{}).error().category, Category::timed_out);
     memory.busy = false;
     EXPECT_TRUE(before.wait(Deadline{}));
@@ -196,7 +197,7 @@ TEST_F(JobTest, TheBridgeIsAskedForWithoutTouchingAFence)
 {
     const Buffer buffer = make();
     EXPECT_TRUE(buffer.bridges_fences());
-    EXPECT_TRUE(machine.dma_buf(buffer.fd())->fences.empty());
+    EXPECT_TRUE(machine.dma_buf(buffer.dma_buf_fd())->fences.empty());
 }
 
 TEST_F(JobTest, ManyReadersDoNotPileUp)
@@ -227,7 +228,7 @@ TEST_F(JobTest, MemoryOfTheProgramsOwnTakesPartAndIsNotShared)
     EXPECT_EQ(access->plane(0).data(), memory.data());
     EXPECT_TRUE(access->end());
 
-    EXPECT_EQ(buffer.fd(), -1);
+    EXPECT_EQ(buffer.dma_buf_fd(), -1);
     EXPECT_FALSE(buffer.bridges_fences());
     for (const Error& error : {buffer.export_fd().error(), buffer.export_fence(Access::read).error(),
                                buffer.import_fence(Fence(), Access::read).error()}) {

@@ -35,7 +35,7 @@ protected:
         return codec;
     }
 
-    static Deadline soon() { return in(std::chrono::milliseconds(1)); }
+    static Deadline soon() { return deadline_in(std::chrono::milliseconds(1)); }
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };
 

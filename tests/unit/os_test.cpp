@@ -119,7 +119,7 @@ TEST(Wait, SeesAnEventFromAnotherThread)
         std::this_thread::sleep_for(20ms);
         ::eventfd_write(event.get(), 1);
     });
-    const auto ready = os::wait(event.get(), POLLIN, in(5s), "event");
+    const auto ready = os::wait(event.get(), POLLIN, deadline_in(5s), "event");
     other.join();
     ASSERT_TRUE(ready);
     EXPECT_TRUE(*ready);
@@ -129,31 +129,31 @@ TEST(Timer, WakesAfterAWhileUnlessItIsStopped)
 {
     const auto timer = os::Timer::create().value();
     const auto rings = [&](Deadline deadline) { return os::wait(timer.fd(), POLLIN, deadline, "timer").value(); };
-    EXPECT_FALSE(rings(in(5ms))) << "before it is started";
+    EXPECT_FALSE(rings(deadline_in(5ms))) << "before it is started";
     const auto start = std::chrono::steady_clock::now();
     timer.start(20ms);
-    EXPECT_TRUE(rings(in(5s)));
+    EXPECT_TRUE(rings(deadline_in(5s)));
     EXPECT_GE(std::chrono::steady_clock::now() - start, 20ms);
     timer.stop();
-    EXPECT_FALSE(rings(in(5ms)));
+    EXPECT_FALSE(rings(deadline_in(5ms)));
 }
 
 TEST(Wakeup, IsReadableUntilItIsCleared)
 {
     auto wakeup = os::Wakeup::create().value();
-    const auto readable = [](int fd) { return os::wait(fd, POLLIN, in(1s), "wake-up").value(); };
+    const auto readable = [](int fd) { return os::wait(fd, POLLIN, deadline_in(1s), "wake-up").value(); };
     EXPECT_TRUE(readable(wakeup.now()));
     const int later = wakeup.after(1ms);
     EXPECT_TRUE(readable(later));
     wakeup.clear();
-    EXPECT_FALSE(os::wait(later, POLLIN, in(5ms), "wake-up").value());
-    EXPECT_FALSE(os::wait(wakeup.event().fd(), POLLIN, in(5ms), "wake-up").value());
+    EXPECT_FALSE(os::wait(later, POLLIN, deadline_in(5ms), "wake-up").value());
+    EXPECT_FALSE(os::wait(wakeup.event().fd(), POLLIN, deadline_in(5ms), "wake-up").value());
 }
 
 TEST(Wakeup, WhoAsksOftenIsWokenAllTheSame)
 {
     auto wakeup = os::Wakeup::create().value();
-    const auto deadline = in(5s);
+    const auto deadline = deadline_in(5s);
     bool woken = false;
     while (!woken && std::chrono::steady_clock::now() < deadline)
         woken = os::wait(wakeup.after(50ms), POLLIN, Deadline{}, "wake-up").value();
@@ -166,14 +166,14 @@ TEST(Wakeup, WithoutATimerItIsTooEarlyAndNotNever)
     {
         auto wakeup = os::Wakeup::create().value();
         machine.fail_all("timerfd_create", EMFILE);
-        EXPECT_TRUE(os::wait(wakeup.after(50ms), POLLIN, in(1s), "wake-up").value());
+        EXPECT_TRUE(os::wait(wakeup.after(50ms), POLLIN, deadline_in(1s), "wake-up").value());
     }
     EXPECT_EQ(machine.leaks(), "");
 }
 
 TEST(Wait, AClosedDescriptorIsAnErrorAtOnce)
 {
-    const auto ready = os::wait(12345, POLLIN, in(5s), "nothing");
+    const auto ready = os::wait(12345, POLLIN, deadline_in(5s), "nothing");
     ASSERT_FALSE(ready);
     EXPECT_EQ(ready.error().category, Category::invalid_argument);
 }

@@ -28,7 +28,7 @@ protected:
         return *Buffer::wrap(layout, std::move(memories));
     }
     Device device() { return *Device::open("/dev/video0"); }
-    static Deadline soon() { return in(std::chrono::milliseconds(1)); }
+    static Deadline soon() { return deadline_in(std::chrono::milliseconds(1)); }
 
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };
@@ -214,8 +214,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"VIDIOC_DQBUF", EIO, Category::device_failed, "stop, queue the buffers again, start"},
                     Refusal{"VIDIOC_DQBUF", EPIPE, Category::end_of_stream, "stop and start the queue"},
                     Refusal{"VIDIOC_DQBUF", EINVAL, Category::invalid_state, "start()"}),
-    [](const testing::TestParamInfo<Refusal>& info) {
-        return std::string(info.param.call) + "_" + errno_name(info.param.error);
+    [](const testing::TestParamInfo<Refusal>& refusal) {
+        return std::string(refusal.param.call) + "_" + errno_name(refusal.param.error);
     });
 
 TEST_F(QueueTest, EndOfStreamIsKeptUntilTheQueueStops)

@@ -446,9 +446,9 @@ TEST(Timeline, WhatTheLibraryWritesIsRead)
         ASSERT_TRUE(blur.publish(Fence::from_fd(UniqueFd(machine.sync_file(work))).value()));
         work->status = -5;
         work->timestamp = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-        EXPECT_FALSE(buffer.read(commonbuf::in(std::chrono::milliseconds(1)))) << "it failed";
+        EXPECT_FALSE(buffer.read(commonbuf::deadline_in(std::chrono::milliseconds(1)))) << "it failed";
         buffer.forget_failure();
-        const auto access = buffer.read(commonbuf::in(std::chrono::milliseconds(1)));
+        const auto access = buffer.read(commonbuf::deadline_in(std::chrono::milliseconds(1)));
         ASSERT_TRUE(access) << access.error().message();
         ASSERT_TRUE(set_trace(""));
     }

@@ -188,7 +188,7 @@ protected:
         work.status = status;
         work.timestamp = static_cast<std::uint64_t>(trace::now().count());
     }
-    static Deadline soon() { return in(1ms); }
+    static Deadline soon() { return deadline_in(1ms); }
 
     Events end()
     {
@@ -345,7 +345,7 @@ TEST_F(TraceTest, WhatGoesWrongIsSaid)
     ASSERT_TRUE(Job("refused").writes(buffer).publish(Fence::failed(why)));
     buffer.forget_failure();
     ASSERT_TRUE(Job("at once").writes(buffer).publish({}));
-    machine.dma_buf(buffer.fd())->fences.clear();
+    machine.dma_buf(buffer.dma_buf_fd())->fences.clear();
     auto access = buffer.write(soon());
     ASSERT_TRUE(access);
     const Events events = end();
@@ -549,15 +549,15 @@ TEST(TraceProgram, DISABLED_Runs)
     std::vector<std::byte> bytes(64 * 32 * 4);
     const Layout layout = *linear_layout({DRM_FORMAT_XRGB8888, 64, 32}, 256, Memories::single);
     static const Buffer kept = Buffer::from_memory(layout, bytes).value();
-    ASSERT_TRUE(kept.read(in(1s)));
+    ASSERT_TRUE(kept.read(deadline_in(1s)));
     const pid_t child = ::fork();
     if (child == 0) {
         for (int i = 0; i < 2000; ++i)
-            static_cast<void>(kept.read(in(1s)));
+            static_cast<void>(kept.read(deadline_in(1s)));
         std::exit(0); // NOLINT: with what runs at the end
     }
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-    ASSERT_TRUE(kept.write(in(1s)));
+    ASSERT_TRUE(kept.write(deadline_in(1s)));
 }
 
 TEST(Trace, TheEnvironmentAsksForOne)

@@ -135,7 +135,7 @@ TEST_F(V4l2Heap, APlanWithoutAnyOtherHeap)
     ASSERT_TRUE(queue);
     EXPECT_TRUE(queue->queue(*buffer));
     EXPECT_TRUE(queue->start());
-    EXPECT_TRUE(queue->dequeue(in(std::chrono::seconds(1))));
+    EXPECT_TRUE(queue->dequeue(deadline_in(std::chrono::seconds(1))));
 }
 
 TEST_F(V4l2Heap, IsAskedWhereNothingElseServesOrItIsWanted)
@@ -228,7 +228,7 @@ TEST_F(ImportsNothing, StreamsFromItsOwn)
         EXPECT_EQ(foreign.error().category, Category::busy);
         ASSERT_TRUE(queue->start());
         for (std::size_t i = 0; i < 6; ++i) {
-            const auto frame = queue->dequeue(in(std::chrono::seconds(1)));
+            const auto frame = queue->dequeue(deadline_in(std::chrono::seconds(1)));
             ASSERT_TRUE(frame) << frame.error().message();
             EXPECT_EQ(frame->buffer, buffers[i % 3]);
             ASSERT_TRUE(queue->queue(frame->buffer));
@@ -236,7 +236,7 @@ TEST_F(ImportsNothing, StreamsFromItsOwn)
     }
     EXPECT_EQ(camera.slots, 0U);
     // They outlive the queue.
-    auto access = buffers[2].read(in(std::chrono::seconds(1)));
+    auto access = buffers[2].read(deadline_in(std::chrono::seconds(1)));
     ASSERT_TRUE(access);
     EXPECT_TRUE(access->end());
 }

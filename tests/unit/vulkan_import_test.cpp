@@ -306,15 +306,16 @@ TEST_F(VulkanImport, EachCallFailingInTurnLosesNothing)
     gpu.fail(SIZE_MAX, VK_SUCCESS);
 }
 
+#ifdef COMMONBUF_VERIFY
 TEST_F(VulkanImport, ProofByContentNeedsAQueueAndLosesNothing)
 {
     const std::vector<Buffer> one{make(nv12(Memories::single))};
-    const auto deadline = in(std::chrono::seconds(10));
-    const auto without = device().sampled().importer().verify(one, 1, deadline);
+    const auto deadline = deadline_in(std::chrono::seconds(10));
+    const auto without = verify(device().sampled(), one, 1, deadline);
     ASSERT_TRUE(without) << without.error().message();
     EXPECT_EQ(without->result, Sameness::not_checked);
     EXPECT_NE(without->reason.find("no queue"), std::string::npos) << without->reason;
-    EXPECT_EQ(device().sampled().importer().verify({}, 1, deadline).error().category, Category::invalid_argument);
+    EXPECT_EQ(verify(device().sampled(), {}, 1, deadline).error().category, Category::invalid_argument);
 
     WrapInfo with_queue = info();
     with_queue.queue = fake::Vulkan::queue();
@@ -324,7 +325,7 @@ TEST_F(VulkanImport, ProofByContentNeedsAQueueAndLosesNothing)
     const std::size_t descriptors = machine.open_descriptors();
     gpu.calls.clear();
     // This driver copies nothing, in either direction.
-    const auto content = use.importer().verify(one, 2, deadline);
+    const auto content = verify(use, one, 2, deadline);
     ASSERT_TRUE(content) << content.error().message();
     EXPECT_EQ(content->result, Sameness::different);
     EXPECT_EQ(content->frames, 2U);
@@ -336,7 +337,7 @@ TEST_F(VulkanImport, ProofByContentNeedsAQueueAndLosesNothing)
         SCOPED_TRACE("call " + std::to_string(i) + ", " + calls[i]);
         gpu.calls.clear();
         gpu.fail(i, VK_ERROR_DEVICE_LOST);
-        const auto failed = use.importer().verify(one, 2, deadline);
+        const auto failed = verify(use, one, 2, deadline);
         ASSERT_FALSE(failed);
         EXPECT_EQ(failed.error().category, Category::device_gone) << failed.error().message();
         EXPECT_NE(failed.error().message().find(calls[i]), std::string::npos) << failed.error().message();
@@ -344,6 +345,7 @@ TEST_F(VulkanImport, ProofByContentNeedsAQueueAndLosesNothing)
         EXPECT_EQ(machine.open_descriptors(), descriptors);
     }
 }
+#endif
 
 TEST_F(VulkanImport, NoDescriptorLeftIsAnErrorAndNothingIsLost)
 {
@@ -386,7 +388,7 @@ TEST_F(VulkanImport, MemoryThatIsTooSmallIsRefusedWithBothSizesAndPlannedLarger)
     EXPECT_NE(image.error().message().find("8192"), std::string::npos) << image.error().message();
     auto trial = made.sampled().importer().begin_trial(rgb());
     ASSERT_TRUE(trial);
-    const int fd = buffer.fd();
+    const int fd = buffer.dma_buf_fd();
     const Verdict verdict = (*trial)->attempt(std::span(&fd, 1));
     EXPECT_EQ(verdict.outcome, Outcome::refused);
     EXPECT_EQ(verdict.needed, 12288U);

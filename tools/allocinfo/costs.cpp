@@ -16,7 +16,6 @@
 namespace allocinfo {
 namespace {
 
-using commonbuf::Category;
 using commonbuf::CpuCost;
 using commonbuf::Error;
 using commonbuf::HeapInfo;
@@ -24,9 +23,9 @@ using commonbuf::Result;
 using commonbuf::text::format;
 using std::chrono::nanoseconds;
 
-constexpr const char* advice = "write the file anew: allocinfo bench-access --save FILE";
+constexpr const char* advice = "write the file again: allocinfo bench-access --save FILE";
 
-/// The times by their names in documents, which carry their units.
+/// The times by their names in documents. The names carry the units.
 constexpr std::array times{
     std::pair{"read_ns_per_mib", &CpuCost::read},
     std::pair{"write_ns_per_mib", &CpuCost::write},
@@ -42,10 +41,10 @@ Result<CpuCost> measure(commonbuf::Heap& heap, std::uint64_t bytes)
     if (!info.same_as.empty())
         return Error::unsupported("measure " + info.name, "it is another name of " + info.same_as);
     constexpr auto patience = std::chrono::seconds(20);
-    return commonbuf::measure_cpu_cost(heap, bytes, commonbuf::in(patience));
+    return commonbuf::measure_cpu_cost(heap, bytes, commonbuf::deadline_in(patience));
 }
 
-/// A whole number from 0 on that fits a time; nothing for anything else.
+/// A whole number from 0 on that fits a time; nullopt for anything else.
 std::optional<std::int64_t> whole(const Json& object, const char* member)
 {
     const auto found = object.find(member);
@@ -57,23 +56,23 @@ std::optional<std::int64_t> whole(const Json& object, const char* member)
     return static_cast<std::int64_t>(value);
 }
 
-/// What is wrong with a heap's entry; nothing when all is well.
+/// Reads a heap's entry. Says what is wrong with it; nullopt if nothing is.
 std::optional<std::string> read_entry(const Json& entry, CpuCost& cost)
 {
     if (!entry.is_object())
-        return "it is no object";
+        return "it is not an object";
     const auto name = entry.find("heap");
     if (name == entry.end() || !name->is_string() || name->get<std::string>().empty())
-        return "'heap' is no name";
+        return "'heap' is not a name";
     cost.heap = name->get<std::string>();
     const auto bytes = whole(entry, "bytes");
     if (!bytes || *bytes == 0)
-        return "'bytes' is no size";
+        return "'bytes' is not a size";
     cost.bytes = static_cast<std::uint64_t>(*bytes);
     for (const auto& [member, time] : times) {
         const auto value = whole(entry, member);
         if (!value)
-            return format("'{}' is no time: a whole number from 0 on is one", member);
+            return format("'{}' is not a time: write a whole number from 0 on", member);
         cost.*time = nanoseconds(*value);
     }
     return std::nullopt;
@@ -88,7 +87,7 @@ bool names_heap(std::string_view word, const HeapInfo& heap)
 
 std::vector<MeasuredHeap> measure_heaps(const std::vector<std::shared_ptr<commonbuf::Heap>>& heaps, std::uint64_t bytes)
 {
-    // To be written over, and gone at the end: it is no part of the answer.
+    // Progress for people: each line replaces the one before, and the last one goes away.
     const bool watched = ::isatty(STDERR_FILENO) != 0;
     std::vector<MeasuredHeap> measured;
     for (const auto& heap : heaps) {
@@ -123,14 +122,15 @@ Result<std::vector<CpuCost>> parse_costs(std::string_view text, const std::strin
     };
     const Json document = Json::parse(text, nullptr, false);
     if (!document.is_object())
-        return wrong("it is no JSON object");
+        return wrong("it is not a JSON object");
     if (const auto command = document.find("command"); command == document.end() || *command != "bench-access")
-        return wrong("it is no document of bench-access");
-    if (const auto version = document.find("schema"); version == document.end() || *version != schema)
-        return wrong(format("its schema is not {}", schema));
+        return wrong("it is not a document of bench-access");
+    if (const auto version = document.find("schema");
+        version == document.end() || (*version != 1U && *version != schema))
+        return wrong(format("its schema is neither 1 nor {}", schema)); // what is read is the same in both
     const auto heaps = document.find("heaps");
     if (heaps == document.end() || !heaps->is_array())
-        return wrong("'heaps' is no list");
+        return wrong("'heaps' is not a list");
     std::vector<CpuCost> costs;
     std::set<std::string> names;
     for (std::size_t i = 0; i < heaps->size(); ++i) {
@@ -141,11 +141,11 @@ Result<std::vector<CpuCost>> parse_costs(std::string_view text, const std::strin
         if (const auto why = read_entry(entry, cost))
             return wrong(format("heap {} of the list: {}", i, *why));
         if (!names.insert(cost.heap).second)
-            return wrong(format("heap {} of the list: '{}' stands there twice", i, cost.heap));
+            return wrong(format("heap {} of the list: '{}' occurs twice", i, cost.heap));
         costs.push_back(std::move(cost));
     }
     if (costs.empty())
-        return wrong("no heap in it was measured");
+        return wrong("it has no heap that was measured");
     return costs;
 }
 

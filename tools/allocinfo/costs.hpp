@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-/// What the CPU pays for memory of each heap: measured, as data, and read back.
+/// What CPU access costs in each heap: measured, written as data, and read back.
 namespace allocinfo {
 
 /// A heap with what was measured, or why it was not.
@@ -20,7 +20,7 @@ struct MeasuredHeap {
     commonbuf::Result<commonbuf::CpuCost> cost;
 };
 
-/// Measures one heap after the other, and says on a terminal which one. Each has 20 s.
+/// Measures one heap after the other, and shows on a terminal which one. Each has 20 s.
 std::vector<MeasuredHeap> measure_heaps(const std::vector<std::shared_ptr<commonbuf::Heap>>& heaps,
                                         std::uint64_t bytes);
 
@@ -29,11 +29,11 @@ bool names_heap(std::string_view word, const commonbuf::HeapInfo& heap);
 
 Json costs_document(const std::vector<MeasuredHeap>& heaps, std::uint64_t bytes);
 
-/// The costs in such a document; heaps that could not be measured are left out. `path` is for
-/// the errors. Errors: invalid_argument, with the place in the document.
+/// Reads the costs in such a document, without the heaps that could not be measured. `path` is
+/// for the errors. Errors: invalid_argument, with the place in the document.
 commonbuf::Result<std::vector<commonbuf::CpuCost>> parse_costs(std::string_view text, const std::string& path);
 
-/// The same of a file. Errors: what reading it gives.
+/// The same for a file. Errors: those of read_file() too.
 commonbuf::Result<std::vector<commonbuf::CpuCost>> read_costs(const std::string& path);
 
 } // namespace allocinfo

@@ -19,16 +19,14 @@
 namespace allocinfo {
 namespace {
 
-using commonbuf::Category;
 using commonbuf::Error;
 using commonbuf::Heap;
-using commonbuf::Result;
 using commonbuf::text::format;
 
-using HeapResult = Result<std::shared_ptr<Heap>>;
+using HeapResult = Expected<std::shared_ptr<Heap>>;
 
 #if defined(ALLOCINFO_GBM) && defined(ALLOCINFO_DRM)
-/// What GBM needs of a card, and both never closed: heaps need them.
+/// A card and GBM on it. Both are never closed: heaps need them.
 struct Card {
     commonbuf::drm::Device device;
     gbm_device* gbm = nullptr;
@@ -42,7 +40,7 @@ HeapResult gbm_heap(const Parts& parts)
                                                      {"scanout-render", BufferUse::scanout_and_render}};
     const auto purpose = uses.find(parts.role);
     if (purpose == uses.end())
-        return wrong(format("'{}' is nothing that GBM makes images for", parts.role),
+        return wrong(format("'{}' is not a purpose of GBM images", parts.role),
                      "write scanout, render or scanout-render");
     const auto device = open_gbm(parts.target);
     if (!device)
@@ -61,7 +59,7 @@ HeapResult vulkan_heap(const Parts& parts)
         return usage.error();
     const auto device = open_gpu(without_at(parts.target));
     if (!device)
-        return device.error();
+        return Problem(device.error(), trouble);
     return commonbuf::vulkan::heap(*device, *usage);
 }
 #else
@@ -73,14 +71,14 @@ HeapResult v4l2_heap(const Parts& parts)
 {
     using commonbuf::v4l2::Role;
     if (parts.role != "capture" && parts.role != "output")
-        return wrong(format("'{}' is no queue of a V4L2 device", parts.role), "write capture or output");
+        return wrong(format("'{}' is not a queue of a V4L2 device", parts.role), "write capture or output");
     const auto device = commonbuf::v4l2::Device::open(parts.target);
     if (!device)
-        return device.error();
+        return Problem(device.error(), trouble);
     auto heap = device->heap(parts.role == "capture" ? Role::capture : Role::output);
     if (heap == nullptr)
         return Error::unsupported(format("take memory of {}", parts.target),
-                                  format("its driver gives none of the {} queue to others", parts.role));
+                                  format("its driver does not export buffers of the {} queue", parts.role));
     return heap;
 }
 #else
@@ -90,15 +88,15 @@ HeapResult v4l2_heap(const Parts& /*parts*/) { return left_out("V4L2"); }
 } // namespace
 
 #if defined(ALLOCINFO_GBM) && defined(ALLOCINFO_DRM)
-Result<gbm_device*> open_gbm(std::string_view target)
+Expected<gbm_device*> open_gbm(std::string_view target)
 {
-    // Heaps may live as long as the program: nothing takes these away before.
+    // Heaps may live as long as the program, so these are never destroyed.
     static auto& opened = *new std::map<std::string, Card, std::less<>>;
     if (const auto known = opened.find(target); known != opened.end())
         return known->second.gbm;
     auto device = commonbuf::drm::Device::open(target);
     if (!device)
-        return device.error();
+        return Problem(device.error(), trouble);
     gbm_device* made = gbm_create_device(device->fd());
     if (made == nullptr)
         return Error::unsupported(format("gbm_create_device on {}", device->info().path), "GBM has no driver for it",
@@ -116,12 +114,12 @@ HeapResult parse_heap(std::string_view word)
         return vulkan_heap(*parts);
     if (parts && parts->kind == "v4l2")
         return v4l2_heap(*parts);
-    return wrong(format("'{}' is no heap of a device", word),
+    return wrong(format("'{}' is not a heap of a device", word),
                  "write gbm:TARGET:scanout, vulkan:TARGET:storage (or other words of --help) or v4l2:TARGET:capture, "
                  "where TARGET is a path or @name");
 }
 
-commonbuf::Status add_heaps(commonbuf::Allocator& allocator, const std::vector<std::string>& words)
+Expected<void> add_heaps(commonbuf::Allocator& allocator, const std::vector<std::string>& words)
 {
     for (const std::string& word : words) {
         const auto heap = parse_heap(word);
@@ -133,7 +131,7 @@ commonbuf::Status add_heaps(commonbuf::Allocator& allocator, const std::vector<s
     return {};
 }
 
-Result<std::vector<std::shared_ptr<Heap>>> heaps_with(const std::vector<std::string>& words)
+Expected<std::vector<std::shared_ptr<Heap>>> heaps_with(const std::vector<std::string>& words)
 {
     commonbuf::Allocator allocator;
     if (const auto added = add_heaps(allocator, words); !added)

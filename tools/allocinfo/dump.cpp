@@ -20,7 +20,7 @@ struct Group {
     std::vector<std::pair<Format, std::vector<Modifier>>> formats;
 };
 
-/// Names are for people; what a modifier is, its number says.
+/// The name of a modifier is for people; programs read its number.
 Json modifiers_json(const std::vector<Modifier>& modifiers)
 {
     Json array = Json::array();
@@ -29,7 +29,7 @@ Json modifiers_json(const std::vector<Modifier>& modifiers)
     return array;
 }
 
-/// Every format of an object has every modifier of it.
+/// Adds a group: one object for all formats that have the same modifiers.
 void append(Json& support, const Group& group)
 {
     std::vector<std::pair<std::vector<Modifier>, Json>> rows;
@@ -48,10 +48,10 @@ void append(Json& support, const Group& group)
         });
 }
 
-/// What a use answered, format by format.
+/// Collects what a use answers, format by format.
 class Answers {
 public:
-    /// `listed` are the formats that the device says it has: of these a refusal is news.
+    /// `listed` are the formats that the device says it has: a refusal of one of them is news.
     explicit Answers(const std::set<std::string>& listed) : listed_(listed) {}
 
     void take(const Support& support)
@@ -73,7 +73,7 @@ public:
         const bool news = listed_.contains(to_string(format)) || error.category != Category::unsupported;
         if (news)
             refused_.emplace_back(format, error);
-        // Why the device refuses what it has says more than that it lacks something else.
+        // The refusal of a format that it has says more than the lack of another one.
         if (!why_not_ || (news && refused_.size() == 1))
             why_not_ = error;
     }
@@ -98,7 +98,7 @@ private:
     std::optional<Error> why_not_;
 };
 
-/// The library's formats, and what the device alone has.
+/// The formats of the library, and those that only the device has.
 std::vector<Format> formats_to_ask(const std::set<std::string>& listed)
 {
     std::vector<Format> formats;
@@ -138,10 +138,10 @@ Json use_json(const std::string& word, const Json& listed_formats, std::uint32_t
     return result;
 }
 
-/// Whether a node says so of itself; what could not be asked is null.
+/// Whether a node says so of itself. Null, for a node that could not be asked, is no.
 bool says(const Json& node, const char* what) { return node[what].is_boolean() && node[what].get<bool>(); }
 
-/// Null where an obstacle stands in the way of asking the node anything.
+/// Null if an obstacle prevents asking the node anything.
 Json no_uses_yet(const Json& node) { return node["obstacle"].is_object() ? Json(nullptr) : Json::array(); }
 
 } // namespace
@@ -169,7 +169,7 @@ void add_support(Json& devices, std::uint32_t width, std::uint32_t height)
         device["uses"] = no_uses_yet(device);
         const std::string target = "vulkan:" + device["name"].get<std::string>();
         if (device["obstacle"].is_null()) {
-            for (const char* role : {"sampled", "storage", "colour-attachment"})
+            for (const char* role : {"sampled", "storage", "color-attachment"})
                 device["uses"].push_back(use_json(target + ":" + role, Json::array(), width, height));
         }
     }

@@ -5,13 +5,12 @@
 
 #include <cstdint>
 
-/// What turns the list of devices into a dump from which the machine can be replayed
-/// elsewhere (tests/replay): its heaps, and what each use answers.
+/// A dump: the list of devices with the heaps and with what each use answers. Tests replay the
+/// machine from it elsewhere (tests/replay).
 namespace allocinfo {
 
-/// Adds to a document of `devices`: `heaps`, the size in pixels that was asked for, and for
-/// each device its `uses`. Asks with calls that change and show nothing; nothing is tried,
-/// so what memory a use takes stays null.
+/// Adds to a document of `devices`: `heaps`, the size in pixels, and for each device its `uses`.
+/// The calls change and show nothing. Nothing is tried, so what memory a use takes stays null.
 void add_support(Json& devices, std::uint32_t width, std::uint32_t height);
 
 } // namespace allocinfo

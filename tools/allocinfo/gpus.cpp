@@ -22,8 +22,8 @@ constexpr std::uint32_t api_version = VK_API_VERSION_1_2;
 constexpr const char* loader_name = "libvulkan.so.1";
 constexpr const char* install_advice = "install libvulkan1 and a driver, such as mesa-vulkan-drivers";
 
-/// The loader, one instance, and the devices that were opened. It is never closed: drivers
-/// that are unloaded at the end of a program leave more behind than those that are not.
+/// The loader, one instance, and the devices that were opened. They are never closed: drivers leak
+/// more if they are unloaded at the end of a program.
 class Vulkan {
 public:
     static const Result<Vulkan*>& get()
@@ -40,7 +40,7 @@ public:
         if (enumerate(instance_, &count, nullptr) != VK_SUCCESS)
             return all;
         all.resize(count);
-        // Devices may come in between, which is VK_INCOMPLETE, and no failure.
+        // A device that appears in between gives VK_INCOMPLETE, which is not a failure.
         if (enumerate(instance_, &count, all.data()) < VK_SUCCESS)
             count = 0;
         all.resize(count);

@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
-/// The Vulkan devices of this machine, through its own loader, which is looked for when it is
-/// first needed. What was opened stays until the program ends: uses and heaps need it.
+/// The Vulkan devices of this machine, through the machine's loader, which is opened when it is
+/// first needed. Devices stay open until the program ends: uses and heaps need them.
 namespace allocinfo {
 
 /// What a Vulkan device says before one is made of it.
 struct GpuInfo {
     std::string name; ///< VkPhysicalDeviceProperties::deviceName
-    std::string node; ///< its render node, "/dev/dri/renderD128"; empty where it has none
+    std::string node; ///< its render node, "/dev/dri/renderD128"; empty if it has none
     commonbuf::Result<commonbuf::vulkan::Requirements> requirements;
 };
 

@@ -10,7 +10,6 @@
 
 namespace allocinfo {
 
-using commonbuf::Category;
 using commonbuf::Error;
 using commonbuf::Result;
 
@@ -24,19 +23,13 @@ Result<std::string> read_file(const std::string& path, std::size_t most)
             content.append(chunk.data(), static_cast<std::size_t>(file.gcount()));
             if (content.size() > most)
                 return Error::invalid_argument("read " + path,
-                                               commonbuf::text::format("it has more than {} MiB", most >> 20U));
+                                               commonbuf::text::format("it is larger than {} MiB", most >> 20U));
         }
     }
     if (file.eof())
         return content;
     const int error = errno;
-    Error failure;
-    failure.category = error == ENOENT   ? Category::not_present
-                       : error == EACCES ? Category::permission_denied
-                                         : Category::kernel_failure;
-    failure.sys_errno = error;
-    failure.operation = "read " + path;
-    return failure;
+    return Error::of(Error::from_errno(error, {}).category, "read " + path, {}).with_errno(error);
 }
 
 } // namespace allocinfo

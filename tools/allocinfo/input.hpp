@@ -8,10 +8,10 @@
 
 namespace allocinfo {
 
-/// All that is in a file.
+/// Reads a whole file.
 ///
-/// Errors: what the system answers, with the path; invalid_argument without errno for a file
-/// of more than `most` bytes.
+/// Errors: what the system answers, with the path; invalid_argument for a file of more than
+/// `most` bytes.
 commonbuf::Result<std::string> read_file(const std::string& path, std::size_t most);
 
 } // namespace allocinfo

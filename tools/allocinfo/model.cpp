@@ -9,8 +9,6 @@
 #endif
 
 #include <algorithm>
-#include <array>
-#include <limits>
 
 namespace allocinfo {
 namespace {
@@ -21,103 +19,14 @@ Json document(const char* command) { return {{"schema", schema}, {"command", com
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
-Json errno_or_null(int error) { return error == 0 ? Json(nullptr) : Json(errno_name(error)); }
-
-Json bytes_or_null(std::uint64_t bytes) { return bytes == 0 ? Json(nullptr) : Json(bytes); }
-
-Json obstacle_json(const std::optional<Error>& obstacle) { return obstacle ? error_json(*obstacle) : Json(nullptr); }
-
-Json heap_json(const HeapInfo& heap)
+/// A value as the library writes it.
+template <typename Value>
+Json parsed(const Value& value)
 {
-    const auto known = [](const auto& property) { return property ? Json(*property) : Json(nullptr); };
-    return {
-        {"name", heap.name},
-        {"kind", to_string(heap.kind)},
-        {"path", heap.path},
-        {"scarce", heap.scarce},
-        {"memory",
-         {{"contiguous", known(heap.memory.contiguous)},
-          {"cached", known(heap.memory.cached)},
-          {"protected", known(heap.memory.protected_memory)},
-          {"address_bits", known(heap.memory.address_bits)}}},
-        {"same_as", text_or_null(heap.same_as)},
-    };
+    return Json::parse(to_json(value));
 }
 
-void add_verdict(Json& object, const Verdict& verdict)
-{
-    object["verdict"] = to_string(verdict.outcome);
-    object["stage"] = text_or_null(verdict.call);
-    object["errno"] = errno_or_null(verdict.sys_errno);
-    object["reason"] = text_or_null(verdict.reason);
-    object["needed"] = bytes_or_null(verdict.needed.value_or(0));
-    object["offered"] = bytes_or_null(verdict.offered.value_or(0));
-}
-
-Json uses_json(const std::vector<UseVerdict>& uses)
-{
-    Json array = Json::array();
-    for (const UseVerdict& use : uses) {
-        Json entry = {{"use", use.use}};
-        add_verdict(entry, use.verdict);
-        array.push_back(std::move(entry));
-    }
-    return array;
-}
-
-Json layout_json(const Layout& layout)
-{
-    const FormatInfo* info = format_info(layout.format);
-    Json planes = Json::array();
-    for (const Plane& plane : layout.used_planes()) {
-        // What a row shows is known where rows are rows.
-        const std::size_t index = planes.size();
-        const bool rows = info != nullptr && index < info->plane_count && layout.modifier == linear;
-        planes.push_back({
-            {"memory", plane.memory},
-            {"offset", plane.offset},
-            {"stride", plane.stride},
-            {"size", plane.size},
-            {"row_bytes", rows ? Json(min_stride(*info, index, layout.width)) : Json(nullptr)},
-            {"rows", rows ? Json(plane_rows(*info, index, layout.height)) : Json(nullptr)},
-        });
-    }
-    return {
-        {"format", to_string(layout.format)},
-        {"modifier", to_string(layout.modifier)},
-        {"width", layout.width},
-        {"height", layout.height},
-        {"planes", std::move(planes)},
-        {"memories", layout.used_memories()},
-    };
-}
-
-/// A number that asks for nothing when it is the largest of its type.
-template <typename Number>
-Json limit_or_null(Number limit)
-{
-    return limit == std::numeric_limits<Number>::max() ? Json(nullptr) : Json(limit);
-}
-
-/// Every member of Constraints but the origins, in the order in which they are shown.
-struct ConstraintField {
-    const char* name;
-    Json (*value)(const Constraints&);
-};
-constexpr std::array constraint_fields{
-    ConstraintField{"stride_align", [](const Constraints& asked) { return Json(asked.stride_align); }},
-    ConstraintField{"min_stride", [](const Constraints& asked) { return Json(asked.min_stride); }},
-    ConstraintField{"max_stride", [](const Constraints& asked) { return limit_or_null(asked.max_stride); }},
-    ConstraintField{"height_align", [](const Constraints& asked) { return Json(asked.height_align); }},
-    ConstraintField{"offset_align", [](const Constraints& asked) { return Json(asked.offset_align); }},
-    ConstraintField{"size_align", [](const Constraints& asked) { return Json(asked.size_align); }},
-    ConstraintField{"min_size", [](const Constraints& asked) { return Json(asked.min_size); }},
-    ConstraintField{"max_size", [](const Constraints& asked) { return limit_or_null(asked.max_size); }},
-    ConstraintField{"contiguous", [](const Constraints& asked) { return Json(asked.contiguous); }},
-    ConstraintField{"address_bits", [](const Constraints& asked) { return Json(asked.address_bits); }},
-    ConstraintField{"cached", [](const Constraints& asked) { return Json(to_string(asked.cached)); }},
-    ConstraintField{"protected", [](const Constraints& asked) { return Json(to_string(asked.protected_memory)); }},
-};
+Json obstacle_json(const std::optional<Error>& obstacle) { return obstacle ? parsed(*obstacle) : Json(nullptr); }
 
 Json support_json(const Support& support)
 {
@@ -156,41 +65,19 @@ Json gpu_json(const GpuInfo& gpu)
 
 } // namespace
 
-Json constraints_json(const Constraints& constraints)
-{
-    Json origins = Json::array();
-    for (const Origin& origin : constraints.origins)
-        origins.push_back({{"constraint", to_string(origin.constraint)},
-                           {"value", origin.value},
-                           {"device", origin.device},
-                           {"call", origin.call}});
-    Json result = Json::object();
-    for (const auto& [name, value] : constraint_fields)
-        result[name] = value(constraints);
-    result["origins"] = std::move(origins);
-    return result;
-}
+Json constraints_json(const Constraints& constraints) { return parsed(constraints); }
 
 const char* memories_name(Memories memories) noexcept { return memories == Memories::single ? "single" : "per-plane"; }
 
-Json error_json(const Error& error)
-{
-    return {
-        {"category", to_string(error.category)}, {"errno", errno_or_null(error.sys_errno)},
-        {"operation", error.operation},          {"detail", text_or_null(error.detail)},
-        {"advice", text_or_null(error.advice)},  {"message", error.message()},
-    };
-}
+Json error_json(const Error& error) { return parsed(error); }
 
 Json heaps_document(const std::vector<std::shared_ptr<Heap>>& heaps)
 {
     Json result = document("heaps");
     result["heaps"] = Json::array();
     for (const auto& heap : heaps) {
-        Json entry = heap_json(heap->info());
-        entry["usable"] = !heap->info().obstacle.has_value();
-        entry["obstacle"] = obstacle_json(heap->info().obstacle);
-        result["heaps"].push_back(std::move(entry));
+        result["heaps"].push_back(parsed(heap->info()));
+        result["heaps"].back()["usable"] = !heap->info().obstacle.has_value();
     }
     return result;
 }
@@ -251,7 +138,7 @@ Json devices_document()
 #endif
 #ifdef ALLOCINFO_VULKAN
     result["vulkan"] = Json::array();
-    // Without a loader there are none, which is nothing to complain of.
+    // A machine without a loader has no devices, which is not an error.
     for (const GpuInfo& gpu : gpus().value_or(std::vector<GpuInfo>{}))
         result["vulkan"].push_back(gpu_json(gpu));
 #endif
@@ -260,62 +147,9 @@ Json devices_document()
 
 Json plan_document(const Report& report, const Error* error)
 {
-    const bool served = error == nullptr && !report.heaps.empty();
     Json result = document("plan");
-    result["request"] = {
-        {"format", to_string(report.request.format)},
-        {"width", report.request.width},
-        {"height", report.request.height},
-        {"count", report.request.count},
-        {"alternatives", Json::array()},
-        {"uses", report.uses},
-    };
-    for (const Format format : report.request.alternatives)
-        result["request"]["alternatives"].push_back(to_string(format));
-    result["chosen"] = nullptr;
-    if (served) {
-        const HeapVerdict& chosen = report.heaps.front();
-        result["chosen"] = {{"heap", chosen.heap.name},
-                            {"kind", to_string(chosen.heap.kind)},
-                            {"verdict", to_string(chosen.verdict.outcome)}};
-    }
-    result["layout"] = report.layout ? layout_json(*report.layout) : Json(nullptr);
-    result["constraints"] = constraints_json(report.constraints);
-    result["heaps"] = Json::array();
-    for (const HeapVerdict& heap : report.heaps) {
-        Json entry = heap_json(heap.heap);
-        add_verdict(entry, heap.verdict);
-        entry["uses"] = uses_json(heap.uses);
-        entry["cpu_time_ns"] = heap.cpu_time ? Json(heap.cpu_time->count()) : Json(nullptr);
-        result["heaps"].push_back(std::move(entry));
-    }
-    result["layouts_set_aside"] = Json::array();
-    for (const LayoutVerdict& layout : report.set_aside) {
-        Json entry = {{"layout", layout_json(layout.layout)}, {"use", layout.use}};
-        add_verdict(entry, layout.verdict);
-        result["layouts_set_aside"].push_back(std::move(entry));
-    }
-    result["uses_not_served"] = uses_json(report.not_served);
-    result["cpu_costs"] = report.cpu_cost_effect ? Json(to_string(report.cpu_cost_effect->kind)) : Json(nullptr);
-    result["nearest"] = report.nearest ? Json(to_string(report.nearest->arrangement)) : Json(nullptr);
-    result["error"] = error != nullptr ? error_json(*error) : Json(nullptr);
+    result.update(Json::parse(to_json(report, error)));
     return result;
-}
-
-void add_usages(Json& document, const std::vector<ResolvedPurpose>& usages)
-{
-    Json array = Json::array();
-    for (const ResolvedPurpose& entry : usages)
-        array.push_back(
-            {{"usage", to_string(entry.purpose)}, {"uses", entry.uses}, {"left_out", uses_json(entry.left_out)}});
-    document["usages"] = std::move(array);
-}
-
-bool decided_by_use(const Json& heap)
-{
-    return std::any_of(heap["uses"].begin(), heap["uses"].end(), [&](const Json& use) {
-        return use["verdict"] == heap["verdict"] && use["stage"] == heap["stage"];
-    });
 }
 
 Json constraints_document(const Use& use, std::optional<Format> format, std::uint32_t width, std::uint32_t height,

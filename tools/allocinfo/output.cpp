@@ -15,22 +15,23 @@
 namespace allocinfo {
 namespace {
 
-using commonbuf::Category;
 using commonbuf::Error;
 using commonbuf::Status;
 using commonbuf::UniqueFd;
 
 Error failure(int error, const std::string& path, const char* detail)
 {
-    const bool denied = error == EACCES || error == EPERM || error == EROFS;
-    const bool missing = error == ENOENT || error == ENOTDIR;
-    Error result;
-    result.category = denied ? Category::permission_denied : missing ? Category::not_present : Category::kernel_failure;
-    result.sys_errno = error;
-    result.operation = "write " + path;
-    result.detail = detail;
-    result.advice = denied ? "choose a folder that this user may write to" : missing ? "make the folder first" : "";
-    return result;
+    const std::string operation = "write " + path;
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return Error::permission_denied(operation, detail, "choose a folder that this user may write to")
+            .with_errno(error);
+    case ENOENT:
+    case ENOTDIR: return Error::not_present(operation, detail, "create the folder first").with_errno(error);
+    default: return Error::of(Error::from_errno(error, {}).category, operation, detail).with_errno(error);
+    }
 }
 
 int write_all(int fd, std::string_view content)
@@ -45,7 +46,7 @@ int write_all(int fd, std::string_view content)
     return 0;
 }
 
-/// The mode that open(2) would give a new file.
+/// The mode that open(2) gives a new file.
 mode_t usual_mode()
 {
     const mode_t mask = ::umask(0);
@@ -62,11 +63,11 @@ Status write_file(const std::string& path, std::string_view content)
     if (exists && !S_ISREG(present.st_mode)) {
         const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
         const int error = fd ? write_all(fd.get(), content) : errno;
-        return error == 0 ? Status() : failure(error, path, "what was written there is not whole");
+        return error == 0 ? Status() : failure(error, path, "only a part was written");
     }
 
-    const char* const unchanged = exists ? "the file there is as it was" : "";
-    // A link stays one: what it leads to is replaced.
+    const char* const unchanged = exists ? "the file there did not change" : "";
+    // A link stays a link: its target is replaced.
     const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
     const std::string target = resolved ? resolved.get() : path;
     std::string temporary = target + ".XXXXXX";

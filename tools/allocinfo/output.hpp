@@ -8,9 +8,8 @@
 
 namespace allocinfo {
 
-/// Makes `content` the file at `path`, whole or not at all: readers see the old file or
-/// the new one. Where `path` is no regular file (a pipe, /dev/stdout), it is written to
-/// as it is.
+/// Writes a file as a whole or not at all: readers see the old file or the new one. If `path` is
+/// not a regular file (a pipe, /dev/stdout), the content is written into it.
 ///
 /// Errors: what the system answers, with the path.
 commonbuf::Status write_file(const std::string& path, std::string_view content);

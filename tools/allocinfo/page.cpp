@@ -64,13 +64,20 @@ std::string Page::paint(const char* code, const std::string& words) const
 std::string verdict_line(const Page& page, const Json& entry)
 {
     std::string result = page.verdict(text(entry["verdict"]));
-    if (entry["stage"].is_string())
-        result += " at " + text(entry["stage"]);
+    if (entry["call"].is_string())
+        result += " at " + text(entry["call"]);
     if (entry["errno"].is_string())
         result += " with " + text(entry["errno"]);
     if (entry["reason"].is_string())
         result += ": " + text(entry["reason"]);
     return result;
+}
+
+bool decided_by_use(const Json& heap)
+{
+    return std::any_of(heap["uses"].begin(), heap["uses"].end(), [&](const Json& use) {
+        return use["verdict"] == heap["verdict"] && use["call"] == heap["call"];
+    });
 }
 
 std::string heap_title(const Page& page, const Json& heap)

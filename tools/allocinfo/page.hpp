@@ -9,7 +9,7 @@
 
 namespace allocinfo {
 
-/// A string of a document, without control characters; something else where it is null.
+/// A string of a document, without control characters; `otherwise` for null.
 std::string text(const Json& value, const char* otherwise = "");
 
 /// A number or a word as people read it; `otherwise` for null.
@@ -18,7 +18,7 @@ std::string plain(const Json& value, const char* otherwise = "unknown");
 /// The words of an array, or "none".
 std::string list(const Json& array);
 
-/// A line with lines below it.
+/// A line and the lines below it.
 struct Branch {
     std::string text;
     std::vector<Branch> children;
@@ -45,7 +45,7 @@ public:
         text_ += '\n';
     }
 
-    /// The branch's own line, and what is below it with lines that show what belongs where.
+    /// Prints a branch as a tree.
     void tree(const Branch& root);
 
     std::string bold(const std::string& words) const { return paint("1", words); }
@@ -70,6 +70,9 @@ private:
 /// "refused at VIDIOC_PREPARE_BUF with EFAULT: the reason".
 std::string verdict_line(const Page& page, const Json& entry);
 
+/// Whether one of a heap's uses decided its verdict, and not a failure of the heap itself.
+bool decided_by_use(const Json& heap);
+
 /// "system (dma-heap)".
 std::string heap_title(const Page& page, const Json& heap);
 
@@ -81,5 +84,6 @@ void render_constraints(Page& page, const Json& document);
 void render_doctor(Page& page, const Json& document);
 void render_costs(Page& page, const Json& document);
 void render_timeline(Page& page, const Json& document);
+void render_verification(Page& page, const Json& document);
 
 } // namespace allocinfo

@@ -107,6 +107,8 @@ std::string render(const Json& document, Colour colour)
         render_costs(page, document);
     else if (command == "timeline" && document.contains("devices"))
         render_timeline(page, document);
+    else if (document.contains("verification"))
+        render_verification(page, document);
     else if (document.contains("request"))
         render_plan(page, document);
     return page.take();

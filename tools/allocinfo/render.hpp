@@ -7,13 +7,13 @@
 
 namespace allocinfo {
 
-/// Whether a document is coloured with terminal escapes.
+/// Whether a document has terminal escapes for colour.
 enum class Colour : bool { no, yes };
 
-/// A document for people, ended by a newline.
+/// Writes a document for people, with a newline at its end.
 std::string render(const Json& document, Colour colour);
 
-/// Colour for a terminal, unless NO_COLOR says otherwise (no-color.org).
+/// Chooses colour for a terminal, unless NO_COLOR is set (no-color.org).
 Colour colour_for(int fd);
 
 } // namespace allocinfo

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What one device asks for, as a tree: format, way to lie in memory, constraints.
+// What one device asks for, as a tree: format, arrangement in memory, constraints.
 #include "page.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ void render_constraints(Page& page, const Json& document)
     Branch root{commonbuf::text::format("{} at {}x{}", page.bold(text(document["use"])), plain(document["width"]),
                                         plain(document["height"])),
                 {}};
-    // Formats that are asked for in the same way share a branch.
+    // Formats with the same constraints share a branch.
     std::vector<std::pair<std::string, const Json*>> groups;
     for (const Json& format : document["formats"]) {
         const auto same = std::find_if(groups.begin(), groups.end(),

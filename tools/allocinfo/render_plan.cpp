@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A plan as a tree: what was asked, what was chosen, and every verdict as a branch.
+// A plan: the answer, then a tree of what was asked and of every verdict.
 #include "page.hpp"
 
 namespace allocinfo {
@@ -13,11 +13,11 @@ void add_uses(Branch& root, const Json& uses)
         branch.add("{}", text(use));
 }
 
-/// What each flag of the command line stood for.
-void add_usages(Branch& root, const Page& page, const Json& usages)
+/// What each flag of the command line stands for.
+void add_purposes(Branch& root, const Page& page, const Json& purposes)
 {
-    for (const Json& entry : usages) {
-        Branch& branch = root.add("{} means", text(entry["usage"]));
+    for (const Json& entry : purposes) {
+        Branch& branch = root.add("{} means", text(entry["purpose"]));
         for (const Json& use : entry["uses"])
             branch.add("{}", text(use));
         for (const Json& use : entry["left_out"])
@@ -25,13 +25,14 @@ void add_usages(Branch& root, const Page& page, const Json& usages)
     }
 }
 
-void add_choice(Branch& root, const Page& page, const Json& document)
+/// The answer in two lines, before everything else.
+void add_answer(Page& page, const Json& document)
 {
-    const Json& chosen = document["chosen"];
-    if (chosen.is_object())
-        root.add("heap {}: {}", page.bold(text(chosen["heap"])), page.verdict(text(chosen["verdict"])));
-    else
-        root.add("{}", page.bad(document["heaps"].empty() ? "no layout serves every use" : "no heap serves every use"));
+    const Json& answer = document["answer"];
+    const std::string headline = text(answer["headline"]);
+    page.line(0, "{}", document["chosen"].is_object() ? page.bold(headline) : page.bad(headline));
+    if (answer["reason"].is_string())
+        page.line(1, "{}", text(answer["reason"]));
 }
 
 void add_layout(Branch& root, const Json& layout)
@@ -62,10 +63,10 @@ void add_set_aside(Branch& root, const Page& page, const Json& layouts)
 
 void add_heap(Branch& heaps, const Page& page, const Json& heap, bool chosen)
 {
-    // What the heap itself failed at stands beside it; what a use failed at, below.
+    // A failure of the heap itself stands beside it; that of a use stands below.
     Branch& branch = heaps.add("{} {}: {}", chosen ? "*" : "-", heap_title(page, heap),
                                decided_by_use(heap) ? page.verdict(text(heap["verdict"])) : verdict_line(page, heap));
-    if (heap.contains("cpu_time_ns") && heap["cpu_time_ns"].is_number())
+    if (heap["cpu_time_ns"].is_number())
         branch.add("CPU: {:.3f} ms for each image", heap["cpu_time_ns"].get<double>() / 1e6);
     for (const Json& use : heap["uses"])
         branch.add("{}: {}", text(use["use"]), verdict_line(page, use));
@@ -75,19 +76,18 @@ void add_heap(Branch& heaps, const Page& page, const Json& heap, bool chosen)
 
 void render_plan(Page& page, const Json& document)
 {
+    add_answer(page, document);
     const Json& request = document["request"];
     Branch root{commonbuf::text::format("plan {} {}x{}, {} buffer{}", page.bold(text(request["format"])),
                                         plain(request["width"]), plain(request["height"]), plain(request["count"]),
                                         request["count"] == 1 ? "" : "s"),
                 {}};
     add_uses(root, request["uses"]);
-    if (document.contains("usages"))
-        add_usages(root, page, document["usages"]);
-    add_choice(root, page, document);
-    if (document.contains("cpu_costs") && document["cpu_costs"].is_string())
-        root.add("{}", text(document["cpu_costs"]));
-    if (document.contains("nearest") && document["nearest"].is_string())
-        root.add("{}", text(document["nearest"]));
+    add_purposes(root, page, document["purposes"]);
+    for (const char* member : {"cpu_cost_effect", "nearest"}) {
+        if (document[member].is_object())
+            root.add("{}", text(document[member]["text"]));
+    }
     if (document["layout"].is_object())
         add_layout(root, document["layout"]);
     if (!document["constraints"]["origins"].empty())

@@ -13,7 +13,7 @@ void render_timeline(Page& page, const Json& document)
     if (!document["complete"].get<bool>())
         page.line(0, "{}", page.fair("the end of the file is missing: the program was killed, or still runs"));
     if (const auto ignored = document["ignored"].get<std::size_t>(); ignored != 0)
-        page.line(0, "{}", page.fair(commonbuf::text::format("{} events make no sense and are left out", ignored)));
+        page.line(0, "{}", page.fair(commonbuf::text::format("{} events make no sense and are not shown", ignored)));
     const double from = document["from_ms"].get<double>();
     const double to = document["to_ms"].get<double>();
     if (from > 0 || to < document["length_ms"].get<double>())

@@ -15,16 +15,15 @@
 namespace allocinfo {
 namespace {
 
-using commonbuf::Error;
-using commonbuf::Result;
 using commonbuf::Use;
+using commonbuf::text::format;
 
-Result<Use> v4l2_use(const Parts& parts)
+Expected<Use> v4l2_use(const Parts& parts)
 {
 #if __has_include(<commonbuf/v4l2/device.hpp>) && defined(ALLOCINFO_V4L2)
     const auto device = commonbuf::v4l2::Device::open(parts.target);
     if (!device)
-        return device.error();
+        return Problem(device.error(), trouble);
     return parts.role == "capture" ? device->capture() : device->output();
 #else
     static_cast<void>(parts);
@@ -32,12 +31,12 @@ Result<Use> v4l2_use(const Parts& parts)
 #endif
 }
 
-Result<Use> drm_use(const Parts& parts)
+Expected<Use> drm_use(const Parts& parts)
 {
 #if __has_include(<commonbuf/drm/device.hpp>) && defined(ALLOCINFO_DRM)
     const auto device = commonbuf::drm::Device::open(parts.target);
     if (!device)
-        return device.error();
+        return Problem(device.error(), trouble);
     return device->scanout();
 #else
     static_cast<void>(parts);
@@ -46,21 +45,21 @@ Result<Use> drm_use(const Parts& parts)
 }
 
 #ifdef ALLOCINFO_VULKAN
-Result<Use> vulkan_use(const Parts& parts)
+Expected<Use> vulkan_use(const Parts& parts)
 {
     const auto usage = gpu_usage(parts.role);
     if (!usage)
         return usage.error();
     const auto device = open_gpu(without_at(parts.target));
     if (!device)
-        return device.error();
+        return Problem(device.error(), trouble);
     return device->use(*usage);
 }
 #else
-Result<Use> vulkan_use(const Parts& /*parts*/) { return left_out("Vulkan"); }
+Expected<Use> vulkan_use(const Parts& /*parts*/) { return left_out("Vulkan"); }
 #endif
 
-/// A whole decimal number; nothing for anything else, signs and blanks included.
+/// Reads a whole decimal number without signs and blanks; nullopt for anything else.
 std::optional<std::uint64_t> parse_number(std::string_view text)
 {
     std::uint64_t value = 0;
@@ -73,12 +72,12 @@ std::optional<std::uint64_t> parse_number(std::string_view text)
 } // namespace
 
 #ifdef ALLOCINFO_VULKAN
-Result<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words)
+Expected<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words)
 {
     auto usage = commonbuf::vulkan::parse_image_usage(words);
     if (!usage)
-        return wrong(commonbuf::text::format("'{}' is nothing that a GPU does with images", words),
-                     "write sampled, storage, colour-attachment, input-attachment, transfer-source or "
+        return wrong(format("'{}' is not a GPU's use of an image", words),
+                     "write sampled, storage, color-attachment, input-attachment, transfer-source or "
                      "transfer-destination, or several with + between");
     return std::move(*usage);
 }
@@ -86,7 +85,7 @@ Result<commonbuf::vulkan::ImageUsage> gpu_usage(std::string_view words)
 
 std::string_view without_at(std::string_view target) { return target.starts_with('@') ? target.substr(1) : target; }
 
-Result<Use> parse_use(std::string_view word)
+Expected<Use> parse_use(std::string_view word)
 {
     using commonbuf::Access;
     if (word == "cpu:read")
@@ -102,45 +101,57 @@ Result<Use> parse_use(std::string_view word)
         return drm_use(*parts);
     if (parts && parts->kind == "vulkan")
         return vulkan_use(*parts);
-    return wrong(commonbuf::text::format("'{}' is no use", word),
+    return wrong(format("'{}' is not a use", word),
                  "write v4l2:TARGET:capture, v4l2:TARGET:output, drm:TARGET:scanout, vulkan:TARGET:sampled (or "
                  "another word of --help), cpu:read, cpu:write or cpu:rw, where TARGET is a path or @name");
 }
 
-Result<commonbuf::Format> parse_format_word(std::string_view word)
+Expected<std::vector<Use>> parse_uses(const std::vector<std::string>& words)
+{
+    std::vector<Use> uses;
+    for (const std::string& word : words) {
+        auto use = parse_use(word);
+        if (!use)
+            return use.error();
+        uses.push_back(std::move(*use));
+    }
+    return uses;
+}
+
+Expected<commonbuf::Format> parse_format_word(std::string_view word)
 {
     if (const auto known = commonbuf::parse_format(word))
         return *known;
-    return wrong(commonbuf::text::format("'{}' is no format that commonbuf knows", word),
+    return wrong(format("'{}' is not a format that commonbuf knows", word),
                  "write four characters such as XR24 or NV12, or a name such as XRGB8888");
 }
 
-Result<Size> parse_size(std::string_view word)
+Expected<Size> parse_size(std::string_view word)
 {
     constexpr const char* advice = "write WIDTHxHEIGHT in pixels, such as 1280x720";
     const auto cross = std::min(word.find('x'), word.size());
     const auto width = parse_number(word.substr(0, cross));
     const auto height = parse_number(word.substr(std::min(cross + 1, word.size())));
     if (width.value_or(0) == 0 || height.value_or(0) == 0)
-        return wrong(commonbuf::text::format("'{}' is no size", word), advice);
+        return wrong(format("'{}' is not a size", word), advice);
     constexpr std::uint64_t limit = std::numeric_limits<std::uint32_t>::max();
     if (*width > limit || *height > limit)
-        return wrong(commonbuf::text::format("'{}' is beyond every device", word), advice);
+        return wrong(format("'{}' is larger than any device can handle", word), advice);
     return Size{static_cast<std::uint32_t>(*width), static_cast<std::uint32_t>(*height)};
 }
 
-Result<commonbuf::Request> parse_image(std::string_view format, std::string_view size)
+Expected<commonbuf::Request> parse_image(std::string_view names, std::string_view size)
 {
     std::vector<commonbuf::Format> formats;
     for (;;) {
-        const auto comma = std::min(format.find(','), format.size());
-        const auto known = parse_format_word(format.substr(0, comma));
+        const auto comma = std::min(names.find(','), names.size());
+        const auto known = parse_format_word(names.substr(0, comma));
         if (!known)
             return known.error();
         formats.push_back(*known);
-        if (comma == format.size())
+        if (comma == names.size())
             break;
-        format.remove_prefix(comma + 1);
+        names.remove_prefix(comma + 1);
     }
     const auto pixels = parse_size(size);
     if (!pixels)
@@ -150,20 +161,18 @@ Result<commonbuf::Request> parse_image(std::string_view format, std::string_view
     return request;
 }
 
-Result<commonbuf::Purpose> parse_usage_words(const std::vector<std::string>& words)
+Expected<commonbuf::Purpose> parse_usage_words(const std::vector<std::string>& words)
 {
     auto usage = commonbuf::Purpose::none;
     for (const std::string& word : words) {
         const auto flag = commonbuf::parse_purpose(word);
         if (!flag)
-            return wrong(commonbuf::text::format("'{}' is no usage", word),
+            return wrong(format("'{}' is not a usage flag", word),
                          "write camera-output, video-encoder, video-decoder, composer, cpu-read-rarely, "
                          "cpu-read-often, cpu-write-rarely or cpu-write-often");
         usage |= *flag;
     }
     return usage;
 }
-
-Error no_use() { return wrong("there is no use", "name devices with --use, or what the image is for with --usage"); }
 
 } // namespace allocinfo

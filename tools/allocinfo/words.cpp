@@ -1,19 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "words.hpp"
 
-#include "text.hpp"
-
-#include <utility>
-
 namespace allocinfo {
-namespace {
-
-using commonbuf::Category;
-using commonbuf::Error;
-
-constexpr std::string_view usage_operation = "read the command line";
-
-} // namespace
 
 std::optional<Parts> split(std::string_view word)
 {
@@ -26,19 +14,5 @@ std::optional<Parts> split(std::string_view word)
         return std::nullopt;
     return parts;
 }
-
-Error wrong(std::string detail, std::string advice)
-{
-    return Error::invalid_argument(std::string(usage_operation), std::move(detail), std::move(advice));
-}
-
-Error left_out(std::string_view backend)
-{
-    return Error::unsupported(std::string(usage_operation),
-                              commonbuf::text::format("this build of allocinfo has no {}", backend),
-                              "build with the meson option enabled");
-}
-
-bool is_usage_error(const Error& error) { return error.operation == usage_operation; }
 
 } // namespace allocinfo

@@ -53,7 +53,7 @@ struct WithheldCommit {
 /// A commit is a job for each plane that it mentions: the job gathers what must be over before
 /// the buffer is read, and is published when another commit replaces it. A writeback is a job
 /// that writes; it also waits for the writeback before it, since drivers lose those that overlap.
-/// Drivers are told by when the work should be done (Fence::hint()).
+/// Drivers are told by when the work should be done (Fence::set_deadline()).
 class COMMONBUF_API CommitQueue {
 public:
     /// Makes an empty queue. `fencing` is that of the jobs. With explicit_only the kernel is told

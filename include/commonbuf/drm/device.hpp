@@ -74,4 +74,7 @@ private:
     std::shared_ptr<File> file_;
 };
 
+/// Says which device's planes a use stands for; nothing for uses that come from no drm::Device.
+COMMONBUF_API std::optional<Device> device_of(const Use& use);
+
 } // namespace commonbuf::drm

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,5 +89,14 @@ private:
     Result<Queue> open(Role role, const Layout& layout, std::uint32_t slots, bool own) const;
     std::shared_ptr<Node> node_;
 };
+
+/// One queue of a device, as a use stands for it.
+struct UsedQueue {
+    Device device;
+    Role role = Role::capture;
+};
+
+/// Says which queue a use stands for; nothing for uses that come from no v4l2::Device.
+COMMONBUF_API std::optional<UsedQueue> queue_of(const Use& use);
 
 } // namespace commonbuf::v4l2

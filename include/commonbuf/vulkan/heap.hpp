@@ -10,24 +10,24 @@
 
 namespace commonbuf::vulkan {
 
-/// Memory of a Vulkan device as dma-bufs: a heap for Allocator beside the others, named
+/// Makes a heap of a Vulkan device's memory, for Allocator to use beside other heaps. It is named
 /// "vulkan-" and the device (VK_EXT_external_memory_dma_buf, vkGetMemoryFdKHR).
 ///
-/// - Images, with the layouts that the driver gives them (VkImageDrmFormatModifierListCreateInfoEXT,
-///   read back with vkGetImageSubresourceLayout for each memory plane) and those that it takes
-///   (VkImageDrmFormatModifierExplicitCreateInfoEXT), where the device was made with VK_EXT_image_drm_format_modifier.
-///   `usage` is what for. Layouts of its own have all planes in one memory.
-/// - Linear layouts, opaque formats and plain bytes as the memory of a VkBuffer.
+/// It allocates
+/// - images for `usage`, if the device was made with VK_EXT_image_drm_format_modifier. Their layouts
+///   are those that the driver chooses (VkImageDrmFormatModifierListCreateInfoEXT, read back with
+///   vkGetImageSubresourceLayout for each memory plane; all planes are in one memory) or accepts
+///   (VkImageDrmFormatModifierExplicitCreateInfoEXT);
+/// - linear layouts, opaque formats and plain bytes, as the memory of a VkBuffer.
 ///
-/// Memory is of the first type that the driver lists for the image or buffer, leaving out lazy,
-/// protected and device-coherent ones; where that runs out the next heap of a plan serves.
-/// Vulkan does not promise zeroes: what is in fresh memory is up to the driver.
+/// The memory is of the first type that the driver lists for the image or buffer, except lazily
+/// allocated, protected and device-coherent types. If it runs out, the next heap of a plan serves.
+/// Vulkan does not promise zeroes: the content of fresh memory is up to the driver.
 ///
-/// Each buffer is the dma-buf alone: no VkImage and no VkDeviceMemory of it is kept. Import it as
-/// any other. The VkDevice has to outlive the heap and every plan with it.
+/// A buffer is only the dma-buf: no VkImage and no VkDeviceMemory of it is kept. Import it like any
+/// other. The VkDevice must outlive the heap and every plan with it.
 ///
-/// What stands in the way is in info().obstacle: the device was made without an extension,
-/// or does not export dma-bufs.
+/// If the device was made without an extension or does not export dma-bufs, info().obstacle says so.
 COMMONBUF_API std::shared_ptr<Heap> heap(const Device& device, const ImageUsage& usage);
 
 } // namespace commonbuf::vulkan

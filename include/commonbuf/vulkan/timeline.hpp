@@ -12,23 +12,24 @@
 #include <memory>
 #include <vulkan/vulkan_core.h>
 
-/// Timeline semaphores (the Vulkan specification, "Semaphores"; Vulkan 1.2 or
-/// VK_KHR_timeline_semaphore) from and to fences. A timeline semaphore has no sync_file: a
-/// submission without work in between makes a binary one of it, and back.
+/// Converts timeline semaphores to and from fences (the Vulkan specification, "Semaphores"; Vulkan
+/// 1.2 or VK_KHR_timeline_semaphore). A timeline semaphore has no sync_file: a submission without
+/// work converts between it and a binary semaphore.
 namespace commonbuf::vulkan {
 
 class TimelineBridgeState; // the library's own
 
-/// Goes over between timeline semaphores and fences without waiting. It keeps the semaphores
-/// that it needs for that, and uses them again when the submissions that have them are over:
-/// as many as are in flight.
+/// Converts between timeline semaphores and fences without waiting. It keeps the binary semaphores
+/// that it needs, and reuses each when the submission that uses it is over. There are as many as
+/// submissions in flight.
 ///
-/// Move-only. Thread-compatible; the VkQueue of each call is externally synchronised by the
-/// caller (vkQueueSubmit). It is destroyed when its queues are done with what it submitted
-/// (VUID-vkDestroySemaphore-semaphore-05149), before the VkDevice.
+/// Move-only. Thread-compatible; the caller synchronises the VkQueue of each call externally
+/// (vkQueueSubmit). Destroy it before the VkDevice, when its queues are done with what it submitted
+/// (VUID-vkDestroySemaphore-semaphore-05149).
 class COMMONBUF_API TimelineBridge {
 public:
-    /// Errors: unsupported (no timelines; no import or export of sync_files), exhausted.
+    /// Makes a bridge. Errors: unsupported (no timeline semaphores; no import or export of
+    /// sync_files), out_of_memory.
     static Result<TimelineBridge> create(const Device& device);
 
     TimelineBridge(TimelineBridge&& other) noexcept;
@@ -37,23 +38,27 @@ public:
     TimelineBridge& operator=(const TimelineBridge&) = delete;
     ~TimelineBridge();
 
-    /// When a timeline semaphore will have reached a value: submits to `queue` that it is waited
-    /// for, and exports the fence of that. The signal of that value has to be submitted
-    /// before (VUID-VkSemaphoreGetFdInfoKHR-handleType-03254), or come from the host; work that
-    /// is submitted to this queue later may have to wait behind it.
+    /// Returns a fence that signals when a timeline semaphore reaches a value. It submits a wait for
+    /// the value to `queue` and exports the fence of that submission.
     ///
-    /// `waited` as for export_semaphore(). Errors: exhausted, device_lost.
+    /// The signal of the value must have been submitted before
+    /// (VUID-VkSemaphoreGetFdInfoKHR-handleType-03254), or come from the host. Work that is submitted
+    /// to this queue later may have to wait behind it. `waited` is as for export_semaphore().
+    ///
+    /// Errors: out_of_memory, device_gone (VK_ERROR_DEVICE_LOST).
     Result<Fence> fence(VkQueue queue, VkSemaphore timeline, std::uint64_t value, const Fence& waited = {});
 
-    /// Signals a value of a timeline semaphore when a fence has signalled: submits to `queue`
-    /// that the fence is waited for. The value is above all that were signalled or submitted
+    /// Makes a timeline semaphore reach a value when a fence signals. It submits a wait for the fence
+    /// to `queue`.
+    ///
+    /// The value must be above all that were signalled or submitted
     /// (VUID-VkSubmitInfo-pSignalSemaphores-03242).
     ///
-    /// Errors: device_lost (the fence is known to have failed: nothing is submitted, and the
-    /// value will not come from here); those of import_semaphore().
+    /// Errors: those of import_semaphore(). If the fence is known to have failed, nothing is
+    /// submitted, and the value is not signalled from here.
     Status signal(VkQueue queue, VkSemaphore timeline, std::uint64_t value, const Fence& fence);
 
-    /// How many semaphores there are, for who wants to see that they are used again.
+    /// Returns the number of binary semaphores, to see that they are reused.
     std::size_t semaphores() const noexcept;
 
 private:
@@ -62,31 +67,35 @@ private:
     std::unique_ptr<TimelineBridgeState> state_;
 };
 
-/// The last value that a timeline semaphore has reached. Errors: unsupported, device_lost.
+/// Returns the last value that a timeline semaphore has reached.
+///
+/// Errors: unsupported (no timeline semaphores), device_gone (VK_ERROR_DEVICE_LOST).
 COMMONBUF_API Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline);
 
-/// Waits on the CPU until a timeline semaphore has reached a value (vkWaitSemaphores): where
-/// there is no queue to submit to. Not for a hot path.
+/// Waits on the CPU until a timeline semaphore has reached a value (vkWaitSemaphores). For programs
+/// without a queue to submit to; not for a hot path.
 ///
-/// Errors: unsupported (no timelines), timed_out, device_lost, exhausted.
+/// Errors: unsupported (no timeline semaphores), timed_out, device_gone (VK_ERROR_DEVICE_LOST),
+/// out_of_memory.
 COMMONBUF_API Status wait_timeline(const Device& device, VkSemaphore timeline, std::uint64_t value, Deadline deadline);
 
-/// Waits on the CPU for a fence, and signals a value then (vkSignalSemaphore): the same, the
-/// other way. The value is above all that were signalled or submitted.
+/// Waits on the CPU for a fence and then signals a value (vkSignalSemaphore). The value must be above
+/// all that were signalled or submitted. A failed fence signals nothing.
 ///
-/// Errors: those of Fence::wait(): a fence that failed signals nothing; those of
-/// wait_timeline().
+/// Errors: those of Fence::wait() and wait_timeline().
 COMMONBUF_API Status signal_timeline(const Device& device, VkSemaphore timeline, std::uint64_t value,
                                      const Fence& fence, Deadline deadline);
 
-/// The DRM syncobj behind a timeline semaphore that was created for export as
-/// VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT. What is in such a descriptor is the
-/// driver's own business: Mesa's drivers for kernels with timelines put a syncobj there. So
-/// this asks the kernel, on a borrowed DRM descriptor, and never guesses. Both are then the
-/// same timeline, with nothing in between.
+/// Returns the DRM syncobj behind a timeline semaphore. Both are then the same timeline, with nothing
+/// in between.
 ///
-/// Errors: unsupported (no VK_KHR_external_semaphore_fd; it is no syncobj: use a
-/// TimelineBridge), exhausted, device_lost; those of Timeline::import().
+/// The semaphore must have been created for export as
+/// VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT. What such a descriptor holds is up to the driver;
+/// Mesa's drivers use a syncobj if the kernel has timelines. This function does not guess: it asks
+/// the kernel, on a borrowed DRM descriptor.
+///
+/// Errors: unsupported (no VK_KHR_external_semaphore_fd; the descriptor is not a syncobj: use a
+/// TimelineBridge), out_of_memory, device_gone (VK_ERROR_DEVICE_LOST); those of Timeline::import().
 COMMONBUF_API Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int drm_fd);
 
 } // namespace commonbuf::vulkan

@@ -127,7 +127,7 @@ const PropertyInfo* Commit::settable(const DisplayObject& object, std::string_vi
 Commit& Commit::set(const DisplayObject& object, const PropertyInfo& property, std::uint64_t value)
 {
     if (!property.takes(value))
-        mistake(text::format("object {} does not take {} for it{}", object.id, value,
+        mistake(text::format("object {} does not take {} for this property{}", object.id, value,
                              property.immutable ? ": nobody can set it" : ""),
                 property.name);
     settings_.push_back({object.id, property.id, property.name, value, {}});
@@ -150,7 +150,7 @@ Commit& Commit::set(const DisplayObject& object, std::string_view property, std:
     std::vector<std::string> names;
     for (const auto& [name, value] : info->names)
         names.push_back(name);
-    mistake(text::format("object {} has no value {} for it: it has {}", object.id, value_name,
+    mistake(text::format("object {} has no value {} for this property: it has {}", object.id, value_name,
                          names.empty() ? "no names" : text::join(names, ", ")),
             property);
     return *this;
@@ -162,7 +162,7 @@ Commit& Commit::set(const DisplayObject& object, std::string_view property, std:
     if (info == nullptr)
         return *this;
     if (info->kind != PropertyKind::blob || info->immutable)
-        mistake(text::format("object {} takes no blob for it", object.id), property);
+        mistake(text::format("object {} takes no blob for this property", object.id), property);
     settings_.push_back({object.id, info->id, info->name, 0, std::vector<std::byte>(blob.begin(), blob.end())});
     return *this;
 }

@@ -13,8 +13,7 @@
 #include "base/log.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
-#include "sync/fence_point.hpp"
-#include "buffer/kept_fences.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/watch.hpp"
 #include "base/text.hpp"
 
@@ -259,7 +258,7 @@ private:
             if (!*now) {
                 // The kernel tells drivers of its own waits.
                 if (fresh && one.before.known() == FenceState::pending)
-                    static_cast<void>(one.before.hint(in(display.state().refresh())));
+                    static_cast<void>(one.before.set_deadline(deadline_in(display.state().refresh())));
                 return std::nullopt;
             }
             if (fresh)
@@ -435,7 +434,8 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
         // Commits in front may be cancelled meanwhile, which no descriptor tells.
         constexpr int refreshes = 4;
         std::array<pollfd, 1> entries{{{state.wait_fd(), POLLIN, 0}}};
-        const auto step = busy ? in(state.look_again()) : in(state.display.state().refresh() * refreshes);
+        const auto step =
+            busy ? deadline_in(state.look_again()) : deadline_in(state.display.state().refresh() * refreshes);
         lock.unlock();
         static_cast<void>(os::wait_any(entries, std::min(deadline, step), "a commit"));
         lock.lock();

@@ -76,7 +76,7 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
         buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
             std::vector<int> memories;
             for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-                memories.push_back(buffer.fd(i));
+                memories.push_back(buffer.dma_buf_fd(i));
             auto made = FramebufferObject::create(file_, buffer.layout(), memories);
             if (!made) {
                 if (!made.error().is_transient())

@@ -9,7 +9,6 @@
 #include "backends/drm/file.hpp"
 #include "backends/drm/framebuffer_object.hpp"
 #include "backends/drm/scanout_support.hpp"
-#include "backends/drm/verify.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/use.hpp>
@@ -81,12 +80,7 @@ public:
         return std::make_unique<FramebufferTrial>(file_, layout);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
-        return verify_scanout(file_->info().path, buffers, frames, deadline);
-    }
+    Device device() const { return Device(file_); }
 
 private:
     /// Adds the ways in which the planes show one format: linear with what was measured, all
@@ -132,6 +126,12 @@ private:
 Use make_scanout(std::shared_ptr<File> file, Flip flip)
 {
     return Use(std::make_shared<ScanoutImporter>(std::move(file), flip));
+}
+
+std::optional<Device> device_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const ScanoutImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->device()) : std::nullopt;
 }
 
 } // namespace commonbuf::drm

@@ -7,8 +7,9 @@
 #include "backends/v4l2/format.hpp"
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/trial.hpp"
-#include "backends/v4l2/verify.hpp"
 #include "base/text.hpp"
+
+#include <commonbuf/v4l2/device.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -76,23 +77,7 @@ public:
         return v4l2::begin_trial(node_, role_, layout);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "at least one buffer and one frame are needed");
-        if (node_->info().metadata) {
-            Content content;
-            content.reason = "metadata differs in each frame, and nothing says what it should be";
-            return content;
-        }
-        if (node_->info().memory_to_memory)
-            return verify_m2m(*node_, role_, buffers, frames, deadline);
-        if (role_ == Role::capture)
-            return verify_capture(node_, buffers, frames, deadline, still_);
-        Content content;
-        content.reason = "an output's picture leaves the machine, and nothing here sees it";
-        return content;
-    }
+    UsedQueue queue() const { return {Device(node_), role_}; }
 
 private:
     /// Appends how the node takes one format to `support`, or sets `why_not`.
@@ -217,7 +202,6 @@ private:
     Role role_;
     std::string name_;
     std::string identity_;
-    StillPicture still_;
     std::shared_ptr<Heap> own_heap_;
 };
 
@@ -226,6 +210,12 @@ private:
 Use make_use(std::shared_ptr<Node> node, Role role)
 {
     return Use(std::make_shared<QueueImporter>(std::move(node), role));
+}
+
+std::optional<UsedQueue> queue_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const QueueImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->queue()) : std::nullopt;
 }
 
 } // namespace commonbuf::v4l2

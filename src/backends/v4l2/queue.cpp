@@ -8,7 +8,7 @@
 #include "backends/v4l2/slot_table.hpp"
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
-#include "buffer/kept_fences.hpp"
+#include "sync/fence_set.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
 
@@ -155,7 +155,7 @@ struct Queue::State {
                 }
                 entries[0].fd = fence_fd();
             }
-            static_cast<void>(os::wait_any(entries, in(seconds(1)), "a fence"));
+            static_cast<void>(os::wait_any(entries, deadline_in(seconds(1)), "a fence"));
         }
     }
 
@@ -297,7 +297,7 @@ Result<Frame> Queue::dequeue(Deadline deadline)
             const std::lock_guard lock(state.mutex);
             if (state.has_thread()) {
                 // The thread may queue a buffer while this polls a queue without any.
-                step = std::min(deadline, in(os::look_again));
+                step = std::min(deadline, deadline_in(os::look_again));
             } else if (!state.waiting.empty()) {
                 state.wakeup.clear();
                 if (const auto given = state.advance(); !given)

@@ -180,7 +180,7 @@ v4l2_buffer SlotTable::describe(const Buffer& buffer, const Slot& slot, Planes& 
     std::array<int, max_planes> fds{};
     std::array<std::uint64_t, max_planes> sizes{};
     for (std::uint32_t i = 0; i < count; ++i) {
-        fds[i] = buffer.fd(i);
+        fds[i] = buffer.dma_buf_fd(i);
         sizes[i] = buffer.size(i);
     }
     v4l2_buffer description = v4l2::describe(*node_, role_, static_cast<std::uint32_t>(&slot - slots_.data()), layout_,

@@ -6,9 +6,9 @@
 
 #include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/heap.hpp"
-#include "backends/v4l2/saved_format.hpp"
 #include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
+#include "os/v4l2_format.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -32,7 +32,7 @@ public:
         : node_(node),
           role_(role),
           layout_(layout),
-          saved_(node, role)
+          saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
     {}
     // The format can be put back only when no slot is left.
     ~QueueTrial() override
@@ -47,7 +47,7 @@ public:
     {
         if (has_slots(*node_, role_))
             return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(); !saved)
+        if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
         if (Status set = set_layout(); !set)
             return set;
@@ -202,20 +202,24 @@ private:
     Layout layout_;
     Answer answer_;
     std::optional<v4l2_format> scout_;
-    SavedFormat saved_;
+    os::SavedFormat saved_;
     bool owns_slots_ = false;
 };
 
 /// A queue that imports nothing (no V4L2_MEMORY_DMABUF): it streams only from its own memory.
 class OwnMemoryTrial final : public Trial {
 public:
-    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role) : node_(node), role_(role), saved_(node, role) {}
+    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role)
+        : node_(node),
+          role_(role),
+          saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
+    {}
 
     Status begin(const Layout& layout)
     {
         if (has_slots(*node_, role_))
             return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(); !saved)
+        if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
         saved_.outlive(to_v4l2(*node_, role_, layout));
         const auto answer = set_format(*node_, role_, layout);
@@ -251,7 +255,7 @@ private:
     std::shared_ptr<Node> node_;
     Role role_;
     Answer answer_;
-    SavedFormat saved_;
+    os::SavedFormat saved_;
 };
 
 /// Whether the driver says that a queue exports its own memory and imports none.

@@ -6,11 +6,11 @@
 namespace commonbuf::vulkan {
 namespace {
 
-// In an acquire the source's accesses are ignored, in a release the destination's ("Queue
-// Family Ownership Transfer"): nothing stands there. Nothing has to wait for the second half
-// of a release but the semaphore's signal, which comes after all commands anyway.
+// An acquire ignores the accesses of the source, a release those of the destination ("Queue Family
+// Ownership Transfer"), so they are left empty. Only the semaphore's signal has to wait for the
+// second half of a release, and it comes after all commands anyway.
 template <typename Barrier>
-void take_over(Barrier& barrier, const Families& families, const Work& work) noexcept
+void acquire(Barrier& barrier, const Families& families, const Work& work) noexcept
 {
     barrier.srcStageMask = work.stages;
     barrier.srcAccessMask = VK_ACCESS_2_NONE;
@@ -21,7 +21,7 @@ void take_over(Barrier& barrier, const Families& families, const Work& work) noe
 }
 
 template <typename Barrier>
-void hand_over(Barrier& barrier, const Families& families, const Work& work) noexcept
+void release(Barrier& barrier, const Families& families, const Work& work) noexcept
 {
     barrier.srcStageMask = work.stages;
     barrier.srcAccessMask = work.access;
@@ -66,7 +66,7 @@ VkAccessFlags accesses_of(VkAccessFlags2 accesses) noexcept
                                             : static_cast<VkAccessFlags>(accesses);
 }
 
-/// What both kinds of barriers share.
+/// Converts what both kinds of barrier share.
 template <typename Old, typename New>
 Old without(const New& barrier, VkStructureType type) noexcept
 {
@@ -98,7 +98,7 @@ VkImageMemoryBarrier2 acquire_image(const Families& families, VkImage image, con
                                     const VkImageSubresourceRange& range) noexcept
 {
     VkImageMemoryBarrier2 barrier = of_image(image, range);
-    take_over(barrier, families, work);
+    acquire(barrier, families, work);
     barrier.oldLayout = contents == Contents::kept ? VK_IMAGE_LAYOUT_GENERAL : VK_IMAGE_LAYOUT_UNDEFINED;
     barrier.newLayout = work.layout;
     return barrier;
@@ -108,7 +108,7 @@ VkImageMemoryBarrier2 release_image(const Families& families, VkImage image, con
                                     const VkImageSubresourceRange& range) noexcept
 {
     VkImageMemoryBarrier2 barrier = of_image(image, range);
-    hand_over(barrier, families, work);
+    release(barrier, families, work);
     barrier.oldLayout = work.layout;
     barrier.newLayout = VK_IMAGE_LAYOUT_GENERAL;
     return barrier;
@@ -117,14 +117,14 @@ VkImageMemoryBarrier2 release_image(const Families& families, VkImage image, con
 VkBufferMemoryBarrier2 acquire_buffer(const Families& families, VkBuffer buffer, const Work& work) noexcept
 {
     VkBufferMemoryBarrier2 barrier = of_buffer(buffer);
-    take_over(barrier, families, work);
+    acquire(barrier, families, work);
     return barrier;
 }
 
 VkBufferMemoryBarrier2 release_buffer(const Families& families, VkBuffer buffer, const Work& work) noexcept
 {
     VkBufferMemoryBarrier2 barrier = of_buffer(buffer);
-    hand_over(barrier, families, work);
+    release(barrier, families, work);
     return barrier;
 }
 

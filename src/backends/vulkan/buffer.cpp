@@ -4,7 +4,7 @@
 #include "backends/vulkan/image_support.hpp"
 #include "base/text.hpp"
 
-#include <commonbuf/vulkan/image.hpp>
+#include <commonbuf/vulkan/buffer.hpp>
 
 namespace commonbuf::vulkan {
 namespace {
@@ -28,7 +28,9 @@ VkExternalMemoryFeatureFlags buffer_features(const Context& context, VkBufferUsa
 Result<BareBuffer> BareBuffer::create(std::shared_ptr<const Context> context, VkDeviceSize size,
                                       VkBufferUsageFlags usage)
 {
-    if (Status can = context->require({Need::external_memory_fd, Need::external_memory_dma_buf}, creates); !can)
+    if (Status can =
+            context->require({Need::external_memory_fd, Need::external_memory_dma_buf}, context->where(creates));
+        !can)
         return std::move(can.error());
     if (usage == 0 || size == 0)
         return refuse(*context, creates, Category::invalid_argument, "the usage or the size is 0");

@@ -36,10 +36,10 @@ private:
     Memory::Needs needs_;
 };
 
-/// What the device says of dma-bufs as buffers with this usage.
+/// Asks what the device can do with dma-bufs as buffers with this usage.
 VkExternalMemoryFeatureFlags buffer_features(const Context& context, VkBufferUsageFlags usage);
 
-/// A VkBuffer over one dma-buf: what is kept with a buffer.
+/// A VkBuffer over one dma-buf, as it is kept with a buffer.
 class BufferObject {
 public:
     static Result<std::shared_ptr<BufferObject>> create(const std::shared_ptr<const Context>& context,
@@ -56,7 +56,7 @@ private:
     BufferObject(BareBuffer buffer, VkDeviceSize size) noexcept : size_(size), buffer_(std::move(buffer)) {}
 
     VkDeviceSize size_;
-    Memory memory_; // goes after the buffer
+    Memory memory_; // destroyed after the buffer
     BareBuffer buffer_;
 };
 

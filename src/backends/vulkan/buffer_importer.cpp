@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Buffers of a VkDevice as a use: the bytes of linear and opaque images, one VkBuffer for
-// each memory.
+// Buffers of a VkDevice as a use: the bytes of linear and opaque images, as one VkBuffer for each
+// memory.
 #include "backends/vulkan/buffer.hpp"
 #include "backends/vulkan/importers.hpp"
-#include "os/os.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -30,7 +29,7 @@ public:
         }
         return Verdict::accepted(
             "vkBindBufferMemory2",
-            "the driver made a buffer over the memory; whether the GPU reaches it, its work tells");
+            "the driver made a buffer over the memory; only work shows whether the GPU reaches it");
     }
 
 private:

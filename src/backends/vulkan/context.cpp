@@ -25,7 +25,7 @@ constexpr std::int64_t drm_major = 226;
 Result<std::vector<VkExtensionProperties>> extensions_of(const Functions& vk, VkPhysicalDevice physical)
 {
     std::vector<VkExtensionProperties> all;
-    // The list may grow between the two questions: a layer can be told to.
+    // The list may grow between the two calls: layers can add to it.
     for (int attempt = 0; attempt < 8; ++attempt) {
         std::uint32_t count = 0;
         VkResult result = vk.EnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr);
@@ -38,9 +38,9 @@ Result<std::vector<VkExtensionProperties>> extensions_of(const Functions& vk, Vk
             return all;
         }
         if (result != VK_INCOMPLETE)
-            return failure(result, "vkEnumerateDeviceExtensionProperties");
+            return failure(result, Call{"vkEnumerateDeviceExtensionProperties"});
     }
-    return failure(VK_INCOMPLETE, "vkEnumerateDeviceExtensionProperties", "the list does not stand still");
+    return failure(VK_INCOMPLETE, Call{"vkEnumerateDeviceExtensionProperties"}, "the list keeps growing");
 }
 
 bool holds(std::span<const VkExtensionProperties> all, std::string_view name)
@@ -56,16 +56,17 @@ Result<Functions> functions_of(VkInstance instance, VkPhysicalDevice physical, P
                                std::uint32_t api_version, const char* operation)
 {
     if (instance == VK_NULL_HANDLE || physical == VK_NULL_HANDLE || get == nullptr)
-        return Error::invalid_argument(operation, "a handle, or vkGetInstanceProcAddr, is null");
+        return Error::invalid_argument(operation, "a handle or vkGetInstanceProcAddr is null");
     if (api_version < VK_API_VERSION_1_1)
-        return Error::unsupported(operation,
-                                  text::format("the instance is of Vulkan {}.{}, and 1.1 is the least",
-                                               VK_API_VERSION_MAJOR(api_version), VK_API_VERSION_MINOR(api_version)),
-                                  "set VkApplicationInfo::apiVersion to VK_API_VERSION_1_1 or more, and say so here");
+        return Error::unsupported(
+            operation,
+            text::format("the instance has Vulkan {}.{}; 1.1 or later is needed", VK_API_VERSION_MAJOR(api_version),
+                         VK_API_VERSION_MINOR(api_version)),
+            "set VkApplicationInfo::apiVersion to VK_API_VERSION_1_1 or later, and pass the same version here");
     Functions vk;
     if (const std::string missing = vk.load(instance, get); !missing.empty())
-        return Error::unsupported(operation, text::format("vkGetInstanceProcAddr has no {}", missing),
-                                  "is the instance of the version that was said?");
+        return Error::unsupported(operation, text::format("vkGetInstanceProcAddr does not find {}", missing),
+                                  "check that the instance has the version that was passed here");
     return vk;
 }
 
@@ -94,7 +95,7 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
     info.name.assign(core.deviceName, strnlen(core.deviceName, sizeof core.deviceName));
     info.api_version = std::min(api_version, core.apiVersion);
     if (info.api_version < VK_API_VERSION_1_1)
-        return Error::unsupported("ask " + info.name, "the device has Vulkan 1.0, and 1.1 is the least");
+        return Error::unsupported("ask " + info.name, "the device has Vulkan 1.0; 1.1 or later is needed");
     info.max_allocation = limits.maxMemoryAllocationSize;
     info.label = info.name.substr(0, info.name.find(' '));
     if (node.hasRender == VK_TRUE && node.renderMajor == drm_major)
@@ -142,7 +143,7 @@ Result<std::shared_ptr<Context>> Context::create(const WrapInfo& info)
             operation,
             text::format("{} has no {}: it was made without an extension or a feature that is named here",
                          physical->name, missing),
-            "name the extensions and features of VkDeviceCreateInfo, no others");
+            "name only the extensions and features of VkDeviceCreateInfo");
     return std::shared_ptr<Context>(new Context(info, vk, std::move(*physical), enabled));
 }
 
@@ -161,15 +162,9 @@ Context::Context(const WrapInfo& given, const Functions& vk, PhysicalInfo info, 
     memory_ = properties.memoryProperties;
 }
 
-void Context::abandon(std::shared_ptr<const void> object)
-{
-    const std::lock_guard lock(mutex_);
-    abandoned_.push_back(std::move(object));
-}
-
 Call Context::where(std::string_view call) const { return {call, info_.name}; }
 
-Status Context::require(std::initializer_list<Need> needs, std::string_view call) const
+Status Context::require(std::initializer_list<Need> needs, Tried tried) const
 {
     for (const Need need : needs) {
         if (enabled_.has(need))
@@ -177,10 +172,10 @@ Status Context::require(std::initializer_list<Need> needs, std::string_view call
         const NeedInfo& row = info_of(need);
         const bool there = info_.available.has(need);
         return Error::unsupported(
-            where(call),
+            std::move(tried),
             text::format("the VkDevice was made without {}{}: {}", row.name,
                          there ? "" : ", which this device does not have", row.without),
-            there ? text::format("turn {} on in VkDeviceCreateInfo, and name it to Device::wrap()", row.name)
+            there ? text::format("turn {} on in VkDeviceCreateInfo, and pass it to Device::wrap()", row.name)
                   : std::string());
     }
     return {};

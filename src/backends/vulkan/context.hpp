@@ -20,7 +20,7 @@
 
 namespace commonbuf::vulkan {
 
-/// What is known of a physical device, asked once.
+/// What a physical device said, asked once.
 struct PhysicalInfo {
     std::string name;              ///< deviceName
     std::string label;             ///< short, for names of uses: "renderD128", or deviceName's first word
@@ -30,15 +30,15 @@ struct PhysicalInfo {
     Enabled available;
 };
 
-/// An instance's functions. Errors: invalid_argument, unsupported; as of requirements().
+/// Loads the functions of an instance. Errors: those of requirements().
 Result<Functions> functions_of(VkInstance instance, VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr get,
                                std::uint32_t api_version, const char* operation);
 
-/// Errors: as of requirements().
+/// Asks a physical device. Errors: those of requirements().
 Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physical, std::uint32_t api_version);
 
-/// Owners for BufferState::import_once(): one for each way of importing into a device. What is
-/// kept there holds the Context, and so the address stays its own.
+/// Owners for BufferState::import_once(): one for each way of importing into a device. An import holds
+/// the Context, so no other object gets the owner's address meanwhile.
 class ImportKeys {
 public:
     const void* of(const ImageUsage& usage);
@@ -51,13 +51,13 @@ private:
     std::map<std::pair<VkBufferUsageFlags, std::size_t>, char> buffers_;
 };
 
-/// What a device's semaphores and fences do with sync_files.
+/// What a device's semaphores and fences can do with sync_files.
 struct SyncFileFeatures {
     VkExternalSemaphoreFeatureFlags semaphores = 0;
     VkExternalFenceFeatureFlags fences = 0;
 };
 
-/// A VkDevice of the caller's and everything that is known of it. Thread-safe.
+/// A VkDevice of the caller and everything that is known about it. Thread-safe.
 class Context {
 public:
     static Result<std::shared_ptr<Context>> create(const WrapInfo& info);
@@ -67,25 +67,22 @@ public:
     VkDevice device() const noexcept { return device_; }
     VkPhysicalDevice physical() const noexcept { return physical_; }
     std::uint32_t queue_family() const noexcept { return queue_family_; }
-    VkQueue queue() const noexcept { return queue_; } ///< null where the caller gave none
+    VkQueue queue() const noexcept { return queue_; } ///< null if the caller gave none
     const PhysicalInfo& info() const noexcept { return info_; }
     const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
     bool has(Need need) const noexcept { return enabled_.has(need); }
     Outstanding& outstanding() const noexcept { return outstanding_; }
     ImportKeys& keys() const noexcept { return keys_; }
 
-    /// Asked at the first call: frames come by here.
+    /// Asked once, by the first call: every frame comes through here.
     const SyncFileFeatures& sync_files() const;
 
-    /// Keeps something for good: the GPU may never be done with it.
-    void abandon(std::shared_ptr<const void> object);
-
-    /// "vkCreateImage on llvmpipe", for errors.
+    /// Returns a call on this device, for errors: {"vkCreateImage", "llvmpipe"}.
     Call where(std::string_view call) const;
 
-    /// Refuses what the device was made without: unsupported, naming the first that is
-    /// missing, whether the physical device has it, and what is off without it.
-    Status require(std::initializer_list<Need> needs, std::string_view call) const;
+    /// Fails as unsupported if the device was made without one of these. Names the first missing
+    /// one, whether the physical device has it, and what is off without it.
+    Status require(std::initializer_list<Need> needs, Tried tried) const;
 
 private:
     Context(const WrapInfo& given, const Functions& vk, PhysicalInfo info, const Enabled& enabled);
@@ -102,8 +99,6 @@ private:
     mutable ImportKeys keys_;
     mutable std::once_flag sync_files_asked_;
     mutable SyncFileFeatures sync_files_;
-    std::mutex mutex_;
-    std::vector<std::shared_ptr<const void>> abandoned_;
 };
 
 } // namespace commonbuf::vulkan

@@ -12,16 +12,16 @@ namespace {
 constexpr VkFormatFeatureFlags cosited = VK_FORMAT_FEATURE_COSITED_CHROMA_SAMPLES_BIT;
 constexpr VkFormatFeatureFlags midpoint = VK_FORMAT_FEATURE_MIDPOINT_CHROMA_SAMPLES_BIT;
 
-/// Where a chroma sample may be taken to stand; the other place where it may not.
+/// Chooses the other place for chroma samples if the device does not support this one.
 void fit_place(VkChromaLocation& place, VkFormatFeatureFlags features, const char* name,
                std::vector<std::string>& changed)
 {
     if (place == VK_CHROMA_LOCATION_COSITED_EVEN && (features & cosited) == 0) {
         place = VK_CHROMA_LOCATION_MIDPOINT;
-        changed.push_back(text::format("{} chroma is taken to be between samples of luma", name));
+        changed.push_back(text::format("{} chroma is taken to lie between luma samples", name));
     } else if (place == VK_CHROMA_LOCATION_MIDPOINT && (features & midpoint) == 0) {
         place = VK_CHROMA_LOCATION_COSITED_EVEN;
-        changed.push_back(text::format("{} chroma is taken to be on even samples of luma", name));
+        changed.push_back(text::format("{} chroma is taken to lie on even luma samples", name));
     }
 }
 
@@ -31,7 +31,8 @@ Result<std::shared_ptr<const ConversionObject>>
 ConversionObject::create(std::shared_ptr<const Context> context, Format format, Modifier modifier, const Colours& asked)
 {
     constexpr const char* call = "vkCreateSamplerYcbcrConversion";
-    if (const Status can = context->require({Need::sampler_ycbcr_conversion, Need::image_drm_format_modifier}, call);
+    if (const Status can =
+            context->require({Need::sampler_ycbcr_conversion, Need::image_drm_format_modifier}, context->where(call));
         !can)
         return can.error();
     const auto vulkan = format_of(*context, format);

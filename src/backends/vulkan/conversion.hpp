@@ -3,7 +3,7 @@
 
 #include "backends/vulkan/context.hpp"
 
-#include <commonbuf/vulkan/image.hpp>
+#include <commonbuf/vulkan/conversion.hpp>
 
 #include <memory>
 #include <string>

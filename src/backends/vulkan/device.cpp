@@ -4,15 +4,15 @@
 #include "backends/vulkan/conversion.hpp"
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/importers.hpp"
-#include "buffer/buffer_state.hpp"
 #include "base/text.hpp"
+#include "buffer/buffer_state.hpp"
 
 #include <vector>
 
 namespace commonbuf::vulkan {
 namespace {
 
-/// Refusals that another time would not mend: plans are told.
+/// Tells the plan of a refusal that another try would not change.
 void note_refusal(const Buffer& buffer, const Error& error, const std::string& identity)
 {
     if (error.category == Category::incompatible || error.category == Category::unsupported ||
@@ -34,11 +34,18 @@ const std::string& Device::name() const noexcept { return context_->info().name;
 VkDevice Device::handle() const noexcept { return context_->device(); }
 VkPhysicalDevice Device::physical() const noexcept { return context_->physical(); }
 std::uint32_t Device::queue_family() const noexcept { return context_->queue_family(); }
+VkQueue Device::queue() const noexcept { return context_->queue(); }
+const VkPhysicalDeviceMemoryProperties& Device::memory_properties() const noexcept { return context_->memory(); }
+
+PFN_vkVoidFunction Device::function(const char* name) const noexcept
+{
+    return context_->vk().GetDeviceProcAddr(context_->device(), name);
+}
 
 Use Device::use(const ImageUsage& usage) const { return make_image_use(context_, usage); }
 Use Device::sampled() const { return use({VK_IMAGE_USAGE_SAMPLED_BIT}); }
 Use Device::storage() const { return use({VK_IMAGE_USAGE_STORAGE_BIT}); }
-Use Device::colour_attachment() const { return use({VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT}); }
+Use Device::color_attachment() const { return use({VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT}); }
 Use Device::input_attachment() const { return use({VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT}); }
 Use Device::transfer_source() const { return use({VK_IMAGE_USAGE_TRANSFER_SRC_BIT}); }
 Use Device::transfer_destination() const { return use({VK_IMAGE_USAGE_TRANSFER_DST_BIT}); }
@@ -52,7 +59,7 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
         context_->keys().of(usage), [&]() -> Result<std::shared_ptr<ImageObject>> {
             std::vector<int> memories;
             for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-                memories.push_back(buffer.fd(i));
+                memories.push_back(buffer.dma_buf_fd(i));
             auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
             if (made)
                 return std::move(*made);
@@ -73,8 +80,8 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
                                        text::format("the buffer has no memory {}", memory));
     auto object = buffer.state().import_once<BufferObject>(
         context_->keys().of(usage, memory), [&]() -> Result<std::shared_ptr<BufferObject>> {
-            auto made =
-                BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.fd(memory));
+            auto made = BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage,
+                                             buffer.dma_buf_fd(memory));
             if (made)
                 return std::move(*made);
             note_refusal(buffer, made.error(), buffer_identity(*context_, usage));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/failure.hpp"
 
+#include <commonbuf/vulkan/device.hpp>
+
 namespace commonbuf::vulkan {
 
 std::string result_name(VkResult result)
@@ -66,5 +68,7 @@ Error failure(VkResult result, Tried tried, std::string_view detail, std::string
         text.append(": ").append(detail);
     return Error::of(category_of(result), std::move(tried), std::move(text), std::move(advice));
 }
+
+Error to_error(VkResult result, Tried tried) { return failure(result, std::move(tried)); }
 
 } // namespace commonbuf::vulkan

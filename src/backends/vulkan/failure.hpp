@@ -9,14 +9,14 @@
 
 namespace commonbuf::vulkan {
 
-/// "VK_ERROR_DEVICE_LOST"; "VkResult -1234" for those without a name here.
+/// Returns the name of a result, for example "VK_ERROR_DEVICE_LOST"; "VkResult -1234" for others.
 std::string result_name(VkResult result);
 
-/// The category of a failure when nothing more is known.
+/// Returns the category of a failure if nothing more is known.
 Category category_of(VkResult result) noexcept;
 
-/// The error of a Vulkan call that failed: the one door from VkResult to Error. Vulkan says
-/// no errno; its result stands first in the detail.
+/// Makes the error of a Vulkan call that failed. This is the only place that turns a VkResult into an
+/// Error. Vulkan has no errno; the result comes first in the detail.
 Error failure(VkResult result, Tried tried, std::string_view detail = {}, std::string advice = {});
 
 } // namespace commonbuf::vulkan

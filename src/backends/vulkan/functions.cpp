@@ -36,7 +36,7 @@ std::string Functions::load(VkDevice device, const Enabled& enabled, std::uint32
     }
 #undef COMMONBUF_LOAD
 
-    // The pointer of an extension that is off need not be null, and is no use.
+    // Without its extension a pointer need not be null, but must not be used.
 #define COMMONBUF_LOAD(name, need)                                                                                     \
     if (enabled.has(Need::need)) {                                                                                     \
         name = reinterpret_cast<PFN_vk##name>(GetDeviceProcAddr(device, "vk" #name));                                  \

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 
-// The names of Vulkan's functions are the table's: one list makes the members and loads them.
+// One list of names declares the members and loads them.
 
-/// Of an instance of Vulkan 1.1.
+/// Functions of an instance of Vulkan 1.1.
 #define COMMONBUF_VULKAN_INSTANCE_FUNCTIONS(X)                                                                         \
     X(EnumerateDeviceExtensionProperties)                                                                              \
     X(GetDeviceProcAddr)                                                                                               \
@@ -22,7 +22,7 @@
     X(GetPhysicalDeviceProperties2)                                                                                    \
     X(GetPhysicalDeviceQueueFamilyProperties2)
 
-/// Of every device of Vulkan 1.1.
+/// Functions of every device of Vulkan 1.1.
 #define COMMONBUF_VULKAN_DEVICE_FUNCTIONS(X)                                                                           \
     X(AllocateCommandBuffers)                                                                                          \
     X(AllocateMemory)                                                                                                  \
@@ -61,13 +61,13 @@
     X(UnmapMemory)                                                                                                     \
     X(WaitForFences)
 
-/// Of Vulkan 1.2, or of VK_KHR_timeline_semaphore with KHR behind the name.
+/// Functions of Vulkan 1.2, or of VK_KHR_timeline_semaphore with "KHR" after the name.
 #define COMMONBUF_VULKAN_TIMELINE_FUNCTIONS(X)                                                                         \
     X(GetSemaphoreCounterValue)                                                                                        \
     X(SignalSemaphore)                                                                                                 \
     X(WaitSemaphores)
 
-/// Of an extension each, which is named with them.
+/// Functions of extensions, each with its extension.
 #define COMMONBUF_VULKAN_EXTENSION_FUNCTIONS(X)                                                                        \
     X(GetMemoryFdKHR, external_memory_fd)                                                                              \
     X(GetMemoryFdPropertiesKHR, external_memory_fd)                                                                    \
@@ -81,8 +81,8 @@ namespace commonbuf::vulkan {
 
 class Enabled;
 
-/// Vulkan's functions as the caller's loader gives them. Those of an extension that the
-/// device was made without are null: Context::require() stands before each use.
+/// Vulkan's functions as the caller's loader gives them. Functions of an extension that the device was
+/// made without are null; call Context::require() before each use.
 // NOLINTBEGIN(bugprone-macro-parentheses): the arguments are names
 struct Functions {
 #define COMMONBUF_MEMBER(name, ...) PFN_vk##name name = nullptr;
@@ -92,10 +92,10 @@ struct Functions {
     COMMONBUF_VULKAN_EXTENSION_FUNCTIONS(COMMONBUF_MEMBER)
 #undef COMMONBUF_MEMBER
 
-    /// Fetches those of an instance. The name of the first one that is missing, or nothing.
+    /// Loads the functions of an instance. Returns the name of the first missing one, or nothing.
     std::string load(VkInstance instance, PFN_vkGetInstanceProcAddr get);
 
-    /// Fetches those of a device, after load() of its instance. The same.
+    /// Loads the functions of a device, after those of its instance. Returns the same.
     std::string load(VkDevice device, const Enabled& enabled, std::uint32_t api_version);
 };
 // NOLINTEND(bugprone-macro-parentheses)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// An exported dma-buf holds its memory by itself ("External Memory Handle Types"): image and
-// VkDeviceMemory are gone when an allocation returns.
+// An exported dma-buf holds its memory by itself ("External Memory Handle Types"), so an allocation
+// destroys its image and its VkDeviceMemory before it returns.
 #include "backends/vulkan/context.hpp"
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
+#include "base/text.hpp"
 #include "os/first_bracket.hpp"
 #include "os/os.hpp"
-#include "base/text.hpp"
 
 #include <commonbuf/vulkan/heap.hpp>
 
@@ -21,7 +21,7 @@
 namespace commonbuf::vulkan {
 namespace {
 
-/// A handle that is destroyed with its scope.
+/// A handle that is destroyed at the end of its scope.
 template <typename Handle, typename Destroy>
 class Scoped {
 public:
@@ -41,7 +41,7 @@ private:
     Destroy destroy_;
 };
 
-/// What one piece of memory is for.
+/// What one piece of memory needs.
 struct Piece {
     VkDeviceSize size = 0;
     std::uint32_t type_bits = 0;
@@ -56,10 +56,9 @@ public:
         info_.name = "vulkan-" + context_->info().label;
         info_.kind = HeapKind::vulkan;
         info_.path = context_->info().name;
-        // One device's own, as dumb buffers are one display's.
+        // It belongs to one device, as dumb buffers belong to one display.
         info_.scarce = true;
-        const Status can =
-            context_->require({Need::external_memory_fd, Need::external_memory_dma_buf}, "export dma-bufs");
+        const Status can = context_->require({Need::external_memory_fd, Need::external_memory_dma_buf}, exports());
         if (!can) {
             info_.obstacle = can.error();
             return;
@@ -67,9 +66,8 @@ public:
         images_ = context_->has(Need::image_drm_format_modifier);
         ask_buffers();
         if (!images_ && !buffers_)
-            info_.obstacle = Error::unsupported(context_->where("export dma-bufs"),
-                                                "the device exports no memory of buffers, and was made without "
-                                                "VK_EXT_image_drm_format_modifier");
+            info_.obstacle = Error::unsupported(exports(), "the device does not export memory of buffers, and was "
+                                                           "made without VK_EXT_image_drm_format_modifier");
     }
 
     const HeapInfo& info() const noexcept override { return info_; }
@@ -81,6 +79,7 @@ private:
     static constexpr VkBufferUsageFlags buffer_usage =
         VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
 
+    std::string exports() const { return "export dma-bufs of " + context_->info().name; }
     void ask_buffers();
     Result<UniqueFd> export_memory(const Piece& piece) const;
     std::optional<std::uint32_t> memory_type(std::uint32_t bits) const;
@@ -116,7 +115,7 @@ void VulkanHeap::ask_buffers()
     buffers_dedicated_ = (features & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) != 0;
 }
 
-/// The first that will do: drivers list the fastest first ("Device Memory").
+/// Returns the first type that will do: drivers list the fastest first ("Device Memory").
 std::optional<std::uint32_t> VulkanHeap::memory_type(std::uint32_t bits) const
 {
     constexpr VkMemoryPropertyFlags never = VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
@@ -134,7 +133,7 @@ Result<UniqueFd> VulkanHeap::export_memory(const Piece& piece) const
     const auto type = memory_type(piece.type_bits);
     if (!type)
         return Error::unsupported(context_->where("vkAllocateMemory"),
-                                  text::format("no type of memory will do: {:#x} are allowed", piece.type_bits));
+                                  text::format("none of the allowed memory types ({:#x}) will do", piece.type_bits));
     VkMemoryDedicatedAllocateInfo dedicated{};
     dedicated.sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO;
     dedicated.image = piece.dedicated_image;
@@ -165,8 +164,9 @@ Result<UniqueFd> VulkanHeap::export_memory(const Piece& piece) const
     UniqueFd dma_buf(fd);
     const auto size = os::size_of(dma_buf.get());
     if (!size || *size < piece.size)
-        return Error::kernel_failure(context_->where("vkGetMemoryFdKHR"),
-                                     text::format("the driver gave {} bytes for {}", size.value_or(0), piece.size));
+        return Error::kernel_failure(
+            context_->where("vkGetMemoryFdKHR"),
+            text::format("the driver gave {} bytes instead of {}", size.value_or(0), piece.size));
     // A driver that works on the CPU exports udmabufs.
     os::open_for_both_directions(dma_buf.get());
     return dma_buf;
@@ -177,10 +177,10 @@ Result<UniqueFd> VulkanHeap::allocate(std::uint64_t bytes)
     if (info_.obstacle)
         return *info_.obstacle;
     if (!buffers_)
-        return Error::unsupported(context_->where("vkCreateBuffer"), "the device exports images and no plain memory");
+        return Error::unsupported(context_->where("vkCreateBuffer"), "the device exports only images, no plain memory");
     if (bytes == 0 || bytes > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
         return Error::invalid_argument(context_->where("vkCreateBuffer"),
-                                       text::format("{} bytes make no buffer", bytes));
+                                       text::format("a buffer cannot have {} bytes", bytes));
     VkExternalMemoryBufferCreateInfo external{};
     external.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO;
     external.handleTypes = dma_buf_handle;
@@ -209,7 +209,7 @@ Result<UniqueFd> VulkanHeap::allocate(std::uint64_t bytes)
     return export_memory(piece);
 }
 
-/// The VkFormat of images that the device makes and exports; nothing where there are none.
+/// Returns the VkFormat of images that the device makes and exports; nothing if there are none.
 Result<std::optional<VkFormat>> VulkanHeap::makes(Format format, Modifier modifier, const VkExtent3D& extent) const
 {
     const auto known = is_opaque(format) || modifier == implicit_modifier ? std::nullopt : to_vulkan(format);
@@ -237,7 +237,7 @@ Result<std::vector<Layout>> VulkanHeap::propose(const WantedImage& image)
     const FormatInfo* rows = format_info(request.format);
     if (!layout || rows == nullptr)
         return std::vector<Layout>{};
-    // What a driver counts to a plane may go beyond its last row.
+    // A driver's size of a plane may go beyond the last row.
     for (std::uint32_t i = 0; layout->modifier == linear && i < layout->plane_count; ++i) {
         Plane& plane = layout->planes.at(i);
         plane.size = std::min(plane.size, std::uint64_t{plane.stride} * plane_rows(*rows, i, request.height));
@@ -256,14 +256,14 @@ Result<std::vector<UniqueFd>> VulkanHeap::allocate_image(const Layout& layout)
     if (!*format) {
         if (any_bytes)
             return Heap::allocate_image(layout);
-        return unlike(text::format("the device makes no {}", to_string(layout)));
+        return unlike(text::format("the device does not make {}", to_string(layout)));
     }
     std::vector<std::uint32_t> groups(layout.memory_count);
     std::iota(groups.begin(), groups.end(), 0U);
     auto image = BareImage::create(context_, layout, usage_, groups);
     if (!image) {
-        // Bytes have any linear layout, whatever the device makes of images.
-        if (any_bytes && buffers_ && image.error().category != Category::device_gone)
+        // Plain bytes can have any linear layout, whatever the device says of images.
+        if (any_bytes && buffers_ && !image.error().concerns_device())
             return Heap::allocate_image(layout);
         Error error = image.error();
         if (error.category == Category::unsupported)
@@ -276,7 +276,7 @@ Result<std::vector<UniqueFd>> VulkanHeap::allocate_image(const Layout& layout)
         const std::uint64_t wanted = layout.memory_sizes[i];
         // Dedicated memory has the image's own size (VUID-VkMemoryDedicatedAllocateInfo-image-02964).
         if (needs.size > wanted || (needs.dedicated && needs.size != wanted))
-            return unlike(text::format("the device needs {} bytes for {}, and {} are wanted", needs.size,
+            return unlike(text::format("the device needs {} bytes for {}, and the layout has {}", needs.size,
                                        to_string(layout), wanted));
         auto memory = export_memory({wanted, needs.type_bits, needs.dedicated ? image->handle() : VK_NULL_HANDLE});
         if (!memory)

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// A buffer as a VkImage: the layout is given to the driver plane by plane
-// (VkImageDrmFormatModifierExplicitCreateInfoEXT), and each dma-buf becomes one
-// VkDeviceMemory. Where planes lie in several dma-bufs the image is disjoint, and every
-// plane is bound by itself.
+// A buffer as a VkImage: the driver gets the layout plane by plane
+// (VkImageDrmFormatModifierExplicitCreateInfoEXT), and each dma-buf becomes one VkDeviceMemory. If
+// the planes lie in several dma-bufs, the image is disjoint, and each plane is bound by itself.
 #include "backends/vulkan/image.hpp"
 
 #include "backends/vulkan/conversion.hpp"
 #include "backends/vulkan/image_support.hpp"
-#include "os/os.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,17 +19,17 @@ namespace {
 
 constexpr const char* creates = "vkCreateImage";
 
-struct Looked {
+struct Possible {
     VkFormat format;
     bool dedicated_only;
 };
 
-/// Whether there can be such an image; asked before vkCreateImage, which may assume it.
-Result<Looked> look_at(const Context& context, const Layout& layout, const ImageUsage& usage, bool disjoint)
+/// Checks whether there can be such an image. vkCreateImage may assume that this was asked.
+Result<Possible> check_possible(const Context& context, const Layout& layout, const ImageUsage& usage, bool disjoint)
 {
     if (Status can = context.require({Need::external_memory_fd, Need::external_memory_dma_buf,
                                       Need::image_drm_format_modifier, Need::image_format_list},
-                                     creates);
+                                     context.where(creates));
         !can)
         return std::move(can.error());
     if (usage.flags == 0)
@@ -40,18 +39,18 @@ Result<Looked> look_at(const Context& context, const Layout& layout, const Image
         return format.error();
     if (layout.modifier == implicit_modifier)
         return refuse(context, creates, Category::unsupported,
-                      "where the pixels lie is known to another driver alone (the modifier is INVALID)",
+                      "only another driver knows where the pixels lie (the modifier is INVALID)",
                       "allocate with a modifier");
     const auto modifier = find_modifier(context, *format, layout.modifier);
     if (!modifier)
-        return refuse(
-            context, creates, Category::unsupported,
-            text::format("the device has no {} with {}", to_string(layout.format), to_string(layout.modifier)));
+        return refuse(context, creates, Category::unsupported,
+                      text::format("the device does not support {} with {}", to_string(layout.format),
+                                   to_string(layout.modifier)));
     if (modifier->drmFormatModifierPlaneCount != layout.plane_count)
         return refuse(context, creates, Category::unsupported,
-                      text::format("{} with {} has {} planes here, and the buffer {}", to_string(layout.format),
-                                   to_string(layout.modifier), modifier->drmFormatModifierPlaneCount,
-                                   layout.plane_count));
+                      text::format("{} with {} has {} planes on this device, and the buffer has {}",
+                                   to_string(layout.format), to_string(layout.modifier),
+                                   modifier->drmFormatModifierPlaneCount, layout.plane_count));
     if (disjoint && (modifier->drmFormatModifierTilingFeatures & VK_FORMAT_FEATURE_DISJOINT_BIT) == 0)
         return refuse(context, creates, Category::unsupported,
                       text::format("the device wants all planes of {} in one memory (VK_FORMAT_FEATURE_DISJOINT_BIT)",
@@ -62,23 +61,23 @@ Result<Looked> look_at(const Context& context, const Layout& layout, const Image
         return limits.error();
     if (!*limits || !(*limits)->importable)
         return refuse(context, asks, Category::unsupported,
-                      text::format("the device {} {} with {} for this usage", *limits ? "does not import" : "has no",
+                      text::format("the device does not {} {} with {} for this usage", *limits ? "import" : "support",
                                    to_string(layout.format), to_string(layout.modifier)));
     const VkExtent3D& most = (*limits)->max_extent;
     if (layout.width > most.width || layout.height > most.height)
         return refuse(context, asks, Category::unsupported,
-                      text::format("{}x{} is larger than the {}x{} that the device takes", layout.width, layout.height,
-                                   most.width, most.height));
+                      text::format("{}x{} is larger than the {}x{} that the device supports", layout.width,
+                                   layout.height, most.width, most.height));
     if (disjoint && ((*limits)->dedicated_only || usage.dedicated))
         return refuse(context, asks, Category::unsupported,
-                      "memory for one image alone is not for planes in several memories");
-    return Looked{*format, (*limits)->dedicated_only};
+                      "the image needs memory of its own, so its planes cannot be in several memories");
+    return Possible{*format, (*limits)->dedicated_only};
 }
 
-/// Whether the driver knows the memory planes of a format by their aspects. Mesa's lavapipe
-/// (26.1) takes all of them for plane 0, and would bind every memory of a disjoint image over
-/// the first one, so that the other planes have none and work on them crashes. An image whose
-/// second plane is told to lie elsewhere shows it.
+/// Whether the driver tells the memory planes of a format apart by their aspects. Mesa's lavapipe
+/// (26.1) treats each of them as plane 0 and binds every memory of a disjoint image over the first
+/// one, so the other planes have no memory and work on them crashes. A test image with its second
+/// plane in another place shows it.
 bool tells_planes_apart(const std::shared_ptr<const Context>& context, const Layout& layout, const ImageUsage& usage)
 {
     const FormatInfo* info = format_info(layout.format);
@@ -93,7 +92,7 @@ bool tells_planes_apart(const std::shared_ptr<const Context>& context, const Lay
     return !image || plane_layout(*context, image->handle(), 1).offset == natural->planes[1].offset;
 }
 
-/// Which memories are one dma-buf, by inode: for each memory the number of its group.
+/// Groups memories that are one dma-buf, by inode. Returns the number of the group of each memory.
 Result<std::vector<std::uint32_t>> group_by_inode(std::span<const int> memories, std::vector<int>& first_of_group)
 {
     std::vector<os::FileId> known;
@@ -121,37 +120,37 @@ Result<BareImage> BareImage::create(std::shared_ptr<const Context> context, cons
 {
     if (groups.size() != layout.memory_count || groups.empty())
         return refuse(*context, creates, Category::invalid_argument,
-                      text::format("{} memories for a layout with {}", groups.size(), layout.memory_count));
-    // From here on planes lie in memories that are there.
+                      text::format("there are {} memories, and the layout has {}", groups.size(), layout.memory_count));
+    // After this check each plane lies in a memory that exists.
     if (const Status sound = validate(layout); !sound)
         return sound.error();
     const std::uint32_t count = 1 + *std::max_element(groups.begin(), groups.end());
-    const auto looked = look_at(*context, layout, usage, count > 1);
-    if (!looked)
-        return looked.error();
+    const auto possible = check_possible(*context, layout, usage, count > 1);
+    if (!possible)
+        return possible.error();
 
     if (count > 1 && !tells_planes_apart(context, layout, usage))
         return refuse(*context, "vkGetImageSubresourceLayout", Category::unsupported,
-                      "the driver does not tell memory planes apart: they cannot be bound one by one");
+                      "the driver does not tell memory planes apart, so they cannot be bound one by one");
 
     BareImage image(std::move(context));
-    image.format_ = looked->format;
+    image.format_ = possible->format;
     image.needs_.resize(count);
     for (const Plane& plane : layout.used_planes())
         image.plane_groups_.push_back(groups[plane.memory]);
     const VkResult result = image.make(layout, usage);
     if (result != VK_SUCCESS) {
         image.handle_ = VK_NULL_HANDLE;
-        return failed(*image.context_, creates, result, "the driver does not take " + to_string(layout));
+        return failed(*image.context_, creates, result, "the driver does not accept " + to_string(layout));
     }
     if (auto other = image.other_place(layout))
         return refuse(*image.context_, "vkGetImageSubresourceLayout", Category::unsupported, std::move(*other));
     image.ask_needs();
     for (BareImage::Needs& needs : image.needs_) {
-        needs.dedicated = needs.dedicated || usage.dedicated || looked->dedicated_only;
+        needs.dedicated = needs.dedicated || usage.dedicated || possible->dedicated_only;
         if (needs.dedicated && count > 1)
             return refuse(*image.context_, "vkGetImageMemoryRequirements2", Category::unsupported,
-                          "the driver wants memory for one image alone, and the planes are in several memories");
+                          "the driver wants memory of its own for the image, and the planes are in several memories");
     }
     return image;
 }
@@ -178,21 +177,22 @@ VkResult BareImage::make(const Layout& layout, const ImageUsage& usage)
     return context_->vk().CreateImage(context_->device(), &info, nullptr, &handle_);
 }
 
-/// Where the driver did not do what it was told. Drivers have been known to pass explicit
-/// strides over, and pixels that lie elsewhere show in no other call.
+/// Says how the driver's layout differs from the explicit one. Some drivers ignore explicit strides,
+/// and no other call shows where the pixels really lie.
 std::optional<std::string> BareImage::other_place(const Layout& layout) const
 {
     const VkSubresourceLayout first = plane_layout(*context_, handle_, 0);
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const Plane& told = layout.planes.at(i);
         const VkSubresourceLayout made = plane_layout(*context_, handle_, i);
-        // An answer for plane 0 to every question says nothing: see tells_planes_apart().
+        // A driver may answer for plane 0 every time: see tells_planes_apart().
         if (i > 0 && made.rowPitch == first.rowPitch && made.offset == first.offset)
             continue;
-        // Of a disjoint image the offset may count from the memory or from the plane.
+        // For a disjoint image, the offset may count from the memory or from the plane.
         if (made.rowPitch != told.stride || (!is_disjoint() && made.offset != told.offset))
-            return text::format("plane {} is to have {} bytes a row at {}, and the driver makes it {} at {}", i,
-                                told.stride, told.offset, made.rowPitch, made.offset);
+            return text::format(
+                "plane {} should have stride {} and offset {}, and the driver uses stride {} and offset {}", i,
+                told.stride, told.offset, made.rowPitch, made.offset);
     }
     return std::nullopt;
 }
@@ -298,15 +298,15 @@ Result<VkImageView> ImageObject::view(const ViewInfo& info)
     if ((view.usage & ~usage_.flags) != 0)
         return Error::invalid_argument(
             context_->where(call),
-            text::format("the view is for usage {:#x}, and the image for {:#x}", view.usage, usage_.flags));
+            text::format("the view has usage {:#x}, and the image {:#x}", view.usage, usage_.flags));
     if (view.conversion != nullptr && &view.conversion->context() != context_.get())
-        return Error::invalid_argument(context_->where(call), "the conversion is another device's");
+        return Error::invalid_argument(context_->where(call), "the conversion belongs to another device");
     const bool whole = view.aspect == VK_IMAGE_ASPECT_COLOR_BIT && view.format == image_.format();
     if (whole && is_ycbcr(layout_.format) && (view.usage & VK_IMAGE_USAGE_SAMPLED_BIT) != 0 &&
         view.conversion == nullptr)
         return Error::unsupported(context_->where(call),
-                                  text::format("{} is sampled through a conversion", to_string(layout_.format)),
-                                  "make one with Device::conversion(), or look at single planes (ViewInfo::aspect)");
+                                  text::format("sampling {} needs a conversion", to_string(layout_.format)),
+                                  "make one with Device::conversion(), or view single planes (ViewInfo::aspect)");
 
     const std::lock_guard lock(mutex_);
     const auto known = std::find_if(views_.begin(), views_.end(), [&view](const View& each) {
@@ -330,7 +330,7 @@ Result<VkImageView> ImageObject::view(const ViewInfo& info)
     created.viewType = VK_IMAGE_VIEW_TYPE_2D;
     created.format = view.format;
     created.subresourceRange = {view.aspect, 0, 1, 0, 1};
-    // Shaders' images and attachments have to be what they are; so have converted ones.
+    // Storage images, attachments and converted images must not swizzle.
     if (view.usage == VK_IMAGE_USAGE_SAMPLED_BIT && view.conversion == nullptr && has_unused_alpha(layout_.format))
         created.components.a = VK_COMPONENT_SWIZZLE_ONE;
     const VkResult result = context_->vk().CreateImageView(context_->device(), &created, nullptr, &view.handle);

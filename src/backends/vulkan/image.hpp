@@ -17,18 +17,18 @@
 
 namespace commonbuf::vulkan {
 
-/// A VkImage with an explicit layout and no memory yet.
+/// A VkImage with an explicit layout, without memory yet.
 class BareImage {
 public:
-    /// What one VkDeviceMemory behind it must have.
+    /// What one VkDeviceMemory behind it needs.
     struct Needs {
         VkDeviceSize size = 0;
         std::uint32_t type_bits = 0;
         bool dedicated = false;
     };
 
-    /// `groups` says for each memory of the layout which VkDeviceMemory it becomes part of:
-    /// several memories may be one dma-buf. More than one group is a disjoint image.
+    /// Makes an image. `groups` says for each memory of the layout which VkDeviceMemory it becomes
+    /// part of: several memories may be one dma-buf. More than one group makes a disjoint image.
     static Result<BareImage> create(std::shared_ptr<const Context> context, const Layout& layout,
                                     const ImageUsage& usage, std::span<const std::uint32_t> groups);
 
@@ -42,10 +42,10 @@ public:
     VkFormat format() const noexcept { return format_; }
     bool is_disjoint() const noexcept { return needs_.size() > 1; }
 
-    /// For each group.
+    /// Lists the needs of each group.
     std::span<const Needs> needs() const noexcept { return needs_; }
 
-    /// For each plane, its group.
+    /// Lists the group of each plane.
     std::span<const std::uint32_t> plane_groups() const noexcept { return plane_groups_; }
 
 private:
@@ -61,10 +61,10 @@ private:
     std::vector<std::uint32_t> plane_groups_;
 };
 
-/// An image with its memories and views: what is kept with a buffer.
+/// An image with its memories and views, as it is kept with a buffer.
 class ImageObject {
 public:
-    /// One borrowed dma-buf for each memory of the layout.
+    /// Imports borrowed dma-bufs, one for each memory of the layout.
     static Result<std::shared_ptr<ImageObject>> create(const std::shared_ptr<const Context>& context,
                                                        const Layout& layout, const ImageUsage& usage,
                                                        std::span<const int> memories);
@@ -98,7 +98,7 @@ private:
     std::shared_ptr<const Context> context_;
     Layout layout_;
     ImageUsage usage_;
-    // The image goes before its memory: members are destroyed from the last to the first.
+    // The image is destroyed before its memory: members are destroyed from the last to the first.
     std::vector<Memory> memories_;
     std::vector<VkDeviceMemory> handles_;
     BareImage image_;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Images of a VkDevice as a use. The trial is a real import: an image with the layout, the
-// dma-bufs as its memory, bound. Whether the GPU reaches the memory shows when it works on
-// it, so that the best verdict here is "accepted".
+// Images of a VkDevice as a use. The trial is a real import: an image with the layout, bound to the
+// dma-bufs. Only work shows whether the GPU reaches the memory, so the best verdict is "accepted".
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
@@ -31,7 +30,7 @@ public:
             return Verdict::refused(object.error());
         return Verdict::accepted(
             "vkBindImageMemory2",
-            "the driver made an image over the memory; whether the GPU reaches it, its work tells");
+            "the driver made an image over the memory; only work shows whether the GPU reaches it");
     }
 
 private:
@@ -101,15 +100,10 @@ public:
         return std::make_unique<ImageTrial>(context_, layout, usage_);
     }
 
-    Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline) override
-    {
-        if (buffers.empty() || frames == 0)
-            return Error::invalid_argument("verify " + name_, "there is no buffer or no frame to look at");
-        return verify_images(context_, usage_, buffers, frames, deadline);
-    }
+    UsedImages images() const { return {Device(context_), usage_}; }
 
 private:
-    /// Adds the ways in which the device takes one format; says why where there is none.
+    /// Adds the ways in which the device supports one format. If there is none, returns why.
     Result<std::string> append(Support& support, const Request& request)
     {
         const auto vulkan = format_of(*context_, request.format);
@@ -122,7 +116,7 @@ private:
         }
         const auto modifiers = modifiers_of(*context_, *vulkan);
         if (modifiers.empty())
-            return "the device has it with no modifier";
+            return "the device supports no modifier for it";
         VkExtent3D largest{};
         bool importable = false;
         for (const VkDrmFormatModifierPropertiesEXT& modifier : modifiers) {
@@ -140,10 +134,10 @@ private:
                 return appended.error();
         }
         if (!importable)
-            return "no modifier of it is imported for this usage";
+            return "the device imports no modifier of it for this usage";
         if (request.width > largest.width || request.height > largest.height)
-            return text::format("{}x{} is larger than the {}x{} that the device takes", request.width, request.height,
-                                largest.width, largest.height);
+            return text::format("{}x{} is larger than the {}x{} that the device supports", request.width,
+                                request.height, largest.width, largest.height);
         return std::string();
     }
 
@@ -219,6 +213,12 @@ std::string image_identity(const Context& context, const ImageUsage& usage)
 Use make_image_use(std::shared_ptr<Context> context, const ImageUsage& usage)
 {
     return Use(std::make_shared<ImageImporter>(std::move(context), usage));
+}
+
+std::optional<UsedImages> images_of(const Use& use)
+{
+    const auto* importer = dynamic_cast<const ImageImporter*>(&use.importer());
+    return importer != nullptr ? std::optional(importer->images()) : std::nullopt;
 }
 
 } // namespace commonbuf::vulkan

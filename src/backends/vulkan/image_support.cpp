@@ -10,7 +10,8 @@
 namespace commonbuf::vulkan {
 namespace {
 
-/// What a format came with after Vulkan 1.1, by the blocks of numbers in vulkan_core.h.
+/// Returns the extension that a format came with after Vulkan 1.1, by the blocks of numbers in
+/// vulkan_core.h.
 std::optional<Need> need_of(VkFormat format) noexcept
 {
     constexpr int block = 1000;
@@ -28,9 +29,10 @@ Result<VkFormat> format_of(const Context& context, Format format)
 {
     const auto vulkan = to_vulkan(format);
     if (!vulkan)
-        return Error::unsupported(context.where("use a format"), text::format("Vulkan has no {}", to_string(format)));
+        return Error::unsupported(text::format("use a format on {}", context.info().name),
+                                  text::format("Vulkan has no {}", to_string(format)));
     if (const auto need = need_of(*vulkan)) {
-        if (const Status can = context.require({*need}, "use a format"); !can)
+        if (const Status can = context.require({*need}, text::format("use a format on {}", context.info().name)); !can)
             return can.error();
     }
     return *vulkan;

@@ -16,24 +16,20 @@ namespace commonbuf::vulkan {
 Use make_image_use(std::shared_ptr<Context> context, const ImageUsage& usage);
 Use make_buffer_use(std::shared_ptr<Context> context, VkBufferUsageFlags usage);
 
-/// What verdicts are remembered under.
+/// Return the identity under which verdicts are remembered.
 std::string image_identity(const Context& context, const ImageUsage& usage);
 std::string buffer_identity(const Context& context, VkBufferUsageFlags usage);
 
-/// "sampled+storage"; a bit without a word here by its number.
+/// Returns a usage in words, for example "sampled+storage"; a bit without a word as a number.
 std::string usage_words(VkImageUsageFlags flags);
 
-/// What linear images of this format and size ask of strides and offsets, found out by trial
-/// images (measure.cpp). Nothing where the driver was in trouble, and another time may tell.
+/// Measures with trial images what linear images of this format and size ask of strides and offsets.
+/// Nothing if the driver failed for another reason, so that it can be asked again.
 std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& context, const Request& request,
                                           const ImageUsage& usage, const std::string& device);
 
-/// How the driver lays an image out by itself with this modifier; nothing where it makes none.
+/// Asks how the driver itself lays out an image with this modifier; nothing if it makes none.
 std::optional<Layout> own_layout(const Context& context, const Request& request,
                                  const VkDrmFormatModifierPropertiesEXT& modifier, const ImageUsage& usage);
-
-/// See Importer::verify(). There is at least one buffer and one frame.
-Result<Content> verify_images(const std::shared_ptr<Context>& context, const ImageUsage& asked,
-                              std::span<const Buffer> buffers, std::uint32_t frames, Deadline deadline);
 
 } // namespace commonbuf::vulkan

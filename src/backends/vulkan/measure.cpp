@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What a GPU asks of strides and offsets, which no call says: trial images with explicit
-// layouts, one number changed at a time. They have no memory. A driver that does not take
-// a number answers VK_ERROR_INVALID_DRM_FORMAT_MODIFIER_PLANE_LAYOUT_EXT.
+// Measures what a GPU asks of strides and offsets, because no call says it: trial images without
+// memory and with explicit layouts, one number changed at a time. A driver that does not accept a
+// number answers VK_ERROR_INVALID_DRM_FORMAT_MODIFIER_PLANE_LAYOUT_EXT.
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto steps = std::to_array<std::uint32_t>({1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096});
 
-/// The least number from `least` on that is a multiple of `step`, and of nothing rounder.
+/// Returns the smallest odd multiple of `step` that is not below `least`.
 template <typename Number>
 Number odd_multiple(Number least, std::uint32_t step)
 {
@@ -36,12 +36,11 @@ public:
             return false;
         constexpr std::array<std::uint32_t, 1> one_memory{0};
         const auto image = BareImage::create(context_, *layout, usage_, one_memory);
-        const Category category = image ? Category::unsupported : image.error().category;
-        troubled_ = troubled_ || category == Category::out_of_memory || category == Category::device_gone;
+        troubled_ = troubled_ || (!image && image.error().is_transient());
         return image.has_value();
     }
 
-    /// Whether a call failed for another reason than the numbers: then nothing was learned.
+    /// Whether a call failed for another reason than the numbers, so that nothing was learned.
     bool troubled() const noexcept { return troubled_; }
 
 private:
@@ -50,7 +49,7 @@ private:
     bool troubled_ = false;
 };
 
-/// What the offset of the last plane must be a multiple of; nothing where none is taken.
+/// Returns the alignment of the last plane's offset; nothing if the driver accepts none.
 std::optional<std::uint32_t> offset_step(Prober& prober, const Layout& natural)
 {
     for (const std::uint32_t step : steps) {
@@ -93,7 +92,7 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
             note(Constraint::offset_align, *offset);
         }
     }
-    // Where not even a plain image is taken, the trial says why.
+    // If not even a plain image is accepted, the trial says why.
     return prober.troubled() ? std::nullopt : std::optional(std::move(found));
 }
 

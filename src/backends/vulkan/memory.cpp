@@ -2,15 +2,15 @@
 #include "backends/vulkan/memory.hpp"
 
 #include "backends/vulkan/image_support.hpp"
-#include "os/os.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
 
 #include <commonbuf/unique_fd.hpp>
 
 namespace commonbuf::vulkan {
 namespace {
 
-/// The first type that both take: Vulkan orders them best first. Not those that only
+/// Returns the first type that both accept (Vulkan orders them best first), except those that only
 /// protected work may touch.
 std::optional<std::uint32_t> memory_type(const VkPhysicalDeviceMemoryProperties& memory, std::uint32_t bits)
 {
@@ -43,18 +43,18 @@ Result<Memory> Memory::import(std::shared_ptr<const Context> context, int fd, co
     if (needs.size > *size) {
         return refuse(*context, allocates, Category::incompatible,
                       text::format("the driver needs {} bytes, and the dma-buf has {}", needs.size, *size),
-                      "plan with this use: the memory is made large enough then")
+                      "plan with this use, so that the memory is large enough")
             .with_sizes(needs.size, *size);
     }
     VkMemoryFdPropertiesKHR properties{};
     properties.sType = VK_STRUCTURE_TYPE_MEMORY_FD_PROPERTIES_KHR;
     const VkResult asked = context->vk().GetMemoryFdPropertiesKHR(context->device(), dma_buf_handle, fd, &properties);
     if (asked != VK_SUCCESS)
-        return failed(*context, asks, asked, "the driver does not take this memory");
+        return failed(*context, asks, asked, "the driver does not accept this memory");
     const auto type = memory_type(context->memory(), properties.memoryTypeBits & needs.type_bits);
     if (!type)
         return refuse(*context, asks, Category::incompatible,
-                      text::format("no memory type serves both: the dma-buf has {:#x}, the use {:#x}",
+                      text::format("no memory type serves both: the dma-buf has {:#x}, the use needs one of {:#x}",
                                    properties.memoryTypeBits, needs.type_bits));
 
     auto own = duplicate(fd);
@@ -79,7 +79,7 @@ Result<Memory> Memory::import(std::shared_ptr<const Context> context, int fd, co
     const VkResult result = context->vk().AllocateMemory(context->device(), &info, nullptr, &handle);
     if (result != VK_SUCCESS)
         return failed(*context, allocates, result, text::format("the driver does not import {} bytes", needs.size));
-    static_cast<void>(own->release()); // Vulkan's, from now on
+    static_cast<void>(own->release()); // Vulkan owns it now
     return Memory(std::move(context), handle);
 }
 

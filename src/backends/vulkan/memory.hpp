@@ -11,16 +11,16 @@
 
 namespace commonbuf::vulkan {
 
-/// The failure of a call.
+/// Makes the error of a Vulkan call that failed.
 Error failed(const Context& context, const char* call, VkResult result, std::string_view detail = {});
 
-/// A refusal that no call made; `call` is the one that it is about.
+/// Makes the error of a refusal that no call made; `call` is the one that it is about.
 Error refuse(const Context& context, const char* call, Category category, std::string detail, std::string advice = {});
 
 /// A VkDeviceMemory over a dma-buf.
 class Memory {
 public:
-    /// What the image or buffer asks of it.
+    /// What an image or buffer needs.
     struct Needs {
         VkDeviceSize size = 0;
         std::uint32_t type_bits = 0;
@@ -28,8 +28,7 @@ public:
         VkBuffer dedicated_buffer = VK_NULL_HANDLE;
     };
 
-    /// Imports a borrowed dma-buf through a descriptor of its own, which Vulkan owns from the
-    /// moment when it succeeded.
+    /// Imports a borrowed dma-buf by a duplicate of its descriptor, which Vulkan owns on success.
     static Result<Memory> import(std::shared_ptr<const Context> context, int fd, const Needs& needs);
 
     Memory() = default;

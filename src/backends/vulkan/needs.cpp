@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view no_dma_bufs = "dma-bufs are neither imported nor exported: no uses, no images, no buffers";
 constexpr std::string_view no_timelines = "timeline semaphores are not bridged to fences and timelines";
 
-/// Whether a device of this version has it without being asked.
+/// Whether a device of this version has it anyway.
 bool is_core(const NeedInfo& need, std::uint32_t api_version) noexcept
 {
     return need.core_since != 0 && api_version >= need.core_since;

@@ -31,28 +31,29 @@ inline constexpr std::size_t need_count = 13;
 
 struct NeedInfo {
     Need need;
-    const char* name; ///< of the extension, or of the feature's member
+    const char* name; ///< of the extension, or of the member of the feature struct
     bool extension;
-    std::uint32_t core_since; ///< from this version on the extension need not be named; 0: never
+    std::uint32_t core_since; ///< from this version the extension need not be named; 0: never
     std::string_view without; ///< what is off without it
-    /// Below this version it needs other extensions, which nobody here uses: not asked for.
+    /// Below this version it needs other extensions that nothing here uses, so it is not asked for.
     std::uint32_t not_before = 0;
 };
 
-/// In the order of Need.
+/// Lists all of them, in the order of Need.
 std::span<const NeedInfo> needs() noexcept;
 const NeedInfo& info_of(Need need) noexcept;
 
-/// Whether a device of this version has to be asked for it.
+/// Returns whether a device of this version has to be asked for it.
 bool asked_for(const NeedInfo& need, std::uint32_t api_version) noexcept;
 
-/// A set of them: what a device was made with, or what one has.
+/// A set of them: what a device was made with, or what it has.
 class Enabled {
 public:
     bool has(Need need) const noexcept { return set_[static_cast<std::size_t>(need)]; }
     void add(Need need) noexcept { set_.set(static_cast<std::size_t>(need)); }
 
-    /// What a caller says of a device. Extensions that commonbuf does not use are passed over.
+    /// Makes the set from what a caller says of a device. Ignores extensions that commonbuf does not
+    /// use.
     static Enabled from(std::span<const char* const> extensions, const Features& features, std::uint32_t api_version);
 
 private:

@@ -2,7 +2,7 @@
 #include "backends/vulkan/outstanding.hpp"
 
 #include "backends/vulkan/context.hpp"
-#include "sync/fence_point.hpp"
+#include "sync/fence_set.hpp"
 
 #include <commonbuf/vulkan/sync.hpp>
 
@@ -14,7 +14,7 @@ namespace commonbuf::vulkan {
 void Outstanding::add(const Fence& fence)
 {
     const std::lock_guard lock(mutex_);
-    // What nobody holds any more, or is over, goes: the list is as long as what is in flight.
+    // Drop fences that nobody holds or that are over, so that the list is as long as the work in flight.
     const auto over = [](const std::weak_ptr<FencePoint>& each) {
         const auto point = each.lock();
         return point == nullptr || point->known() != FenceState::pending;
@@ -32,7 +32,7 @@ void Outstanding::fail(const Error& error)
         points.swap(points_);
     }
     for (const auto& each : points) {
-        // What is over already, says so itself.
+        // A fence that is over says so itself.
         if (const auto point = each.lock();
             point != nullptr && point->ask().value_or(FenceState::pending) == FenceState::pending)
             point->give_up(error);

@@ -10,13 +10,12 @@
 
 namespace commonbuf::vulkan {
 
-/// The fences of a VkDevice's work that is not over: a device that is lost fails them.
-/// Thread-safe.
+/// The fences of a VkDevice's pending work. They fail if the device is lost. Thread-safe.
 class Outstanding {
 public:
     void add(const Fence& fence);
 
-    /// Fails what is pending.
+    /// Makes pending fences fail.
     void fail(const Error& error);
 
 private:
@@ -24,7 +23,8 @@ private:
     std::vector<std::weak_ptr<FencePoint>> points_;
 };
 
-/// The error of a call that failed. A device that is lost fails what is outstanding with it.
+/// Makes the error of a call that failed. If the device is lost, its outstanding fences fail with
+/// that error.
 Error call_failed(const Device& device, VkResult result, const char* call);
 
 } // namespace commonbuf::vulkan

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Where the pixels of a tiled image lie is the driver's own knowledge: it makes an image with
-// the modifier, without memory, and is asked where it put the planes.
+// Only the driver knows where the pixels of a tiled image lie. So let it make an image with the
+// modifier and without memory, and ask where it put the planes.
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
 
@@ -11,7 +11,7 @@
 namespace commonbuf::vulkan {
 namespace {
 
-/// A VkImage for the time of a few questions.
+/// A VkImage that lives for a few questions.
 class Sample {
 public:
     Sample(const Context& context, const VkImageCreateInfo& info) : context_(context)
@@ -84,7 +84,7 @@ std::optional<Layout> own_layout(const Context& context, const Request& request,
         layout.planes.at(i) = {0, static_cast<std::uint32_t>(plane.rowPitch), plane.offset,
                                plane.size != 0 ? std::min(plane.size, room) : room};
     }
-    // A driver's numbers: what does not hold together is no layout.
+    // Check the driver's numbers: an inconsistent layout is none.
     return validate(layout) ? std::optional(layout) : std::nullopt;
 }
 

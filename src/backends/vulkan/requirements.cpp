@@ -2,6 +2,8 @@
 #include "backends/vulkan/context.hpp"
 #include "base/text.hpp"
 
+#include <commonbuf/vulkan/requirements.hpp>
+
 #include <algorithm>
 
 namespace commonbuf::vulkan {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// sync_files have copy transference: an import is temporary, an export takes the signal
-// away ("Importing Semaphore Payloads", tables of handle types).
+// sync_files have copy transference: an import is temporary, and an export takes the signal away
+// ("Importing Semaphore Payloads", tables of handle types).
 #include "backends/vulkan/context.hpp"
 #include "backends/vulkan/outstanding.hpp"
 #include "base/text.hpp"
@@ -29,20 +29,20 @@ bool fences_have(const Context& context, VkExternalFenceFeatureFlags feature)
 
 Status require_semaphores(const Context& context, VkExternalSemaphoreFeatureFlags feature, const char* call)
 {
-    if (Status made = context.require({Need::external_semaphore_fd}, call); !made)
+    if (Status made = context.require({Need::external_semaphore_fd}, context.where(call)); !made)
         return made;
     if (!semaphores_have(context, feature))
         return Error::unsupported(
             context.where(call),
             text::format("the device's semaphores do not {} sync_files",
                          feature == VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT ? "import" : "export"),
-            "wait for the fence on the CPU, and submit then");
+            "wait for the fence on the CPU, and submit after that");
     return {};
 }
 
 Status require_fences(const Context& context, VkExternalFenceFeatureFlags feature, const char* call)
 {
-    if (Status made = context.require({Need::external_fence_fd}, call); !made)
+    if (Status made = context.require({Need::external_fence_fd}, context.where(call)); !made)
         return made;
     if (!fences_have(context, feature))
         return Error::unsupported(
@@ -52,8 +52,8 @@ Status require_fences(const Context& context, VkExternalFenceFeatureFlags featur
     return {};
 }
 
-/// What Vulkan gave as a sync_file. A driver may say -1 for what has signalled.
-Result<Fence> taken(const Device& device, int fd, const Fence& waited)
+/// Makes a fence of the sync_file that Vulkan gave. A driver may give -1 for work that is over.
+Result<Fence> fence_of(const Device& device, int fd, const Fence& waited)
 {
     auto exported = Fence::from_fd(UniqueFd(fd));
     if (!exported)
@@ -129,7 +129,7 @@ Status import_semaphore(const Device& device, VkSemaphore semaphore, const Fence
     info.fd = sync_file->get();
     if (const VkResult result = context.vk().ImportSemaphoreFdKHR(context.device(), &info); result != VK_SUCCESS)
         return call_failed(device, result, call);
-    // The driver has it now.
+    // The driver owns it now.
     static_cast<void>(sync_file->release());
     return {};
 }
@@ -147,7 +147,7 @@ Result<Fence> export_semaphore(const Device& device, VkSemaphore semaphore, cons
     int fd = -1;
     if (const VkResult result = context.vk().GetSemaphoreFdKHR(context.device(), &info, &fd); result != VK_SUCCESS)
         return call_failed(device, result, call);
-    return taken(device, fd, waited);
+    return fence_of(device, fd, waited);
 }
 
 Status import_fence(const Device& device, VkFence vk_fence, const Fence& fence)
@@ -184,13 +184,13 @@ Result<Fence> export_fence(const Device& device, VkFence vk_fence, const Fence& 
     int fd = -1;
     if (const VkResult result = context.vk().GetFenceFdKHR(context.device(), &info, &fd); result != VK_SUCCESS)
         return call_failed(device, result, call);
-    return taken(device, fd, waited);
+    return fence_of(device, fd, waited);
 }
 
 void fail_outstanding(const Device& device, Error error)
 {
-    if (error.operation.empty())
-        error = failure(VK_ERROR_DEVICE_LOST, device.context()->where("work"), "what it had not finished is not there");
+    if (error == Error{})
+        error = failure(VK_ERROR_DEVICE_LOST, "work on " + device.name(), "unfinished work has no result");
     device.context()->outstanding().fail(error);
 }
 

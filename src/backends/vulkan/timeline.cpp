@@ -34,13 +34,13 @@ public:
         Semaphore semaphore;
         VkFence done = VK_NULL_HANDLE;
         bool busy = false;
-        bool spent = false; ///< its signal was not taken away: nobody can signal it again
+        bool spent = false; ///< its signal was not exported, so it cannot be signalled again
     };
 
     const Device& device() const noexcept { return device_; }
     std::size_t size() const noexcept { return slots_.size(); }
 
-    /// A semaphore that no submission has.
+    /// Returns a slot whose semaphore no submission uses.
     Result<Slot*> free_slot()
     {
         for (Slot& slot : slots_) {
@@ -75,10 +75,10 @@ public:
 
     struct Point {
         VkSemaphore semaphore = VK_NULL_HANDLE;
-        std::uint64_t value = 0; ///< of no meaning for a binary one
+        std::uint64_t value = 0; ///< means nothing for a binary one
     };
 
-    /// Submits to wait for one semaphore and to signal the other.
+    /// Submits a wait for one semaphore and a signal of the other.
     Status submit(VkQueue queue, const Point& wait, const Point& signal, Slot& slot)
     {
         VkTimelineSemaphoreSubmitInfo values{};
@@ -102,7 +102,7 @@ public:
         return {};
     }
 
-    /// What was done to a semaphore cannot be taken back: it goes.
+    /// Destroys a slot: what was imported into its semaphore cannot be removed.
     void discard(const Slot* slot)
     {
         vk().DestroyFence(device_.handle(), slot->done, nullptr);
@@ -118,9 +118,9 @@ private:
 
 namespace {
 
-Status require_timelines(const Device& device, const char* call)
+Status require_timelines(const Device& device, Tried tried)
 {
-    return device.context()->require({Need::timeline_semaphore}, call);
+    return device.context()->require({Need::timeline_semaphore}, std::move(tried));
 }
 
 } // namespace
@@ -134,14 +134,13 @@ std::size_t TimelineBridge::semaphores() const noexcept { return state_->size();
 
 Result<TimelineBridge> TimelineBridge::create(const Device& device)
 {
-    constexpr const char* call = "bridge timeline semaphores";
-    if (const Status can = require_timelines(device, call); !can)
+    const std::string operation = "bridge timeline semaphores of " + device.name();
+    if (const Status can = require_timelines(device, operation); !can)
         return can.error();
-    if (const Status can = device.context()->require({Need::external_semaphore_fd}, call); !can)
+    if (const Status can = device.context()->require({Need::external_semaphore_fd}, operation); !can)
         return can.error();
     if (const SyncSupport support = sync_support(device); !support.semaphore_import || !support.semaphore_export)
-        return Error::unsupported(device.context()->where(call),
-                                  "the device's semaphores do not import and export sync_files",
+        return Error::unsupported(operation, "the device's semaphores do not import and export sync_files",
                                   "use wait_timeline() and signal_timeline(), which wait on the CPU");
     return TimelineBridge(std::make_unique<TimelineBridgeState>(device));
 }
@@ -176,7 +175,7 @@ Status TimelineBridge::signal(VkQueue queue, VkSemaphore timeline, std::uint64_t
 Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline)
 {
     constexpr const char* call = "vkGetSemaphoreCounterValue";
-    if (const Status can = require_timelines(device, call); !can)
+    if (const Status can = require_timelines(device, device.context()->where(call)); !can)
         return can.error();
     std::uint64_t value = 0;
     const VkResult result = device.context()->vk().GetSemaphoreCounterValue(device.handle(), timeline, &value);
@@ -188,7 +187,7 @@ Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline)
 Status wait_timeline(const Device& device, VkSemaphore timeline, std::uint64_t value, Deadline deadline)
 {
     constexpr const char* call = "vkWaitSemaphores";
-    if (Status can = require_timelines(device, call); !can)
+    if (Status can = require_timelines(device, device.context()->where(call)); !can)
         return can;
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
@@ -211,7 +210,7 @@ Status signal_timeline(const Device& device, VkSemaphore timeline, std::uint64_t
                        Deadline deadline)
 {
     constexpr const char* call = "vkSignalSemaphore";
-    if (Status can = require_timelines(device, call); !can)
+    if (Status can = require_timelines(device, device.context()->where(call)); !can)
         return can;
     if (Status over = fence.wait(deadline); !over)
         return over;
@@ -227,9 +226,10 @@ Status signal_timeline(const Device& device, VkSemaphore timeline, std::uint64_t
 Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int drm_fd)
 {
     constexpr const char* call = "vkGetSemaphoreFdKHR";
-    if (const Status can = require_timelines(device, call); !can)
+    if (const Status can = require_timelines(device, device.context()->where(call)); !can)
         return can.error();
-    if (const Status can = device.context()->require({Need::external_semaphore_fd}, call); !can)
+    if (const Status can = device.context()->require({Need::external_semaphore_fd}, device.context()->where(call));
+        !can)
         return can.error();
     VkSemaphoreGetFdInfoKHR info{};
     info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR;
@@ -241,8 +241,8 @@ Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int
         return call_failed(device, result, call);
     auto imported = Timeline::import(drm_fd, UniqueFd(fd));
     if (!imported && imported.error().category == Category::invalid_argument)
-        return Error::unsupported(device.context()->where("export a timeline semaphore"),
-                                  "what its descriptor holds is no DRM syncobj: " + imported.error().message(),
+        return Error::unsupported(device.context()->where(call),
+                                  "the descriptor is not a DRM syncobj: " + imported.error().message(),
                                   "use a TimelineBridge");
     return imported;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Usages of images in words.
+// Image usages as words.
 #include "backends/vulkan/importers.hpp"
 #include "base/text.hpp"
+
+#include <commonbuf/vulkan/usage.hpp>
 
 #include <algorithm>
 #include <array>
@@ -13,7 +15,7 @@ namespace {
 constexpr auto words = std::to_array<std::pair<VkImageUsageFlags, const char*>>({
     {VK_IMAGE_USAGE_SAMPLED_BIT, "sampled"},
     {VK_IMAGE_USAGE_STORAGE_BIT, "storage"},
-    {VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT, "colour-attachment"},
+    {VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT, "color-attachment"},
     {VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT, "input-attachment"},
     {VK_IMAGE_USAGE_TRANSFER_SRC_BIT, "transfer-source"},
     {VK_IMAGE_USAGE_TRANSFER_DST_BIT, "transfer-destination"},

@@ -94,11 +94,11 @@ void note_if_closed(Facts& facts, const std::string& path, const std::optional<E
     facts.closed.push_back({path, group_name(file.st_gid), (file.st_mode & both) == both, obstacle->message()});
 }
 
-/// Whether a dma-buf's fences can be exported. With no flags the kernel refuses before
-/// it does anything, where it knows the call (drivers/dma-buf/dma-buf.c).
+/// Whether the fences of a dma-buf can be exported. A kernel that knows the call refuses it without
+/// flags before it does anything (drivers/dma-buf/dma-buf.c).
 std::optional<bool> can_export_sync_file(const std::vector<std::shared_ptr<commonbuf::Heap>>& heaps)
 {
-    // Scarce memory is left alone: one page of the plain kind tells as much.
+    // A page of plentiful memory does as well as one of scarce memory.
     for (const bool scarce : {false, true}) {
         for (const auto& heap : heaps) {
             if (heap->info().obstacle || heap->info().scarce != scarce)
@@ -118,7 +118,7 @@ std::optional<bool> can_export_sync_file(const std::vector<std::shared_ptr<commo
 }
 
 #ifdef ALLOCINFO_V4L2
-/// Whether a queue takes dma-bufs. VIDIOC_CREATE_BUFS with a count of 0 makes nothing
+/// Whether a queue takes dma-bufs. VIDIOC_CREATE_BUFS with a count of 0 creates nothing
 /// and only checks the kind of memory (its page in the kernel's V4L2 documentation).
 std::optional<bool> takes_dma_bufs(const commonbuf::v4l2::NodeInfo& node)
 {
@@ -151,7 +151,7 @@ void find_devices(Facts& facts)
 #endif
 }
 
-/// Who has the devices open, as far as this user may see.
+/// Finds the programs that have the devices open, as far as this user may see.
 void find_holders(Facts& facts)
 {
     for (const std::string& process : names_in("/proc")) {

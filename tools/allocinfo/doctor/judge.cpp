@@ -18,7 +18,7 @@ using commonbuf::text::join;
 constexpr std::uint64_t mebibyte = 1U << 20U;
 constexpr const char* rules_file = "/etc/udev/rules.d/70-commonbuf.rules";
 
-/// "6.12.9-amd64" as {6, 12}; zeros for what is no version.
+/// Reads "6.12.9-amd64" as {6, 12}. Other text gives zeros.
 std::pair<unsigned, unsigned> version_of(const std::string& release)
 {
     std::pair<unsigned, unsigned> version;
@@ -66,7 +66,7 @@ Finding any_heap(const Facts& facts)
     }
     finding.severity = Severity::problem;
     finding.found = facts.heaps.empty() ? "this machine has no heaps" : "no heap can be used by this user";
-    finding.advice = "follow the advice on one of the heaps; udmabuf is the least to ask for";
+    finding.advice = "follow the advice for one of the heaps; udmabuf needs the least";
     return finding;
 }
 
@@ -131,7 +131,7 @@ void udmabuf(const Facts& facts, std::vector<Finding>& findings)
             finding.severity = small ? Severity::warning : Severity::note;
             finding.found += format("; an {} image in XRGB8888 takes {}", small ? "ordinary 4K" : "8K",
                                     mib(small ? needs_4k : needs_8k));
-            finding.advice = "raise the limit where such images are wanted; udmabuf.size_limit_mb=256 on the kernel's "
+            finding.advice = "raise the limit for such images; udmabuf.size_limit_mb=256 on the kernel's "
                              "command line keeps it";
             finding.commands = {format("echo 256 > {}/size_limit_mb", limits)};
         }
@@ -160,12 +160,12 @@ Finding sync_files(const Facts& facts)
     } else {
         finding.severity = Severity::warning;
         finding.found = "the kernel cannot export or import a dma-buf's fences; 6.0 brought it";
-        finding.advice = "use Linux 6.0 or newer where devices with implicit fences take part";
+        finding.advice = "use Linux 6.0 or newer for devices with implicit fences";
     }
     return finding;
 }
 
-/// How a kind of node is given to a group.
+/// The udev rule that gives a kind of node to a group.
 struct Access {
     const char* topic;
     const char* begins;
@@ -181,7 +181,7 @@ constexpr std::array accesses{
     Access{"permissions-video", "/dev/video", R"(SUBSYSTEM=="video4linux")", "video4linux", "video"},
 };
 
-/// One finding for all nodes of a kind: they go to the user by one rule.
+/// One finding for all nodes of a kind: one rule gives them to the user.
 void permissions(const Facts& facts, std::vector<Finding>& findings)
 {
     for (const Access& access : accesses) {
@@ -210,8 +210,7 @@ void permissions(const Facts& facts, std::vector<Finding>& findings)
             };
             finding.advice = format("let the group {} in by a udev rule, and add the user {} to it", group, facts.user);
             if (std::string_view(access.begins) == "/dev/dma_heap/")
-                finding.advice +=
-                    "; memory of dma-heaps counts towards nobody's limits, so choose a group that is trusted";
+                finding.advice += "; memory of dma-heaps counts towards no user's limits, so choose a trusted group";
         } else {
             finding.advice = format("add the user {} to the group {}, and log in again", facts.user, group);
         }
@@ -240,8 +239,9 @@ Finding cma(const Facts& facts)
     if (total == 0) {
         finding.severity = Severity::note;
         finding.found = "there is no contiguous memory set aside (CMA)";
-        finding.advice = "devices that need contiguous memory, as simple cameras and displays without an IOMMU do, get "
-                         "none: where there are such, boot with cma=64M or name regions in the device tree";
+        finding.advice =
+            "devices that need contiguous memory get none, for example simple cameras and displays without an "
+            "IOMMU: boot with cma=64M or name regions in the device tree";
         return finding;
     }
     const std::uint64_t free = facts.cma_free.value_or(0);
@@ -300,7 +300,7 @@ Finding debugging(const Facts& facts)
             "debugfs",
             "/sys/kernel/debug/dma_buf/bufinfo",
             "it cannot be read: who holds which dma-buf cannot be looked up",
-            "as root, mount debugfs when a leak is to be found; the kernel needs CONFIG_DEBUG_FS",
+            "mount debugfs as root to find a leak; the kernel needs CONFIG_DEBUG_FS",
             {"mount -t debugfs none /sys/kernel/debug"}};
 }
 
@@ -329,10 +329,10 @@ void devices(const Facts& facts, std::vector<Finding>& findings)
             findings.push_back({Severity::note,
                                 "device",
                                 title,
-                                "it takes no dma-bufs from elsewhere",
+                                "it cannot import dma-bufs",
                                 device.kind == Device::Kind::drm
                                     ? "share the other way: its own dumb buffers are a heap"
-                                    : "it can be no use of a plan",
+                                    : "it cannot be a use of a plan",
                                 {}});
         else
             fine.push_back(device.path);
@@ -345,7 +345,7 @@ void devices(const Facts& facts, std::vector<Finding>& findings)
                             "held",
                             holder.path,
                             format("process {} ({}) has it open", holder.process, holder.program),
-                            "a queue or a display that another program owns cannot be tried meanwhile",
+                            "a queue or a display cannot be tried while another program owns it",
                             {}});
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What was asked of the layout and the memory, and by whom.
+// What devices ask of the layout and the memory, and which device asks for what.
 #include "parts.hpp"
 
 #include <map>
@@ -8,7 +8,7 @@
 namespace allocinfo::html {
 namespace {
 
-/// A number in groups of digits, or as yes or no where it stands for that.
+/// A number in groups of digits; yes or no for a truth value.
 std::string shown(const Json& value, bool truth)
 {
     if (truth && value.is_number())
@@ -20,7 +20,7 @@ std::string shown(const Json& value, bool truth)
 
 Markup constraints(const Json& constraints)
 {
-    // By name, and not by a list of names: constraints that are new here are shown too.
+    // Not by a list of known names, so that new constraints are shown too.
     std::map<std::string, Markup> asked;
     for (const Json& origin : constraints["origins"]) {
         const auto together = constraints.find(words(origin["constraint"]));

@@ -28,9 +28,9 @@ Markup heading(const Json& request)
 Markup error_lines(const Json& error)
 {
     std::string what = words(error["operation"]);
-    for (const char* member : {"errno", "detail"}) {
+    for (const char* member : {"call", "target", "errno", "detail"}) {
         if (error[member].is_string())
-            what += ": " + words(error[member]);
+            what += (what.empty() ? "" : ": ") + words(error[member]);
     }
     Markup result = element("p", {{"class", "mono small"}}, {what});
     if (error["advice"].is_string())
@@ -38,21 +38,28 @@ Markup error_lines(const Json& error)
     return result;
 }
 
-/// What was chosen, or that nothing could be.
-/// What the costs of CPU access did to the choice, where there were some.
-Markup cpu_costs(const Json& document)
+/// The reason that decided, and the effect of the CPU costs or the nearest conversion.
+Markup reasons(const Json& document)
 {
-    if (!document.contains("cpu_costs") || !document["cpu_costs"].is_string())
-        return {};
-    return element("p", {{"class", "soft"}}, {words(document["cpu_costs"])});
+    Markup result;
+    const Json& reason = document["answer"]["reason"];
+    if (reason.is_string())
+        result += element("p", {{"class", "soft"}}, {words(reason)});
+    for (const char* member : {"cpu_cost_effect", "nearest"}) {
+        const Json& effect = document[member];
+        if (effect.is_object() && effect["text"] != reason)
+            result += element("p", {{"class", "soft"}}, {words(effect["text"])});
+    }
+    return result;
 }
 
+/// What was chosen, or that nothing serves.
 Markup answer(const Json& document)
 {
     if (!document["chosen"].is_object()) {
         const char* what = document["heaps"].empty() ? "No layout serves every use." : "No heap serves every use.";
         return element("div", {{"class", "answer refused"}},
-                       {wrap("p", {wrap("b", {what})}),
+                       {wrap("p", {wrap("b", {what})}), reasons(document),
                         document["error"].is_object() ? error_lines(document["error"]) : Markup()});
     }
     const Json& chosen = document["chosen"];
@@ -69,7 +76,7 @@ Markup answer(const Json& document)
          wrap("p", {format("{}, modifier {}: {} in {} memor{}", words(layout["format"]), words(layout["modifier"]),
                            bytes(total), memories, memories == 1 ? "y" : "ies"),
                     count == 1 ? "." : format(" for each buffer, {} for all {}.", bytes(total * count), count)}),
-         cpu_costs(document)});
+         reasons(document)});
 }
 
 Markup not_served(const Json& uses)
@@ -99,7 +106,7 @@ Markup set_aside(const Json& layouts)
     }
     return section(
         "set-aside", "Layouts set aside",
-        {element("p", {{"class", "soft"}}, {"Considered before the layout above; some use does not take them."}),
+        {element("p", {{"class", "soft"}}, {"Considered before the layout above. Some use refused each of them."}),
          table({{"strides", true}, {"memories", true}, {"by"}, {"verdict"}, {"why"}}, rows)});
 }
 
@@ -126,7 +133,7 @@ Markup body(const Json& document)
 
 std::string html_page(const Json& given)
 {
-    // Names come from devices and may be any bytes: whatever is no UTF-8 is replaced once, here.
+    // Names come from devices and may be any bytes: what is not UTF-8 is replaced here, once.
     const std::string data = given.dump(2, ' ', false, Json::error_handler_t::replace);
     const Json document = Json::parse(data);
     const std::string title =
@@ -138,7 +145,7 @@ std::string html_page(const Json& given)
     const Markup page = element(
         "html", {{"lang", "en"}},
         {wrap("head", {element("meta", {{"charset", "utf-8"}}),
-                       // The page needs nothing but its own style: say so, and nothing else is ever loaded or run.
+                       // The page needs only its own style. This keeps browsers from loading or running anything else.
                        element("meta", {{"http-equiv", "Content-Security-Policy"},
                                         {"content", "default-src 'none'; style-src 'unsafe-inline'"}}),
                        element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}),

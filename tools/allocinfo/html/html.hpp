@@ -7,8 +7,8 @@
 
 namespace allocinfo {
 
-/// One self-contained page for a document of `plan`: no script, nothing from elsewhere.
-/// Well-formed as XML too.
+/// Makes one page from a document of `plan`. It is self-contained: no script, nothing to load. It is
+/// well-formed as XML too.
 std::string html_page(const Json& given);
 
 } // namespace allocinfo

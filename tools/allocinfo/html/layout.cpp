@@ -23,7 +23,7 @@ using commonbuf::text::format;
 // The drawing's own units; the page scales it to its width.
 constexpr double width = 1000;
 constexpr double margin = 1;
-// Padding narrower than this could not be seen; its numbers are beside it.
+// Narrower padding would be invisible. Its numbers stand beside it.
 constexpr double hair = 3;
 
 std::string at(double value) { return format("{:.1f}", value); }
@@ -38,7 +38,7 @@ Markup label(double x, double y, const std::string& words, const char* anchor = 
     return element("text", {{"class", kind}, {"x", at(x)}, {"y", at(y)}, {"text-anchor", anchor}}, {words});
 }
 
-/// About how wide a label is.
+/// The approximate width of a label.
 double extent(const std::string& words) { return 7.0 * static_cast<double>(words.size()); }
 
 Markup drawing(double height, const std::string& title, const Markup& content)
@@ -78,7 +78,7 @@ std::vector<Part> parts_of(const Json& layout, std::size_t memory)
     return parts;
 }
 
-/// The numbers below a bar, left out where they would cover each other.
+/// The numbers below a bar, without those that would cover others.
 Markup ticks(const std::vector<std::uint64_t>& offsets, double scale, double y)
 {
     Markup result;
@@ -173,7 +173,7 @@ Box box_of(const Json& plane, std::size_t index, const Part& part, double across
     box.row = static_cast<double>(stride) * across;
     box.seen = box.row - std::min(box.row, down_to_hair(static_cast<double>(padding) * across));
     box.height = std::max(static_cast<double>(rows) * down, hair);
-    // More than the plane itself would tell nothing.
+    // More than the plane itself tells nothing.
     if (stride != 0 && part.room >= stride) {
         const std::uint64_t whole_rows = part.room / stride;
         box.behind = std::min(down_to_hair(static_cast<double>(whole_rows) * down), box.height);

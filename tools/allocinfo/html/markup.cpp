@@ -22,7 +22,7 @@ void Markup::append(std::string_view words)
         case '\n':
         case '\t': text_ += byte; break;
         default:
-            // Other control characters are allowed in no page, not even escaped.
+            // HTML forbids other control characters, even escaped.
             if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f)
                 text_ += "\xEF\xBF\xBD"; // U+FFFD
             else

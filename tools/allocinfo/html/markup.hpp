@@ -8,17 +8,17 @@
 
 namespace allocinfo {
 
-/// Text that is safe inside a page. Whatever becomes one from a string is escaped, so
-/// that names which devices and strangers chose cannot be markup.
+/// Text that is safe inside a page. Strings are escaped on conversion, so that names of devices
+/// cannot become markup.
 class Markup {
 public:
     Markup() = default;
-    // Implicit, so that nobody has to remember to escape.
+    // Implicit, so that escaping cannot be forgotten.
     Markup(std::string_view words) { append(words); }
     Markup(const std::string& words) { append(words); }
     Markup(const char* words) { append(words); }
 
-    /// For markup that the program itself wrote.
+    /// Takes markup that the program itself wrote.
     static Markup raw(std::string markup);
 
     Markup& operator+=(const Markup& more)
@@ -49,7 +49,7 @@ using Attribute = std::pair<std::string_view, std::string>;
 Markup element(std::string_view name, std::initializer_list<Attribute> attributes,
                std::initializer_list<Markup> content = {});
 
-/// The same without attributes. Its own name: braces alone could mean either.
+/// The same without attributes. It has its own name because braces would be ambiguous.
 inline Markup wrap(std::string_view name, std::initializer_list<Markup> content) { return element(name, {}, content); }
 
 } // namespace allocinfo

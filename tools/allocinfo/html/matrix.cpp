@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The heaps x uses matrix, the order of the heaps, and every verdict in full.
+#include "../page.hpp"
 #include "parts.hpp"
-
 #include "text.hpp"
-
-#include <array>
-#include <optional>
 
 namespace allocinfo::html {
 namespace {
@@ -19,13 +16,13 @@ std::string anchor(std::size_t heap, std::size_t use) { return format("verdict-{
 /// "VIDIOC_PREPARE_BUF · EFAULT".
 std::string where(const Json& verdict)
 {
-    std::string result = words(verdict["stage"]);
+    std::string result = words(verdict["call"]);
     if (verdict["errno"].is_string())
         result += (result.empty() ? "" : " · ") + words(verdict["errno"]);
     return result;
 }
 
-/// A cell that shows its reason when pointed at or focused, and leads to it when followed.
+/// A cell that shows its reason under the pointer or the focus, and links to it.
 Markup cell(const Json& verdict, const std::string& brief, const std::string& target, const std::string& what,
             std::size_t columns)
 {
@@ -36,34 +33,6 @@ Markup cell(const Json& verdict, const std::string& brief, const std::string& ta
                              element("span", {{"class", "where mono"}}, {breakable(brief)}),
                              element("span", {{"class", "says"}},
                                      {wrap("b", {what}), badge(verdict["verdict"]), " ", because(verdict)})})});
-}
-
-/// Where the ranking's keys put `below` behind `above`, in words; nothing where they do not.
-std::string why_below(const Json& above, const Json& below)
-{
-    static constexpr std::array<std::string_view, 4> outcomes{"proved", "accepted", "not-tried", "refused"};
-    static constexpr std::array<std::string_view, 7> kinds{"dma-heap", "udmabuf", "drm-dumb", "gbm",
-                                                           "v4l2",     "vulkan",  "custom"};
-    const auto place = [](const auto& known, const Json& value) {
-        std::size_t index = 0;
-        while (index < known.size() && value != known[index])
-            ++index;
-        return index;
-    };
-    const std::string name = words(above["name"]);
-    const auto by = [](std::size_t a, std::size_t b) -> std::optional<bool> {
-        return a == b ? std::nullopt : std::optional(a < b);
-    };
-    if (const auto first = by(place(outcomes, above["verdict"]), place(outcomes, below["verdict"])))
-        return *first ? format("Below {}: {} comes after {}.", name, spelled(below["verdict"]).meaning,
-                               spelled(above["verdict"]).meaning)
-                      : "";
-    if (const auto first = by(above["scarce"] == true ? 1 : 0, below["scarce"] == true ? 1 : 0))
-        return *first ? format("Below {}: this memory is scarce, and kept for devices that can use nothing else.", name)
-                      : "";
-    if (const auto first = by(place(kinds, above["kind"]), place(kinds, below["kind"])))
-        return *first ? format("Below {}: {} comes after {}.", name, words(below["kind"]), words(above["kind"])) : "";
-    return words(above["name"]) < words(below["name"]) ? format("As good as {}; the name decides.", name) : "";
 }
 
 Markup heap_facts(const Json& heap)
@@ -94,7 +63,7 @@ Markup matrix(const Json& document)
         Markup row = element("th", {{"scope", "row"}},
                              {element("a", {{"href", "#" + anchor(i)}}, {name}), first ? " (chosen)" : "",
                               element("span", {{"class", "where soft"}}, {heap_facts(heap)})});
-        // What a use decided stands in that use's cell. A heap that gave no memory has one cell.
+        // The decision of a use stands in the cell of that use. A heap that gave no memory has one cell.
         row += cell(heap, decided_by_use(heap) ? "" : where(heap), anchor(i), format("{} for all uses together", name),
                     heap["uses"].empty() ? uses.size() + 1 : 1);
         for (std::size_t j = 0; j < heap["uses"].size(); ++j) {
@@ -115,7 +84,6 @@ Markup matrix(const Json& document)
 Markup verdicts(const Json& document)
 {
     Markup list;
-    const Json* above = nullptr;
     for (std::size_t i = 0; i < document["heaps"].size(); ++i) {
         const Json& heap = document["heaps"][i];
         Markup details;
@@ -124,7 +92,7 @@ Markup verdicts(const Json& document)
             details += element("dt", {{"class", "mono"}}, {words(use["use"])});
             details += element("dd", {{"id", anchor(i, j)}}, {badge(use["verdict"]), " ", because(use)});
         }
-        const std::string order = above != nullptr ? why_below(*above, heap) : "Nothing stands above it.";
+        const std::string order = i == 0 ? "Nothing stands above it." : words(heap["why_below"]);
         list += element(
             "li", {{"class", "heap"}, {"id", anchor(i)}},
             {wrap("h3", {format("{}. {} ", i + 1, words(heap["name"])), badge(heap["verdict"])}),
@@ -132,14 +100,9 @@ Markup verdicts(const Json& document)
                      {heap_facts(heap), ", ", wrap("code", {words(heap["path"])}), order.empty() ? "" : ". " + order}),
              decided_by_use(heap) ? Markup() : wrap("p", {because(heap)}),
              heap["uses"].empty() ? Markup() : wrap("dl", {details})});
-        above = &heap;
     }
-    return section(
-        "verdicts", "Why the heaps stand in this order",
-        {wrap("p", {"What is known comes first: proved, then accepted, then not tried, then refused. Among equals, "
-                    "memory that is plenty comes before memory that was set aside for devices (scarce). Then "
-                    "dma-heaps, udmabuf, dumb buffers; at last the name. A heap is as good as its worst use."}),
-         element("ol", {{"class", "order"}}, {list})});
+    return section("verdicts", "Why the heaps stand in this order",
+                   {wrap("p", {std::string(commonbuf::ranking_rule())}), element("ol", {{"class", "order"}}, {list})});
 }
 
 } // namespace allocinfo::html

@@ -79,9 +79,9 @@ Markup breakable(std::string_view name)
 Markup because(const Json& verdict)
 {
     Markup result;
-    if (verdict["stage"].is_string()) {
+    if (verdict["call"].is_string()) {
         result += "at ";
-        result += wrap("code", {breakable(words(verdict["stage"]))});
+        result += wrap("code", {breakable(words(verdict["call"]))});
     }
     if (verdict["errno"].is_string()) {
         result += " with ";

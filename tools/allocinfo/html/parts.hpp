@@ -15,7 +15,7 @@ namespace allocinfo::html {
 /// A word or a number of the document; `otherwise` for null.
 std::string words(const Json& value, const std::string& otherwise = "");
 
-/// An unsigned number of the document; 0 where it is none.
+/// An unsigned number of the document; 0 for anything else.
 std::uint64_t number(const Json& value);
 
 /// "3 686 400".
@@ -31,13 +31,13 @@ struct Spelled {
 };
 Spelled spelled(const Json& verdict);
 
-/// A verdict's colour, sign and words: never the colour alone.
+/// A verdict's colour, sign and words: never only the colour.
 Markup badge(const Json& verdict);
 
 /// The class of style.hpp for a verdict: "proved", "accepted", "refused" or "untried".
 std::string verdict_class(const Json& verdict);
 
-/// A long name that may be broken over lines behind its '_', '/' and ':'.
+/// A long name that may break over lines after '_', '/' and ':'.
 Markup breakable(std::string_view name);
 
 /// "at VIDIOC_PREPARE_BUF with EFAULT: the reason; 4 096 bytes needed, 0 offered".
@@ -49,7 +49,7 @@ struct Column {
     bool numbers = false;
 };
 
-/// A table that scrolls by itself where it is wider than the page.
+/// A table that scrolls if it is wider than the page.
 Markup table(std::initializer_list<Column> head, const Markup& rows);
 
 Markup section(const std::string& id, const std::string& title, std::initializer_list<Markup> content);
@@ -57,13 +57,13 @@ Markup section(const std::string& id, const std::string& title, std::initializer
 /// The heaps x uses matrix.
 Markup matrix(const Json& document);
 
-/// Why each heap stands where it stands, and every verdict in full.
+/// Why the heaps stand in this order, and every verdict in full.
 Markup verdicts(const Json& document);
 
 /// The memories and planes, drawn to scale, and their numbers.
 Markup layout(const Json& layout);
 
-/// What was asked of the layout and the memory, and by whom.
+/// What devices ask of the layout and the memory.
 Markup constraints(const Json& constraints);
 
 /// The page's style sheet.

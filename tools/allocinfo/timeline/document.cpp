@@ -13,10 +13,10 @@ namespace {
 constexpr std::array kinds{std::pair{Kind::access, "accesses"}, std::pair{Kind::wait, "waits"},
                            std::pair{Kind::pool, "in the pool"}, std::pair{Kind::other, "other"}};
 
-/// Milliseconds with what a clock of nanoseconds knows.
+/// Milliseconds with the digits of a clock of nanoseconds.
 double rounded(Time time) { return std::round(time * 1e6) / 1e6; }
 
-/// How long there was at least one of them.
+/// How long at least one of them went on.
 Time busy(std::vector<std::pair<Time, Time>> spans)
 {
     std::sort(spans.begin(), spans.end());
@@ -37,7 +37,7 @@ Json entry(const Trace& trace, const Window& window, std::size_t device, Kind ki
     std::size_t failed = 0;
     std::size_t open = 0;
     for (const Slice& slice : trace.slices) {
-        if (trace.device_of[slice.row] != device || slice.kind != kind || !in(window, slice))
+        if (trace.device_of[slice.row] != device || slice.kind != kind || !overlaps(window, slice))
             continue;
         const Time length = slice.end - slice.begin;
         if (longest == nullptr || length > longest->end - longest->begin)
@@ -45,7 +45,7 @@ Json entry(const Trace& trace, const Window& window, std::size_t device, Kind ki
         total += length;
         failed += slice.failed ? 1U : 0U;
         open += slice.open ? 1U : 0U;
-        // The part that is in the window: a share of it can then be said.
+        // Only the part inside the window, so that it can be given as a share of the window.
         spans.emplace_back(std::max(slice.begin, window.from), std::min(slice.end, window.to));
     }
     if (longest == nullptr)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The file is read event by event, so that a trace of which the end is missing gives all
-// that it has, and one of a long run needs little more memory than its slices.
+// Events are read one by one, so that a trace without its end gives all that it has, and a long
+// one needs little more memory than its slices.
 #include "trace.hpp"
 
 #include "text.hpp"
@@ -22,13 +22,13 @@ using commonbuf::Error;
 using commonbuf::Result;
 using Json = nlohmann::json;
 
-// Of a file that somebody made up. 31 years of microseconds are more than any clock has.
+// Files may be forged. 31 years in microseconds are more than any clock has.
 constexpr double latest = 1e15;
 constexpr std::size_t most_rows = 4096;
 constexpr std::size_t most_buffers = 16;
 constexpr std::size_t longest_word = 200;
 
-/// A word of the file; not as long as it likes.
+/// A word of the file, cut to a sane length.
 std::string word(const Json& object, const char* key)
 {
     const auto found = object.find(key);
@@ -72,7 +72,7 @@ std::string plain(const Json& object, const char* key)
     return word(object, key);
 }
 
-/// Makes a Trace of events in the order of the file.
+/// Makes a Trace from events in the order of the file.
 class Builder {
 public:
     void add(const Json& event);
@@ -87,7 +87,7 @@ private:
         std::string name;
         std::int64_t place = 0;
     };
-    /// The begin or the end of a slice, or a whole one.
+    /// The begin or the end of a slice, or a whole slice.
     struct Edge {
         char phase;
         double at; ///< microseconds, as in the file
@@ -187,7 +187,7 @@ void Builder::take_name(std::size_t row, const Json& event)
         rows_[row].place = integer(*args, "sort_index").value_or(0);
 }
 
-/// Whether an event was of use, or is of a kind that says nothing here.
+/// Whether an event was used, or is of a kind that means nothing here.
 bool Builder::take(const Json& event)
 {
     const std::string phase = word(event, "ph");
@@ -231,7 +231,7 @@ bool Builder::take(const Json& event)
     return true;
 }
 
-/// Slices of begins and ends. What has no end lasts as long as the trace.
+/// Makes slices from begins and ends. A slice without an end lasts until the end of the trace.
 void Builder::pair_up()
 {
     std::stable_sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) { return a.at < b.at; });
@@ -287,7 +287,7 @@ void Builder::pair_up()
     }
 }
 
-/// Rows of one name are one device; rows without slices are nobody's.
+/// Rows of one name are one device; rows without slices belong to none.
 void Builder::name_devices()
 {
     std::vector<bool> used(rows_.size());
@@ -314,7 +314,7 @@ void Builder::name_devices()
         trace_.devices[entry->second].rows.push_back(row);
         trace_.device_of[row] = entry->second;
     }
-    // An arrow that begins or ends at nobody's row leads nowhere.
+    // An arrow from or to a row without a device is left out.
     std::erase_if(trace_.arrows, [&](const Arrow& arrow) { return !used[arrow.from_row] || !used[arrow.to_row]; });
 }
 
@@ -356,10 +356,10 @@ Result<Trace> parse(std::string_view text, const std::string& name)
     try {
         [[maybe_unused]] const Json rest = Json::parse(text.begin(), text.end(), taken);
     } catch (const Json::parse_error& error) {
-        // The end may be missing, in the middle of an event too; anything else may not.
+        // Only the end may be missing, even in the middle of an event.
         complete = false;
         if (error.byte <= text.size() || builder.events() == 0)
-            return not_a_trace(name, commonbuf::text::format("it is no JSON from byte {} on", error.byte));
+            return not_a_trace(name, commonbuf::text::format("it is not JSON from byte {} on", error.byte));
     } catch (const Json::exception& error) {
         return not_a_trace(name, error.what()); // numbers out of range
     }

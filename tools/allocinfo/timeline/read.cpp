@@ -19,7 +19,7 @@ Result<Trace> read(const std::string& path)
     if (!text) {
         if (text.error().category == commonbuf::Category::not_present)
             text.error().advice = how_to_get_one;
-        else if (text.error().sys_errno == 0)
+        else if (text.error().category == commonbuf::Category::invalid_argument)
             text.error().advice = "trace a shorter run";
         return text.error();
     }

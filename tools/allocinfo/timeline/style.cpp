@@ -4,7 +4,7 @@
 namespace allocinfo::timeline {
 
 // Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart
-// (jfly.uni-koeln.de/color); what reads and writes is both, one above the other.
+// (jfly.uni-koeln.de/color); a device that reads and writes has both, one above the other.
 const char* const style = R"(
 svg { --page: #ffffff; --band: #f4f6f8; --ink: #1b1f24; --soft: #57606a; --line: #d9dee4; --read: #56b4e9;
   --write: #f0a030; --wait: #c3c9d0; --pool: #b9e3d3; --other: #c9b8e8; --bad: #c23b00; --edge: #ffffff;

@@ -27,7 +27,7 @@ constexpr double least_plot = 1040;
 constexpr double most_plot = 12000;
 constexpr double frame_width = 26; ///< at least, as far as that gives no endless picture
 constexpr double letter = 6.3;     ///< about the width of one
-// What a viewer can take.
+// What viewers can handle.
 constexpr std::size_t most_bars = 20000;
 constexpr std::size_t most_arrows = 20000;
 
@@ -69,7 +69,7 @@ std::string brief(const Slice& slice)
     return read.empty() || written.empty() ? read + written : read + "→" + written;
 }
 
-/// What is seen when the mouse is above it.
+/// What the mouse shows.
 std::string details(const Trace& trace, const Slice& slice)
 {
     std::string text = format("{}: {}", trace.devices[trace.device_of[slice.row]].name, slice.name);
@@ -137,7 +137,7 @@ void Picture::place_rows()
     is_seen_.resize(trace_.device_of.size());
     y_of_row_.resize(trace_.device_of.size());
     for (const Slice& slice : trace_.slices)
-        is_seen_[slice.row] = is_seen_[slice.row] || in(window_, slice);
+        is_seen_[slice.row] = is_seen_[slice.row] || overlaps(window_, slice);
     for (const Device& device : trace_.devices) {
         bool any = false;
         for (const std::size_t row : device.rows) {
@@ -262,7 +262,7 @@ Markup Picture::bar(const Slice& slice) const
         content += rect("failed", x + 1, y + 1, std::max(width - 2, least), bar_height - 2);
     else if (slice.open)
         content += rect("open", x, y, width, bar_height);
-    // Its buffers; of waits what for.
+    // Its buffers, or what it waits for.
     const std::string words = slice.kind == Kind::wait || slice.buffers.empty() ? slice.name : brief(slice);
     if (static_cast<double>(letters(words)) * letter + 4 < width)
         content += label(x + width / 2, y + bar_height / 2 + 4, "", words);
@@ -274,7 +274,7 @@ Markup Picture::bars()
     std::string all;
     std::size_t drawn = 0;
     for (const Slice& slice : trace_.slices) {
-        if (!in(window_, slice))
+        if (!overlaps(window_, slice))
             continue;
         if (drawn++ < most_bars)
             all += bar(slice).str();

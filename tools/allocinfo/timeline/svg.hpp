@@ -7,7 +7,7 @@
 
 namespace allocinfo::timeline {
 
-/// A part of a trace as one picture that needs nothing from elsewhere and runs nothing.
+/// A part of a trace as one picture. It loads nothing and runs nothing.
 std::string svg(const Trace& trace, const Window& window, const std::string& path);
 
 } // namespace allocinfo::timeline

@@ -12,14 +12,14 @@
 /// Traces that the library wrote (COMMONBUF_TRACE), read back.
 namespace allocinfo::timeline {
 
-/// What to do where there is no trace.
+/// How to get a trace.
 inline constexpr const char* how_to_get_one =
     "COMMONBUF_TRACE=FILE in the environment of a program makes it write a trace";
 
 /// Milliseconds since the trace's first slice.
 using Time = double;
 
-/// What a slice did to one buffer. Words are the file's own: anything may stand there.
+/// What a slice did to one buffer. The words are those of the file, which may hold anything.
 struct BufferUse {
     std::string id;
     std::string format;
@@ -42,10 +42,10 @@ struct Slice {
     bool open = false; ///< it had not ended when the trace did
     std::vector<BufferUse> buffers;
     std::string where;
-    std::string note; ///< how it ended, where that was not as usual
+    std::string note; ///< how it ended, if that was unusual
 };
 
-/// From what had to be done to what came after it.
+/// From a piece of work to one that waited for it.
 struct Arrow {
     std::size_t from_row = 0;
     Time from = 0;
@@ -71,9 +71,9 @@ struct Trace {
 };
 
 /// A trace in the JSON format of Chrome and Perfetto: the array, with or without its end, or
-/// the object with "traceEvents". Nothing that stands in it is relied on.
+/// the object with "traceEvents". The content is not trusted.
 ///
-/// Errors: invalid_argument (no JSON, other JSON, nothing in it), with `name` for the file's.
+/// Errors: invalid_argument (not JSON, other JSON, no events), with `name` for the file.
 commonbuf::Result<Trace> parse(std::string_view text, const std::string& name);
 
 /// The same from a file. Errors: what the system answers too.
@@ -84,21 +84,22 @@ struct Window {
     Time to = 0;
 };
 
-/// About the first twelve frames of the device that has most of them, or all of a short trace.
+/// The part with about the first twelve frames of the device that has the most, or all of a short
+/// trace.
 Window first_frames(const Trace& trace);
 
-/// What was asked for, filled up from the whole trace. Errors: invalid_argument (nothing
-/// is in there).
+/// The part that was asked for, with the ends of the trace as defaults. Errors: invalid_argument
+/// (it is empty).
 commonbuf::Result<Window> window_of(const Trace& trace, const Window& otherwise, std::optional<Time> from,
                                     std::optional<Time> to);
 
-/// Whether any of a slice is seen.
-inline bool in(const Window& window, const Slice& slice)
+/// Whether any part of a slice is inside.
+inline bool overlaps(const Window& window, const Slice& slice)
 {
     return slice.end >= window.from && slice.begin <= window.to;
 }
 
-/// The device with most accesses in a window, and how many these are: the frames.
+/// The device with the most accesses in a window, and these accesses: the frames.
 struct Busiest {
     std::size_t device = 0;
     std::vector<const Slice*> frames;

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "os/v4l2_format.hpp"
+
+#include "os/os.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace commonbuf::os {
+namespace {
+
+/// Selections have the single-planar types with either API.
+std::uint32_t selection_type(v4l2_buf_type type)
+{
+    switch (type) {
+    case V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE: return V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    case V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE: return V4L2_BUF_TYPE_VIDEO_OUTPUT;
+    default: return type;
+    }
+}
+
+} // namespace
+
+Status SavedFormat::save(const std::string& path)
+{
+    v4l2_format format{};
+    format.type = type_;
+    if (const int error = os::ioctl(fd_, VIDIOC_G_FMT, &format); error != 0)
+        return Error::from_errno(error, {"VIDIOC_G_FMT", path});
+    // A new format may reset what is cropped and composed.
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        v4l2_selection selection{};
+        selection.type = selection_type(type_);
+        selection.target = targets[i];
+        if (os::ioctl(fd_, VIDIOC_G_SELECTION, &selection) == 0)
+            selections_[i] = selection;
+    }
+    format_ = format;
+    return {};
+}
+
+void SavedFormat::outlive(const v4l2_format& next)
+{
+    if (!format_)
+        return;
+    // What the driver would make of it tells whether anything changes.
+    v4l2_format made = next;
+    const bool same = os::ioctl(fd_, VIDIOC_TRY_FMT, &made) == 0 &&
+                      std::memcmp(made.fmt.raw_data, format_->fmt.raw_data, sizeof made.fmt.raw_data) == 0;
+    if (!same || selects_a_part())
+        outlive(std::span<const Ioctl>{});
+}
+
+void SavedFormat::outlive(std::span<const Ioctl> first)
+{
+    if (!format_ || !shared_ || guardian_)
+        return;
+    v4l2_requestbuffers none{};
+    none.type = type_;
+    none.memory = V4L2_MEMORY_DMABUF;
+    std::vector<Ioctl> calls(first.begin(), first.end());
+    calls.push_back({VIDIOC_REQBUFS, &none});
+    calls.push_back({VIDIOC_S_FMT, &*format_});
+    for (auto& selection : selections_) {
+        if (selection)
+            calls.push_back({VIDIOC_S_SELECTION, &*selection});
+    }
+    guardian_ = Guardian::start(fd_, calls);
+}
+
+/// Whether something is cropped or composed in another way than by default: setting even the same
+/// format may reset that.
+bool SavedFormat::selects_a_part() const
+{
+    return std::any_of(selections_.begin(), selections_.end(), [this](const auto& saved) {
+        if (!saved)
+            return false;
+        v4l2_selection whole{};
+        whole.type = saved->type;
+        whole.target = saved->target == V4L2_SEL_TGT_CROP ? V4L2_SEL_TGT_CROP_DEFAULT : V4L2_SEL_TGT_COMPOSE_DEFAULT;
+        return os::ioctl(fd_, VIDIOC_G_SELECTION, &whole) != 0 || std::memcmp(&whole.r, &saved->r, sizeof whole.r) != 0;
+    });
+}
+
+SavedFormat::~SavedFormat()
+{
+    if (!format_)
+        return;
+    os::ioctl(fd_, VIDIOC_S_FMT, &*format_);
+    for (auto& selection : selections_) {
+        if (selection)
+            os::ioctl(fd_, VIDIOC_S_SELECTION, &*selection);
+    }
+}
+
+} // namespace commonbuf::os

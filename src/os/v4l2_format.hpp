@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "os/guardian.hpp"
+
+#include <commonbuf/result.hpp>
+
+#include <linux/videodev2.h>
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+
+/// What the V4L2 backend and proof by content both need: to leave a queue as they found it.
+namespace commonbuf::os {
+
+/// The format of a V4L2 queue as it was found, and what of it was cropped and composed. The
+/// destructor puts them back; by then the queue must have no slots.
+class SavedFormat {
+public:
+    /// `fd` is borrowed. `shared` says whether other files see the format too: not on
+    /// memory-to-memory nodes, where it goes with the file.
+    SavedFormat(int fd, v4l2_buf_type type, bool shared) noexcept : fd_(fd), type_(type), shared_(shared) {}
+    SavedFormat(const SavedFormat&) = delete;
+    SavedFormat& operator=(const SavedFormat&) = delete;
+    SavedFormat(SavedFormat&&) = delete;
+    SavedFormat& operator=(SavedFormat&&) = delete;
+    ~SavedFormat();
+
+    /// Reads what is set. `path` is for the error.
+    Status save(const std::string& path);
+
+    /// Has the format put back and the slots freed even when the program is killed. Call it after
+    /// save() and before `next` is set. Does nothing if `next` is what is set already.
+    void outlive(const v4l2_format& next);
+
+    /// The same whatever is set next, after the calls in `first`, on the same file.
+    void outlive(std::span<const Ioctl> first);
+
+private:
+    static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
+
+    bool selects_a_part() const;
+
+    int fd_;
+    v4l2_buf_type type_;
+    bool shared_;
+    std::optional<v4l2_format> format_;
+    std::array<std::optional<v4l2_selection>, targets.size()> selections_;
+    Guardian guardian_;
+};
+
+} // namespace commonbuf::os

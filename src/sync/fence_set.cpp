@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "sync/fence_set.hpp"
+
+#include "os/os.hpp"
+
+#include <linux/sync_file.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+namespace commonbuf {
+namespace {
+
+Result<UniqueFd> merge_files(int a, int b)
+{
+    sync_merge_data request{};
+    constexpr const char* name = "commonbuf";
+    std::memcpy(request.name, name, std::strlen(name) + 1);
+    request.fd2 = b;
+    if (const int error = os::ioctl(a, SYNC_IOC_MERGE, &request); error != 0)
+        return Error::from_errno(error, "SYNC_IOC_MERGE");
+    return UniqueFd(request.fence);
+}
+
+} // namespace
+
+Result<int> FenceSet::merged() const
+{
+    if (points_.size() == 1)
+        return points_.front()->fd();
+    if (merged_)
+        return merged_.get();
+    int last = -1;
+    UniqueFd sum;
+    for (const auto& point : points_) {
+        if (point->known() != FenceState::pending)
+            continue;
+        if (last >= 0) {
+            auto both = merge_files(last, point->fd());
+            if (!both)
+                return both.error();
+            sum = std::move(*both);
+        }
+        last = sum ? sum.get() : point->fd();
+    }
+    if (!sum)
+        return last;
+    merged_ = std::move(sum);
+    return merged_.get();
+}
+
+Result<int> FenceSet::sync_file_fd() const
+{
+    const std::lock_guard lock(mutex_);
+    for (const auto& point : points_) {
+        if (!point->is_sync_file() && point->known() == FenceState::pending)
+            return Error::unsupported(
+                "make a descriptor of a fence",
+                "this kernel gives no sync_file for the implicit fences of a dma-buf (Linux before 6.0)",
+                "wait for the fence instead");
+    }
+    const auto descriptor = merged();
+    if (!descriptor)
+        return descriptor.error();
+    // Ask only after merging: the descriptor leaves out what failed before that, and shows what
+    // fails later.
+    for (const auto& point : points_) {
+        if (const auto state = point->ask(); !state)
+            return state.error();
+    }
+    if (const Status good = failure(); !good)
+        return good.error();
+    const bool over =
+        std::ranges::all_of(points_, [](const auto& point) { return point->known() == FenceState::signalled; });
+    return over ? -1 : *descriptor;
+}
+
+Status FenceSet::failure() const
+{
+    for (const auto& point : points_) {
+        if (point->known() == FenceState::failed) {
+            point->tell();
+            return point->failure();
+        }
+    }
+    return {};
+}
+
+bool is_over(const Fence& fence) noexcept
+{
+    return std::ranges::none_of(points_of(fence),
+                                [](const auto& point) { return point->known() == FenceState::pending; });
+}
+
+Fence without_failed(const Fence& fence)
+{
+    if (fence.known() != FenceState::failed)
+        return fence;
+    std::vector<std::shared_ptr<FencePoint>> good;
+    std::ranges::copy_if(points_of(fence), std::back_inserter(good),
+                         [](const auto& point) { return point->known() != FenceState::failed; });
+    return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
+}
+
+Result<int> pending_fd(Fence& fence)
+{
+    for (;;) {
+        fence = without_failed(fence);
+        auto fd = fence.sync_file_fd();
+        if (fd || fence.known() != FenceState::failed)
+            return fd;
+    }
+}
+
+} // namespace commonbuf

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+//
+// Proof by content of a camera. Nobody knows what it should see, but a camera with a still picture
+// must see in our memory what it sees in its own.
+#include "base/text.hpp"
+#include "os/os.hpp"
+#include "os/v4l2_format.hpp"
+#include "verify/compare.hpp"
+#include "verify/controls.hpp"
+#include "verify/look.hpp"
+#include "verify/own_queue.hpp"
+#include "verify/provers.hpp"
+
+#include <commonbuf/v4l2/queue.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace commonbuf::content {
+namespace {
+
+/// The last picture that each camera gave frame after frame in its own memory. Kept between calls:
+/// frames that equal it need no new one, and a small region has no room for the driver's buffers
+/// beside ours.
+class StillPictures {
+public:
+    std::optional<Picture> find(const std::string& camera, const Layout& layout)
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = pictures_.find(camera);
+        if (found == pictures_.end() || found->second.format() != layout.format ||
+            found->second.width() != layout.width || found->second.height() != layout.height)
+            return std::nullopt;
+        return found->second;
+    }
+
+    void keep(const std::string& camera, Picture picture)
+    {
+        const std::lock_guard lock(mutex_);
+        pictures_.insert_or_assign(camera, std::move(picture));
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<std::string, Picture> pictures_;
+};
+
+StillPictures& still_pictures()
+{
+    static StillPictures pictures;
+    return pictures;
+}
+
+class CaptureCheck {
+public:
+    CaptureCheck(v4l2::Device camera, const std::string& identity, const Stream& stream)
+        : camera_(std::move(camera)),
+          identity_(identity),
+          asked_(stream),
+          saved_(camera_.fd(), type(), true),
+          text_(camera_.fd(), find_control(camera_.fd(), "OSD Text Mode").value_or(v4l2_queryctrl{}).id),
+          pattern_(camera_.fd(), V4L2_CID_TEST_PATTERN)
+    {}
+
+    Result<Content> run()
+    {
+        if (const Status saved = saved_.save(camera_.info().path); !saved)
+            return saved.error();
+        outlive();
+        // A camera that refuses the buffers is not asked for a picture: one that needs contiguous
+        // memory may be unable to get its own.
+        if (auto filled = fill_queue(); !filled)
+            return filled.error();
+        const auto known = still_pictures().find(identity_, asked_.layout());
+        Result<Content> content = not_checked({});
+        if ((still_ = known)) {
+            hold_text();
+            content = stream();
+            if (!content || content->result == Sameness::same)
+                return content;
+        }
+        if (const Status found = find_still(); !found)
+            return without_picture(found.error());
+        // The same picture as before: then it is the buffers that are different.
+        if (still_ && still_ == known)
+            return content;
+        content = stream();
+        if (!content || content->result != Sameness::different || !still_)
+            return content;
+        // Was it the picture that changed meanwhile?
+        const auto again = own_frames(2);
+        if (again && again->back() != *still_)
+            return not_checked("its picture changes now and then, so nothing can be said of frames that differ");
+        return content;
+    }
+
+private:
+    v4l2_buf_type type() const noexcept
+    {
+        return camera_.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    }
+
+    /// Even if the program is killed, the camera stops, and formats and controls are as they were.
+    /// Somebody else's stream does not suffer: its queue refuses to be stopped and set, and the
+    /// controls are set to what they are.
+    void outlive()
+    {
+        int streamed = type();
+        auto text = text_.value();
+        auto pattern = pattern_.value();
+        std::vector<os::Ioctl> first{{VIDIOC_STREAMOFF, &streamed}};
+        if (text)
+            first.push_back({VIDIOC_S_CTRL, &*text});
+        if (pattern)
+            first.push_back({VIDIOC_S_CTRL, &*pattern});
+        saved_.outlive(first);
+    }
+
+    static Result<Content> without_picture(const Error& error)
+    {
+        switch (error.category) {
+        case Category::busy:
+        case Category::out_of_memory:
+        case Category::unsupported: return not_checked("there is no frame to compare with: " + error.message());
+        default: return error;
+        }
+    }
+
+    /// Opens a queue that fills the whole image, even if it was told to fill only a part of it.
+    /// Drivers take that while there are no slots, so the queue is opened again afterwards.
+    ///
+    /// Errors: those of `open`. A part that stays one is noted in `partial_`.
+    template <typename Open>
+    Result<v4l2::Queue> open_whole(Open open)
+    {
+        const Layout& image = asked_.layout();
+        for (const bool again : {false, true}) {
+            Result<v4l2::Queue> queue = open();
+            if (!queue)
+                return queue;
+            const auto filled = queue->selection(V4L2_SEL_TGT_COMPOSE);
+            const bool whole = !filled || (filled->left <= 0 && filled->top <= 0 && filled->width >= image.width &&
+                                           filled->height >= image.height);
+            if (whole || again) {
+                partial_ = whole ? std::string()
+                                 : text::format("it fills {}x{} pixels of {}x{} and leaves the others as they are",
+                                                filled->width, filled->height, image.width, image.height);
+                return queue;
+            }
+            queue = Error::invalid_state("open a queue", "it is opened again"); // frees its slots
+            v4l2_selection selection{};
+            selection.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; // with either API
+            selection.target = V4L2_SEL_TGT_COMPOSE;
+            selection.r = {0, 0, image.width, image.height};
+            os::ioctl(camera_.fd(), VIDIOC_S_SELECTION, &selection);
+        }
+        return Error::invalid_state("open a queue", "it was not opened");
+    }
+
+    /// Frames in the driver's own memory.
+    Result<std::vector<Picture>> own_frames(std::uint32_t count)
+    {
+        const auto layout = own_layout(camera_, v4l2::Role::capture, asked_.layout());
+        if (!layout)
+            return layout.error();
+        constexpr std::uint32_t slots = 2;
+        auto queue = open_whole([&] { return camera_.open_own_queue(v4l2::Role::capture, *layout, slots); });
+        if (!queue)
+            return queue.error();
+        if (!partial_.empty())
+            return Error::unsupported(Call{"VIDIOC_S_SELECTION", camera_.info().path}, partial_);
+        for (const Buffer& buffer : queue->buffers()) {
+            if (const Status queued = queue->queue(buffer); !queued)
+                return queued.error();
+        }
+        if (const Status started = queue->start(); !started)
+            return started.error();
+        std::vector<Picture> pictures;
+        while (pictures.size() < count) {
+            const auto frame = queue->dequeue(asked_.deadline);
+            if (!frame)
+                return frame.error();
+            auto picture = take_picture(frame->buffer, asked_.deadline);
+            if (!picture)
+                return picture.error();
+            pictures.push_back(std::move(*picture));
+            if (const Status queued = queue->queue(frame->buffer); !queued)
+                return queued.error();
+        }
+        return pictures;
+    }
+
+    /// Finds a picture that comes frame after frame, if need be with text and scene held still by
+    /// the driver's controls. A camera that cannot be stilled has none.
+    Status find_still()
+    {
+        still_.reset();
+        for (const auto hold : {&CaptureCheck::hold_nothing, &CaptureCheck::hold_text, &CaptureCheck::hold_scene}) {
+            if (!(this->*hold)())
+                continue;
+            // The first frame after a start is sometimes half of one.
+            constexpr std::uint32_t enough = 3;
+            auto pictures = own_frames(enough);
+            if (!pictures)
+                return pictures.error();
+            if (pictures->back() == (*pictures)[enough - 2]) {
+                still_ = std::move(pictures->back());
+                still_pictures().keep(identity_, *still_);
+                return {};
+            }
+        }
+        return {};
+    }
+
+    bool hold_nothing() { return true; }
+
+    /// Drivers of test pictures write the time over them.
+    bool hold_text()
+    {
+        const auto control = find_control(camera_.fd(), "OSD Text Mode");
+        const auto none = control ? find_menu_item(camera_.fd(), *control, "None") : std::nullopt;
+        return none && text_.set(*none);
+    }
+
+    /// Sensors have pictures of their own; item 0 is the scene.
+    bool hold_scene()
+    {
+        const auto now = pattern_.value();
+        return now && now->value == 0 && pattern_.set(1);
+    }
+
+    /// Fills a buffer with its canary and gives it to the camera.
+    Status send(v4l2::Queue& queue, const Buffer& buffer, std::uint32_t frame)
+    {
+        const Status filled =
+            look(buffer, Access::write, asked_.deadline, [&](const View& view) { fill(view, canary(frame)); });
+        if (!filled)
+            return filled;
+        canaries_[buffer.id()] = canary(frame);
+        return queue.queue(buffer);
+    }
+
+    /// Says all that can be said of a picture that moves: whether every row was written.
+    void look_for_canary(const View& view, std::byte before, std::uint32_t frame, Content& content)
+    {
+        ++content.frames;
+        const FormatInfo* info = format_info(view.layout.format);
+        for (std::uint32_t plane = 0; plane < view.layout.plane_count; ++plane) {
+            for (std::uint32_t r = 0; r < plane_rows(*info, plane, view.layout.height); ++r) {
+                const auto row = view.row(plane, r);
+                if (!std::all_of(row.begin(), row.end(), [before](std::byte byte) { return byte == before; }))
+                    continue;
+                // A row of one colour may have the canary's value, but not two canaries'.
+                if (++untouched_[{plane, r}] < 2)
+                    continue;
+                content.wrong_bytes += row.size();
+                content.result = Sameness::different;
+                note(content,
+                     {Cause::nothing_written, text::format("row {} of plane {} is as it was before", r, plane)});
+                if (!content.first)
+                    content.first = Difference{frame, plane, view.layout.planes[plane].memory,     r,
+                                               0,     0,     std::to_integer<std::uint8_t>(before)};
+            }
+        }
+    }
+
+    /// A queue that is ready to start, and the buffers that it did not get.
+    struct Filled {
+        v4l2::Queue queue;
+        std::deque<Buffer> waiting;
+        std::uint32_t sent;
+    };
+
+    /// One buffer is always out of the queue, and goes in when another one comes out: then the
+    /// driver lets go of that one, and the CPU may write into it. While a device has memory mapped
+    /// only for writing, the CPU must not begin an access for writing.
+    Result<Filled> fill_queue()
+    {
+        const auto slots = static_cast<std::uint32_t>(std::max<std::size_t>(asked_.buffers.size(), 2)) - 1;
+        auto queue = open_whole([&] { return camera_.open_queue(v4l2::Role::capture, asked_.layout(), slots); });
+        if (!queue)
+            return queue.error();
+        Filled filled{std::move(*queue), {asked_.buffers.begin(), asked_.buffers.end()}, 0};
+        while (filled.sent < std::min(filled.queue.slots(), slots)) {
+            if (const Status given = send(filled.queue, filled.waiting.front(), filled.sent); !given)
+                return given.error();
+            filled.waiting.pop_front();
+            ++filled.sent;
+        }
+        return filled;
+    }
+
+    /// Streams into the buffers and compares with the still picture, if there is one.
+    Result<Content> stream()
+    {
+        auto filled = fill_queue();
+        if (!filled)
+            return filled.error();
+        if (!partial_.empty())
+            return not_checked(partial_);
+        auto& [queue, waiting, sent] = *filled;
+        Content content;
+        content.stage =
+            still_ ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)" : "what stood in the buffers before";
+        if (const Status started = queue.start(); !started)
+            return started.error();
+        for (std::uint32_t i = 0; i < asked_.frames; ++i) {
+            const auto frame = queue.dequeue(asked_.deadline);
+            if (!frame)
+                return frame.error();
+            const std::byte before = canaries_[frame->buffer.id()];
+            const Status looked = look(frame->buffer, Access::read, asked_.deadline, [&](const View& view) {
+                if (still_)
+                    add(content, i, *still_, view, before);
+                else
+                    look_for_canary(view, before, i, content);
+            });
+            if (!looked)
+                return looked.error();
+            waiting.push_back(frame->buffer);
+            if (const Status given = send(queue, waiting.front(), sent); !given)
+                return given.error();
+            waiting.pop_front();
+            ++sent;
+        }
+        if (still_)
+            return finished(std::move(content));
+        if (content.result == Sameness::not_checked)
+            content.reason = "its picture moves and no control holds it still: every row of every frame was written, "
+                             "and what was written was not compared";
+        return content;
+    }
+
+    v4l2::Device camera_;
+    const std::string& identity_;
+    const Stream& asked_;
+    std::optional<Picture> still_;
+    std::string partial_; ///< which part of the image the camera fills; empty if it fills all
+    std::map<BufferId, std::byte> canaries_;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> untouched_; ///< frames, by plane and row
+    os::SavedFormat saved_;
+    HeldControl text_;
+    HeldControl pattern_;
+};
+
+} // namespace
+
+Result<Content> verify_capture(const v4l2::Device& camera, const std::string& identity, const Stream& stream)
+{
+    auto content = CaptureCheck(camera, identity, stream).run();
+    if (!content && content.error().category == Category::busy)
+        return not_checked("it is left alone: " + content.error().message());
+    return content;
+}
+
+} // namespace commonbuf::content

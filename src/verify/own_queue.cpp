@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "verify/own_queue.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace commonbuf::content {
+
+Use use_of(const v4l2::Device& device, v4l2::Role role)
+{
+    return role == v4l2::Role::capture ? device.capture() : device.output();
+}
+
+Memories memories_of(const Layout& layout) noexcept
+{
+    return layout.memory_count > 1 ? Memories::per_plane : Memories::single;
+}
+
+Result<Layout> own_layout(const v4l2::Device& device, v4l2::Role role, const Layout& image)
+{
+    const Request request{image.format, image.width, image.height};
+    const auto support = use_of(device, role).importer().support(request);
+    if (!support)
+        return support.error();
+    const auto& entries = (*support)->entries;
+    const auto entry = std::find_if(entries.begin(), entries.end(), [&](const Support::Entry& each) {
+        return each.format == image.format && each.memories == memories_of(image);
+    });
+    if (entry == entries.end())
+        return Error::unsupported(
+            text::format("find the layout of {} for {}", to_string(image.format), device.info().path),
+            "the driver does not have the format in this arrangement of memories");
+    const Constraints& asked = *entry->constraints;
+    const std::uint32_t rows = (image.height + asked.height_align - 1) / asked.height_align * asked.height_align;
+    return linear_layout(request, asked.min_stride, memories_of(image), asked.height_align > 1 ? rows : 0);
+}
+
+} // namespace commonbuf::content

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+//
+// allocinfo verify: makes a plan, lets every device really work in its memory, and says
+// whether the bytes are what they should be.
+#include "../device_heaps.hpp"
+#include "../uses.hpp"
+#include "command.hpp"
+
+namespace allocinfo {
+namespace {
+
+using namespace commonbuf;
+
+constexpr const char* name = "verify";
+
+void add_options(Options& options)
+{
+    options.uses(Options::must);
+    options.format(Options::must, "four characters or a name");
+    options.size(Options::must, "the image in pixels: 1280x720");
+    options.count();
+    options.number("--frames", options.words().frames, "how many frames to compare (default 30)");
+    options.added_heaps();
+    options.explain_words();
+}
+
+Json difference_json(const Difference& first)
+{
+    return {{"frame", first.frame}, {"plane", first.plane},       {"memory", first.memory}, {"row", first.row},
+            {"byte", first.byte},   {"expected", first.expected}, {"found", first.found}};
+}
+
+Json content_json(const UseContent& use)
+{
+    const Content& content = use.content;
+    const auto text = [](const std::string& words) { return words.empty() ? Json(nullptr) : Json(words); };
+    return {
+        {"use", use.use},
+        {"result", to_string(content.result)},
+        {"frames", content.frames},
+        {"wrong_bytes", content.wrong_bytes},
+        {"first", content.first ? difference_json(*content.first) : Json(nullptr)},
+        {"cause", content.cause == Cause::none ? Json(nullptr) : Json(to_string(content.cause))},
+        {"stage", text(content.stage)},
+        {"errno", content.sys_errno == 0 ? Json(nullptr) : Json(errno_name(content.sys_errno))},
+        {"reason", text(content.reason)},
+    };
+}
+
+struct Verified {
+    Plan plan;
+    Verification verification;
+};
+
+Expected<Verified> verify(const Words& words)
+{
+    auto request = parse_image(words.format, words.size);
+    if (!request)
+        return request.error();
+    request->count = words.count;
+    const auto uses = parse_uses(words.uses);
+    if (!uses)
+        return uses.error();
+    Allocator allocator;
+    if (const auto added = add_heaps(allocator, words.added_heaps); !added)
+        return added.error();
+    const auto plan = allocator.plan(*request, *uses);
+    if (!plan)
+        return plan.error();
+    const auto verification = allocator.verify(*plan, *uses, {.frames = words.frames});
+    if (!verification)
+        return verification.error();
+    return Verified{*plan, *verification};
+}
+
+Exit run(const Words& words)
+{
+    const auto verified = verify(words);
+    if (!verified) {
+        const Problem& problem = verified.error();
+        if (problem.report == nullptr)
+            return give_up(name, problem, words.json);
+        Json document = plan_document(*problem.report, &problem);
+        document["command"] = name;
+        print(document, words.json);
+        complain(problem);
+        return problem.status;
+    }
+    Json document = plan_document(verified->plan.report(), nullptr);
+    document["command"] = name;
+    Json contents = Json::array();
+    Exit status = done;
+    for (const UseContent& use : verified->verification.uses) {
+        contents.push_back(content_json(use));
+        if (use.content.result == Sameness::different || use.content.result == Sameness::failed)
+            status = no_heap;
+    }
+    document["verification"] = {{"heap", verified->verification.heap},
+                                {"buffers", verified->verification.buffers},
+                                {"uses", std::move(contents)}};
+    print(document, words.json);
+    return status;
+}
+
+} // namespace
+
+const Command verify_command{name, "plan, let every device really work in that memory, and compare the bytes",
+                             add_options, run};
+
+} // namespace allocinfo
