@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace commonbuf {
@@ -58,7 +59,9 @@ std::optional<std::optional<Number>> optional_number(std::string_view text)
     if (text.empty())
         return std::optional<Number>();
     const auto value = number<Number>(text);
-    return value ? std::optional(value) : std::nullopt;
+    if (!value)
+        return std::nullopt;
+    return std::optional<std::optional<Number>>(std::in_place, *value);
 }
 
 /// The enumerator with a name, up to the last one.

@@ -156,7 +156,7 @@ TEST_F(PlanTest, TheStrideThatTheDisplayAsksForIsMeasured)
     ASSERT_TRUE(made) << made.error().message();
     EXPECT_EQ(made->layout().planes[0].stride, 5632U);
     EXPECT_TRUE(made->report().set_aside.empty());
-    const Origin expected{"stride_align", 256, "drm:/dev/dri/card0:scanout", "DRM_IOCTL_MODE_ADDFB2"};
+    const Origin expected{Constraint::stride_align, 256, "drm:/dev/dri/card0:scanout", "DRM_IOCTL_MODE_ADDFB2"};
     const auto& origins = made->report().constraints.origins;
     EXPECT_NE(std::find(origins.begin(), origins.end(), expected), origins.end());
 }
