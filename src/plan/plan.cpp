@@ -13,7 +13,7 @@ namespace commonbuf {
 namespace {
 
 /// Throws a verdict away if the device refuses such memory later.
-void watch(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const std::string& heap)
+void watch_refusals(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const std::string& heap)
 {
     buffer.state().on_import_failure([cache, heap, layout = class_of(buffer.layout())](const std::string& identity) {
         cache->forget(identity, heap, layout);
@@ -40,7 +40,7 @@ Result<Buffer> Plan::allocate() const
         if (memories) {
             auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
             if (buffer) {
-                watch(*buffer, state_->cache, heap->info().name);
+                watch_refusals(*buffer, state_->cache, heap->info().name);
                 if (!full.empty())
                     log(text::format("a buffer comes from {}: {}", heap->info().name, full));
             }
