@@ -114,7 +114,7 @@ std::string describe(const CpuCostEffect& effect, const std::vector<HeapVerdict>
     const auto other = std::find_if(heaps.begin(), heaps.end(),
                                     [&effect](const HeapVerdict& heap) { return heap.heap.name == effect.without; });
     switch (effect.kind) {
-    case CpuCostEffect::Kind::no_cpu_use: return "the CPU costs decide nothing: no use is one of the CPU";
+    case CpuCostEffect::Kind::no_cpu_use: return "the CPU costs decide nothing: the CPU is not among the uses";
     case CpuCostEffect::Kind::not_measured: return "no heap that serves is among the CPU costs";
     case CpuCostEffect::Kind::unchanged:
         return text::format("the CPU costs changed nothing: {} an image takes {}", what(effect.access),

@@ -345,9 +345,10 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoQueue)
     for (const bool by_thread : {false, true}) {
         auto queue = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
         ASSERT_TRUE(queue) << queue.error().message();
-        if (by_thread)
+        if (by_thread) {
             ASSERT_TRUE(queue->start_thread());
-        by(20ms, [&](cb::Deadline) { return queue->queue_when_ready(*stuck, timeline.fence(1)); });
+        }
+        EXPECT_TRUE(by(20ms, [&](cb::Deadline) { return queue->queue_when_ready(*stuck, timeline.fence(1)); }));
         ASSERT_TRUE(queue->start());
         const auto nothing = by(60ms, [&](cb::Deadline d) { return queue->dequeue(d); });
         ASSERT_FALSE(nothing);
@@ -384,7 +385,8 @@ TEST_F(Fences, WhatNeverSignalsHoldsNoDisplay)
     EXPECT_TRUE(next->shown.wait(cb::deadline_in(1s))) << "the rest goes on";
 
     // The same in an event loop: what waits can be had back.
-    by(200ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); });
+    EXPECT_TRUE(
+        by(200ms, [&](cb::Deadline) { return screen.queue.submit(screen.picture(*stuck, timeline.fence(1))); }));
     ASSERT_TRUE(screen.queue.submit(screen.picture(*good)));
     pollfd entry{screen.queue.poll_fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&entry, 1, 60), 0);
@@ -417,8 +419,9 @@ TEST_F(Fences, AQueueGivesBuffersOnWhenTheirFencesSignal)
         NEED_SW_SYNC(timeline);
         auto queue = camera.open_queue(cb::v4l2::Role::capture, plan->layout(), 3);
         ASSERT_TRUE(queue) << queue.error().message();
-        if (by_thread)
+        if (by_thread) {
             ASSERT_TRUE(queue->start_thread());
+        }
         std::vector<cb::Buffer> buffers;
         for (std::uint32_t i = 0; i < 3; ++i) {
             buffers.push_back(plan->allocate().value());

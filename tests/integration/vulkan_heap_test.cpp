@@ -63,7 +63,7 @@ TEST_F(VulkanHeap, SaysHowTheDriverLaysImagesOut)
 {
     NEED_GPU(gpu);
     const auto heap = vulkan::heap(*gpu.wrapped, copies);
-    const auto proposed = heap->propose({{xr24, 333, 77}, cb::linear, cb::Memories::single, {}});
+    const auto proposed = heap->propose({{xr24, 333, 77}, {xr24, cb::linear, cb::Memories::single}, {}});
     ASSERT_TRUE(proposed) << proposed.error().message();
     ASSERT_EQ(proposed->size(), 1U);
     const cb::Layout& layout = proposed->front();
@@ -72,9 +72,9 @@ TEST_F(VulkanHeap, SaysHowTheDriverLaysImagesOut)
     const auto memories = heap->allocate_image(layout);
     ASSERT_TRUE(memories) << memories.error().message();
     EXPECT_EQ(memories->size(), 1U);
-    EXPECT_TRUE(
-        heap->propose({{xr24, 64, 64}, cb::Modifier{I915_FORMAT_MOD_X_TILED}, cb::Memories::single, {}})->empty() ||
-        gpu.wrapped->name().find("llvmpipe") == std::string::npos);
+    EXPECT_TRUE(heap->propose({{xr24, 64, 64}, {xr24, cb::Modifier{I915_FORMAT_MOD_X_TILED}, cb::Memories::single}, {}})
+                    ->empty() ||
+                gpu.wrapped->name().find("llvmpipe") == std::string::npos);
 }
 
 TEST_F(VulkanHeap, ServesAPlanAlone)

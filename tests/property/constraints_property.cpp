@@ -73,9 +73,9 @@ struct Arbitrary<Constraints> {
             constraints.protected_memory = *choice;
             const auto count = *gen::inRange(0, 4);
             for (int i = 0; i < count; ++i)
-                constraints.add_origin({*gen::element<std::string>("stride_align", "min_stride"),
-                                        *gen::inRange<std::uint64_t>(0, 3), *gen::element<std::string>("a", "b"),
-                                        "call"});
+                constraints.add_origin(
+                    {*gen::element(commonbuf::Constraint::stride_align, commonbuf::Constraint::min_stride),
+                     *gen::inRange<std::uint64_t>(0, 3), *gen::element<std::string>("a", "b"), "call"});
             return constraints;
         });
     }

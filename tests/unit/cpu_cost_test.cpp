@@ -166,7 +166,7 @@ TEST(CpuOrder, WithoutTheCpuNothingChanges)
     preferences.cpu_costs = {cost("near", microseconds(1)), cost("far", microseconds(100))};
     const auto ordered = order({heap("near"), heap("far")}, preferences, std::nullopt);
     EXPECT_EQ(ordered.names, (Names{"far", "near"}));
-    EXPECT_NE(ordered.note.find("the CPU is none of the uses"), std::string::npos);
+    EXPECT_NE(ordered.note.find("the CPU is not among the uses"), std::string::npos);
 }
 
 TEST(CpuOrder, ReadingAndWritingAreNotTheSame)

@@ -193,10 +193,10 @@ TEST(Timeline, BadFilesAreSaidSo)
     const std::vector<std::pair<std::string, std::string>> files{
         {"", "the file is empty"},
         {" \n", "the file is empty"},
-        {"hello", "no JSON"},
-        {"\xff\xfe", "no JSON"},
-        {"{", "no JSON"},
-        {"[", "no JSON"},
+        {"hello", "not JSON"},
+        {"\xff\xfe", "not JSON"},
+        {"{", "not JSON"},
+        {"[", "not JSON"},
         {"{}", "no trace"},
         {"[]", "no trace"},
         {"42", "no trace"},
@@ -205,9 +205,9 @@ TEST(Timeline, BadFilesAreSaidSo)
         {"[{\"ph\": 3}, {}]", "no trace"},
         {R"([{"ph": "M", "pid": 1, "tid": 1, "name": "process_name"}])", "nothing happens"},
         {R"([{"ph": "X", "pid": 1, "tid": 1, "ts": 1e999, "dur": 1}])", "overflow"},
-        {pipeline().text() + "]", "no JSON"},
+        {pipeline().text() + "]", "not JSON"},
         {"{\"other\": " + pipeline().text() + "}", "no trace"},
-        {deep, "no JSON"}};
+        {deep, "not JSON"}};
     for (const auto& [text, words] : files) {
         const auto trace = parse(text, "t.json");
         ASSERT_FALSE(trace) << text.substr(0, 80);
