@@ -62,7 +62,6 @@ void plans(const std::string& costs)
     words = plan_words({camera, display});
     words.forbid = {"region", "udmabuf", "drm-dumb", "system"};
     run(plan_command, no_heap, words);
-    run(verify_command, done, plan_words({"cpu:read"}));
 }
 
 void parts()

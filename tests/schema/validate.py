@@ -107,4 +107,6 @@ def main(path, *programs):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("usage: validate.py SCHEMA PROGRAM...")
     sys.exit(main(*sys.argv[1:]))
