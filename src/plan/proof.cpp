@@ -3,7 +3,7 @@
 
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
-#include "heaps/kinds.hpp"
+#include "heaps/heap_info.hpp"
 #include "negotiate/objection.hpp"
 #include "os/os.hpp"
 #include "plan/ranking.hpp"

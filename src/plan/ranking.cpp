@@ -2,7 +2,7 @@
 #include "plan/ranking.hpp"
 
 #include "base/text.hpp"
-#include "heaps/kinds.hpp"
+#include "heaps/heap_info.hpp"
 
 #include <algorithm>
 #include <limits>

@@ -4,7 +4,8 @@ import pathlib
 import re
 import unittest
 
-HEADERS = pathlib.Path(__file__).resolve().parent.parent.parent / "include/commonbuf"
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+HEADERS = PROJECT / "include/commonbuf"
 
 
 class Headers(unittest.TestCase):
@@ -17,6 +18,16 @@ class Headers(unittest.TestCase):
             for name in re.findall(r"`(\w+)`", types):
                 with self.subTest(header=header, type=name):
                     self.assertRegex(text, rf"(class|struct|enum class)( COMMONBUF_API| \[\[nodiscard\]\])? {name}\b|using {name} =")
+
+    def test_functions_are_implemented_in_the_source_of_the_same_name(self):
+        for header in sorted(HEADERS.rglob("*.hpp")):
+            name = header.relative_to(HEADERS)
+            if "COMMONBUF_API " not in header.read_text() or name.name == "export.hpp":
+                continue
+            # A header of a backend has its source in the room of that backend.
+            folder = f"src/backends/{name.parent}" if name.parent.name else "src"
+            with self.subTest(header=str(name)):
+                self.assertTrue(list((PROJECT / folder).rglob(name.stem + ".cpp")), f"{folder} has no {name.stem}.cpp")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
 #include "heaps/heaps.hpp"
-#include "heaps/kinds.hpp"
+#include "heaps/heap_info.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/heap.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "heaps/kinds.hpp"
+#include "heaps/heap_info.hpp"
 
 #include <algorithm>
 #include <array>
