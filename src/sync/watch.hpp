@@ -24,6 +24,9 @@ namespace commonbuf::watch {
 /// A buffer as observers know it: by its address, as long as it lives.
 class Subject {
 public:
+    Subject(const Subject&) = delete;
+    Subject& operator=(const Subject&) = delete;
+
     virtual const Layout& layout() const noexcept = 0;
     virtual const std::string& heap() const noexcept = 0;
 
@@ -33,8 +36,6 @@ public:
 protected:
     Subject() = default;
     ~Subject() = default;
-    Subject(const Subject&) = delete;
-    Subject& operator=(const Subject&) = delete;
 };
 
 /// One use of a buffer, for people.
