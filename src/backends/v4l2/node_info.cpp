@@ -25,6 +25,7 @@ std::vector<NodeName> node_names()
         return a.size() != b.size() ? a.size() < b.size() : a < b;
     });
     std::vector<NodeName> names;
+    names.reserve(entries.size());
     for (const std::string& entry : entries)
         names.push_back({"/dev/" + entry, os::read_text(sysfs + entry + "/name").value_or("")});
     return names;
