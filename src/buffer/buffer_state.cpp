@@ -190,7 +190,7 @@ Status shareable(const Buffer& buffer, Tried operation)
 {
     if (!buffer.state().is_private())
         return {};
-    return Error::unsupported(operation, "the buffer is the program's own memory, which cannot be shared",
+    return Error::unsupported(std::move(operation), "the buffer is the program's own memory, which cannot be shared",
                               "allocate it from a plan that has this use");
 }
 
