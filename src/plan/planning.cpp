@@ -37,9 +37,9 @@ std::vector<std::shared_ptr<Heap>> others(const std::vector<std::shared_ptr<Heap
 
 } // namespace
 
-Planning::Planning(const Request& request, std::span<const Use> uses, const PlanningContext& context,
+Planning::Planning(Request request, std::span<const Use> uses, const PlanningContext& context,
                    std::vector<ResolvedPurpose> purposes)
-    : request_(request),
+    : request_(std::move(request)),
       uses_(uses),
       context_(context),
       purposes_(std::move(purposes))
@@ -265,7 +265,7 @@ Status Planning::prove(Attempt& attempt, const Constraints& asked, const Heaps& 
 {
     Proof proof({attempt.layout, negotiate::with_odd_sizes(attempt.layout, asked), asked}, count, *context_.cache);
     for (const Use& use : uses_) {
-        if (const Status begun = proof.add(use, heaps); !begun) {
+        if (Status begun = proof.add(use, heaps); !begun) {
             if (begun.error().concerns_device())
                 return begun;
             attempt.refusal = {attempt.layout, use.name(), Verdict::refused(begun.error())};

@@ -82,7 +82,7 @@ struct PlanningContext {
 /// constructor.
 class Planning {
 public:
-    Planning(const Request& request, std::span<const Use> uses, const PlanningContext& context,
+    Planning(Request request, std::span<const Use> uses, const PlanningContext& context,
              std::vector<ResolvedPurpose> purposes = {});
 
     /// Plan from the beginning. Errors: see Allocator::plan().
