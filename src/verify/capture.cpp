@@ -236,7 +236,7 @@ private:
     /// Fills a buffer with its canary and gives it to the camera.
     Status send(v4l2::Queue& queue, const Buffer& buffer, std::uint32_t frame)
     {
-        const Status filled =
+        Status filled =
             look(buffer, Access::write, asked_.deadline, [&](const View& view) { fill(view, canary(frame)); });
         if (!filled)
             return filled;

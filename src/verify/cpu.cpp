@@ -10,7 +10,7 @@ Status write_and_read(const Buffer& buffer, const Buffer& twin, std::uint32_t fr
                       Content& content)
 {
     Picture expected;
-    const Status written = look(buffer, Access::write, deadline, [&](const View& view) {
+    Status written = look(buffer, Access::write, deadline, [&](const View& view) {
         draw(view, frame);
         expected = Picture(view);
     });

@@ -5,14 +5,15 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <iostream>
 
 namespace allocinfo {
 
 std::span<const Command> commands()
 {
-    static const Command all[]{heaps_command,       devices_command, plan_command,         verify_command,
-                               constraints_command, doctor_command,  bench_access_command, timeline_command};
+    static const std::array all{heaps_command,       devices_command, plan_command,         verify_command,
+                                constraints_command, doctor_command,  bench_access_command, timeline_command};
     return all;
 }
 
