@@ -51,6 +51,6 @@ Expected<Size> parse_size(std::string_view word);
 
 /// Reads both, for one buffer. Several formats with commas between are alternatives, the best
 /// first. Errors: usage.
-Expected<commonbuf::Request> parse_image(std::string_view format, std::string_view size);
+Expected<commonbuf::Request> parse_image(std::string_view names, std::string_view size);
 
 } // namespace allocinfo

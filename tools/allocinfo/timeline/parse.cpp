@@ -17,7 +17,6 @@
 namespace allocinfo::timeline {
 namespace {
 
-using commonbuf::Category;
 using commonbuf::Error;
 using commonbuf::Result;
 using Json = nlohmann::json;
