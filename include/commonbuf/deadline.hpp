@@ -12,13 +12,12 @@ namespace commonbuf {
 using Deadline = std::chrono::steady_clock::time_point;
 
 /// Returns the deadline that lies `duration` from now. A duration that the clock cannot represent
-/// gives the latest (or earliest) time there is.
+/// gives the latest time there is.
 inline Deadline deadline_in(std::chrono::nanoseconds duration) noexcept
 {
     const Deadline now = std::chrono::steady_clock::now();
-    if (duration > Deadline::duration::zero())
-        return duration > Deadline::max() - now ? Deadline::max() : now + duration;
-    return duration < Deadline::min() - now ? Deadline::min() : now + duration;
+    // The clock does not run backwards from 0: only the latest point in time can be passed.
+    return duration > Deadline::max() - now ? Deadline::max() : now + duration;
 }
 
 } // namespace commonbuf

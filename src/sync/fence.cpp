@@ -57,7 +57,8 @@ Result<Fence> Fence::from_fd(UniqueFd sync_file)
         return Fence();
     const int number = sync_file.get();
     auto point = FencePoint::of_sync_file(std::move(sync_file));
-    const auto state = point->ask();
+    // Not ask(): poll() answers for descriptors of every kind.
+    const auto state = point->look();
     if (!state && state.error().category == Category::unsupported)
         return Error::invalid_argument("take a fence", "descriptor " + std::to_string(number) + " is not a sync_file");
     if (!state)
@@ -134,7 +135,7 @@ Status wait_for(FencePoint& point, Deadline deadline, int cancel)
             return Error::timed_out("wait for a fence", "it did not signal before the deadline");
         if ((entries[0].revents & point.events()) == 0)
             return Error::cancelled("wait for a fence", "the caller ended the wait");
-        const auto state = point.ask();
+        const auto state = point.look();
         if (!state)
             return state.error();
         if (*state != FenceState::pending)

@@ -104,12 +104,18 @@ Result<FenceState> FencePoint::ask()
 {
     if (known() != FenceState::pending)
         return known();
+    const auto over = os::wait(fd(), events_, Deadline{}, "a fence");
+    if (!over)
+        return over.error();
+    return *over ? look() : FenceState::pending;
+}
+
+Result<FenceState> FencePoint::look()
+{
+    if (known() != FenceState::pending)
+        return known();
     if (!sync_file_) {
-        const auto ready = os::wait(fd(), events_, Deadline{}, "dma-buf");
-        if (!ready)
-            return ready.error();
-        if (*ready)
-            settle(FenceState::signalled);
+        settle(FenceState::signalled);
         return known();
     }
     const auto parts = read_info(fd());

@@ -34,8 +34,13 @@ public:
 
     FenceState known() const noexcept { return known_.load(std::memory_order_acquire); }
 
-    /// Asks the kernel, unless the answer is known. Errors: kernel_failure, out_of_memory.
+    /// Asks the kernel, unless the answer is known. Polls before it reads the state: reading that of
+    /// a fence that is about to signal is not safe (docs/architecture.md, "What kernels do").
+    /// Errors: kernel_failure, out_of_memory.
     Result<FenceState> ask();
+
+    /// Reads how it ended, after poll() said that it has. Errors: kernel_failure, out_of_memory.
+    Result<FenceState> look();
 
     /// Makes the point fail with this error unless it is over: for the work of a lost device.
     void give_up(Error error) { settle(FenceState::failed, std::move(error)); }

@@ -40,6 +40,13 @@ void write_info(const FenceModel& fence, sync_fence_info& info)
     info.timestamp_ns = fence.timestamp;
 }
 
+/// Counts a look at a fence, and lets it signal after the last one.
+void seen(FenceModel& fence)
+{
+    if (fence.looks > 0 && --fence.looks == 0)
+        fence.status = 1;
+}
+
 } // namespace
 
 Fences SyncFile::fences() const
@@ -52,7 +59,10 @@ Fences SyncFile::fences() const
 short SyncFile::ready(short events)
 {
     const Fences all = fences();
-    return std::any_of(all.begin(), all.end(), pending) ? short{0} : events;
+    const bool over = std::none_of(all.begin(), all.end(), pending);
+    for (const auto& fence : all)
+        seen(*fence);
+    return over ? events : short{0};
 }
 
 short EventFd::ready(short events)
@@ -74,8 +84,7 @@ int SyncFile::ioctl(Machine& machine, unsigned long request, void* argument)
         auto* parts = reinterpret_cast<sync_fence_info*>(static_cast<std::uintptr_t>(info.sync_fence_info));
         for (std::uint32_t i = 0; info.num_fences != 0 && i < count; ++i) {
             write_info(*all[i], parts[i]);
-            if (all[i]->looks > 0 && --all[i]->looks == 0)
-                all[i]->status = 1;
+            seen(*all[i]);
         }
         info.num_fences = count;
         return 0;

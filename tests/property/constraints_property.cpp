@@ -115,7 +115,7 @@ TEST(MergeLaws, Idempotent)
         const bool possible = a.stride_align != 0 && a.height_align != 0 && a.size_align != 0 && a.offset_align != 0 &&
                               fit_stride(a, 0) && fit_size(a, 0);
         RC_ASSERT(twice.has_value() == possible);
-        RC_ASSERT(!twice || *twice == a);
+        RC_ASSERT((!twice || *twice == a));
     });
 }
 

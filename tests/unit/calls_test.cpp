@@ -56,7 +56,8 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
     const auto work = machine.add_fence("work");
     const Fence signalled = fence(work);
     work->status = 1;
-    costs("wait, the fence has signalled", 1, 1, "", [&] { ASSERT_TRUE(signalled.wait(Deadline{})); });
+    costs("wait, the fence has signalled", 2, 1, "poll(2) before SYNC_IOC_FILE_INFO: together they race in the kernel",
+          [&] { ASSERT_TRUE(signalled.wait(Deadline{})); });
     costs("wait again", 0, 0, "", [&] { ASSERT_TRUE(signalled.wait(Deadline{})); });
 
     std::vector<Fence> eight;
@@ -108,7 +109,7 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
     };
     const Buffer picture = make(*raw);
     const Buffer compressed = make(*coded);
-    costs("codec: queue and dequeue on both sides", 8, 4,
+    costs("codec: queue and dequeue on both sides", 10, 4,
           "each dma-buf is asked for its fences, and those for how they are: others may work on it", [&] {
               ASSERT_TRUE(codec->capture_queue()->queue_when_ready(compressed));
               ASSERT_TRUE(codec->output_queue()->queue_when_ready(picture));
@@ -143,11 +144,11 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
         commit(buffer);
         commits->pop_committed();
         if (fencing == Fencing::bridged)
-            costs("display: commit a frame for another", 6, 3,
+            costs("display: commit a frame for another", 8, 3,
                   "three fences are asked whether they failed: the dma-buf's, the last commit's, the new one",
                   [&] { commit(other); });
         else
-            costs("display: the same, explicit_only", 2, 1, "the last commit is asked whether it is shown",
+            costs("display: the same, explicit_only", 3, 1, "the last commit is asked whether it is shown",
                   [&] { commit(other); });
     }
     costs("job without implicit fences: both", 0, 0, "", [&] { ASSERT_TRUE(quiet.gather() && quiet.publish(shown)); });
