@@ -207,7 +207,7 @@ int Displays::commit(Machine& machine, const drm_mode_atomic& request)
         return failed(EACCES);
     if (model_.lease_revoked)
         return failed(ENOENT);
-    if (const int error = model_.judge ? model_.judge(made.values) : 0; error != 0)
+    if (const int error = model_.refusal ? model_.refusal(made.values) : 0; error != 0)
         return failed(error);
     if (test) {
         if ((request.flags & DRM_MODE_PAGE_FLIP_EVENT) != 0)

@@ -199,7 +199,7 @@ struct DisplayModel {
     std::vector<Made> commits;
     std::vector<Values> tests;
     Values now;
-    std::function<int(const Values&)> judge; ///< an errno, or 0 for what it takes
+    std::function<int(const Values&)> refusal; ///< an errno, or 0 for what it takes
     bool ends_at_once = false;               ///< each commit is shown, and written, when it is made
     std::shared_ptr<FenceModel> shown;       ///< of the last commit
     std::shared_ptr<FenceModel> written;

@@ -205,7 +205,7 @@ private:
             {"layout", to_string(*report.layout)},
             {"heap", verdict.heap.name},
             {"verdict", to_string(verdict.verdict.outcome)},
-            {"stage", verdict.verdict.call},
+            {"call", verdict.verdict.call},
             {"said", verdict.verdict.reason},
             {"truth", name(truth.answer)},
             {"because", truth.reason},

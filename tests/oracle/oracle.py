@@ -114,7 +114,7 @@ def draw(reports):
     for cell in cells:
         if is_false(cell):
             print(f"FALSE: board {cell['board']}, {' + '.join(cell['uses'])}, {cell['layout']}, heap {cell['heap']}\n"
-                  f"    said {cell['verdict']} at {cell['stage']}: {cell['said']}\n"
+                  f"    said {cell['verdict']} at {cell['call']}: {cell['said']}\n"
                   f"    truth {cell['truth']}: {cell['because']}")
     return held, proofs + refusals
 

@@ -52,7 +52,7 @@ public:
             if (offered < needed)
                 return cb::Verdict::refused(
                     cb::Error::incompatible(cb::Call("lseek"), "the memory is too small").with_sizes(needed, offered));
-            judge(heaps_->origin(memories[i]), verdict);
+            answer(heaps_->origin(memories[i]), verdict);
             needed_in_all += needed;
             offered_in_all += offered;
         }
@@ -64,7 +64,7 @@ public:
 private:
     /// What the use says to memory of a heap; nullptr stands for scattered pages that the
     /// library made for the trial.
-    void judge(const HeapRecord* heap, cb::Verdict& verdict) const
+    void answer(const HeapRecord* heap, cb::Verdict& verdict) const
     {
         const std::string from = heap != nullptr ? heap->info.name : "udmabuf pages";
         const auto contiguous = heap != nullptr ? heap->truth.contiguous : std::optional(false);

@@ -266,7 +266,7 @@ TEST_F(CommitQueueTest, ARefusedCommitLeavesNothingAndTheNextGoesOn)
 {
     CommitQueue queue = make();
     bool refuse = true;
-    model.judge = [&](const auto&) { return refuse ? EINVAL : 0; };
+    model.refusal = [&](const auto&) { return refuse ? EINVAL : 0; };
     const auto refused = queue.submit(picture(queue));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().category, Category::unsupported);
@@ -283,7 +283,7 @@ TEST_F(CommitQueueTest, ABusyCrtcIsWaitedFor)
 {
     CommitQueue queue = make();
     int busy = 3;
-    model.judge = [&](const auto&) { return busy-- > 0 ? EBUSY : 0; };
+    model.refusal = [&](const auto&) { return busy-- > 0 ? EBUSY : 0; };
     EXPECT_EQ(queue.submit(picture(queue)).error().category, Category::busy);
     EXPECT_EQ(queue.waiting(), 0U);
     EXPECT_TRUE(queue.commit(picture(queue), deadline_in(std::chrono::seconds(1)))) << "when the others are done";
@@ -302,7 +302,7 @@ TEST_F(CommitQueueTest, WhoPollsABusyCrtcIsToldWhenToTryAgain)
     ASSERT_TRUE(queue.submit(picture(queue)));
     refresh();
     bool busy = true;
-    model.judge = [&](const auto&) { return busy ? EBUSY : 0; };
+    model.refusal = [&](const auto&) { return busy ? EBUSY : 0; };
     EXPECT_EQ(queue.advance().error().category, Category::busy);
     EXPECT_EQ(queue.waiting(), 1U);
     EXPECT_TRUE(readable(queue.poll_fd())) << "no fence of ours tells when the others are done";

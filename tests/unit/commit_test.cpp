@@ -95,7 +95,7 @@ TEST_F(CommitTest, WithoutWritebackNothingIsWrittenBack)
 TEST_F(CommitTest, TheFirstCandidateThatTheKernelTakesIsNamedAndWhyNotTheOthers)
 {
     // No scaling: what a display controller often lacks.
-    model.judge = [](const fake::DisplayModel::Values& values) {
+    model.refusal = [](const fake::DisplayModel::Values& values) {
         const auto plane = values.find(Objects::primary);
         return plane != values.end() && plane->second.at("SRC_W") >> 16U != plane->second.at("CRTC_W") ? ERANGE : 0;
     };
@@ -115,7 +115,7 @@ TEST_F(CommitTest, TheFirstCandidateThatTheKernelTakesIsNamedAndWhyNotTheOthers)
     EXPECT_NE(tested->refused[1].detail.find("32x16"), std::string::npos) << tested->refused[1].message();
     EXPECT_EQ(model.tests.size(), 1U);
     EXPECT_TRUE(model.commits.empty()) << "nothing changes";
-    model.judge = [](const auto&) { return EINVAL; };
+    model.refusal = [](const auto&) { return EINVAL; };
     const auto none = test_commits(candidates);
     ASSERT_TRUE(none);
     EXPECT_FALSE(none->accepted);
@@ -129,11 +129,11 @@ TEST_F(CommitTest, WhatIsNotARefusalIsAnErrorOfTheTest)
     model.master = false;
     EXPECT_EQ(test_commits({&one, 1}).error().category, Category::not_master);
     model.master = true;
-    model.judge = [](const auto&) { return ENOMEM; };
+    model.refusal = [](const auto&) { return ENOMEM; };
     EXPECT_EQ(test_commits({&one, 1}).error().category, Category::out_of_memory);
-    model.judge = [](const auto&) { return ENOENT; };
+    model.refusal = [](const auto&) { return ENOENT; };
     EXPECT_EQ(test_commits({&one, 1}).error().category, Category::device_gone) << "an unplugged connector";
-    model.judge = {};
+    model.refusal = {};
     model.lease_revoked = true;
     EXPECT_EQ(test_commits({&one, 1}).error().category, Category::lease_revoked);
     model.gone = true;
@@ -145,7 +145,7 @@ TEST_F(CommitTest, OnlyAFileThatIsNotMasterIsToldToBecomeMaster)
     const Display on = display();
     const Commit one = Commit(on).show(on.primary(), buffer());
     for (const int error : {EACCES, EPERM}) {
-        model.judge = [error](const auto&) { return error; };
+        model.refusal = [error](const auto&) { return error; };
         const auto denied = test_commits({&one, 1});
         ASSERT_FALSE(denied);
         EXPECT_EQ(denied.error().category, Category::permission_denied) << denied.error().message();
@@ -179,7 +179,7 @@ TEST_F(CommitTest, ARevokedLeaseIsNotAnUnpluggedConnector)
 
 TEST_F(CommitTest, ARefusalNamesThePropertiesThatWereSet)
 {
-    model.judge = [](const auto&) { return EINVAL; };
+    model.refusal = [](const auto&) { return EINVAL; };
     const Display on = display();
     const Commit one = Commit(on).set(on.primary(), "alpha", 0x8000);
     const auto tested = test_commits({&one, 1});

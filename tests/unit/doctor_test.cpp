@@ -54,7 +54,7 @@ Facts healthy()
 /// The finding on a topic that is not fine, or else the fine one; a default one for none.
 Finding finding(const Facts& facts, const std::string& topic)
 {
-    const auto all = judge(facts);
+    const auto all = diagnose(facts);
     const auto found = std::find_if(all.begin(), all.end(), [&](const Finding& each) { return each.topic == topic; });
     return found != all.end() ? *found : Finding{};
 }
@@ -66,7 +66,7 @@ bool orders(const Finding& finding, const std::string& command)
 
 TEST(Doctor, FindsNothingWrongWhereNothingIs)
 {
-    for (const Finding& each : judge(healthy())) {
+    for (const Finding& each : diagnose(healthy())) {
         EXPECT_EQ(each.severity, Severity::ok) << each.topic << ": " << each.found;
         EXPECT_TRUE(each.advice.empty()) << each.topic;
         EXPECT_FALSE(each.looked_at.empty() || each.found.empty()) << each.topic;
@@ -81,7 +81,7 @@ TEST(Doctor, WhateverIsWrongComesWithAdvice)
     facts.sync_files = false;
     facts.cma_total = 100;
     facts.cma_free = 1;
-    const auto all = judge(facts);
+    const auto all = diagnose(facts);
     EXPECT_EQ(all.front().severity, Severity::problem);
     for (const Finding& each : all)
         EXPECT_TRUE(each.severity < Severity::warning || !each.advice.empty()) << each.topic;
@@ -271,9 +271,9 @@ TEST(Doctor, OpenFilesAndDebugging)
 TEST(Doctor, TheDocumentAndItsText)
 {
     Facts facts = healthy();
-    EXPECT_EQ(document(judge(facts))["worst"], "ok");
+    EXPECT_EQ(document(diagnose(facts))["worst"], "ok");
     facts.closed = {{"/dev/dma_heap/system", "root", false, "lets root alone in"}};
-    const Json data = document(judge(facts));
+    const Json data = document(diagnose(facts));
     EXPECT_EQ(data["worst"], "warning");
     EXPECT_EQ(data["findings"][0]["topic"], "permissions-dma-heaps");
     EXPECT_TRUE(data["findings"].back()["advice"].is_null());
@@ -288,7 +288,7 @@ TEST(Doctor, ThisMachineCanBeLookedAt)
     EXPECT_FALSE(facts.kernel.empty());
     EXPECT_FALSE(facts.user.empty());
     EXPECT_GT(facts.open_files, 0U);
-    EXPECT_FALSE(judge(facts).empty());
+    EXPECT_FALSE(diagnose(facts).empty());
 }
 
 } // namespace

@@ -13,7 +13,7 @@ void add_options(Options& /*options*/) {}
 
 Exit run(const Words& words)
 {
-    const auto findings = doctor::judge(doctor::gather());
+    const auto findings = doctor::diagnose(doctor::gather());
     print(doctor::document(findings), words.json);
     const bool wrong = std::any_of(findings.begin(), findings.end(), [](const doctor::Finding& each) {
         return each.severity >= doctor::Severity::warning;

@@ -10,7 +10,7 @@
 #include <vector>
 
 /// What is wrong on a machine, and what to do about it. Facts are gathered apart from their meaning,
-/// so that tests can judge invented machines.
+/// so that tests can diagnose invented machines.
 namespace allocinfo::doctor {
 
 /// A node of a device or a heap that this user may not open, and the group that may.
@@ -84,6 +84,6 @@ struct Finding {
 };
 
 /// Says what the facts mean, the worst first. Pure.
-std::vector<Finding> judge(const Facts& facts);
+std::vector<Finding> diagnose(const Facts& facts);
 
 } // namespace allocinfo::doctor

@@ -317,7 +317,7 @@ void devices(const Facts& facts, std::vector<Finding>& findings)
     for (const Device& device : facts.devices) {
         const std::string title = device.name.empty() ? device.path : format("{} ({})", device.path, device.name);
         if (device.obstacle && device.obstacle->category == Category::permission_denied)
-            continue; // judged by permissions()
+            continue; // permissions() tells
         if (device.obstacle)
             findings.push_back({Severity::warning,
                                 "device",
@@ -351,7 +351,7 @@ void devices(const Facts& facts, std::vector<Finding>& findings)
 
 } // namespace
 
-std::vector<Finding> judge(const Facts& facts)
+std::vector<Finding> diagnose(const Facts& facts)
 {
     std::vector<Finding> findings{kernel_version(facts), any_heap(facts), dma_heaps(facts)};
     udmabuf(facts, findings);
