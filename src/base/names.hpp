@@ -31,7 +31,7 @@ constexpr std::optional<Enum> parse_name(const Names<Enum, size>& names, std::st
 
 /// Finds the value of a small enum that to_string() names so.
 template <typename Enum>
-std::optional<Enum> parse_name(std::string_view name)
+std::optional<Enum> find_named(std::string_view name)
 {
     static_assert(sizeof(Enum) == 1);
     for (unsigned i = 0; i <= UINT8_MAX && name != "unknown"; ++i) {

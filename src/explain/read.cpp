@@ -168,7 +168,7 @@ public:
     {
         if constexpr (std::is_enum_v<T>) {
             const auto name = get<std::string>();
-            take(to, parse_name<T>(name), text::format("is '{}', which is not a known name", name));
+            take(to, find_named<T>(name), text::format("is '{}', which is not a known name", name));
         } else {
             explain::members(*this, to);
         }
