@@ -3,6 +3,8 @@
 
 #include <commonbuf/error.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -36,35 +38,48 @@ Category category_of(int error) noexcept
     }
 }
 
+constexpr unsigned device = 1;    // Error::concerns_device()
+constexpr unsigned transient = 2; // is_transient()
+
+struct Traits {
+    Category category = Category::kernel_failure;
+    std::string_view name = "unknown";
+    unsigned flags = 0;
+};
+constexpr auto all_traits = std::to_array<Traits>({
+    {Category::invalid_argument, "invalid-argument"},
+    {Category::invalid_state, "invalid-state"},
+    {Category::end_of_stream, "end-of-stream"},
+    {Category::not_present, "not-present", device},
+    {Category::permission_denied, "permission-denied", device | transient},
+    {Category::not_master, "not-master", device | transient},
+    {Category::busy, "busy", device | transient},
+    {Category::unsupported, "unsupported"},
+    {Category::incompatible, "incompatible"},
+    {Category::out_of_memory, "out-of-memory", transient},
+    {Category::no_free_slot, "no-free-slot", transient},
+    {Category::too_many_files, "too-many-files", transient},
+    {Category::no_bandwidth, "no-bandwidth", transient},
+    {Category::timed_out, "timed-out", transient},
+    {Category::cancelled, "cancelled", transient},
+    {Category::device_gone, "device-gone", device | transient},
+    {Category::lease_revoked, "lease-revoked", device | transient},
+    {Category::damaged_frame, "damaged-frame", transient},
+    {Category::work_failed, "work-failed", transient},
+    {Category::device_failed, "device-failed", device | transient},
+    {Category::kernel_failure, "kernel-failure"},
+});
+static_assert(all_traits.size() == static_cast<std::size_t>(Category::kernel_failure) + 1);
+
+Traits traits_of(Category category) noexcept
+{
+    const auto* const found = std::ranges::find(all_traits, category, &Traits::category);
+    return found != all_traits.end() ? *found : Traits{};
+}
+
 } // namespace
 
-std::string_view to_string(Category category) noexcept
-{
-    switch (category) {
-    case Category::invalid_argument: return "invalid-argument";
-    case Category::invalid_state: return "invalid-state";
-    case Category::end_of_stream: return "end-of-stream";
-    case Category::not_present: return "not-present";
-    case Category::permission_denied: return "permission-denied";
-    case Category::not_master: return "not-master";
-    case Category::busy: return "busy";
-    case Category::unsupported: return "unsupported";
-    case Category::incompatible: return "incompatible";
-    case Category::out_of_memory: return "out-of-memory";
-    case Category::no_free_slot: return "no-free-slot";
-    case Category::too_many_files: return "too-many-files";
-    case Category::no_bandwidth: return "no-bandwidth";
-    case Category::timed_out: return "timed-out";
-    case Category::cancelled: return "cancelled";
-    case Category::device_gone: return "device-gone";
-    case Category::lease_revoked: return "lease-revoked";
-    case Category::damaged_frame: return "damaged-frame";
-    case Category::work_failed: return "work-failed";
-    case Category::device_failed: return "device-failed";
-    case Category::kernel_failure: return "kernel-failure";
-    }
-    return "unknown";
-}
+std::string_view to_string(Category category) noexcept { return traits_of(category).name; }
 
 std::string errno_name(int error)
 {
@@ -91,42 +106,10 @@ std::string Error::message() const
     return text.empty() ? std::string(to_string(category)) : text;
 }
 
-bool Error::concerns_device() const noexcept
-{
-    switch (category) {
-    case Category::busy:
-    case Category::not_present:
-    case Category::permission_denied:
-    case Category::not_master:
-    case Category::device_gone:
-    case Category::lease_revoked:
-    case Category::device_failed: return true;
-    default: return false;
-    }
-}
-
+bool Error::concerns_device() const noexcept { return (traits_of(category).flags & device) != 0; }
 bool Error::is_transient() const noexcept { return commonbuf::is_transient(category); }
 
-bool is_transient(Category category) noexcept
-{
-    switch (category) {
-    case Category::permission_denied:
-    case Category::not_master:
-    case Category::busy:
-    case Category::out_of_memory:
-    case Category::no_free_slot:
-    case Category::too_many_files:
-    case Category::no_bandwidth:
-    case Category::timed_out:
-    case Category::cancelled:
-    case Category::device_gone:
-    case Category::lease_revoked:
-    case Category::damaged_frame:
-    case Category::work_failed:
-    case Category::device_failed: return true;
-    default: return false;
-    }
-}
+bool is_transient(Category category) noexcept { return (traits_of(category).flags & transient) != 0; }
 
 Error Error::with_sizes(std::uint64_t needed_bytes, std::uint64_t offered_bytes) &&
 {
@@ -161,121 +144,38 @@ Error Error::of(Category category, Tried tried, std::string detail, std::string 
 
 Error Error::from_errno(int error, Call call, std::string detail, std::string advice)
 {
-    Error result;
-    result.category = category_of(error);
-    result.sys_errno = error;
-    result.call = std::move(call.name);
-    result.target = std::move(call.target);
-    result.detail = std::move(detail);
-    result.advice = std::move(advice);
-    if (result.advice.empty() && result.category == Category::too_many_files)
-        result.advice = "raise the limit on open files (ulimit -n) or close some";
-    return result;
+    const Category category = category_of(error);
+    if (advice.empty() && category == Category::too_many_files)
+        advice = "raise the limit on open files (ulimit -n) or close some";
+    return of(category, std::move(call), std::move(detail), std::move(advice)).with_errno(error);
 }
 
-Error Error::invalid_argument(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::invalid_argument, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::invalid_state(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::invalid_state, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::end_of_stream(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::end_of_stream, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::not_present(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::not_present, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::permission_denied(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::permission_denied, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::not_master(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::not_master, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::busy(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::busy, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::unsupported(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::unsupported, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::incompatible(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::incompatible, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::out_of_memory(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::out_of_memory, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::no_free_slot(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::no_free_slot, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::too_many_files(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::too_many_files, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::no_bandwidth(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::no_bandwidth, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::timed_out(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::timed_out, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::cancelled(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::cancelled, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::device_gone(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::device_gone, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::lease_revoked(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::lease_revoked, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::damaged_frame(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::damaged_frame, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::work_failed(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::work_failed, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::device_failed(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::device_failed, std::move(tried), std::move(detail), std::move(advice));
-}
-
-Error Error::kernel_failure(Tried tried, std::string detail, std::string advice)
-{
-    return of(Category::kernel_failure, std::move(tried), std::move(detail), std::move(advice));
-}
+#define COMMONBUF_MAKER(category)                                                                                      \
+    Error Error::category(Tried tried, std::string detail, std::string advice)                                         \
+    {                                                                                                                  \
+        return of(Category::category, std::move(tried), std::move(detail), std::move(advice));                         \
+    }
+COMMONBUF_MAKER(invalid_argument)
+COMMONBUF_MAKER(invalid_state)
+COMMONBUF_MAKER(end_of_stream)
+COMMONBUF_MAKER(not_present)
+COMMONBUF_MAKER(permission_denied)
+COMMONBUF_MAKER(not_master)
+COMMONBUF_MAKER(busy)
+COMMONBUF_MAKER(unsupported)
+COMMONBUF_MAKER(incompatible)
+COMMONBUF_MAKER(out_of_memory)
+COMMONBUF_MAKER(no_free_slot)
+COMMONBUF_MAKER(too_many_files)
+COMMONBUF_MAKER(no_bandwidth)
+COMMONBUF_MAKER(timed_out)
+COMMONBUF_MAKER(cancelled)
+COMMONBUF_MAKER(device_gone)
+COMMONBUF_MAKER(lease_revoked)
+COMMONBUF_MAKER(damaged_frame)
+COMMONBUF_MAKER(work_failed)
+COMMONBUF_MAKER(device_failed)
+COMMONBUF_MAKER(kernel_failure)
+#undef COMMONBUF_MAKER
 
 } // namespace commonbuf

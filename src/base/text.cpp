@@ -2,7 +2,7 @@
 #define FMT_HEADER_ONLY
 #include "base/text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace commonbuf::text {
 
@@ -10,13 +10,7 @@ std::string vformat(fmt::string_view pattern, fmt::format_args arguments) { retu
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator)
 {
-    std::string result;
-    for (const std::string& part : parts) {
-        if (&part != parts.data())
-            result += separator;
-        result += part;
-    }
-    return result;
+    return fmt::format("{}", fmt::join(parts, separator));
 }
 
 } // namespace commonbuf::text

@@ -85,21 +85,21 @@ std::string describe(const Verdict& verdict, std::string_view use)
 std::string in_words(std::chrono::nanoseconds time)
 {
     constexpr double milli = 1e6;
-    constexpr std::int64_t least = 10'000;
-    if (time.count() < least)
+    constexpr std::int64_t min_in_milliseconds = 10'000;
+    if (time.count() < min_in_milliseconds)
         return text::format("{} ns", time.count());
     return text::format("{:.2f} ms", static_cast<double>(time.count()) / milli);
 }
 
 std::string describe(const NearestConversion& nearest, std::size_t uses)
 {
-    constexpr std::size_t most = 8;
+    constexpr std::size_t max_shown = 8;
     std::string lacking;
     for (const NearestConversion::Lacking& each : nearest.lacking) {
         std::vector<std::string> has;
         for (const Arrangement& arrangement : each.has) {
-            has.push_back(has.size() < most ? to_string(arrangement) : "...");
-            if (has.size() > most)
+            has.push_back(has.size() < max_shown ? to_string(arrangement) : "...");
+            if (has.size() > max_shown)
                 break;
         }
         lacking += text::format("{}{} lacks it (it has {})", lacking.empty() ? "" : "; ", each.use,
@@ -111,8 +111,7 @@ std::string describe(const NearestConversion& nearest, std::size_t uses)
 
 std::string describe(const CpuCostEffect& effect, const std::vector<HeapVerdict>& heaps)
 {
-    const auto other = std::find_if(heaps.begin(), heaps.end(),
-                                    [&effect](const HeapVerdict& heap) { return heap.heap.name == effect.without; });
+    const auto other = std::ranges::find(heaps, effect.without, [](const auto& heap) { return heap.heap.name; });
     switch (effect.kind) {
     case CpuCostEffect::Kind::no_cpu_use: return "the CPU costs decide nothing: the CPU is not among the uses";
     case CpuCostEffect::Kind::not_measured: return "no heap that serves is among the CPU costs";

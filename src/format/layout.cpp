@@ -35,24 +35,8 @@ std::uint64_t following_stride(const FormatInfo& info, std::size_t plane, std::u
     return bytes % divisor == 0 ? bytes / divisor : 0;
 }
 
-/// Why linear_layout() cannot lay out a request; nothing if it can.
-std::optional<Error> refusal(const Request& request, const FormatInfo* info, std::uint32_t rows,
-                             const std::string& operation)
-{
-    const auto invalid = [&operation](std::string detail) {
-        return Error::invalid_argument(operation, std::move(detail));
-    };
-    if (info == nullptr)
-        return unknown_format(request.format, operation);
-    if (request.width == 0 || request.height == 0)
-        return invalid("the image has no pixels");
-    if (rows != 0 && rows < request.height)
-        return invalid(text::format("{} padded rows are fewer than the image has", rows));
-    return std::nullopt;
-}
-
 /// dma-bufs are at most as large as a signed file offset can tell (lseek).
-constexpr std::uint64_t most_bytes = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t max_bytes = std::numeric_limits<std::int64_t>::max();
 
 } // namespace
 
@@ -105,9 +89,16 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
 {
     const FormatInfo* info = format_info(request.format);
     const std::string operation = operation_for(request.format, request.width, request.height);
-    if (auto refused = refusal(request, info, rows, operation))
-        return std::move(*refused);
-    const auto overflow = [&operation] { return Error::invalid_argument(operation, "the sizes overflow 63 bits"); };
+    const auto invalid = [&operation](std::string detail) {
+        return Error::invalid_argument(operation, std::move(detail));
+    };
+    constexpr const char* overflow = "the sizes overflow 63 bits";
+    if (info == nullptr)
+        return unknown_format(request.format, operation);
+    if (request.width == 0 || request.height == 0)
+        return invalid("the image has no pixels");
+    if (rows != 0 && rows < request.height)
+        return invalid(text::format("{} padded rows are fewer than the image has", rows));
 
     Layout layout;
     layout.format = request.format;
@@ -120,18 +111,17 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
     checked::Number end = checked::multiply(request.lines_before, stride);
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const std::uint64_t plane_stride = i == 0 ? stride : following_stride(*info, i, stride);
-        const std::uint64_t least = min_stride(*info, i, request.width);
-        if (plane_stride == 0 || plane_stride < least)
-            return Error::invalid_argument(
-                operation, text::format("a stride of {} leaves plane {} with {} bytes a row, and it needs {}", stride,
-                                        i, plane_stride, least));
+        const std::uint64_t row = min_stride(*info, i, request.width);
+        if (plane_stride == 0 || plane_stride < row)
+            return invalid(text::format("a stride of {} leaves plane {} with {} bytes a row, and it needs {}", stride,
+                                        i, plane_stride, row));
         const checked::Number size = checked::multiply(plane_stride, plane_rows(*info, i, padded));
         if (memories == Memories::per_plane && i != 0)
             end = 0;
         end = checked::round_up(end, offset_align);
         const checked::Number next = checked::add(end, size);
-        if (!next || *next > most_bytes || plane_stride > std::numeric_limits<std::uint32_t>::max())
-            return overflow();
+        if (!next || *next > max_bytes || plane_stride > std::numeric_limits<std::uint32_t>::max())
+            return invalid(overflow);
         Plane& plane = layout.planes[i];
         plane.memory = memories == Memories::single ? 0 : i;
         plane.stride = static_cast<std::uint32_t>(plane_stride);
@@ -142,8 +132,8 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
     }
     const checked::Number first_memory =
         checked::add(layout.memory_sizes[0], checked::multiply(request.lines_after, stride));
-    if (!first_memory || *first_memory > most_bytes)
-        return overflow();
+    if (!first_memory || *first_memory > max_bytes)
+        return invalid(overflow);
     layout.memory_sizes[0] = *first_memory;
     return layout;
 }
@@ -153,7 +143,7 @@ Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::
     const std::string operation = operation_for(request.format, request.width, request.height);
     if (!is_opaque(request.format))
         return Error::unsupported(operation, "the format is not opaque");
-    if (size == 0 || size > most_bytes)
+    if (size == 0 || size > max_bytes)
         return Error::invalid_argument(operation, text::format("a size of {} bytes is not possible", size));
     if (request.lines_before != 0 || request.lines_after != 0)
         return Error::invalid_argument(operation, "an opaque format has no rows to leave room for");

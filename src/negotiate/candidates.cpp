@@ -2,7 +2,6 @@
 #include "negotiate/candidates.hpp"
 
 #include "format/checked.hpp"
-#include "negotiate/nearest.hpp"
 #include "negotiate/objection.hpp"
 #include "negotiate/sizes.hpp"
 #include "base/text.hpp"
@@ -10,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <map>
+#include <set>
 #include <utility>
 
 namespace commonbuf::negotiate {
@@ -29,6 +30,20 @@ Request for_format(const Request& request, Format format)
 /// The best is the greatest: heaps have it on top. Equals go by their value, so that the
 /// order does not depend on chance.
 constexpr auto worse = [](const auto& a, const auto& b) { return b.rank != a.rank ? b.rank < a.rank : b.way < a.way; };
+
+/// What a use has of the same format, or else of any.
+std::vector<Arrangement> what_it_has(const Support& support, const Arrangement& wanted)
+{
+    std::set<Arrangement> same_format;
+    std::set<Arrangement> all;
+    for (const Arrangement& each : support.entries) {
+        all.insert(each);
+        if (each.format == wanted.format)
+            same_format.insert(each);
+    }
+    const std::set<Arrangement>& shown = same_format.empty() ? all : same_format;
+    return {shown.begin(), shown.end()};
+}
 
 } // namespace
 
@@ -186,7 +201,27 @@ Error Candidates::why_none() const
 
 std::optional<NearestConversion> Candidates::nearest() const
 {
-    return shares_ ? std::nullopt : nearest_conversion(request_, uses_);
+    if (shares_)
+        return std::nullopt;
+    std::map<Arrangement, std::uint32_t> having;
+    for (const UseSupport& use : uses_) {
+        const std::set<Arrangement> ways(use.support->entries.begin(), use.support->entries.end());
+        for (const Arrangement& way : ways)
+            ++having[way];
+    }
+    if (having.empty())
+        return std::nullopt;
+    const auto nearest = std::min_element(having.begin(), having.end(), [this](const auto& a, const auto& b) {
+        if (a.second != b.second)
+            return a.second > b.second;
+        return rank_of(a.first, order_.place(a.first.format)) < rank_of(b.first, order_.place(b.first.format));
+    });
+    NearestConversion result{nearest->first, nearest->second, {}};
+    for (const UseSupport& use : uses_) {
+        if (find_entry(*use.support, nearest->first) == nullptr)
+            result.lacking.push_back({use.use, what_it_has(*use.support, nearest->first)});
+    }
+    return result;
 }
 
 Result<Constraints> Candidates::merged(const Entries& entries) const

@@ -65,8 +65,11 @@ public:
     void propose(std::span<const Proposal> proposals);
 
     /// Why there is none, or none more: the first conflict that was met, or that the uses share no
-    /// arrangement. In that case nearest() tells where a conversion would do.
+    /// arrangement.
     Error why_none() const;
+
+    /// Where a conversion would do, for uses that share no arrangement: the arrangement that the
+    /// fewest uses lack, the best ranked among equals. None if no use has any.
     std::optional<NearestConversion> nearest() const;
 
 private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "format/checked.hpp"
+#include "base/names.hpp"
 #include "base/text.hpp"
+#include "format/checked.hpp"
 
 #include <commonbuf/constraints.hpp>
 
@@ -23,21 +24,28 @@ std::string who_asked(const std::vector<Origin>& origins, Constraint constraint)
     return text;
 }
 
-std::string describe_strides(const Constraints& constraints)
-{
-    return text::format("strides from {} to {} in steps of {} (min: {}; max: {}; steps: {})", constraints.min_stride,
-                        constraints.max_stride, constraints.stride_align,
-                        who_asked(constraints.origins, Constraint::min_stride),
-                        who_asked(constraints.origins, Constraint::max_stride),
-                        who_asked(constraints.origins, Constraint::stride_align));
-}
+/// One of the quantities that have a range and steps.
+struct Range {
+    const char* what;
+    std::uint64_t min;
+    std::uint64_t max;
+    std::uint64_t align;
+    Constraint of_min;
+    Constraint of_max;
+    Constraint of_align;
+};
 
-std::string describe_sizes(const Constraints& constraints)
+/// Finds the smallest value in a range that is at least `wanted`. Errors: incompatible.
+Result<std::uint64_t> fit(const Range& range, std::uint64_t wanted, const std::vector<Origin>& origins)
 {
-    return text::format(
-        "sizes from {} to {} in steps of {} (min: {}; max: {}; steps: {})", constraints.min_size, constraints.max_size,
-        constraints.size_align, who_asked(constraints.origins, Constraint::min_size),
-        who_asked(constraints.origins, Constraint::max_size), who_asked(constraints.origins, Constraint::size_align));
+    const checked::Number value = checked::round_up(std::max(wanted, range.min), range.align);
+    if (value && *value <= range.max)
+        return *value;
+    return Error::incompatible(
+        text::format("find a {} of at least {} bytes", range.what, wanted),
+        text::format("the uses agree on none: {}s from {} to {} in steps of {} (min: {}; max: {}; steps: {})",
+                     range.what, range.min, range.max, range.align, who_asked(origins, range.of_min),
+                     who_asked(origins, range.of_max), who_asked(origins, range.of_align)));
 }
 
 /// Errors: incompatible, if one wants memory with a property and another one without.
@@ -50,30 +58,25 @@ Status check_choice(Choice choice, Constraint name, const std::vector<Origin>& o
                                             to_string(name), who_asked(origins, name)));
 }
 
-constexpr std::array names{
-    std::pair(Constraint::address_bits, "address_bits"), std::pair(Constraint::cached, "cached"),
-    std::pair(Constraint::contiguous, "contiguous"),     std::pair(Constraint::height_align, "height_align"),
-    std::pair(Constraint::max_size, "max_size"),         std::pair(Constraint::max_stride, "max_stride"),
-    std::pair(Constraint::min_size, "min_size"),         std::pair(Constraint::min_stride, "min_stride"),
-    std::pair(Constraint::offset_align, "offset_align"), std::pair(Constraint::protected_memory, "protected"),
-    std::pair(Constraint::size_align, "size_align"),     std::pair(Constraint::stride_align, "stride_align"),
-};
+constexpr auto names = std::to_array<std::pair<Constraint, std::string_view>>({
+    {Constraint::address_bits, "address_bits"},
+    {Constraint::cached, "cached"},
+    {Constraint::contiguous, "contiguous"},
+    {Constraint::height_align, "height_align"},
+    {Constraint::max_size, "max_size"},
+    {Constraint::max_stride, "max_stride"},
+    {Constraint::min_size, "min_size"},
+    {Constraint::min_stride, "min_stride"},
+    {Constraint::offset_align, "offset_align"},
+    {Constraint::protected_memory, "protected"},
+    {Constraint::size_align, "size_align"},
+    {Constraint::stride_align, "stride_align"},
+});
 
 } // namespace
 
-std::string_view to_string(Constraint constraint) noexcept
-{
-    const auto* const found =
-        std::find_if(names.begin(), names.end(), [constraint](const auto& each) { return each.first == constraint; });
-    return found != names.end() ? found->second : "unknown";
-}
-
-std::optional<Constraint> parse_constraint(std::string_view name) noexcept
-{
-    const auto* const found =
-        std::find_if(names.begin(), names.end(), [name](const auto& each) { return each.second == name; });
-    return found != names.end() ? std::optional(found->first) : std::nullopt;
-}
+std::string_view to_string(Constraint constraint) noexcept { return name_of(names, constraint); }
+std::optional<Constraint> parse_constraint(std::string_view name) noexcept { return parse_name(names, name); }
 
 std::string_view to_string(Choice choice) noexcept
 {
@@ -144,22 +147,19 @@ Result<Constraints> merge(const Constraints& a, const Constraints& b)
 
 Result<std::uint32_t> fit_stride(const Constraints& constraints, std::uint64_t wanted)
 {
-    const std::uint64_t least = std::max<std::uint64_t>(wanted, constraints.min_stride);
-    const checked::Number stride = checked::round_up(least, constraints.stride_align);
-    if (!stride || *stride > constraints.max_stride)
-        return Error::incompatible(text::format("find a stride of at least {}", wanted),
-                                   "the uses agree on none: " + describe_strides(constraints));
+    const auto stride = fit({"stride", constraints.min_stride, constraints.max_stride, constraints.stride_align,
+                             Constraint::min_stride, Constraint::max_stride, Constraint::stride_align},
+                            wanted, constraints.origins);
+    if (!stride)
+        return stride.error();
     return static_cast<std::uint32_t>(*stride);
 }
 
 Result<std::uint64_t> fit_size(const Constraints& constraints, std::uint64_t wanted)
 {
-    const std::uint64_t least = std::max(wanted, constraints.min_size);
-    const checked::Number size = checked::round_up(least, constraints.size_align);
-    if (!size || *size > constraints.max_size)
-        return Error::incompatible(text::format("find a size of at least {} bytes", wanted),
-                                   "the uses agree on none: " + describe_sizes(constraints));
-    return *size;
+    return fit({"size", constraints.min_size, constraints.max_size, constraints.size_align, Constraint::min_size,
+                Constraint::max_size, Constraint::size_align},
+               wanted, constraints.origins);
 }
 
 } // namespace commonbuf

@@ -14,15 +14,13 @@ Verdict failed(Outcome outcome, const Error& error)
     rest.sys_errno = 0;
     const bool says_more =
         !rest.target.empty() || !rest.operation.empty() || !rest.detail.empty() || !rest.advice.empty();
-    Verdict verdict;
-    verdict.outcome = outcome;
-    verdict.call = error.call;
-    verdict.category = error.category;
-    verdict.sys_errno = error.sys_errno;
-    verdict.reason = says_more ? rest.message() : std::string();
-    verdict.needed = error.needed;
-    verdict.offered = error.offered;
-    return verdict;
+    return {.outcome = outcome,
+            .call = error.call,
+            .category = error.category,
+            .sys_errno = error.sys_errno,
+            .reason = says_more ? rest.message() : std::string(),
+            .needed = error.needed,
+            .offered = error.offered};
 }
 
 } // namespace
@@ -46,29 +44,16 @@ bool Verdict::is_lasting() const noexcept
 
 Verdict Verdict::proved(std::string call, std::string reason)
 {
-    Verdict verdict;
-    verdict.outcome = Outcome::proved;
-    verdict.call = std::move(call);
-    verdict.reason = std::move(reason);
-    return verdict;
+    return {.outcome = Outcome::proved, .call = std::move(call), .reason = std::move(reason)};
 }
 
 Verdict Verdict::accepted(std::string call, std::string reason)
 {
-    Verdict verdict = proved(std::move(call), std::move(reason));
-    verdict.outcome = Outcome::accepted;
-    return verdict;
+    return {.outcome = Outcome::accepted, .call = std::move(call), .reason = std::move(reason)};
 }
 
 Verdict Verdict::not_tried(const Error& error) { return failed(Outcome::not_tried, error); }
-
-Verdict Verdict::not_tried(std::string reason)
-{
-    Verdict verdict;
-    verdict.reason = std::move(reason);
-    return verdict;
-}
-
+Verdict Verdict::not_tried(std::string reason) { return {.reason = std::move(reason)}; }
 Verdict Verdict::refused(const Error& error) { return failed(Outcome::refused, error); }
 
 } // namespace commonbuf

@@ -30,9 +30,9 @@ namespace commonbuf {
 namespace {
 
 // The limit for jobs that gathered and never published.
-constexpr std::size_t most_gathered = 1000;
+constexpr std::size_t max_gathered = 1000;
 // For each buffer: enough to name the last writer.
-constexpr std::size_t most_works = 16;
+constexpr std::size_t max_works = 16;
 
 bool reads(Access access) { return access != Access::write; }
 bool writes(Access access) { return access != Access::read; }
@@ -66,6 +66,19 @@ std::string text_of(const CheckedAccess& access)
     return text::format("{} {}{}{}", access.who, access.what, where.empty() ? "" : " ", where);
 }
 
+/// What a bracket, a work or a site stands for.
+CheckedAccess by(const auto& one) { return {std::string(one.who), text_of(one.access), one.where}; }
+
+std::string describe(const watch::Subject& buffer)
+{
+    const Layout& layout = buffer.layout();
+    const std::string from = buffer.heap().empty() ? "" : " from " + buffer.heap();
+    const std::string image = text::format("{} {}x{}{}", to_string(layout.format), layout.width, layout.height, from);
+    const auto id = buffer.dma_buf();
+    return id ? text::format("buffer {} ({})", id->inode, image)
+              : text::format("buffer of the program's own memory ({})", image);
+}
+
 } // namespace
 
 std::string_view to_string(Mistake mistake) noexcept
@@ -89,30 +102,32 @@ Checker::Key Checker::key_of(const watch::Subject& buffer)
     return id ? Key{id->device, id->inode} : Key{~std::uint64_t{0}, reinterpret_cast<std::uintptr_t>(&buffer)};
 }
 
-std::string Checker::describe(const watch::Subject& buffer)
+bool Checker::Work::is_active() const
 {
-    const Layout& layout = buffer.layout();
-    const std::string from = buffer.heap().empty() ? "" : " from " + buffer.heap();
-    const std::string image = text::format("{} {}x{}{}", to_string(layout.format), layout.width, layout.height, from);
-    const auto id = buffer.dma_buf();
-    return id ? text::format("buffer {} ({})", id->inode, image)
-              : text::format("buffer of the program's own memory ({})", image);
-}
-
-bool Checker::is_active(const Work& work)
-{
-    if (work.queue != nullptr)
+    if (queue != nullptr)
         return true;
-    for (const auto& point : points_of(work.done)) {
-        if (const auto state = point->ask(); state && *state == FenceState::pending)
-            return true;
-    }
-    return false;
+    return std::ranges::any_of(points_of(done), [](const auto& point) {
+        const auto state = point->ask();
+        return state && *state == FenceState::pending;
+    });
 }
 
-CheckedAccess Checker::by_cpu(const Bracket& bracket) { return {"CPU", text_of(bracket.access), bracket.where}; }
-CheckedAccess Checker::by(const Work& work) { return {work.who, text_of(work.access), work.where}; }
-CheckedAccess Checker::by(const watch::Site& site) { return {std::string(site.who), text_of(site.access), site.where}; }
+const char* Checker::Work::how_to_end() const
+{
+    return on_screen ? "commit another buffer in its place first" : "dequeue it from the device first";
+}
+
+/// Looks for mistakes under the lock, and reports them after it.
+template <typename Look>
+void Checker::check(Look look)
+{
+    Reports reports;
+    {
+        const std::lock_guard lock(mutex_);
+        look(reports);
+    }
+    say(reports);
+}
 
 void Checker::used_while_released(const Record& record, const watch::Subject& buffer, const CheckedAccess& second,
                                   Reports& reports)
@@ -125,33 +140,39 @@ void Checker::used_while_released(const Record& record, const watch::Subject& bu
                            "acquire the buffer again before using it"});
 }
 
+void Checker::left_open(const Record& record, const watch::Subject& buffer, Access access, const CheckedAccess& second,
+                        const char* advice, Reports& reports)
+{
+    for (const Bracket& bracket : record.brackets) {
+        if (conflict(bracket.access, access))
+            reports.push_back({Mistake::bracket_left_open, describe(buffer), by(bracket), second, advice});
+    }
+}
+
 void Checker::cpu_began(watch::Subject& buffer, std::uint64_t number, const watch::Site& site)
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
-        Record& record = records_[key_of(buffer)];
+    check([&](Reports& reports) {
+        Record& record = record_of(buffer);
         used_while_released(record, buffer, by(site), reports);
         for (const Work& work : record.works) {
-            if (conflict(work.access, site.access) && is_active(work))
+            if (conflict(work.access, site.access) && work.is_active())
                 reports.push_back({Mistake::cpu_while_device, describe(buffer), by(work), by(site),
-                                   work.queue != nullptr ? how_to_end(work)
+                                   work.queue != nullptr ? work.how_to_end()
                                                          : "the job's fence is pending: publish it on this buffer, "
                                                            "through the handle that the CPU uses"});
         }
         record.brackets.push_back({number, site.access, site.where});
-    }
-    say(reports);
+    });
 }
 
 void Checker::cpu_ended(watch::Subject& buffer, std::uint64_t number)
 {
     const std::lock_guard lock(mutex_);
-    Record& record = records_[key_of(buffer)];
+    Record& record = record_of(buffer);
     const auto bracket = std::ranges::find(record.brackets, number, &Bracket::number);
     if (bracket == record.brackets.end())
         return; // begun before the checker was turned on
-    record.last = *bracket;
+    record.last_bracket = bracket->where;
     record.brackets.erase(bracket);
 }
 
@@ -166,30 +187,25 @@ void Checker::cpu_touched_late(const Place& begun, const Place& touched)
 
 void Checker::touched(watch::Subject& buffer, bool writes_pixels, const void* code)
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
-        const Record& record = records_[key_of(buffer)];
+    check([&](Reports& reports) {
+        const Record& record = record_of(buffer);
         const CheckedAccess now{"CPU", (writes_pixels ? "writes" : "reads") + text_of(code), Place{}};
-        const bool open = !record.brackets.empty();
-        const Bracket last = open ? record.brackets.back() : record.last.value_or(Bracket{0, Access::read, {}});
-        if (open)
-            reports.push_back({Mistake::cpu_writes_in_read, describe(buffer), by_cpu(last), now,
+        if (!record.brackets.empty())
+            reports.push_back({Mistake::cpu_writes_in_read, describe(buffer), by(record.brackets.back()), now,
                                "begin the access with write() or read_write()"});
         else
             reports.push_back({Mistake::cpu_outside_bracket,
                                describe(buffer),
-                               {"CPU", "had access", last.where},
+                               {"CPU", "had access", record.last_bracket},
                                now,
                                "touch pixels only between read() or write() and end()"});
-    }
-    say(reports);
+    });
 }
 
 void Checker::job_gathered(const watch::JobRun& run, const Fence&)
 {
     const std::lock_guard lock(mutex_);
-    if (gathered_.size() >= most_gathered)
+    if (gathered_.size() >= max_gathered)
         gathered_.erase(gathered_.begin());
     gathered_[run.number] = watch::next_number();
 }
@@ -197,24 +213,21 @@ void Checker::job_gathered(const watch::JobRun& run, const Fence&)
 void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part, std::optional<std::uint64_t> gathered,
                       Reports& reports)
 {
-    Record& record = records_[key_of(*part.buffer)];
+    const Record& record = record_of(*part.buffer);
     const CheckedAccess now{std::string(run.name), text_of(part.access), run.where};
     used_while_released(record, *part.buffer, now, reports);
-    for (const Bracket& bracket : record.brackets) {
-        if (conflict(bracket.access, part.access))
-            reports.push_back({Mistake::bracket_left_open, describe(*part.buffer), by_cpu(bracket), now,
-                               "end the CPU access before the device works on the buffer"});
-    }
+    left_open(record, *part.buffer, part.access, now, "end the CPU access before the device works on the buffer",
+              reports);
     for (const Work& work : record.works) {
         if (!conflict(work.access, part.access) || work.concurrent || run.concurrent)
             continue;
         const bool in_order = work.queue == nullptr && gathered && work.published < *gathered;
-        if (!in_order && is_active(work))
+        if (!in_order && work.is_active())
             reports.push_back({Mistake::devices_without_order, describe(*part.buffer), by(work), now,
-                               work.queue != nullptr ? how_to_end(work)
+                               work.queue != nullptr ? work.how_to_end()
                                : gathered            ? "it gathered before the other job was published: gather again"
                                                      : "call gather() and let the job wait for the result"});
-        if (gathered && reads(part.access) && writes(work.access) && !is_active(work)) {
+        if (gathered && reads(part.access) && writes(work.access) && !work.is_active()) {
             const auto points = points_of(work.done);
             const auto bad =
                 std::ranges::find_if(points, [](const auto& point) { return point->known() == FenceState::failed; });
@@ -229,9 +242,7 @@ void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part,
 
 void Checker::job_published(const watch::JobRun& run, const Fence& done)
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
+    check([&](Reports& reports) {
         std::optional<std::uint64_t> gathered;
         if (const auto found = gathered_.find(run.number); found != gathered_.end()) {
             gathered = found->second;
@@ -241,104 +252,85 @@ void Checker::job_published(const watch::JobRun& run, const Fence& done)
             publish(run, part, gathered, reports);
         const std::uint64_t now = watch::next_number();
         for (const auto& part : run.parts) {
-            auto& works = records_[key_of(*part.buffer)].works;
+            auto& works = record_of(*part.buffer).works;
             // Work that is over matters only as the last write.
             if (writes(part.access))
-                std::erase_if(works, [](const Work& work) { return !is_active(work); });
-            if (works.size() >= most_works)
+                std::erase_if(works, [](const Work& work) { return !work.is_active(); });
+            if (works.size() >= max_works)
                 works.erase(works.begin());
-            works.push_back(
-                {nullptr, false, run.number, now, std::string(run.name), part.access, run.where, run.concurrent, done});
+            works.push_back({.who = std::string(run.name),
+                             .access = part.access,
+                             .where = run.where,
+                             .published = now,
+                             .concurrent = run.concurrent,
+                             .done = done});
         }
-    }
-    say(reports);
-}
-
-const char* Checker::how_to_end(const Work& work)
-{
-    return work.on_screen ? "commit another buffer in its place first" : "dequeue it from the device first";
+    });
 }
 
 void Checker::device_begins(const Record& record, const watch::Subject& buffer, const watch::Site& site,
                             Reports& reports)
 {
     used_while_released(record, buffer, by(site), reports);
-    for (const Bracket& bracket : record.brackets) {
-        if (conflict(bracket.access, site.access))
-            reports.push_back({Mistake::bracket_left_open, describe(buffer), by_cpu(bracket), by(site),
-                               "end the CPU access before the device gets the buffer"});
-    }
+    left_open(record, buffer, site.access, by(site), "end the CPU access before the device gets the buffer", reports);
 }
 
 void Checker::queued(watch::Subject& buffer, const void* queue, const watch::Site& site)
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
-        Record& record = records_[key_of(buffer)];
+    check([&](Reports& reports) {
+        Record& record = record_of(buffer);
         device_begins(record, buffer, site, reports);
         for (const Work& work : record.works) {
-            if (!conflict(work.access, site.access) || !is_active(work))
+            if (!conflict(work.access, site.access) || !work.is_active())
                 continue;
             if (work.queue == nullptr)
                 reports.push_back({Mistake::queued_too_early, describe(buffer), by(work), by(site),
                                    "wait for the job's fence, or use queue_when_ready()"});
             else
                 reports.push_back(
-                    {Mistake::devices_without_order, describe(buffer), by(work), by(site), how_to_end(work)});
+                    {Mistake::devices_without_order, describe(buffer), by(work), by(site), work.how_to_end()});
         }
-        record.works.push_back(
-            {queue, false, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
-    }
-    say(reports);
+        record.works.push_back({std::string(site.who), site.access, site.where, queue});
+    });
 }
 
 void Checker::dequeued(watch::Subject& buffer, const void* queue, bool)
 {
     const std::lock_guard lock(mutex_);
-    auto& works = records_[key_of(buffer)].works;
+    auto& works = record_of(buffer).works;
     if (const auto work = std::ranges::find(works, queue, &Work::queue); work != works.end())
         works.erase(work);
 }
 
 void Checker::shown(watch::Subject& buffer, const void* display, const watch::Site& site)
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
-        Record& record = records_[key_of(buffer)];
+    check([&](Reports& reports) {
+        Record& record = record_of(buffer);
         device_begins(record, buffer, site, reports);
-        record.works.push_back(
-            {display, true, 0, watch::next_number(), std::string(site.who), site.access, site.where, false, {}});
-    }
-    say(reports);
+        record.works.push_back({std::string(site.who), site.access, site.where, display, true});
+    });
 }
 
 void Checker::replaced(watch::Subject& buffer, const void* display) { dequeued(buffer, display, false); }
 
 void Checker::released(watch::Subject& buffer, const Fence&, const Place& where)
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
-        Record& record = records_[key_of(buffer)];
+    check([&](Reports& reports) {
+        Record& record = record_of(buffer);
         const CheckedAccess now{"a pool", "gets it back", where};
-        for (const Bracket& bracket : record.brackets)
-            reports.push_back({Mistake::bracket_left_open, describe(buffer), by_cpu(bracket), now,
-                               "end the CPU access before the buffer goes back"});
+        left_open(record, buffer, Access::write, now, "end the CPU access before the buffer goes back", reports);
         for (const Work& work : record.works) {
             if (work.queue != nullptr)
-                reports.push_back({Mistake::used_while_released, describe(buffer), by(work), now, how_to_end(work)});
+                reports.push_back({Mistake::used_while_released, describe(buffer), by(work), now, work.how_to_end()});
         }
         record.released = where;
-    }
-    say(reports);
+    });
 }
 
 void Checker::acquired(watch::Subject& buffer, const Place&)
 {
     const std::lock_guard lock(mutex_);
-    records_[key_of(buffer)].released.reset();
+    record_of(buffer).released.reset();
 }
 
 void Checker::waited(const Fence&, std::chrono::steady_clock::time_point, bool) {}
@@ -354,19 +346,16 @@ void Checker::gone(watch::Subject& buffer)
 
 void Checker::at_end()
 {
-    Reports reports;
-    {
-        const std::lock_guard lock(mutex_);
+    check([&](Reports& reports) {
         for (const auto& [key, record] : records_) {
             for (const Bracket& bracket : record.brackets)
                 reports.push_back({Mistake::bracket_left_open,
                                    text::format("buffer {}", key.second),
-                                   by_cpu(bracket),
+                                   by(bracket),
                                    {"the program", "ends", Place{}},
                                    "end every CPU access"});
         }
-    }
-    say(reports);
+    });
 }
 
 void Checker::say(const Reports& reports)

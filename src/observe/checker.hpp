@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -48,26 +49,29 @@ public:
 private:
     /// An open bracket of the CPU.
     struct Bracket {
+        static constexpr std::string_view who = "CPU";
         std::uint64_t number;
         Access access;
         Place where;
     };
     /// Work of a device, under way or over.
     struct Work {
-        const void* queue = nullptr; ///< V4L2: until the buffer is dequeued; a display: until it is replaced
-        bool on_screen = false;
-        std::uint64_t run = 0;       ///< a job: until `done`
-        std::uint64_t published = 0; ///< when it was published, as a number
         std::string who;
         Access access = Access::read;
         Place where;
+        const void* queue = nullptr; ///< V4L2: until the buffer is dequeued; a display: until it is replaced
+        bool on_screen = false;
+        std::uint64_t published = 0; ///< a job: when it was published, as a number
         bool concurrent = false;
-        Fence done;
+        Fence done{}; ///< a job: until it has signalled
+
+        bool is_active() const;
+        const char* how_to_end() const;
     };
     struct Record {
         std::vector<Bracket> brackets;
         std::vector<Work> works;
-        std::optional<Bracket> last; ///< the last one that ended
+        Place last_bracket; ///< the last one that ended
         std::optional<Place> released;
     };
     struct Report {
@@ -81,16 +85,15 @@ private:
     using Reports = std::vector<Report>;
 
     static Key key_of(const watch::Subject& buffer);
-    static std::string describe(const watch::Subject& buffer);
-    static bool is_active(const Work& work);
-    static const char* how_to_end(const Work& work);
-    static void device_begins(const Record& record, const watch::Subject& buffer, const watch::Site& site,
-                              Reports& reports);
-    static CheckedAccess by_cpu(const Bracket& bracket);
-    static CheckedAccess by(const Work& work);
-    static CheckedAccess by(const watch::Site& site);
+    Record& record_of(const watch::Subject& buffer) { return records_[key_of(buffer)]; }
+    template <typename Look>
+    void check(Look look);
     static void used_while_released(const Record& record, const watch::Subject& buffer, const CheckedAccess& second,
                                     Reports& reports);
+    static void left_open(const Record& record, const watch::Subject& buffer, Access access,
+                          const CheckedAccess& second, const char* advice, Reports& reports);
+    static void device_begins(const Record& record, const watch::Subject& buffer, const watch::Site& site,
+                              Reports& reports);
     void publish(const watch::JobRun& run, const watch::JobRun::Part& part, std::optional<std::uint64_t> gathered,
                  Reports& reports);
     void say(const Reports& reports);

@@ -37,14 +37,6 @@ const char* words_for(Access access)
     return "read and write";
 }
 
-std::string as_array(const Record& record, Access access)
-{
-    std::string text = "[";
-    record.describe(text, access);
-    text += ']';
-    return text;
-}
-
 /// Replaces %p by the process number, for several programs at once.
 std::string expanded(std::string path, int pid)
 {
@@ -64,16 +56,19 @@ struct Trace::Session {
 
     Session(File opened, int pid) : file(std::move(opened)), tracks(file, pid), jobs(file, tracks, records) {}
 
-    /// Writes the beginning of a slice that has a row.
-    void open(Open& made, const Record& record, const Place& where)
+    /// Begins a slice now, in a row of the device or, without one, of the calling thread.
+    void open(Open& made, Slice what, std::string_view device, const watch::Subject& buffer, const Place& where)
     {
-        const Slice& slice = *made.slice;
-        file.add(tracks.event('B', slice)
-                     .name(slice.name)
-                     .category(category(slice.kind))
-                     .at(slice.begin)
-                     .arg_json("buffers", as_array(record, made.access))
-                     .arg("where", to_text(where)));
+        what.begin = now();
+        made.slice = std::make_shared<Slice>(std::move(what));
+        if (device.empty())
+            tracks.place_here(*made.slice);
+        else
+            tracks.place(*made.slice, device);
+        std::string buffers = "[";
+        records.of(buffer).describe(buffers, made.access);
+        Event event = tracks.shown('B', *made.slice, buffers + "]", to_text(where));
+        file.add(event);
     }
 
     void close(const Open& made, const char* why = nullptr)
@@ -97,14 +92,17 @@ struct Trace::Session {
     }
 
     /// Draws arrows from the earlier users of the buffer, except those that a wait has already.
-    void connect(const Record& record, const Open& to, int waiter)
+    void connect(const watch::Subject& buffer, const Open& to, int waiter)
     {
+        Record& record = records.of(buffer);
         std::vector<SliceRef> before;
         record.add_before(to.access, before);
         for (const SliceRef& slice : before) {
             if (waiter == 0 || slice->waited_for != waiter)
                 tracks.connect(slice, to.slice);
         }
+        if (to.access != Access::read)
+            record.overwritten();
     }
 
     File file;
@@ -171,13 +169,13 @@ Status Trace::end_locked()
         return {};
     }
     session->jobs.end();
-    constexpr const char* why = "the trace ended before";
-    for (const auto& [number, open] : session->on_cpu)
-        session->close(open, why);
-    for (const auto& [key, open] : session->with_a_device)
-        session->close(open, why);
-    for (const auto& [buffer, open] : session->in_a_pool)
-        session->close(open, why);
+    const auto close_all = [&session](const auto& slices) {
+        for (const auto& [key, open] : slices)
+            session->close(open, "the trace ended before");
+    };
+    close_all(session->on_cpu);
+    close_all(session->with_a_device);
+    close_all(session->in_a_pool);
     session->tracks.draw_arrows();
     return session->file.end();
 }
@@ -206,36 +204,29 @@ void Trace::note(Note note_down)
 
 void Trace::flush(Time time)
 {
-    if (pid_ != os::process_id()) {
-        // This is a child of fork(): the file is its parent's.
-        session_->file.abandon();
-        session_.reset();
-        watch::sit(watch::Seat::trace, nullptr);
-        return;
+    // In a child of fork() the file is its parent's.
+    const bool ours = pid_ == os::process_id();
+    if (ours) {
+        session_->jobs.settle();
+        session_->tracks.draw_arrows();
+        written_ = session_->file.flush(time);
+        if (written_)
+            return;
     }
-    session_->jobs.settle();
-    session_->tracks.draw_arrows();
-    written_ = session_->file.flush(time);
-    if (written_)
-        return;
     session_->file.abandon();
     session_.reset();
     watch::sit(watch::Seat::trace, nullptr);
-    log("the trace ends here: " + written_.error().message());
+    if (ours)
+        log("the trace ends here: " + written_.error().message());
 }
 
 void Trace::cpu_began(watch::Subject& buffer, std::uint64_t number, const watch::Site& site)
 {
     note([&](Session& session) {
-        Record& record = session.records.of(buffer);
         Session::Open& open = session.on_cpu[number];
         open.access = site.access;
-        open.slice = std::make_shared<Slice>(Slice{.name = words_for(site.access), .kind = Kind::cpu, .begin = now()});
-        session.tracks.place_here(*open.slice);
-        session.open(open, record, site.where);
-        session.connect(record, open, os::thread_id());
-        if (site.access != Access::read)
-            record.overwritten();
+        session.open(open, {.name = words_for(site.access), .kind = Kind::cpu}, {}, buffer, site.where);
+        session.connect(buffer, open, os::thread_id());
     });
 }
 
@@ -257,16 +248,11 @@ void Trace::job_published(const watch::JobRun& run, const Fence& done)
 void Trace::queued(watch::Subject& buffer, const void* queue, const watch::Site& site)
 {
     note([&](Session& session) {
-        Record& record = session.records.of(buffer);
         Session::Open& open = session.with_a_device[{queue, &buffer}];
         open.access = site.access;
-        open.slice = std::make_shared<Slice>(
-            Slice{.name = site.access == Access::read ? "output" : "capture", .kind = Kind::v4l2, .begin = now()});
-        session.tracks.place(*open.slice, site.who);
-        session.open(open, record, site.where);
-        session.connect(record, open, 0);
-        if (site.access != Access::read)
-            record.overwritten();
+        const char* name = site.access == Access::read ? "output" : "capture";
+        session.open(open, {.name = name, .kind = Kind::v4l2}, site.who, buffer, site.where);
+        session.connect(buffer, open, 0);
     });
 }
 
@@ -288,10 +274,7 @@ void Trace::released(watch::Subject& buffer, const Fence&, const Place& where)
 {
     note([&](Session& session) {
         session.close_if_open(session.in_a_pool, &buffer);
-        Session::Open& open = session.in_a_pool[&buffer];
-        open.slice = std::make_shared<Slice>(Slice{.name = "in the pool", .kind = Kind::pool, .begin = now()});
-        session.tracks.place(*open.slice, "pool");
-        session.open(open, session.records.of(buffer), where);
+        session.open(session.in_a_pool[&buffer], {.name = "in the pool", .kind = Kind::pool}, "pool", buffer, where);
     });
 }
 

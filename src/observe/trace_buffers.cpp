@@ -1,43 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "observe/trace_buffers.hpp"
 
-#include "observe/trace_event.hpp"
-
-#include <utility>
+#include "base/text.hpp"
 
 namespace commonbuf::trace {
 namespace {
 
 std::string members_of(const watch::Subject& buffer, std::int64_t number)
 {
-    std::string text = R"("id":)";
-    append_number(text, number);
-    if (const auto id = buffer.dma_buf()) {
-        text += ",\"inode\":";
-        append_number(text, static_cast<std::int64_t>(id->inode));
-    }
     const Layout& layout = buffer.layout();
+    std::string text = text::format(R"("id":{})", number);
+    if (const auto id = buffer.dma_buf())
+        text += text::format(R"(,"inode":{})", id->inode);
     text += ",\"format\":";
     append_string(text, to_string(layout.format));
-    text += R"(,"size":")";
-    append_number(text, layout.width);
-    text += 'x';
-    append_number(text, layout.height);
-    text += '"';
-    return text;
+    return text + text::format(R"(,"size":"{}x{}")", layout.width, layout.height);
 }
 
 } // namespace
 
 void Record::describe(std::string& to, Access access) const
 {
-    to += '{';
-    to += members_;
-    switch (access) {
-    case Access::read: to += R"(,"access":"read"})"; break;
-    case Access::write: to += R"(,"access":"write"})"; break;
-    case Access::read_write: to += R"(,"access":"read-write"})"; break;
-    }
+    to.append("{").append(members_).append(R"(,"access":")").append(to_string(access)).append("\"}");
 }
 
 void Record::add_before(Access access, std::vector<SliceRef>& to) const
@@ -56,8 +40,8 @@ void Record::used(Access access, const SliceRef& slice)
         return;
     }
     // A buffer that is only read, for example a font, would collect readers without end.
-    constexpr std::size_t most = 8;
-    if (reads_.size() == most)
+    constexpr std::size_t max_reads = 8;
+    if (reads_.size() == max_reads)
         reads_.erase(reads_.begin());
     reads_.push_back(slice);
 }
@@ -70,10 +54,10 @@ void Record::overwritten()
 
 Record& Records::of(const watch::Subject& buffer)
 {
-    const auto known = all_.find(&buffer);
-    if (known != all_.end())
-        return known->second;
-    return all_.emplace(&buffer, Record(members_of(buffer, ++last_))).first->second;
+    const auto [known, is_new] = all_.try_emplace(&buffer);
+    if (is_new)
+        known->second = Record(members_of(buffer, ++last_));
+    return known->second;
 }
 
 } // namespace commonbuf::trace

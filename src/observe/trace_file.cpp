@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "observe/trace_file.hpp"
 
+#include "base/text.hpp"
 #include "os/file.hpp"
 
 #include <cstddef>
@@ -9,11 +10,135 @@
 namespace commonbuf::trace {
 namespace {
 
+/// Returns the size of the first character in bytes; 0 if the bytes are not UTF-8 (RFC 3629: only
+/// the shortest form, no surrogates, nothing above U+10FFFF).
+std::size_t utf8_length(std::string_view bytes)
+{
+    const auto byte = [bytes](std::size_t index) {
+        return index < bytes.size() ? static_cast<unsigned char>(bytes[index]) : 0U;
+    };
+    const auto follows = [&byte](std::size_t index) { return (byte(index) & 0xc0U) == 0x80; };
+    const unsigned first = byte(0);
+    const unsigned second = byte(1);
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        return follows(1) ? 2 : 0;
+    if (first >= 0xe0 && first <= 0xef) {
+        const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f);
+        return !wrong && follows(1) && follows(2) ? 3 : 0;
+    }
+    if (first >= 0xf0 && first <= 0xf4) {
+        const bool wrong = (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
+        return !wrong && follows(1) && follows(2) && follows(3) ? 4 : 0;
+    }
+    return 0;
+}
+
 // The most that is lost when the program is killed.
-constexpr std::size_t most_held = 64U << 10U;
-constexpr Time longest_held = std::chrono::milliseconds(500);
+constexpr std::size_t max_held = 64U << 10U;
+constexpr Time max_hold = std::chrono::milliseconds(500);
 
 } // namespace
+
+void append_string(std::string& to, std::string_view words)
+{
+    to += '"';
+    while (!words.empty()) {
+        const std::size_t length = utf8_length(words);
+        const char first = words.front();
+        if (length == 0) {
+            to += "\xEF\xBF\xBD"; // U+FFFD
+        } else if (length == 1 && (static_cast<unsigned char>(first) < 0x20 || first == 0x7f)) {
+            to += text::format("\\u{:04x}", first);
+        } else {
+            if (first == '"' || first == '\\')
+                to += '\\';
+            to += words.substr(0, length);
+        }
+        words.remove_prefix(length == 0 ? 1 : length);
+    }
+    to += '"';
+}
+
+Event::Event(char phase, int pid, int tid)
+{
+    text_.reserve(384);
+    text_ = R"({"ph":")";
+    text_ += phase;
+    text_ += R"(","pid":)" + std::to_string(pid);
+    key("tid");
+    text_ += std::to_string(tid);
+}
+
+void Event::key(const char* name) { text_.append(",\"").append(name).append("\":"); }
+
+void Event::arg_key(const char* name)
+{
+    text_ += std::exchange(has_args_, true) ? ",\"" : R"(,"args":{")";
+    text_.append(name).append("\":");
+}
+
+/// Adds a time in microseconds, the unit of the format, without losing nanoseconds.
+Event& Event::timed(const char* name, Time time)
+{
+    key(name);
+    text_ += text::format("{}.{:03}", time.count() / 1000, time.count() % 1000);
+    return *this;
+}
+
+Event& Event::name(std::string_view words)
+{
+    key("name");
+    append_string(text_, words);
+    return *this;
+}
+
+Event& Event::category(const char* word)
+{
+    key("cat");
+    append_string(text_, word);
+    return *this;
+}
+
+Event& Event::at(Time time) { return timed("ts", time); }
+Event& Event::lasts(Time time) { return timed("dur", time); }
+
+Event& Event::arrow(std::uint64_t number, bool far_end)
+{
+    key("id");
+    text_ += std::to_string(number);
+    if (far_end)
+        text_ += R"(,"bp":"e")";
+    return *this;
+}
+
+Event& Event::arg(const char* key, std::string_view words)
+{
+    arg_key(key);
+    append_string(text_, words);
+    return *this;
+}
+
+Event& Event::arg(const char* key, std::int64_t number)
+{
+    arg_key(key);
+    text_ += std::to_string(number);
+    return *this;
+}
+
+Event& Event::arg_json(const char* key, std::string_view json)
+{
+    arg_key(key);
+    text_ += json;
+    return *this;
+}
+
+std::string Event::take()
+{
+    text_ += has_args_ ? "}}" : "}";
+    return std::move(text_);
+}
 
 Result<File> File::create(const std::string& path)
 {
@@ -23,7 +148,7 @@ Result<File> File::create(const std::string& path)
     File file;
     file.fd_ = std::move(*fd);
     file.path_ = path;
-    file.held_.reserve(most_held + most_held / 4);
+    file.held_.reserve(max_held + max_held / 4);
     file.held_ += "[";
     file.last_flush_ = now();
     return file;
@@ -36,10 +161,7 @@ void File::add(Event& event)
     held_ += event.take();
 }
 
-bool File::should_flush(Time now) const noexcept
-{
-    return held_.size() >= most_held || now - last_flush_ >= longest_held;
-}
+bool File::should_flush(Time now) const noexcept { return held_.size() >= max_held || now - last_flush_ >= max_hold; }
 
 Status File::flush(Time now)
 {

@@ -12,9 +12,9 @@ namespace {
 
 // Each run holds a descriptor. No pipeline has so many at once.
 constexpr std::size_t many_runs = 64;
-constexpr std::size_t most_runs = 256;
+constexpr std::size_t max_runs = 256;
 // The limit for jobs that gathered and were never published.
-constexpr std::size_t most_gathered = 256;
+constexpr std::size_t max_gathered = 256;
 // A job that takes longer may never end.
 constexpr Time long_time = std::chrono::milliseconds(500);
 
@@ -31,7 +31,7 @@ std::string to_text(const Place& where)
 
 void Jobs::gathered(const watch::JobRun& run)
 {
-    if (gathered_.size() == most_gathered)
+    if (gathered_.size() == max_gathered)
         gathered_.erase(gathered_.begin());
     Gathered& entry = gathered_[run.number];
     entry.at = now();
@@ -93,8 +93,8 @@ void Jobs::settle()
 {
     std::erase_if(runs_, [this](Run& run) { return draw_if_over(run); });
     // Drop many at once, or all the others would be asked each time.
-    const bool too_many = runs_.size() >= most_runs;
-    while (too_many && runs_.size() > most_runs - many_runs) {
+    const bool too_many = runs_.size() >= max_runs;
+    while (too_many && runs_.size() > max_runs - many_runs) {
         draw(runs_.front(), {.at = now(), .pending = true});
         runs_.pop_front();
     }
@@ -156,12 +156,8 @@ void Jobs::begin(Run& run)
     Slice& slice = *run.slice;
     slice.begin = run.published;
     tracks_.place(slice, slice.name);
-    file_.add(tracks_.event('B', slice)
-                  .name(slice.name)
-                  .category(category(slice.kind))
-                  .at(slice.begin)
-                  .arg_json("buffers", run.buffers)
-                  .arg("where", run.where));
+    Event event = tracks_.shown('B', slice, run.buffers, run.where);
+    file_.add(event);
     run.begun = true;
 }
 
@@ -178,16 +174,9 @@ void Jobs::draw(Run& run, const End& end)
         tracks_.place(slice, slice.name);
     }
     Tracks::free(slice, end.at);
-    Event event = tracks_.event(run.begun ? 'E' : 'X', slice);
+    Event event = run.begun ? tracks_.event('E', slice) : tracks_.shown('X', slice, run.buffers, run.where);
     if (run.begun)
         event.at(slice.end);
-    else
-        event.name(slice.name)
-            .category(category(slice.kind))
-            .at(slice.begin)
-            .lasts(slice.end - slice.begin)
-            .arg_json("buffers", run.buffers)
-            .arg("where", run.where);
     if (end.sys_errno != 0)
         event.arg("errno", end.sys_errno);
     if (end.pending)

@@ -11,8 +11,6 @@ namespace {
 /// Viewers look for a slice around the end of an arrow, so the end must not be on the very edge.
 Time inside(const Slice& slice) { return std::min((slice.end - slice.begin) / 2, Time(std::chrono::microseconds(1))); }
 
-} // namespace
-
 const char* category(Kind kind) noexcept
 {
     switch (kind) {
@@ -22,6 +20,18 @@ const char* category(Kind kind) noexcept
     case Kind::pool: break;
     }
     return "pool";
+}
+
+} // namespace
+
+Event Tracks::shown(char phase, const Slice& slice, std::string_view buffers, std::string_view where) const
+{
+    Event made = event(phase, slice);
+    made.name(slice.name).category(category(slice.kind)).at(slice.begin);
+    if (phase == 'X')
+        made.lasts(slice.end - slice.begin);
+    made.arg_json("buffers", buffers).arg("where", where);
+    return made;
 }
 
 void Tracks::place(Slice& slice, std::string_view device) { place_in(track_of(slice.kind, device), 0, slice, device); }
@@ -68,8 +78,8 @@ void Tracks::place_in(Track& track, int first_tid, Slice& slice, std::string_vie
 void Tracks::name_row(const Track& track, const Lane& lane, std::string_view device)
 {
     file_.add(Event('M', pid_, lane.tid).name("thread_name").arg("name", device));
-    constexpr std::size_t most_rows = 1000;
-    const std::size_t index = track.number * most_rows + track.lanes.size();
+    constexpr std::size_t max_rows = 1000;
+    const std::size_t index = track.number * max_rows + track.lanes.size();
     file_.add(Event('M', pid_, lane.tid).name("thread_sort_index").arg("sort_index", static_cast<std::int64_t>(index)));
 }
 

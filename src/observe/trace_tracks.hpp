@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "observe/trace_event.hpp"
 #include "observe/trace_file.hpp"
 
 #include <array>
@@ -63,6 +62,9 @@ public:
     /// Makes an event in the row of a slice.
     Event event(char phase, const Slice& slice) const { return {phase, pid_, slice.lane->tid}; }
 
+    /// Makes the event that shows a slice, with the access to its buffers: all of it (X), or its beginning (B).
+    Event shown(char phase, const Slice& slice, std::string_view buffers, std::string_view where) const;
+
     /// Connects a slice to one that came after it by an arrow, drawn as soon as both are over.
     void connect(const SliceRef& from, const SliceRef& to);
     void draw_arrows();
@@ -86,8 +88,5 @@ private:
     std::vector<std::pair<SliceRef, SliceRef>> arrows_to_draw_;
     std::array<std::map<std::string, Track, std::less<>>, 4> tracks_;
 };
-
-/// "cpu", "v4l2", "job" or "pool".
-const char* category(Kind kind) noexcept;
 
 } // namespace commonbuf::trace

@@ -50,11 +50,17 @@ std::uint64_t walk_length()
     return std::min(checked::multiply(last_level_cache(), 2).value_or(max_walk), max_walk);
 }
 
-nanoseconds median(std::vector<nanoseconds> times)
+/// What one access takes: the bracket, and the bytes in it.
+struct Times {
+    nanoseconds bracket{};
+    nanoseconds bytes{};
+};
+
+nanoseconds median(std::vector<Times> all, nanoseconds Times::*part)
 {
-    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-    std::nth_element(times.begin(), middle, times.end());
-    return *middle;
+    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+    std::ranges::nth_element(all, middle, {}, part);
+    return (*middle).*part;
 }
 
 /// The time for one MiB, if so many bytes took so long.
@@ -72,12 +78,6 @@ public:
           scratch_(piece),
           elsewhere_(static_cast<std::size_t>(walk_length()))
     {}
-
-    /// What one access takes: the bracket, and the bytes in it.
-    struct Times {
-        nanoseconds bracket{};
-        nanoseconds bytes{};
-    };
 
     Result<Times> access(std::uint64_t direction)
     {
@@ -167,34 +167,27 @@ Result<CpuCost> measure_cpu_cost(Heap& heap, std::uint64_t bytes, Deadline deadl
     // Pages that are not there yet are made at the first touch, once in a buffer's life.
     if (const auto touched = measurement.access(DMA_BUF_SYNC_WRITE); !touched)
         return touched.error();
-    constexpr int rounds = 5;
-    std::vector<nanoseconds> read;
-    std::vector<nanoseconds> write;
-    std::vector<nanoseconds> read_bracket;
-    std::vector<nanoseconds> write_bracket;
-    for (int round = 0; round < rounds && std::chrono::steady_clock::now() < deadline; ++round) {
+    constexpr int max_rounds = 5;
+    std::vector<Times> read;
+    std::vector<Times> write;
+    for (int round = 0; round < max_rounds && std::chrono::steady_clock::now() < deadline; ++round) {
         const auto written = measurement.access(DMA_BUF_SYNC_WRITE);
         if (!written)
             return written.error();
         const auto looked = measurement.access(DMA_BUF_SYNC_READ);
         if (!looked)
             return looked.error();
-        write.push_back(written->bytes);
-        write_bracket.push_back(written->bracket);
-        read.push_back(looked->bytes);
-        read_bracket.push_back(looked->bracket);
+        write.push_back(*written);
+        read.push_back(*looked);
     }
     if (read.empty())
         return Error::timed_out(operation, "the deadline passed before anything was measured");
-
-    CpuCost cost;
-    cost.heap = heap.info().name;
-    cost.bytes = bytes;
-    cost.read = per_mebibyte(median(std::move(read)), bytes);
-    cost.write = per_mebibyte(median(std::move(write)), bytes);
-    cost.read_bracket = median(std::move(read_bracket));
-    cost.write_bracket = median(std::move(write_bracket));
-    return cost;
+    return CpuCost{heap.info().name,
+                   bytes,
+                   per_mebibyte(median(read, &Times::bytes), bytes),
+                   per_mebibyte(median(write, &Times::bytes), bytes),
+                   median(read, &Times::bracket),
+                   median(write, &Times::bracket)};
 }
 
 } // namespace commonbuf

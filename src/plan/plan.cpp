@@ -34,6 +34,11 @@ std::string Plan::explain() const { return state_->report->explain(); }
 
 Result<Buffer> Plan::allocate() const
 {
+    const auto no_room = [this](std::string why, std::string advice) {
+        return Error::out_of_memory(text::format("allocate {} bytes", layout().total_size()), std::move(why),
+                                    std::move(advice))
+            .with_errno(ENOMEM);
+    };
     std::string full;
     for (const auto& heap : state_->serving) {
         auto memories = allocate_memories(*heap, layout());
@@ -51,15 +56,10 @@ Result<Buffer> Plan::allocate() const
             return memories.error();
         full += (full.empty() ? "" : "; ") + memories.error().message();
         if (!state_->preferences.fall_back)
-            return Error::out_of_memory(text::format("allocate {} bytes", layout().total_size()),
-                                        "the first heap is full, and the plan was made without fall-back: " + full,
-                                        "release buffers, or allow the other heaps of the plan")
-                .with_errno(ENOMEM);
+            return no_room("the first heap is full, and the plan was made without fall-back: " + full,
+                           "release buffers, or allow the other heaps of the plan");
     }
-    return Error::out_of_memory(text::format("allocate {} bytes", layout().total_size()),
-                                "every heap of the plan is full: " + full,
-                                "release buffers, or plan with fewer or smaller ones")
-        .with_errno(ENOMEM);
+    return no_room("every heap of the plan is full: " + full, "release buffers, or plan with fewer or smaller ones");
 }
 
 Status Plan::serves(const Buffer& buffer) const
@@ -76,8 +76,7 @@ Status Plan::serves(const Buffer& buffer) const
                                                                buffer.size(i), layout().memory_sizes[i]));
     }
     const auto& heaps = state_->report->heaps;
-    const auto verdict = std::find_if(heaps.begin(), heaps.end(),
-                                      [&buffer](const HeapVerdict& each) { return each.heap.name == buffer.heap(); });
+    const auto verdict = std::ranges::find(heaps, buffer.heap(), [](const auto& each) { return each.heap.name; });
     if (verdict == heaps.end())
         return Error::incompatible(operation, "its heap is not among those of the plan");
     if (!verdict->verdict.serves())

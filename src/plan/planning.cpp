@@ -3,7 +3,6 @@
 
 #include "base/text.hpp"
 #include "explain/explain.hpp"
-#include "negotiate/nearest.hpp"
 #include "negotiate/objection.hpp"
 #include "negotiate/sizes.hpp"
 #include "plan/ranking.hpp"
@@ -23,15 +22,31 @@ Arrangement arrangement_of(const Layout& layout)
             layout.memory_count > 1 ? Memories::per_plane : Memories::single};
 }
 
-/// The heaps of `all` that are not among `known`.
-std::vector<std::shared_ptr<Heap>> others(const std::vector<std::shared_ptr<Heap>>& all,
-                                          const std::vector<HeapVerdict>& known)
+Error give_up(Error error, Report report)
 {
-    std::vector<std::shared_ptr<Heap>> result;
-    std::copy_if(all.begin(), all.end(), std::back_inserter(result), [&known](const auto& heap) {
-        return std::none_of(known.begin(), known.end(),
-                            [&heap](const HeapVerdict& each) { return each.heap.name == heap->info().name; });
-    });
+    error.report = std::make_shared<const Report>(std::move(report));
+    return error;
+}
+
+constexpr auto name_of_heap = [](const std::shared_ptr<Heap>& heap) -> const std::string& { return heap->info().name; };
+constexpr auto name_of_judged = [](const HeapVerdict& each) -> const std::string& { return each.heap.name; };
+
+/// The verdicts of an old plan, with those of the added uses on its heaps.
+std::vector<HeapVerdict> joined(const Plan& old, const std::vector<HeapVerdict>& added)
+{
+    std::vector<HeapVerdict> result;
+    for (HeapVerdict heap : old.report().heaps) {
+        const auto more = std::ranges::find(added, heap.heap.name, name_of_judged);
+        if (more != added.end()) {
+            heap.uses.insert(heap.uses.end(), more->uses.begin(), more->uses.end());
+            if (heap.verdict.outcome < more->verdict.outcome)
+                heap.verdict = more->verdict;
+        } else if (heap.verdict.serves()) {
+            heap.verdict =
+                Verdict::not_tried("it stood below the heaps of the plan: the added use was not tried with it");
+        }
+        result.push_back(std::move(heap));
+    }
     return result;
 }
 
@@ -72,7 +87,9 @@ Result<Plan> Planning::run() const
     // nothing else serves.
     Heaps heaps = context_.heaps;
     Heaps own = context_.own_heaps;
-    if (std::any_of(own.begin(), own.end(), [this](const auto& heap) { return is_preferred(*heap); })) {
+    if (std::ranges::any_of(own, [this](const auto& heap) {
+            return ranking::preference(heap->info(), context_.preferences).has_value();
+        })) {
         heaps.insert(heaps.end(), own.begin(), own.end());
         own.clear();
     }
@@ -125,8 +142,7 @@ Planning::Search Planning::search(std::span<const negotiate::UseSupport> support
     negotiate::Candidates candidates(request_, supports, context_.preferences.constraints);
     while (true) {
         if (const auto candidate = candidates.next()) {
-            const auto known = std::find_if(before.attempts.begin(), before.attempts.end(),
-                                            [&](const Attempt& each) { return each.candidate == candidate->layout; });
+            const auto known = std::ranges::find(before.attempts, candidate->layout, &Attempt::candidate);
             auto made = attempt(*candidate, heaps, known != before.attempts.end() ? &*known : nullptr);
             if (!made) {
                 result.why_none = made.error();
@@ -213,18 +229,19 @@ Result<Planning::Attempt> Planning::attempt(const negotiate::Candidate& candidat
         if (result.refusal)
             return result;
     }
-    Heaps allowed = others(heaps, result.heaps);
-    const auto first_forbidden = std::stable_partition(allowed.begin(), allowed.end(),
-                                                       [&](const auto& heap) { return !is_forbidden(*heap, heaps); });
-    const Heaps banned(first_forbidden, allowed.end());
-    allowed.erase(first_forbidden, allowed.end());
+    Heaps allowed;
+    Heaps banned;
+    for (const auto& heap : heaps) {
+        if (std::ranges::find(result.heaps, name_of_heap(heap), name_of_judged) == result.heaps.end())
+            (is_forbidden(*heap, heaps) ? banned : allowed).push_back(heap);
+    }
     if (const Status proved = prove(result, candidate.constraints, allowed, request_.count); !proved)
         return proved.error();
     if (result.refusal)
         return result;
     for (const auto& heap : banned)
         result.heaps.push_back({heap->info(), Verdict::not_tried("forbidden by the caller"), {}, {}, {}, {}});
-    rank(result, cpu_);
+    result.cpu_cost_effect = ranking::order(result.heaps, context_.preferences, cpu_, result.layout.total_size());
     if (!result.serves())
         result.refusal = refusal_everywhere(result);
     return result;
@@ -281,12 +298,6 @@ Status Planning::prove(Attempt& attempt, const Constraints& asked, const Heaps& 
     return {};
 }
 
-/// Puts the heaps of an attempt into their order, best first.
-void Planning::rank(Attempt& attempt, std::optional<Access> cpu) const
-{
-    attempt.cpu_cost_effect = ranking::order(attempt.heaps, context_.preferences, cpu, attempt.layout.total_size());
-}
-
 /// The use that refused a layout on every heap on which it was tried.
 std::optional<LayoutVerdict> Planning::refusal_everywhere(const Attempt& attempt) const
 {
@@ -316,11 +327,6 @@ bool Planning::is_forbidden(const Heap& heap, const Heaps& all) const
     });
 }
 
-bool Planning::is_preferred(const Heap& heap) const
-{
-    return ranking::preference(heap.info(), context_.preferences).has_value();
-}
-
 Report Planning::begun_report() const
 {
     Report report;
@@ -333,26 +339,16 @@ Report Planning::begun_report() const
 
 Plan Planning::finished(Report report, const Attempt& attempt, const Heaps& heaps, std::optional<Access> cpu) const
 {
-    auto state = std::make_shared<PlanState>();
+    Heaps serving;
     const Outcome best = attempt.heaps.front().verdict.outcome;
     for (const HeapVerdict& entry : attempt.heaps) {
         if (entry.verdict.outcome != best)
             break;
-        state->serving.push_back(*std::find_if(
-            heaps.begin(), heaps.end(), [&entry](const auto& heap) { return heap->info().name == entry.heap.name; }));
+        serving.push_back(*std::ranges::find(heaps, entry.heap.name, name_of_heap));
     }
-    state->report = std::make_shared<const Report>(std::move(report));
-    state->heaps = heaps;
-    state->preferences = context_.preferences;
-    state->cache = context_.cache;
-    state->cpu = cpu;
-    return Plan(std::move(state));
-}
-
-Error Planning::give_up(Error error, Report report)
-{
-    error.report = std::make_shared<const Report>(std::move(report));
-    return error;
+    return Plan(
+        std::make_shared<PlanState>(PlanState{std::make_shared<const Report>(std::move(report)), std::move(serving),
+                                              heaps, context_.preferences, context_.cache, cpu}));
 }
 
 /// What the added uses ask of a layout that stands. Errors: incompatible.
@@ -375,26 +371,6 @@ Result<Constraints> Planning::added_constraints(const Plan& plan, std::span<cons
         return Error::incompatible("add " + names_.front(),
                                    text::format("{} does not do: {}", to_string(layout), against->reason), plan_anew);
     return added;
-}
-
-/// The verdicts of an old plan, with those of the added uses on its heaps.
-std::vector<HeapVerdict> Planning::joined(const Plan& old, const std::vector<HeapVerdict>& added) const
-{
-    std::vector<HeapVerdict> result;
-    for (HeapVerdict heap : old.report().heaps) {
-        const auto more = std::find_if(added.begin(), added.end(),
-                                       [&heap](const HeapVerdict& each) { return each.heap.name == heap.heap.name; });
-        if (more != added.end()) {
-            heap.uses.insert(heap.uses.end(), more->uses.begin(), more->uses.end());
-            if (heap.verdict.outcome < more->verdict.outcome)
-                heap.verdict = more->verdict;
-        } else if (heap.verdict.serves()) {
-            heap.verdict =
-                Verdict::not_tried("it stood below the heaps of the plan: the added use was not tried with it");
-        }
-        result.push_back(std::move(heap));
-    }
-    return result;
 }
 
 Result<Plan> Planning::extend(const Plan& plan) const
@@ -442,7 +418,7 @@ Result<Plan> Planning::extend(const Plan& plan) const
         all->add_origin(origin);
     const auto cpu = ranking::together(cpu_, plan.state().cpu);
     attempt.heaps = joined(plan, attempt.heaps);
-    rank(attempt, cpu);
+    attempt.cpu_cost_effect = ranking::order(attempt.heaps, context_.preferences, cpu, attempt.layout.total_size());
     report.request = old.request;
     report.uses = old.uses;
     report.uses.insert(report.uses.end(), names_.begin(), names_.end());
@@ -452,8 +428,8 @@ Result<Plan> Planning::extend(const Plan& plan) const
     report.cpu_cost_effect = attempt.cpu_cost_effect;
     if (attempt.serves())
         return finished(std::move(report), attempt, context_.heaps, cpu);
-    const std::string why = explain::summary(report);
-    return give_up(Error::incompatible(operation, why, plan_anew), std::move(report));
+    Error error = Error::incompatible(operation, explain::summary(report), plan_anew);
+    return give_up(std::move(error), std::move(report));
 }
 
 } // namespace commonbuf

@@ -135,16 +135,12 @@ private:
     Result<Attempt> attempt(const negotiate::Candidate& candidate, const Heaps& heaps, const Attempt* before) const;
     Result<Fitted> fit(Layout layout, const Constraints& constraints) const;
     Status prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const;
-    void rank(Attempt& attempt, std::optional<Access> cpu) const;
     std::optional<LayoutVerdict> refusal_everywhere(const Attempt& attempt) const;
     void gather(Proposals& proposals, const WantedImage& image, const Heaps& heaps) const;
     bool is_forbidden(const Heap& heap, const Heaps& all) const;
-    bool is_preferred(const Heap& heap) const;
     Result<Constraints> added_constraints(const Plan& plan, std::span<const negotiate::UseSupport> supports) const;
-    std::vector<HeapVerdict> joined(const Plan& old, const std::vector<HeapVerdict>& added) const;
     Report begun_report() const;
     Plan finished(Report report, const Attempt& attempt, const Heaps& heaps, std::optional<Access> cpu) const;
-    static Error give_up(Error error, Report report);
 
     Request request_;
     std::span<const Use> uses_;

@@ -4,7 +4,6 @@
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
 #include "heaps/heap_info.hpp"
-#include "negotiate/objection.hpp"
 #include "os/os.hpp"
 #include "plan/ranking.hpp"
 #include "base/text.hpp"
@@ -109,23 +108,24 @@ void Proof::look_for_scatter()
     const auto orders = heaps::PageOrders::create(*std::max_element(sizes.begin(), sizes.end()));
     if (!orders)
         return;
-    std::vector<Verdict> found(uses_.size());
+    std::vector<TriedUse*> open;
+    for (TriedUse& use : uses_) {
+        if (use.trial != nullptr && use.trial->imports() && use.scatter == TriedUse::Scatter::unknown)
+            open.push_back(&use);
+    }
+    std::vector<Verdict> found(open.size());
     for (const bool backwards : {false, true}) {
         const auto pages = orders->make(backwards);
         if (!pages)
             return;
         const std::vector<int> memories(sizes.size(), pages->get());
-        for (std::size_t i = 0; i < uses_.size(); ++i) {
-            TriedUse& use = uses_[i];
-            if (use.trial != nullptr && use.trial->imports() && use.scatter == TriedUse::Scatter::unknown &&
-                (!backwards || found[i].serves()))
-                found[i] = use.trial->attempt(memories);
+        for (std::size_t i = 0; i < open.size(); ++i) {
+            if (!backwards || found[i].serves())
+                found[i] = open[i]->trial->attempt(memories);
         }
     }
-    for (std::size_t i = 0; i < uses_.size(); ++i) {
-        TriedUse& use = uses_[i];
-        if (use.trial == nullptr || !use.trial->imports() || use.scatter != TriedUse::Scatter::unknown)
-            continue;
+    for (std::size_t i = 0; i < open.size(); ++i) {
+        TriedUse& use = *open[i];
         // A refusal because something else was missing says nothing about the pages.
         if (!found[i].is_lasting())
             continue;
@@ -134,29 +134,28 @@ void Proof::look_for_scatter()
     }
 }
 
+/// The verdict on a heap that needs no trial, or is not worth one.
+std::optional<Verdict> Proof::without_trial(const HeapInfo& heap, const std::optional<negotiate::Objection>& objection)
+{
+    if (heap.obstacle)
+        return Verdict::not_tried(*heap.obstacle);
+    if (!heap.same_as.empty())
+        return Verdict::not_tried("another name of " + heap.same_as);
+    if (objection && objection->certain)
+        return negotiate::to_verdict(*objection);
+    if (auto refusal = too_large(heap))
+        return refusal;
+    return not_in_one_piece(heap);
+}
+
 HeapVerdict Proof::attempt(Heap& heap)
 {
     if (scatter_open_)
         look_for_scatter();
     HeapVerdict result{heap.info(), {}, {}, {}, {}, {}};
-    if (heap.info().obstacle) {
-        result.verdict = Verdict::not_tried(*heap.info().obstacle);
-        return result;
-    }
-    if (!heap.info().same_as.empty()) {
-        result.verdict = Verdict::not_tried("another name of " + heap.info().same_as);
-        return result;
-    }
     const auto objection = negotiate::objection(heap.info().memory, subject_.constraints);
-    if (objection && objection->certain) {
-        result.verdict = negotiate::to_verdict(*objection);
-        return result;
-    }
-    auto refusal = too_large(heap);
-    if (!refusal)
-        refusal = not_in_one_piece(heap);
-    if (refusal) {
-        result.verdict = std::move(*refusal);
+    if (auto verdict = without_trial(heap.info(), objection)) {
+        result.verdict = std::move(*verdict);
         return result;
     }
     auto uses = ask_uses(heap);
@@ -218,11 +217,13 @@ Result<std::vector<UseVerdict>> Proof::ask_uses(Heap& heap)
 Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const
 {
     constexpr std::size_t rounds = 3;
-    if (!subject_.odd) {
+    const auto perhaps_luck = [&first](std::string_view why, bool lasting) -> Finding {
         first.outcome = Outcome::accepted;
-        first.reason += "; it may have passed by luck: the device takes no larger memory, so that cannot be ruled out";
-        return {std::move(first), false};
-    }
+        first.reason += text::format("; it may have passed by luck: {}, so that cannot be ruled out", why);
+        return {std::move(first), lasting};
+    };
+    if (!subject_.odd)
+        return perhaps_luck("the device takes no larger memory", false);
     Layout odd = *subject_.odd;
 
     // A heap that makes images as its device lays them out has no other sizes.
@@ -250,18 +251,10 @@ Proof::Finding Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict first) co
         }
         held.push_back(std::move(*memories));
     }
-    if (held.empty()) {
-        first.outcome = Outcome::accepted;
-        first.reason +=
-            "; it may have passed by luck: the heap has no room for a second look, so that cannot be ruled out";
-        return {std::move(first), false};
-    }
-    if (odd == subject_.layout && heap.info().memory.contiguous != true) {
-        first.outcome = Outcome::accepted;
-        first.reason += "; it may have passed by luck: the heap makes no other size than the image's own, so that "
-                        "cannot be ruled out";
-        return {std::move(first)};
-    }
+    if (held.empty())
+        return perhaps_luck("the heap has no room for a second look", false);
+    if (odd == subject_.layout && heap.info().memory.contiguous != true)
+        return perhaps_luck("the heap makes no other size than the image's own", true);
     // It refuses scattered memory when it imports; so its consent means something.
     if (use.scatter == TriedUse::Scatter::refused && first.outcome == Outcome::accepted) {
         first.outcome = Outcome::proved;
@@ -287,12 +280,12 @@ Verdict Proof::make_room(Heap& heap, Verdict verdict) const
 
 /// Ordinary memory does not run out with an error: the kernel ends some program instead. So more
 /// than there is must not be asked for.
-std::optional<Verdict> Proof::too_large(const Heap& heap)
+std::optional<Verdict> Proof::too_large(const HeapInfo& heap)
 {
     // Every machine that runs this has as much, and asking takes longer than the rest.
     constexpr std::uint64_t always_there = 4U << 20U;
     // Regions fail with ENOMEM, so they can be asked. A device's driver may give ordinary memory.
-    if (heap.info().scarce && heaps::heap_traits(heap.info().kind).reports_exhaustion)
+    if (heap.scarce && heaps::heap_traits(heap.kind).reports_exhaustion)
         return std::nullopt;
     // Trials hold up to four buffers at once.
     const checked::Number needed =
@@ -314,14 +307,14 @@ std::optional<Verdict> Proof::too_large(const Heap& heap)
 
 /// A driver that allocates contiguous memory gets it from CMA. If CMA has too little, the page
 /// allocator is asked, which warns in the kernel's log of more than its largest piece.
-std::optional<Verdict> Proof::not_in_one_piece(const Heap& heap) const
+std::optional<Verdict> Proof::not_in_one_piece(const HeapInfo& heap) const
 {
     constexpr std::uint64_t largest_piece = 4U << 20U; // MAX_PAGE_ORDER of pages of 4 KiB
     const auto sizes = subject_.layout.used_memories();
     const std::uint64_t needed = *std::max_element(sizes.begin(), sizes.end());
     const bool contiguous = std::any_of(uses_.begin(), uses_.end(),
                                         [](const TriedUse& use) { return use.scatter == TriedUse::Scatter::refused; });
-    if (!heaps::heap_traits(heap.info().kind).takes_from_cma || !contiguous || needed <= largest_piece)
+    if (!heaps::heap_traits(heap.kind).takes_from_cma || !contiguous || needed <= largest_piece)
         return std::nullopt;
     const auto free = os::free_cma();
     if (!free || needed <= *free)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "negotiate/objection.hpp"
 #include "plan/verdict_cache.hpp"
 
 #include <commonbuf/heap.hpp>
@@ -87,8 +88,9 @@ private:
     Result<std::vector<UseVerdict>> ask_uses(Heap& heap);
     Finding rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
-    std::optional<Verdict> too_large(const Heap& heap);
-    std::optional<Verdict> not_in_one_piece(const Heap& heap) const;
+    std::optional<Verdict> without_trial(const HeapInfo& heap, const std::optional<negotiate::Objection>& objection);
+    std::optional<Verdict> too_large(const HeapInfo& heap);
+    std::optional<Verdict> not_in_one_piece(const HeapInfo& heap) const;
 
     Subject subject_;
     std::string class_;

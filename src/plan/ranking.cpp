@@ -28,20 +28,19 @@ int doublings(std::optional<std::chrono::nanoseconds> time, std::chrono::nanosec
 /// The cheapest of the heaps that may serve, beside which the others are seen.
 std::optional<nanoseconds> cheapest_of(std::span<const HeapVerdict> heaps)
 {
-    std::optional<nanoseconds> least;
+    std::optional<nanoseconds> cheapest;
     for (const HeapVerdict& heap : heaps) {
-        if (heap.cpu_time && heap.verdict.serves() && (!least || *heap.cpu_time < *least))
-            least = heap.cpu_time;
+        if (heap.cpu_time && heap.verdict.serves())
+            cheapest = std::min(*heap.cpu_time, cheapest.value_or(nanoseconds::max()));
     }
-    return least;
+    return cheapest;
 }
 
 } // namespace
 
 Verdict overall(const std::vector<UseVerdict>& uses)
 {
-    const auto worst = std::max_element(
-        uses.begin(), uses.end(), [](const auto& a, const auto& b) { return a.verdict.outcome < b.verdict.outcome; });
+    const auto worst = std::ranges::max_element(uses, {}, [](const auto& use) { return use.verdict.outcome; });
     return worst != uses.end() ? worst->verdict : Verdict{};
 }
 
@@ -50,8 +49,7 @@ bool names(std::string_view word, const HeapInfo& heap) { return word == heap.na
 std::optional<std::uint32_t> preference(const HeapInfo& heap, const Preferences& preferences)
 {
     const auto& words = preferences.prefer;
-    const auto found =
-        std::find_if(words.begin(), words.end(), [&heap](const std::string& word) { return names(word, heap); });
+    const auto found = std::ranges::find_if(words, [&heap](const std::string& word) { return names(word, heap); });
     return found != words.end() ? std::optional(static_cast<std::uint32_t>(found - words.begin())) : std::nullopt;
 }
 
@@ -112,8 +110,8 @@ nanoseconds cpu_time(const CpuCost& cost, Access access, std::uint64_t bytes) no
     const double time = (access != Access::write ? one(cost.read_bracket, cost.read) : 0) +
                         (access != Access::read ? one(cost.write_bracket, cost.write) : 0);
     // The double below the largest count: the largest itself has none.
-    constexpr auto most = nanoseconds::max();
-    return time < static_cast<double>(most.count()) ? nanoseconds(static_cast<nanoseconds::rep>(time)) : most;
+    constexpr auto max_time = nanoseconds::max();
+    return time < static_cast<double>(max_time.count()) ? nanoseconds(static_cast<nanoseconds::rep>(time)) : max_time;
 }
 
 std::optional<CpuCostEffect> order(std::vector<HeapVerdict>& heaps, const Preferences& preferences,
@@ -139,8 +137,7 @@ std::optional<CpuCostEffect> order(std::vector<HeapVerdict>& heaps, const Prefer
     if (!cpu)
         return effect;
     for (HeapVerdict& heap : heaps) {
-        const auto found = std::find_if(preferences.cpu_costs.begin(), preferences.cpu_costs.end(),
-                                        [&heap](const CpuCost& cost) { return cost.heap == heap.heap.name; });
+        const auto found = std::ranges::find(preferences.cpu_costs, heap.heap.name, &CpuCost::heap);
         if (found != preferences.cpu_costs.end())
             heap.cpu_time = cpu_time(*found, *cpu, bytes);
     }

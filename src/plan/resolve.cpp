@@ -17,13 +17,11 @@ namespace {
 
 std::string operation(Purpose flag) { return text::format("find devices for {}", to_string(flag)); }
 
-/// The flags for the CPU, one after the other, as one use.
-std::optional<Use> cpu_use(Purpose purpose)
+/// All flags for the CPU as one use.
+Use cpu_use(Purpose purpose)
 {
     const bool reads = (purpose & (Purpose::cpu_read_rarely | Purpose::cpu_read_often)) != Purpose::none;
     const bool writes = (purpose & (Purpose::cpu_write_rarely | Purpose::cpu_write_often)) != Purpose::none;
-    if (!reads && !writes)
-        return std::nullopt;
     const bool often = (purpose & (Purpose::cpu_read_often | Purpose::cpu_write_often)) != Purpose::none;
     const Access access = reads && writes ? Access::read_write : (reads ? Access::read : Access::write);
     return cpu(access, often ? CpuFrequency::frequent : CpuFrequency::rare);
@@ -39,14 +37,12 @@ public:
         if (const auto support = use.importer().support(request_); support)
             take(use);
         else
-            entry_.left_out.push_back({use.name(), Verdict::refused(support.error())});
+            leave_out(use.name(), support.error());
     }
     void take(const Use& use)
     {
         entry_.uses.push_back(use.name());
-        const bool known = std::any_of(resolution_.uses.begin(), resolution_.uses.end(),
-                                       [&use](const Use& each) { return each.name() == use.name(); });
-        if (!known)
+        if (std::ranges::find(resolution_.uses, use.name(), &Use::name) == resolution_.uses.end())
             resolution_.uses.push_back(use);
     }
     void leave_out(const std::string& name, const Error& error)
@@ -150,31 +146,25 @@ Result<Resolution> resolve(Purpose purpose, const Request& request, std::span<co
     if (purpose == Purpose::none)
         return Error::invalid_argument("find devices for a purpose", "it has no flag");
     Resolving resolving(request);
-    for (const Purpose flag : {Purpose::camera_output, Purpose::video_encoder, Purpose::video_decoder}) {
-        if (!has(purpose, flag))
-            continue;
-        if (const Status found = find_v4l2(flag, resolving); !found)
-            return found.error();
-    }
-    for (const Purpose flag : {Purpose::gpu_texture, Purpose::gpu_render_target}) {
-        if (!has(purpose, flag))
-            continue;
-        if (const Status found = find_gpus(flag, gpu, resolving); !found)
-            return found.error();
-    }
-    if (has(purpose, Purpose::composer)) {
-        if (const Status found = find_displays(resolving); !found)
-            return found.error();
-    }
-    if (const auto use = cpu_use(purpose)) {
-        for (const Purpose flag :
-             {Purpose::cpu_read_rarely, Purpose::cpu_read_often, Purpose::cpu_write_rarely, Purpose::cpu_write_often}) {
-            if (!has(purpose, flag))
-                continue;
-            resolving.take(*use);
-            if (const Status found = resolving.finish(flag); !found)
-                return found.error();
+    const auto find = [&](Purpose flag) {
+        switch (flag) {
+        case Purpose::camera_output:
+        case Purpose::video_encoder:
+        case Purpose::video_decoder: return find_v4l2(flag, resolving);
+        case Purpose::gpu_texture:
+        case Purpose::gpu_render_target: return find_gpus(flag, gpu, resolving);
+        case Purpose::composer: return find_displays(resolving);
+        default: resolving.take(cpu_use(purpose)); return resolving.finish(flag);
         }
+    };
+    for (const Purpose flag :
+         {Purpose::camera_output, Purpose::video_encoder, Purpose::video_decoder, Purpose::gpu_texture,
+          Purpose::gpu_render_target, Purpose::composer, Purpose::cpu_read_rarely, Purpose::cpu_read_often,
+          Purpose::cpu_write_rarely, Purpose::cpu_write_often}) {
+        if (!has(purpose, flag))
+            continue;
+        if (const Status found = find(flag); !found)
+            return found.error();
     }
     return resolving.result();
 }

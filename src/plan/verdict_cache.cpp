@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "plan/verdict_cache.hpp"
 
-#include "os/os.hpp"
+#include "base/names.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
 
 #include <algorithm>
 #include <array>
@@ -52,69 +53,46 @@ std::optional<Number> number(std::string_view text)
     return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-/// A field that may be empty. Nothing for text that is no number.
-template <typename Number>
-std::optional<std::optional<Number>> optional_number(std::string_view text)
+/// A field that may be empty, as `parse` reads it. Clears `good` for what it cannot read.
+template <typename Value, typename Parse>
+void take(std::string_view text, Parse parse, std::optional<Value>& to, bool& good)
 {
-    if (text.empty())
-        return std::optional<Number>();
-    const auto value = number<Number>(text);
-    if (!value)
-        return std::nullopt;
-    return std::optional<std::optional<Number>>(std::in_place, *value);
+    to = text.empty() ? std::nullopt : parse(text);
+    good = good && (text.empty() || to);
 }
 
-/// The enumerator with a name, up to the last one.
-template <typename Enum>
-std::optional<Enum> named(std::string_view word, Enum last)
+/// The name of a value, or its number.
+template <typename Value>
+std::string or_empty(std::optional<Value> value)
 {
-    for (unsigned i = 0; i <= static_cast<unsigned>(last); ++i) {
-        if (word == to_string(static_cast<Enum>(i)))
-            return static_cast<Enum>(i);
-    }
-    return std::nullopt;
+    if constexpr (std::is_enum_v<Value>)
+        return std::string(value ? to_string(*value) : std::string_view());
+    else
+        return value ? std::to_string(*value) : std::string();
 }
 
-template <typename Enum>
-std::string_view name_or_empty(std::optional<Enum> value)
-{
-    return value ? to_string(*value) : std::string_view();
-}
-
-std::string number_or_empty(std::optional<std::uint64_t> value)
-{
-    return value ? std::to_string(*value) : std::string();
-}
-
-/// What stands behind the key of a line. Nothing for what is no verdict of ours.
+/// What stands behind the key of a line. Nothing if it is not a verdict of ours.
 std::optional<Verdict> parse_verdict(std::span<const std::string_view> fields)
 {
-    const auto outcome = named(fields[0], Outcome::refused);
-    const auto category = named(fields[1], Category::kernel_failure);
+    const auto outcome = find_named<Outcome>(fields[0]);
     const auto error = number<int>(fields[2]);
-    const auto needed = optional_number<std::uint64_t>(fields[3]);
-    const auto offered = optional_number<std::uint64_t>(fields[4]);
-    const auto constraint = parse_constraint(fields[5]);
-    if (!outcome || !error || !needed || !offered || (!category && !fields[1].empty()) ||
-        (!constraint && !fields[5].empty()))
+    if (!outcome || !error)
         return std::nullopt;
-    Verdict verdict;
-    verdict.outcome = *outcome;
-    verdict.category = category;
-    verdict.sys_errno = *error;
-    verdict.needed = *needed;
-    verdict.offered = *offered;
-    verdict.constraint = constraint;
-    verdict.call = fields[6];
-    verdict.reason = fields[7];
-    return verdict;
+    Verdict verdict{
+        .outcome = *outcome, .call = std::string(fields[6]), .sys_errno = *error, .reason = std::string(fields[7])};
+    bool good = true;
+    take(fields[1], find_named<Category>, verdict.category, good);
+    take(fields[3], number<std::uint64_t>, verdict.needed, good);
+    take(fields[4], number<std::uint64_t>, verdict.offered, good);
+    take(fields[5], parse_constraint, verdict.constraint, good);
+    return good ? std::optional(std::move(verdict)) : std::nullopt;
 }
 
 std::string print_verdict(const Verdict& verdict)
 {
-    return text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}", to_string(verdict.outcome), name_or_empty(verdict.category),
-                        verdict.sys_errno, number_or_empty(verdict.needed), number_or_empty(verdict.offered),
-                        name_or_empty(verdict.constraint), field(verdict.call), field(verdict.reason));
+    return text::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}", to_string(verdict.outcome), or_empty(verdict.category),
+                        verdict.sys_errno, or_empty(verdict.needed), or_empty(verdict.offered),
+                        or_empty(verdict.constraint), field(verdict.call), field(verdict.reason));
 }
 
 } // namespace
@@ -139,7 +117,7 @@ std::optional<Verdict> VerdictCache::find(const std::string& identity, const std
     const auto of_layout = verdicts_.find(layout);
     if (of_layout == verdicts_.end())
         return std::nullopt;
-    const auto found = of_layout->second.find(std::pair<std::string_view, std::string_view>(identity, heap));
+    const auto found = of_layout->second.find(KeyView(identity, heap));
     return found != of_layout->second.end() ? std::optional(found->second) : std::nullopt;
 }
 

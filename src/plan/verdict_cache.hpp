@@ -47,14 +47,10 @@ public:
 
 private:
     using Key = std::pair<std::string, std::string>; ///< identity, heap
+    using KeyView = std::pair<std::string_view, std::string_view>;
     struct Less {
         using is_transparent = void;
-        template <typename A, typename B>
-        bool operator()(const A& a, const B& b) const
-        {
-            const int order = std::string_view(a.first).compare(b.first);
-            return order != 0 ? order < 0 : std::string_view(a.second) < std::string_view(b.second);
-        }
+        bool operator()(const KeyView& a, const KeyView& b) const { return a < b; }
     };
     template <typename Value>
     using ByLayout = std::unordered_map<std::string, std::map<Key, Value, Less>>;

@@ -391,7 +391,7 @@ TEST_F(AllocatorTest, AUseThatComesLaterAndCannotUseWhatIsThere)
         std::string::npos);
     EXPECT_NE(why_not([](OwnDevice& late) {
                   late.ask([](Constraints& asked) { asked.stride_align = 4096; });
-              }).find("a stride of 5120 is no multiple of 4096"),
+              }).find("a stride of 5120 is not a multiple of 4096"),
               std::string::npos);
     EXPECT_NE(why_not([](OwnDevice& late) { late.padding = 4096; }).find("it needs"), std::string::npos);
 }

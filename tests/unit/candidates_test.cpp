@@ -68,7 +68,7 @@ TEST(CheckRequest, RefusesNonsenseWithWhatToDo)
               "plan NV12 641x480: NV12 shares samples among 2x2 pixels; use 642x480");
     EXPECT_EQ(message({DRM_FORMAT_YUYV, 641, 481}),
               "plan YUYV 641x481: YUYV shares samples among 2x1 pixels; use 642x481");
-    // Packed samples are no shared ones: 1280 is no multiple of P030's 3.
+    // Packed samples are not shared ones: 1280 is not a multiple of P030's 3.
     EXPECT_EQ(message({DRM_FORMAT_P030, 1280, 720}), "fine");
     EXPECT_EQ(message({DRM_FORMAT_YUV410, 642, 480}),
               "plan YUV9 642x480: YUV410 shares samples among 4x4 pixels; use 644x480");
