@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 namespace commonbuf::os {
 namespace {
@@ -61,12 +60,22 @@ void SavedFormat::outlive(std::span<const Ioctl> first)
     none.memory = V4L2_MEMORY_DMABUF;
     std::vector<Ioctl> calls(first.begin(), first.end());
     calls.push_back({VIDIOC_REQBUFS, &none});
-    calls.push_back({VIDIOC_S_FMT, &*format_});
+    const auto rest = restoring();
+    calls.insert(calls.end(), rest.begin(), rest.end());
+    guardian_ = Guardian::start(fd_, calls);
+}
+
+/// The calls that put back what was saved, with arguments of this object.
+std::vector<Ioctl> SavedFormat::restoring()
+{
+    std::vector<Ioctl> calls;
+    if (format_)
+        calls.push_back({VIDIOC_S_FMT, &*format_});
     for (auto& selection : selections_) {
         if (selection)
             calls.push_back({VIDIOC_S_SELECTION, &*selection});
     }
-    guardian_ = Guardian::start(fd_, calls);
+    return calls;
 }
 
 /// Whether something is cropped or composed in another way than by default: setting even the same
@@ -85,13 +94,8 @@ bool SavedFormat::selects_a_part() const
 
 SavedFormat::~SavedFormat()
 {
-    if (!format_)
-        return;
-    os::ioctl(fd_, VIDIOC_S_FMT, &*format_);
-    for (auto& selection : selections_) {
-        if (selection)
-            os::ioctl(fd_, VIDIOC_S_SELECTION, &*selection);
-    }
+    for (const Ioctl& call : restoring())
+        os::ioctl(fd_, call.request, call.argument);
 }
 
 } // namespace commonbuf::os
