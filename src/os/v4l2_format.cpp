@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace commonbuf::os {
 namespace {
@@ -20,6 +21,18 @@ std::uint32_t selection_type(v4l2_buf_type type)
 }
 
 } // namespace
+
+/// Gives `call` what puts back what was saved, in order.
+template <typename F>
+void SavedFormat::restore(F call)
+{
+    if (format_)
+        call(Ioctl{VIDIOC_S_FMT, &*format_});
+    for (auto& selection : selections_) {
+        if (selection)
+            call(Ioctl{VIDIOC_S_SELECTION, &*selection});
+    }
+}
 
 Status SavedFormat::save(const std::string& path)
 {
@@ -60,22 +73,8 @@ void SavedFormat::outlive(std::span<const Ioctl> first)
     none.memory = V4L2_MEMORY_DMABUF;
     std::vector<Ioctl> calls(first.begin(), first.end());
     calls.push_back({VIDIOC_REQBUFS, &none});
-    const auto rest = restoring();
-    calls.insert(calls.end(), rest.begin(), rest.end());
+    restore([&calls](const Ioctl& call) { calls.push_back(call); });
     guardian_ = Guardian::start(fd_, calls);
-}
-
-/// The calls that put back what was saved, with arguments of this object.
-std::vector<Ioctl> SavedFormat::restoring()
-{
-    std::vector<Ioctl> calls;
-    if (format_)
-        calls.push_back({VIDIOC_S_FMT, &*format_});
-    for (auto& selection : selections_) {
-        if (selection)
-            calls.push_back({VIDIOC_S_SELECTION, &*selection});
-    }
-    return calls;
 }
 
 /// Whether something is cropped or composed in another way than by default: setting even the same
@@ -94,8 +93,7 @@ bool SavedFormat::selects_a_part() const
 
 SavedFormat::~SavedFormat()
 {
-    for (const Ioctl& call : restoring())
-        os::ioctl(fd_, call.request, call.argument);
+    restore([this](const Ioctl& call) { os::ioctl(fd_, call.request, call.argument); });
 }
 
 } // namespace commonbuf::os

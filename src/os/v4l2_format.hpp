@@ -11,7 +11,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 /// What the V4L2 backend and proof by content both need: to leave a queue as they found it.
 namespace commonbuf::os {
@@ -40,7 +39,8 @@ public:
 private:
     static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
 
-    std::vector<Ioctl> restoring();
+    template <typename F>
+    void restore(F call);
     bool selects_a_part() const;
 
     int fd_;
