@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
-#include "os/event.hpp"
 #include "os/wakeup.hpp"
 
 #include <commonbuf/pool.hpp>

@@ -62,14 +62,14 @@ private:
 };
 
 /// The reserved-memory node that the device tree makes the default CMA region, if any.
-std::string default_region_in_device_tree()
+std::optional<std::string> default_region_in_device_tree()
 {
     const std::string nodes = "/sys/firmware/devicetree/base/reserved-memory/";
     for (std::string& name : os::list(nodes)) {
         if (os::exists(std::string(nodes).append(name).append("/linux,cma-default")))
             return std::move(name);
     }
-    return {};
+    return std::nullopt;
 }
 
 /// Linux 6.17 gave the default CMA region the stable name `default_cma_region`. Its older name
@@ -78,16 +78,12 @@ std::string default_region_in_device_tree()
 void mark_duplicates(std::vector<HeapInfo>& heaps)
 {
     constexpr std::string_view stable = "default_cma_region";
-    const auto named = [&heaps](std::string_view name) {
-        return std::find_if(heaps.begin(), heaps.end(), [name](const HeapInfo& heap) { return heap.name == name; });
-    };
+    const auto named = [&heaps](std::string_view name) { return std::ranges::find(heaps, name, &HeapInfo::name); };
     if (named(stable) == heaps.end())
         return;
-    std::vector<std::string> legacy;
-    if (std::string node = default_region_in_device_tree(); !node.empty())
-        legacy = {std::move(node)};
-    else
-        legacy = {"reserved", "linux,cma", "default-pool"};
+    std::vector<std::string> legacy{"reserved", "linux,cma", "default-pool"};
+    if (auto node = default_region_in_device_tree())
+        legacy = {std::move(*node)};
     for (const std::string& name : legacy) {
         if (const auto heap = named(name); heap != heaps.end()) {
             heap->same_as = stable;

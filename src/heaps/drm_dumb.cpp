@@ -5,6 +5,7 @@
 #include "heaps/heaps.hpp"
 #include "os/drm_node.hpp"
 #include "os/dumb_buffer.hpp"
+#include "os/os.hpp"
 
 #include <drm.h>
 
@@ -51,11 +52,6 @@ private:
     UniqueFd node_;
 };
 
-Error cannot(const std::string& path, std::string what)
-{
-    return Error::unsupported(Call{"DRM_IOCTL_GET_CAP", path}, std::move(what));
-}
-
 } // namespace
 
 std::vector<std::shared_ptr<Heap>> find_drm_dumb()
@@ -65,7 +61,7 @@ std::vector<std::shared_ptr<Heap>> find_drm_dumb()
         if (drm.render)
             continue;
         HeapInfo info;
-        info.name = "dumb-" + drm.path.substr(drm.path.find_last_of('/') + 1);
+        info.name = "dumb-" + os::last_part(drm.path);
         info.kind = HeapKind::drm_dumb;
         // A display that needs contiguous memory may take them from the same region as a
         // dma-heap does; the kernel does not tell.
@@ -75,10 +71,11 @@ std::vector<std::shared_ptr<Heap>> find_drm_dumb()
         if (!node)
             info.obstacle = node.error();
         else if (os::drm_capability(node->get(), DRM_CAP_DUMB_BUFFER) == 0)
-            info.obstacle = cannot(drm.path, "the driver has no dumb buffers");
+            info.obstacle = Error::unsupported(Call{"DRM_IOCTL_GET_CAP", drm.path}, "the driver has no dumb buffers");
         else if ((os::drm_capability(node->get(), DRM_CAP_PRIME) & DRM_PRIME_CAP_EXPORT) == 0)
-            info.obstacle = cannot(drm.path, "the driver does not export dma-bufs");
-        heaps.push_back(std::make_shared<DrmDumb>(std::move(info), node ? std::move(*node) : UniqueFd()));
+            info.obstacle =
+                Error::unsupported(Call{"DRM_IOCTL_GET_CAP", drm.path}, "the driver does not export dma-bufs");
+        heaps.push_back(std::make_shared<DrmDumb>(std::move(info), std::move(node).value_or(UniqueFd())));
     }
     return heaps;
 }

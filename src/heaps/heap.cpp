@@ -3,6 +3,7 @@
 
 #include "heaps/heaps.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 namespace commonbuf {
@@ -26,12 +27,9 @@ Result<std::vector<UniqueFd>> Heap::allocate_image(const Layout& layout)
 std::vector<std::shared_ptr<Heap>> find_heaps()
 {
     auto all = heaps::find_dma_heaps();
-    const auto append = [&all](std::vector<std::shared_ptr<Heap>> more) {
-        all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-    };
-    append(heaps::find_udmabuf());
+    std::ranges::copy(heaps::find_udmabuf(), std::back_inserter(all));
 #ifdef COMMONBUF_HAVE_DRM
-    append(heaps::find_drm_dumb());
+    std::ranges::copy(heaps::find_drm_dumb(), std::back_inserter(all));
 #endif
     return all;
 }

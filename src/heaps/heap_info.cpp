@@ -22,25 +22,16 @@ constexpr std::array kinds{
     Kind{HeapKind::custom, "custom", {6, true, false}},
 };
 
-const Kind* find(HeapKind kind)
+const Kind& find(HeapKind kind)
 {
-    const auto* const found =
-        std::find_if(kinds.begin(), kinds.end(), [kind](const Kind& each) { return each.kind == kind; });
-    return found != kinds.end() ? found : nullptr;
+    static constexpr Kind unknown{{}, "unknown", {}};
+    const auto* const found = std::ranges::find(kinds, kind, &Kind::kind);
+    return found != kinds.end() ? *found : unknown;
 }
 
 } // namespace
 
-std::string_view to_string(HeapKind kind) noexcept
-{
-    const Kind* found = find(kind);
-    return found != nullptr ? found->name : "unknown";
-}
-
-heaps::HeapTraits heaps::heap_traits(HeapKind kind) noexcept
-{
-    const Kind* found = find(kind);
-    return found != nullptr ? found->traits : HeapTraits{};
-}
+std::string_view to_string(HeapKind kind) noexcept { return find(kind).name; }
+heaps::HeapTraits heaps::heap_traits(HeapKind kind) noexcept { return find(kind).traits; }
 
 } // namespace commonbuf

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "heaps/page_orders.hpp"
+#include "heaps/udmabuf.hpp"
 
 #include <commonbuf/heap.hpp>
 

@@ -6,17 +6,31 @@
 
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
-#include "os/first_bracket.hpp"
 #include "os/os.hpp"
 
 #include <fcntl.h>
 #include <linux/udmabuf.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <limits>
 
-namespace commonbuf::heaps::udmabuf {
+namespace commonbuf::heaps {
+namespace {
 
+const std::string path = "/dev/udmabuf";
+
+/// The kernel counts in pages of its own size, a power of two from 4 KiB to 64 KiB. Multiples
+/// of the largest suit every kernel.
+constexpr std::uint64_t page = 65536;
+
+/// Far below the kernel's default list_limit of 1024, and enough that no importer takes the
+/// pieces for a single one.
+constexpr std::uint64_t most_pieces = 256;
+
+/// Makes a memory file that cannot shrink, as udmabuf demands.
 Result<UniqueFd> sealed_memory(std::uint64_t bytes)
 {
     UniqueFd memory(os::kernel().memfd_create("commonbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -29,6 +43,7 @@ Result<UniqueFd> sealed_memory(std::uint64_t bytes)
     return memory;
 }
 
+/// Rounds a size up to whole pages. Errors: invalid_argument (0 bytes; too many).
 Result<std::uint64_t> whole_pages(std::uint64_t bytes)
 {
     const checked::Number size = checked::round_up(bytes, page);
@@ -37,22 +52,22 @@ Result<std::uint64_t> whole_pages(std::uint64_t bytes)
     return *size;
 }
 
-Error creation_failure(int error, std::string_view call, std::uint64_t bytes)
+/// Makes a dma-buf of so many bytes.
+Result<UniqueFd> create(const UniqueFd& node, unsigned long request, std::string_view call, void* argument,
+                        std::uint64_t bytes)
 {
-    Error result = Error::from_errno(error, {call, path}, "no udmabuf of " + std::to_string(bytes) + " bytes was made");
-    if (error == EINVAL)
-        result.advice = "see the limits in /sys/module/udmabuf/parameters (size_limit_mb, list_limit)";
-    return result;
+    constexpr const char* limits = "see the limits in /sys/module/udmabuf/parameters (size_limit_mb, list_limit)";
+    const int fd = os::ioctl_fd(node.get(), request, argument);
+    if (fd < 0)
+        return Error::from_errno(-fd, {call, path}, "no udmabuf of " + std::to_string(bytes) + " bytes was made",
+                                 fd == -EINVAL ? limits : "");
+    os::open_for_both_directions(fd);
+    return UniqueFd(fd);
 }
-
-} // namespace commonbuf::heaps::udmabuf
-
-namespace commonbuf::heaps {
-namespace {
 
 class Udmabuf final : public Heap {
 public:
-    explicit Udmabuf(HeapInfo info, UniqueFd node) : info_(std::move(info)), node_(std::move(node)) {}
+    Udmabuf(HeapInfo info, UniqueFd node) : info_(std::move(info)), node_(std::move(node)) {}
 
     const HeapInfo& info() const noexcept override { return info_; }
 
@@ -60,21 +75,14 @@ public:
     {
         if (info_.obstacle)
             return *info_.obstacle;
-        const auto size = udmabuf::whole_pages(bytes);
+        const auto size = whole_pages(bytes);
         if (!size)
             return size.error();
-        const auto memory = udmabuf::sealed_memory(*size);
+        const auto memory = sealed_memory(*size);
         if (!memory)
             return memory.error();
-        udmabuf_create request{};
-        request.memfd = static_cast<std::uint32_t>(memory->get());
-        request.flags = UDMABUF_FLAGS_CLOEXEC;
-        request.size = *size;
-        const int fd = os::ioctl_fd(node_.get(), UDMABUF_CREATE, &request);
-        if (fd < 0)
-            return udmabuf::creation_failure(-fd, "UDMABUF_CREATE", *size);
-        os::open_for_both_directions(fd);
-        return UniqueFd(fd);
+        udmabuf_create request{static_cast<std::uint32_t>(memory->get()), UDMABUF_FLAGS_CLOEXEC, 0, *size};
+        return create(node_, UDMABUF_CREATE, "UDMABUF_CREATE", &request, *size);
     }
 
 private:
@@ -89,13 +97,46 @@ std::vector<std::shared_ptr<Heap>> find_udmabuf()
     HeapInfo info;
     info.name = "udmabuf";
     info.kind = HeapKind::udmabuf;
-    info.path = udmabuf::path;
+    info.path = path;
     // Pages of the page cache, wherever these lie (udmabuf.c).
     info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
-    auto node = os::open(info.path);
+    auto node = os::open(path);
     if (!node)
         info.obstacle = node.error();
-    return {std::make_shared<Udmabuf>(std::move(info), node ? std::move(*node) : UniqueFd())};
+    return {std::make_shared<Udmabuf>(std::move(info), std::move(node).value_or(UniqueFd()))};
+}
+
+Result<PageOrders> PageOrders::create(std::uint64_t bytes)
+{
+    auto node = os::open(path);
+    if (!node)
+        return node.error();
+    const auto size = whole_pages(std::max(bytes, 2 * page));
+    if (!size)
+        return size.error();
+    const std::uint64_t pages = *size / page;
+    const std::uint64_t count = std::min(pages, most_pieces);
+    const std::uint64_t piece = (pages + count - 1) / count * page;
+    auto memory = sealed_memory(piece * count);
+    if (!memory)
+        return memory.error();
+    return PageOrders(std::move(*node), std::move(*memory), piece, static_cast<std::uint32_t>(count));
+}
+
+Result<UniqueFd> PageOrders::make(bool backwards) const
+{
+    // A udmabuf_create_list with room for its items.
+    struct {
+        std::uint32_t flags;
+        std::uint32_t count;
+        std::array<udmabuf_create_item, most_pieces> items;
+    } request{UDMABUF_FLAGS_CLOEXEC, count_, {}};
+    static_assert(offsetof(decltype(request), items) == sizeof(udmabuf_create_list));
+    for (std::uint32_t i = 0; i < count_; ++i) {
+        const std::uint64_t place = backwards ? count_ - 1 - i : i;
+        request.items.at(i) = {static_cast<std::uint32_t>(memory_.get()), 0, place * piece_, piece_};
+    }
+    return heaps::create(node_, UDMABUF_CREATE_LIST, "UDMABUF_CREATE_LIST", &request, piece_ * count_);
 }
 
 } // namespace commonbuf::heaps

@@ -5,25 +5,34 @@
 #include <commonbuf/unique_fd.hpp>
 
 #include <cstdint>
-#include <string>
-#include <string_view>
+#include <utility>
 
-/// What the heap and PageOrders have in common.
-namespace commonbuf::heaps::udmabuf {
+namespace commonbuf::heaps {
 
-inline const std::string path = "/dev/udmabuf";
+/// Makes dma-bufs over the same pages, in the order of their file or backwards. They cannot
+/// both be contiguous, so an importer that takes both takes scattered memory.
+///
+/// Keep only one dma-buf at a time: the kernel tracks what is mapped for CPU access once for
+/// each page and device, and all of udmabuf is one device.
+class PageOrders {
+public:
+    /// Prepares the pages. Errors: why udmabuf cannot be used.
+    static Result<PageOrders> create(std::uint64_t bytes);
 
-/// The kernel counts in pages of its own size, a power of two from 4 KiB to 64 KiB. Multiples
-/// of the largest suit every kernel.
-inline constexpr std::uint64_t page = 65536;
+    Result<UniqueFd> make(bool backwards) const;
 
-/// Makes a memory file that cannot shrink, as udmabuf demands.
-Result<UniqueFd> sealed_memory(std::uint64_t bytes);
+private:
+    PageOrders(UniqueFd node, UniqueFd memory, std::uint64_t piece, std::uint32_t count)
+        : node_(std::move(node)),
+          memory_(std::move(memory)),
+          piece_(piece),
+          count_(count)
+    {}
 
-/// Rounds a size up to whole pages. Errors: invalid_argument (0 bytes; too many).
-Result<std::uint64_t> whole_pages(std::uint64_t bytes);
+    UniqueFd node_;
+    UniqueFd memory_;
+    std::uint64_t piece_;
+    std::uint32_t count_;
+};
 
-/// The error of a creating ioctl that failed.
-Error creation_failure(int error, std::string_view call, std::uint64_t bytes);
-
-} // namespace commonbuf::heaps::udmabuf
+} // namespace commonbuf::heaps

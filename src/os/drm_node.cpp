@@ -2,30 +2,19 @@
 #include "os/drm_node.hpp"
 
 #include "os/os.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 
 namespace commonbuf::os {
-namespace {
-
-const std::string sysfs = "/sys/class/drm/";
-
-bool is_numbered(const std::string& name, const std::string& prefix)
-{
-    return name.size() > prefix.size() && name.starts_with(prefix) &&
-           std::all_of(name.begin() + static_cast<std::ptrdiff_t>(prefix.size()), name.end(),
-                       [](unsigned char letter) { return std::isdigit(letter) != 0; });
-}
-
-} // namespace
 
 std::vector<DrmNode> drm_nodes()
 {
+    const std::string sysfs = "/sys/class/drm/";
     const std::vector<std::string> names = list(sysfs);
     std::vector<DrmNode> nodes;
     for (const std::string& name : names) {
@@ -90,8 +79,7 @@ std::string drm_driver_version(int fd)
     drm_version version{};
     if (ioctl_again(fd, DRM_IOCTL_VERSION, &version) != 0)
         return {};
-    return std::to_string(version.version_major) + "." + std::to_string(version.version_minor) + "." +
-           std::to_string(version.version_patchlevel);
+    return text::format("{}.{}.{}", version.version_major, version.version_minor, version.version_patchlevel);
 }
 
 } // namespace commonbuf::os

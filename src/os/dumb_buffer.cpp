@@ -24,24 +24,6 @@ Result<DumbBuffer> DumbBuffer::create(int drm_fd, std::string node, const DumbSi
     return buffer;
 }
 
-DumbBuffer::DumbBuffer(DumbBuffer&& other) noexcept
-    : drm_fd_(other.drm_fd_),
-      node_(std::move(other.node_)),
-      handle_(std::exchange(other.handle_, 0)),
-      stride_(other.stride_),
-      size_(other.size_)
-{}
-
-DumbBuffer& DumbBuffer::operator=(DumbBuffer&& other) noexcept
-{
-    std::swap(drm_fd_, other.drm_fd_);
-    std::swap(node_, other.node_);
-    std::swap(handle_, other.handle_);
-    std::swap(stride_, other.stride_);
-    std::swap(size_, other.size_);
-    return *this;
-}
-
 DumbBuffer::~DumbBuffer()
 {
     if (handle_ == 0)

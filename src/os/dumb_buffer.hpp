@@ -26,10 +26,14 @@ public:
     /// Errors: what the driver answers, out_of_memory for ENOMEM.
     static Result<DumbBuffer> create(int drm_fd, std::string node, const DumbSize& size);
 
-    DumbBuffer(DumbBuffer&& other) noexcept;
-    DumbBuffer& operator=(DumbBuffer&& other) noexcept;
-    DumbBuffer(const DumbBuffer&) = delete;
-    DumbBuffer& operator=(const DumbBuffer&) = delete;
+    DumbBuffer(DumbBuffer&& other) noexcept
+        : drm_fd_(other.drm_fd_),
+          node_(std::move(other.node_)),
+          handle_(std::exchange(other.handle_, 0)),
+          stride_(other.stride_),
+          size_(other.size_)
+    {}
+    DumbBuffer& operator=(DumbBuffer&&) = delete;
     ~DumbBuffer();
 
     std::uint32_t handle() const noexcept { return handle_; }

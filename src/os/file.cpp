@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "os/file.hpp"
 
-#include "os/failure.hpp"
 #include "os/kernel.hpp"
 
 #include <cerrno>
@@ -9,18 +8,18 @@
 namespace commonbuf::os {
 namespace {
 
-std::string advice_for(int error)
+/// The error of a call that has just failed.
+Error failed(std::string_view call, const std::string& path)
 {
-    switch (error) {
-    case EACCES:
-    case EPERM:
-    case EROFS: return "choose a folder that this user may write to";
-    case ENOENT:
-    case ENOTDIR: return "create the folder first";
-    case ENOSPC:
-    case EDQUOT: return "free some space on that file system, or choose another one";
-    default: return "";
-    }
+    const int error = errno;
+    std::string advice;
+    if (error == EACCES || error == EPERM || error == EROFS)
+        advice = "choose a folder that this user may write to";
+    else if (error == ENOENT || error == ENOTDIR)
+        advice = "create the folder first";
+    else if (error == ENOSPC || error == EDQUOT)
+        advice = "free some space on that file system, or choose another one";
+    return Error::from_errno(error, {call, path}, {}, std::move(advice));
 }
 
 } // namespace
@@ -31,10 +30,8 @@ Result<UniqueFd> create_file(const std::string& path)
     do {
         fd = kernel().create(path.c_str());
     } while (fd < 0 && errno == EINTR);
-    if (fd < 0) {
-        const int error = errno;
-        return Error::from_errno(error, {"open", path}, {}, advice_for(error));
-    }
+    if (fd < 0)
+        return failed("open", path);
     return UniqueFd(fd);
 }
 
@@ -42,10 +39,8 @@ Status write_all(int fd, std::string_view bytes, const std::string& path)
 {
     while (!bytes.empty()) {
         const ssize_t written = kernel().write(fd, bytes.data(), bytes.size());
-        if (written < 0 && errno != EINTR) {
-            const int error = errno;
-            return Error::from_errno(error, {"write", path}, {}, advice_for(error));
-        }
+        if (written < 0 && errno != EINTR)
+            return failed("write", path);
         if (written > 0)
             bytes.remove_prefix(static_cast<std::size_t>(written));
     }

@@ -27,8 +27,6 @@ public:
         std::swap(child_, other.child_);
         return *this;
     }
-    Guardian(const Guardian&) = delete;
-    Guardian& operator=(const Guardian&) = delete;
     ~Guardian();
 
     /// Starts one that makes `calls` in their order on the file behind `fd`, whatever each of them

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "os/os.hpp"
 
+#include "base/text.hpp"
+
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/dma-buf.h>
+#include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +18,60 @@
 #include <limits>
 
 namespace commonbuf::os {
+namespace {
+
+/// The name of a user or group; its number if it has none.
+template <typename Entry>
+std::string name_of(unsigned id, int (*look_up)(unsigned, Entry*, char*, std::size_t, Entry**), char* Entry::*name)
+{
+    std::array<char, 4096> space{};
+    Entry entry{};
+    Entry* found = nullptr;
+    if (look_up(id, &entry, space.data(), space.size(), &found) == 0 && found != nullptr)
+        return found->*name;
+    return std::to_string(id);
+}
+
+std::string user_name(uid_t uid) { return name_of(uid, ::getpwuid_r, &passwd::pw_name); }
+std::string group_name(gid_t gid) { return name_of(gid, ::getgrgid_r, &group::gr_name); }
+
+/// Whether a file's mode has all of these bits.
+bool lets(const struct stat& file, mode_t bits) noexcept { return (file.st_mode & bits) == bits; }
+
+/// Says which users besides root a file's mode lets read and write it.
+std::string who_may_open(const struct stat& file)
+{
+    if (lets(file, S_IROTH | S_IWOTH))
+        return "everybody";
+    if (lets(file, S_IRGRP | S_IWGRP))
+        return text::format("user {} and group {}", user_name(file.st_uid), group_name(file.st_gid));
+    if (lets(file, S_IRUSR | S_IWUSR))
+        return text::format("only user {}", user_name(file.st_uid));
+    return "only root";
+}
+
+} // namespace
+
+Error open_failure(int error, const std::string& path)
+{
+    Error result = Error::from_errno(error, {"open", path});
+    struct stat file {};
+    if (error == ENOENT) {
+        result.detail = "there is no such file";
+    } else if (error == ENODEV) {
+        result.category = Category::not_present;
+        result.detail = "the device behind the node is gone";
+    } else if (error == EBUSY) {
+        result.detail = "another program has it open";
+    } else if ((error == EACCES || error == EPERM) && kernel().stat(path.c_str(), &file) == 0) {
+        result.detail = text::format("its mode {:04o} lets {} in, and this is user {}", file.st_mode & 07777U,
+                                     who_may_open(file), user_name(::geteuid()));
+        result.advice = lets(file, S_IRGRP | S_IWGRP)
+                            ? text::format("add the user to the group {}", group_name(file.st_gid))
+                            : "give the node to a group with a udev rule";
+    }
+    return result;
+}
 
 Result<UniqueFd> open(const std::string& path)
 {
@@ -77,11 +136,9 @@ Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::s
         }
         if (ready == 0)
             return false;
-        if (std::any_of(entries.begin(), entries.end(),
-                        [](const pollfd& entry) { return (entry.revents & entry.events) != 0; }))
+        if (std::ranges::any_of(entries, [](const pollfd& entry) { return (entry.revents & entry.events) != 0; }))
             return true;
-        if (std::any_of(entries.begin(), entries.end(),
-                        [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; }))
+        if (std::ranges::any_of(entries, [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; }))
             return Error::invalid_argument(Call{"poll", target}, "the descriptor is not open");
         return Error::device_gone(Call{"poll", target}, "the device reports an error or is gone");
     }
@@ -101,6 +158,15 @@ Result<FileId> id_of(int fd)
     if (kernel().fstat(fd, &file) != 0)
         return Error::from_errno(errno, "fstat");
     return FileId{file.st_dev, file.st_ino};
+}
+
+void open_for_both_directions(int dma_buf)
+{
+    for (const unsigned half : {unsigned{DMA_BUF_SYNC_START}, unsigned{DMA_BUF_SYNC_END}}) {
+        dma_buf_sync bracket{half | DMA_BUF_SYNC_RW};
+        if (ioctl_again(dma_buf, DMA_BUF_IOCTL_SYNC, &bracket) != 0)
+            return;
+    }
 }
 
 Mapping::~Mapping()
@@ -139,14 +205,21 @@ std::vector<std::string> list(const std::string& path)
     return names;
 }
 
+std::string last_part(std::string_view path) { return std::string(path.substr(path.find_last_of('/') + 1)); }
+
+bool is_numbered(std::string_view name, std::string_view prefix) noexcept
+{
+    return name.size() > prefix.size() && name.starts_with(prefix) &&
+           name.find_first_not_of("0123456789", prefix.size()) == std::string_view::npos;
+}
+
 std::optional<std::string> link_name(const std::string& path)
 {
     std::array<char, 4096> target{};
     const ssize_t length = kernel().readlink(path.c_str(), target.data(), target.size());
     if (length <= 0)
         return std::nullopt;
-    const std::string whole(target.data(), static_cast<std::size_t>(length));
-    return whole.substr(whole.find_last_of('/') + 1);
+    return last_part({target.data(), static_cast<std::size_t>(length)});
 }
 
 bool exists(const std::string& path)

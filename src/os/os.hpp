@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "os/failure.hpp"
 #include "os/kernel.hpp"
 
 #include <commonbuf/deadline.hpp>
@@ -13,11 +12,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 /// System calls with retries, ownership and errors as values.
 namespace commonbuf::os {
+
+/// Makes the error of a failed open(2). For EACCES it says which users may open the file.
+Error open_failure(int error, const std::string& path);
 
 /// Opens read-write and close-on-exec. Errors: see open_failure().
 Result<UniqueFd> open(const std::string& path);
@@ -51,6 +54,12 @@ struct FileId {
     std::uint64_t inode = 0;
 };
 Result<FileId> id_of(int fd);
+
+/// Opens and closes CPU access once for reading and writing. The kernel maps a udmabuf for CPU
+/// access once, in the direction of the first access, and keeps that mapping (begin_cpu_udmabuf):
+/// a buffer that the CPU first writes would never be invalidated for reading. Harmless for other
+/// dma-bufs. Only for new ones, on which nobody works yet.
+void open_for_both_directions(int dma_buf);
 
 /// A shared mapping of a whole dma-buf.
 class Mapping {
@@ -87,6 +96,12 @@ std::optional<std::string> read_text(const std::string& path);
 
 /// Lists the names in a folder, sorted; empty if it does not exist.
 std::vector<std::string> list(const std::string& path);
+
+/// Returns the last part of a path.
+std::string last_part(std::string_view path);
+
+/// Whether a name is this prefix and a number, for example "card0".
+bool is_numbered(std::string_view name, std::string_view prefix) noexcept;
 
 /// Returns the last part of a symbolic link's target; nothing if it is not a link.
 std::optional<std::string> link_name(const std::string& path);

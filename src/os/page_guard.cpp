@@ -34,16 +34,6 @@ struct sigaction before {};
 
 std::uintptr_t address_of(std::span<std::byte> mapping) { return reinterpret_cast<std::uintptr_t>(mapping.data()); }
 
-int protection(Touch touch)
-{
-    switch (touch) {
-    case Touch::none: return PROT_NONE;
-    case Touch::reads: return PROT_READ;
-    case Touch::reads_and_writes: break;
-    }
-    return PROT_READ | PROT_WRITE;
-}
-
 Entry* find(std::uintptr_t address)
 {
     for (Entry& entry : table) {
@@ -139,7 +129,9 @@ void allow(std::span<std::byte> mapping, Touch touch) noexcept
     Entry* entry = find(address_of(mapping));
     if (entry == nullptr || entry->allowed == touch)
         return;
-    if (kernel().mprotect(mapping.data(), mapping.size(), protection(touch)) == 0)
+    constexpr std::array protections{PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
+    const int protection = protections.at(static_cast<std::size_t>(touch));
+    if (kernel().mprotect(mapping.data(), mapping.size(), protection) == 0)
         entry->allowed = touch;
 }
 

@@ -22,6 +22,18 @@ std::uint32_t selection_type(v4l2_buf_type type)
 
 } // namespace
 
+/// Gives `call` what puts back what was saved, in order.
+template <typename F>
+void SavedFormat::restore(F call)
+{
+    if (format_)
+        call(Ioctl{VIDIOC_S_FMT, &*format_});
+    for (auto& selection : selections_) {
+        if (selection)
+            call(Ioctl{VIDIOC_S_SELECTION, &*selection});
+    }
+}
+
 Status SavedFormat::save(const std::string& path)
 {
     v4l2_format format{};
@@ -61,11 +73,7 @@ void SavedFormat::outlive(std::span<const Ioctl> first)
     none.memory = V4L2_MEMORY_DMABUF;
     std::vector<Ioctl> calls(first.begin(), first.end());
     calls.push_back({VIDIOC_REQBUFS, &none});
-    calls.push_back({VIDIOC_S_FMT, &*format_});
-    for (auto& selection : selections_) {
-        if (selection)
-            calls.push_back({VIDIOC_S_SELECTION, &*selection});
-    }
+    restore([&calls](const Ioctl& call) { calls.push_back(call); });
     guardian_ = Guardian::start(fd_, calls);
 }
 
@@ -85,13 +93,7 @@ bool SavedFormat::selects_a_part() const
 
 SavedFormat::~SavedFormat()
 {
-    if (!format_)
-        return;
-    os::ioctl(fd_, VIDIOC_S_FMT, &*format_);
-    for (auto& selection : selections_) {
-        if (selection)
-            os::ioctl(fd_, VIDIOC_S_SELECTION, &*selection);
-    }
+    restore([this](const Ioctl& call) { os::ioctl(fd_, call.request, call.argument); });
 }
 
 } // namespace commonbuf::os

@@ -24,8 +24,6 @@ public:
     SavedFormat(int fd, v4l2_buf_type type, bool shared) noexcept : fd_(fd), type_(type), shared_(shared) {}
     SavedFormat(const SavedFormat&) = delete;
     SavedFormat& operator=(const SavedFormat&) = delete;
-    SavedFormat(SavedFormat&&) = delete;
-    SavedFormat& operator=(SavedFormat&&) = delete;
     ~SavedFormat();
 
     /// Reads what is set. `path` is for the error.
@@ -41,6 +39,8 @@ public:
 private:
     static constexpr std::array<std::uint32_t, 2> targets{V4L2_SEL_TGT_CROP, V4L2_SEL_TGT_COMPOSE};
 
+    template <typename F>
+    void restore(F call);
     bool selects_a_part() const;
 
     int fd_;

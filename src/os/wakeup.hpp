@@ -1,63 +1,69 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "os/event.hpp"
-#include "os/timer.hpp"
+#include <commonbuf/result.hpp>
+#include <commonbuf/unique_fd.hpp>
 
+#include <chrono>
 #include <optional>
+#include <utility>
 
+/// What wakes threads that poll a descriptor for reading.
 namespace commonbuf::os {
 
 /// How often to look if no descriptor tells that something has changed.
 constexpr std::chrono::milliseconds look_again{10};
 
+/// Wakes when it is set (eventfd(2)). Thread-safe.
+class Event {
+public:
+    /// Makes one that is not set. Errors: too_many_files, out_of_memory.
+    static Result<Event> create();
+
+    int fd() const noexcept { return fd_.get(); }
+    void set() const noexcept;
+    void clear() const noexcept;
+
+private:
+    explicit Event(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+    UniqueFd fd_;
+};
+
+/// Wakes after some time (timerfd_create(2)).
+class Timer {
+public:
+    /// Makes one that is stopped. Errors: too_many_files, out_of_memory.
+    static Result<Timer> create();
+
+    int fd() const noexcept { return fd_.get(); }
+    /// Starts it for one expiry, counted from now. A time of 0 stops it.
+    void start(std::chrono::nanoseconds after) const noexcept;
+    void stop() const noexcept { start({}); }
+
+private:
+    explicit Timer(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+    UniqueFd fd_;
+};
+
 /// What an event loop polls if no fence tells that there is something to do: a descriptor that is
 /// readable at once, or after some time. Not thread-safe.
 class Wakeup {
 public:
-    /// Makes one that does not wake. Errors: too_many_files, out_of_memory.
-    static Result<Wakeup> create()
-    {
-        auto event = Event::create();
-        if (!event)
-            return std::move(event.error());
-        return Wakeup(std::move(*event));
-    }
+    /// Makes one that does not wake. Errors: those of Event::create().
+    static Result<Wakeup> create();
 
     /// Returns the event behind now(), for a thread that others wake.
     const Event& event() const noexcept { return event_; }
 
     /// Wakes at once. Returns the descriptor to poll.
-    int now() const noexcept
-    {
-        event_.set();
-        return event_.fd();
-    }
+    int now() const noexcept;
 
     /// Wakes after this time, counted from the first call since clear(), so that repeated calls
     /// do not put it off. Returns the descriptor to poll.
-    int after(std::chrono::nanoseconds time) noexcept
-    {
-        if (!timer_) {
-            auto made = Timer::create();
-            if (!made)
-                return now(); // too often is better than never
-            timer_ = std::move(*made);
-        }
-        if (!started_)
-            timer_->start(time);
-        started_ = true;
-        return timer_->fd();
-    }
+    int after(std::chrono::nanoseconds time) noexcept;
 
     /// Stops waking. Call it before looking for what there is to do.
-    void clear() noexcept
-    {
-        event_.clear();
-        if (started_)
-            timer_->stop();
-        started_ = false;
-    }
+    void clear() noexcept;
 
 private:
     explicit Wakeup(Event event) noexcept : event_(std::move(event)) {}

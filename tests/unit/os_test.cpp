@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
 #include "os/os.hpp"
-#include "os/timer.hpp"
 #include "os/wakeup.hpp"
 
 #include <gtest/gtest.h>

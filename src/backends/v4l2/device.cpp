@@ -2,7 +2,6 @@
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/importer.hpp"
 #include "backends/v4l2/node.hpp"
-#include "backends/v4l2/node_info.hpp"
 #include "backends/v4l2/slot_table.hpp"
 #include "base/text.hpp"
 
@@ -22,11 +21,8 @@ Result<std::string> resolve(std::string_view target)
     if (!target.starts_with('@'))
         return std::string(target);
     const std::string_view wanted = target.substr(1);
-    std::vector<std::string> found;
-    for (const NodeName& node : node_names()) {
-        if (node.name == wanted)
-            found.push_back(node.path);
-    }
+    std::vector<std::string> found = node_paths();
+    std::erase_if(found, [wanted](const std::string& path) { return node_name(path) != wanted; });
     const std::string operation = text::format("find the V4L2 node {}", target);
     if (found.empty())
         return Error::not_present(operation, "no node has this name",
@@ -81,12 +77,9 @@ Result<Queue> Device::open_own_queue(Role role, const Layout& layout, std::uint3
 
 Result<Queue> Device::open(Role role, const Layout& layout, std::uint32_t slots, bool own) const
 {
-    if (const Status can = check_opening(*node_, role, layout, slots); !can)
-        return can.error();
-    const auto answer = set_format(*node_, role, layout);
-    if (!answer)
-        return answer.error();
-    return Queue::make(node_, role, layout, *answer, slots, own);
+    return check_opening(*node_, role, layout, slots)
+        .and_then([&] { return set_format(*node_, role, layout); })
+        .and_then([&](const Answer& answer) { return Queue::make(node_, role, layout, answer, slots, own); });
 }
 
 } // namespace commonbuf::v4l2

@@ -4,10 +4,10 @@
 // multi-planar and the metadata format.
 #include "backends/v4l2/format.hpp"
 
-#include "backends/v4l2/failure.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -17,19 +17,15 @@ namespace {
 
 bool is_metadata(std::uint32_t type) { return type == V4L2_BUF_TYPE_META_CAPTURE || type == V4L2_BUF_TYPE_META_OUTPUT; }
 
-bool is_multiplanar(std::uint32_t type)
-{
-    return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE || type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
-}
+// The formats of both APIs for pictures begin alike: with width, height, pixelformat and field.
+static_assert(offsetof(v4l2_pix_format, field) == offsetof(v4l2_pix_format_mplane, field));
 
 /// The stride of the first plane in a memory: what V4L2 calls bytesperline.
 std::uint32_t stride_of_memory(const Layout& layout, std::uint32_t memory)
 {
-    for (const Plane& plane : layout.used_planes()) {
-        if (plane.memory == memory)
-            return plane.stride;
-    }
-    return 0;
+    const auto planes = layout.used_planes();
+    const auto first = std::ranges::find(planes, memory, &Plane::memory);
+    return first != planes.end() ? first->stride : 0;
 }
 
 /// The first plane that does not lie where V4L2's formats with a single memory put it. Those
@@ -67,18 +63,6 @@ std::uint32_t narrow(std::uint64_t bytes) noexcept
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, std::numeric_limits<std::uint32_t>::max()));
 }
 
-v4l2_buf_type buffer_type(const NodeInfo& node, Role role) noexcept
-{
-    if (node.metadata)
-        return role == Role::capture ? V4L2_BUF_TYPE_META_CAPTURE : V4L2_BUF_TYPE_META_OUTPUT;
-    const bool multiplanar = node.multiplanar;
-    if (role == Role::capture)
-        return multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    return multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
-}
-
-bool is_planar(const Node& node, Role role) noexcept { return is_multiplanar(node.type(role)); }
-
 std::uint32_t pixel_format(Format format, Memories memories) noexcept
 {
     const FormatInfo* info = format_info(format);
@@ -102,32 +86,24 @@ std::uint32_t padded_rows(const Layout& layout) noexcept
 
 v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
 {
-    const std::uint32_t rows = node.is_coded(role) ? padded_rows(layout) : layout.height;
-    const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
-    v4l2_format format{};
-    format.type = node.type(role);
+    v4l2_format format = bare_format(node, role, pixel_format(layout.format, memories_of(layout)));
     if (node.info().metadata) {
-        format.fmt.meta.dataformat = fourcc;
         format.fmt.meta.buffersize = narrow(layout.memory_sizes[0]);
-    } else if (is_planar(node, role)) {
-        v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
-        pix.width = layout.width;
-        pix.height = rows;
-        pix.pixelformat = fourcc;
-        pix.field = V4L2_FIELD_NONE;
-        pix.num_planes = static_cast<__u8>(layout.memory_count);
-        for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-            pix.plane_fmt[i].bytesperline = stride_of_memory(layout, i);
-            pix.plane_fmt[i].sizeimage = narrow(layout.memory_sizes[i]);
-        }
-    } else {
-        v4l2_pix_format& pix = format.fmt.pix;
-        pix.width = layout.width;
-        pix.height = rows;
-        pix.pixelformat = fourcc;
-        pix.field = V4L2_FIELD_NONE;
+        return format;
+    }
+    v4l2_pix_format& pix = format.fmt.pix;
+    pix.width = layout.width;
+    pix.height = node.is_coded(role) ? padded_rows(layout) : layout.height;
+    pix.field = V4L2_FIELD_NONE;
+    if (!node.is_planar()) {
         pix.bytesperline = stride_of_memory(layout, 0);
         pix.sizeimage = narrow(layout.memory_sizes[0]);
+        return format;
+    }
+    format.fmt.pix_mp.num_planes = static_cast<__u8>(layout.memory_count);
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        format.fmt.pix_mp.plane_fmt[i].bytesperline = stride_of_memory(layout, i);
+        format.fmt.pix_mp.plane_fmt[i].sizeimage = narrow(layout.memory_sizes[i]);
     }
     return format;
 }
@@ -138,8 +114,6 @@ v4l2_format bare_format(const Node& node, Role role, std::uint32_t fourcc) noexc
     format.type = node.type(role);
     if (node.info().metadata)
         format.fmt.meta.dataformat = fourcc;
-    else if (is_planar(node, role))
-        format.fmt.pix_mp.pixelformat = fourcc;
     else
         format.fmt.pix.pixelformat = fourcc;
     return format;
@@ -150,7 +124,7 @@ void enlarge(v4l2_format& format, std::uint32_t bytes) noexcept
     // No references: the structs are packed.
     if (is_metadata(format.type))
         format.fmt.meta.buffersize = std::max<std::uint32_t>(format.fmt.meta.buffersize, bytes);
-    else if (is_multiplanar(format.type))
+    else if (V4L2_TYPE_IS_MULTIPLANAR(format.type))
         format.fmt.pix_mp.plane_fmt[0].sizeimage =
             std::max<std::uint32_t>(format.fmt.pix_mp.plane_fmt[0].sizeimage, bytes);
     else
@@ -159,19 +133,16 @@ void enlarge(v4l2_format& format, std::uint32_t bytes) noexcept
 
 Answer from_v4l2(const v4l2_format& format) noexcept
 {
-    Answer answer;
-    if (is_metadata(format.type)) {
-        answer = {0, 0, format.fmt.meta.dataformat, V4L2_FIELD_NONE, 1, {}, {format.fmt.meta.buffersize}};
-    } else if (is_multiplanar(format.type)) {
-        const v4l2_pix_format_mplane& pix = format.fmt.pix_mp;
-        answer = {pix.width, pix.height, pix.pixelformat, pix.field, pix.num_planes, {}, {}};
-        for (std::size_t i = 0; i < std::min<std::size_t>(pix.num_planes, max_planes); ++i) {
-            answer.strides[i] = pix.plane_fmt[i].bytesperline;
-            answer.sizes[i] = pix.plane_fmt[i].sizeimage;
-        }
-    } else {
-        const v4l2_pix_format& pix = format.fmt.pix;
-        answer = {pix.width, pix.height, pix.pixelformat, pix.field, 1, {pix.bytesperline}, {pix.sizeimage}};
+    if (is_metadata(format.type))
+        return {0, 0, format.fmt.meta.dataformat, V4L2_FIELD_NONE, 1, {}, {format.fmt.meta.buffersize}};
+    const v4l2_pix_format& pix = format.fmt.pix;
+    if (!V4L2_TYPE_IS_MULTIPLANAR(format.type))
+        return {pix.width, pix.height, pix.pixelformat, pix.field, 1, {pix.bytesperline}, {pix.sizeimage}};
+    const v4l2_pix_format_mplane& planar = format.fmt.pix_mp;
+    Answer answer{pix.width, pix.height, pix.pixelformat, pix.field, planar.num_planes, {}, {}};
+    for (std::size_t i = 0; i < std::min<std::size_t>(planar.num_planes, max_planes); ++i) {
+        answer.strides[i] = planar.plane_fmt[i].bytesperline;
+        answer.sizes[i] = planar.plane_fmt[i].sizeimage;
     }
     return answer;
 }
@@ -214,7 +185,7 @@ Result<v4l2_format> current_format(const Node& node, Role role)
     v4l2_format format{};
     format.type = node.type(role);
     if (const int error = node.ioctl(VIDIOC_G_FMT, &format); error != 0)
-        return call_failed(node, error, "VIDIOC_G_FMT");
+        return node.failed(error, "VIDIOC_G_FMT");
     return format;
 }
 
@@ -222,7 +193,7 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
 {
     v4l2_format format = to_v4l2(node, role, layout);
     if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return call_failed(node, error, "VIDIOC_S_FMT");
+        return node.failed(error, "VIDIOC_S_FMT");
     const Answer answer = from_v4l2(format);
     if (const Status same = same_image(node, role, layout, answer, "VIDIOC_S_FMT"); !same)
         return same.error();
@@ -235,7 +206,7 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
     selection.target = V4L2_SEL_TGT_CROP;
     selection.r = {0, 0, layout.width, layout.height};
     if (const int error = node.ioctl(VIDIOC_S_SELECTION, &selection); error != 0)
-        return call_failed(node, error, "VIDIOC_S_SELECTION");
+        return node.failed(error, "VIDIOC_S_SELECTION");
     if (selection.r.width != layout.width || selection.r.height != layout.height)
         return Error::unsupported(node.where("VIDIOC_S_SELECTION"),
                                   text::format("asked to encode {}x{} of the padded {}x{}, the encoder takes {}x{}",

@@ -37,12 +37,6 @@ struct Answer {
     std::array<std::uint32_t, max_planes> sizes{};
 };
 
-/// The type of a queue's buffers: its metadata, its single-planar or its multi-planar API.
-v4l2_buf_type buffer_type(const NodeInfo& node, Role role) noexcept;
-
-/// Whether a queue's buffers are described plane by plane: the multi-planar API.
-bool is_planar(const Node& node, Role role) noexcept;
-
 /// A layout as the driver sees it. A stride of 0 asks the driver for its own.
 v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout);
 

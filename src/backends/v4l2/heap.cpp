@@ -10,7 +10,6 @@
 // from that of the current format on, and leaves the format alone (videobuf2-core.c).
 #include "backends/v4l2/heap.hpp"
 
-#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
 
@@ -44,18 +43,19 @@ public:
         if (has_slots(*node_, role_))
             return Error::busy(operation, "the queue has slots, and its memory is only for them while it has",
                                "allocate the buffers first, then open the queue");
-        if (const Status made = make_slot(bytes); !made)
-            return made.error();
+        if (const auto made = create_slots(*node_, role_, V4L2_MEMORY_MMAP, 1, narrow(bytes)); !made) {
+            Error failure = made.error();
+            if (failure.sys_errno == ENOMEM)
+                failure.detail = text::format("the driver does not have {} bytes", bytes);
+            return failure;
+        }
         auto memory = export_memory(*node_, role_, 0, 0);
-        // Whether that worked or not, the queue must be free again.
-        v4l2_requestbuffers none{};
-        none.type = node_->type(role_);
-        none.memory = V4L2_MEMORY_MMAP;
-        const int error = node_->ioctl(VIDIOC_REQBUFS, &none);
+        // Even if that failed, the queue must be free again.
+        const auto freed = request_slots(*node_, role_, V4L2_MEMORY_MMAP, 0);
         if (!memory)
             return memory.error();
-        if (error != 0)
-            return call_failed(*node_, error, "VIDIOC_REQBUFS");
+        if (!freed)
+            return freed.error();
         const auto size = os::size_of(memory->get());
         if (!size)
             return size.error();
@@ -66,26 +66,6 @@ public:
     }
 
 private:
-    /// A slot whose first memory has so many bytes.
-    Status make_slot(std::uint64_t bytes)
-    {
-        const auto format = current_format(*node_, role_);
-        if (!format)
-            return format.error();
-        v4l2_create_buffers request{};
-        request.count = 1;
-        request.memory = V4L2_MEMORY_MMAP;
-        request.format = *format;
-        enlarge(request.format, narrow(bytes));
-        if (const int error = node_->ioctl(VIDIOC_CREATE_BUFS, &request); error != 0) {
-            Error failure = call_failed(*node_, error, "VIDIOC_CREATE_BUFS");
-            if (error == ENOMEM)
-                failure.detail = text::format("the driver does not have {} bytes", bytes);
-            return failure;
-        }
-        return {};
-    }
-
     std::shared_ptr<Node> node_;
     Role role_;
     HeapInfo info_;
@@ -95,8 +75,7 @@ private:
 
 std::string heap_name(const Node& node, Role role)
 {
-    const std::string& path = node.info().path;
-    return text::format("v4l2-{}-{}", path.substr(path.find_last_of('/') + 1), to_string(role));
+    return text::format("v4l2-{}-{}", os::last_part(node.info().path), to_string(role));
 }
 
 std::shared_ptr<Heap> make_heap(const std::shared_ptr<Node>& node, Role role)

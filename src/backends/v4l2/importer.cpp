@@ -3,7 +3,6 @@
 // A V4L2 queue as a use: what TRY_FMT says about layouts.
 #include "backends/v4l2/importer.hpp"
 
-#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/format.hpp"
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/trial.hpp"
@@ -103,7 +102,7 @@ private:
     {
         v4l2_format format = to_v4l2(*node_, role_, layout);
         if (const int error = node_->ioctl(VIDIOC_TRY_FMT, &format); error != 0)
-            return call_failed(*node_, error, "VIDIOC_TRY_FMT");
+            return node_->failed(error, "VIDIOC_TRY_FMT");
         return from_v4l2(format);
     }
 
@@ -139,30 +138,29 @@ private:
         }
         if (own->strides[0] == 0)
             return constraints; // compressed frames have no rows
-        constraints.min_stride = own->strides[0];
-        const std::uint32_t next = stride_for(probe, own->strides[0] + 1).value_or(own->strides[0]);
-        if (next > own->strides[0]) {
-            constraints.stride_align = std::gcd(own->strides[0], next);
+        const std::uint32_t stride = own->strides[0];
+        constraints.min_stride = stride;
+        const std::uint32_t next = stride_for(probe, stride + 1).value_or(stride);
+        if (next > stride) {
+            constraints.stride_align = std::gcd(stride, next);
             constexpr std::uint32_t huge = 1U << 30U;
             const std::uint32_t most = stride_for(probe, huge).value_or(0);
             if (most >= next && most < huge)
                 constraints.max_stride = most;
         } else {
-            constraints.max_stride = own->strides[0];
+            constraints.max_stride = stride;
         }
-        const auto note = [&](Constraint constraint, std::uint32_t value) {
-            constraints.add_origin({constraint, value, name_, "VIDIOC_TRY_FMT"});
-        };
-        if (node_->is_coded(role_)) {
+        if (node_->is_coded(role_))
             constraints.height_align = row_step(probe, own->height);
-            if (constraints.height_align != 1)
-                note(Constraint::height_align, constraints.height_align);
-        }
-        note(Constraint::min_stride, constraints.min_stride);
-        if (constraints.stride_align != 1)
-            note(Constraint::stride_align, constraints.stride_align);
-        if (constraints.max_stride != Constraints{}.max_stride)
-            note(Constraint::max_stride, constraints.max_stride);
+        const Constraints none;
+        const auto note = [&](Constraint constraint, std::uint32_t Constraints::*value) {
+            if (constraints.*value != none.*value)
+                constraints.add_origin({constraint, constraints.*value, name_, "VIDIOC_TRY_FMT"});
+        };
+        note(Constraint::height_align, &Constraints::height_align);
+        note(Constraint::min_stride, &Constraints::min_stride);
+        note(Constraint::stride_align, &Constraints::stride_align);
+        note(Constraint::max_stride, &Constraints::max_stride);
         return constraints;
     }
 

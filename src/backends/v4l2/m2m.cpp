@@ -7,8 +7,8 @@
 //              G_FMT capture, slots on both
 //   decoder    S_FMT output, slots; the stream says the rest: source change, S_FMT capture, slots
 //   converter  S_FMT output, S_FMT capture, slots
-#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/format.hpp"
+#include "backends/v4l2/selection.hpp"
 #include "backends/v4l2/slot_table.hpp"
 #include "os/os.hpp"
 #include "base/text.hpp"
@@ -17,6 +17,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -33,8 +34,6 @@ struct M2m::State {
     bool draining = false;
     bool wants_flush = false; ///< the command is not sent yet
 
-    enum class Command : std::uint8_t { start, stop, flush };
-
     State(Device of, std::shared_ptr<Node> its_node) : device(std::move(of)), node(std::move(its_node))
     {
         if (node->info().encodes)
@@ -45,25 +44,18 @@ struct M2m::State {
 
     std::optional<Queue>& side(Role role) noexcept { return role == Role::output ? output : capture; }
 
-    /// Makes the slots of a side whose format is set.
-    Status fill(Role role, const Layout& layout, const Answer& answer, std::uint32_t slots)
+    Status keep(Role role, Result<Queue> made)
     {
-        auto queue = Queue::make(node, role, layout, answer, slots, false);
-        if (!queue)
-            return queue.error();
-        side(role).emplace(std::move(*queue));
+        if (!made)
+            return made.error();
+        side(role).emplace(std::move(*made));
         return {};
     }
 
     Status open(Role role, const Layout& layout, std::uint32_t slots)
     {
         side(role).reset();
-        if (Status can = check_opening(*node, role, layout, slots); !can)
-            return can;
-        const auto answer = set_format(*node, role, layout);
-        if (!answer)
-            return answer.error();
-        return fill(role, layout, *answer, slots);
+        return keep(role, device.open_queue(role, layout, slots));
     }
 
     /// What a side is set to now. Errors: unsupported (it is not what was asked for).
@@ -88,28 +80,25 @@ struct M2m::State {
         subscription.type = V4L2_EVENT_SOURCE_CHANGE;
         const int error = node->ioctl(VIDIOC_SUBSCRIBE_EVENT, &subscription);
         if (error != 0 && error != EINVAL && error != ENOTTY)
-            return call_failed(*node, error, "VIDIOC_SUBSCRIBE_EVENT");
+            return node->failed(error, "VIDIOC_SUBSCRIBE_EVENT");
         hears_changes = error == 0;
         return {};
     }
 
-    Status command(Command which) const
+    /// Sends V4L2_DEC_CMD_START, STOP or FLUSH. An encoder's START and STOP have the same numbers.
+    Status command(std::uint32_t which) const
     {
+        static_assert(V4L2_ENC_CMD_START == V4L2_DEC_CMD_START && V4L2_ENC_CMD_STOP == V4L2_DEC_CMD_STOP);
         v4l2_encoder_cmd encoder{};
-        encoder.cmd = which == Command::stop ? V4L2_ENC_CMD_STOP : V4L2_ENC_CMD_START;
+        encoder.cmd = which;
         v4l2_decoder_cmd decoder{};
-        switch (which) {
-        case Command::start: decoder.cmd = V4L2_DEC_CMD_START; break;
-        case Command::stop: decoder.cmd = V4L2_DEC_CMD_STOP; break;
-        case Command::flush: decoder.cmd = V4L2_DEC_CMD_FLUSH; break;
-        }
+        decoder.cmd = which;
         const bool encodes = kind == Kind::encoder;
-        const char* call = encodes ? "VIDIOC_ENCODER_CMD" : "VIDIOC_DECODER_CMD";
         const int error =
             encodes ? node->ioctl(VIDIOC_ENCODER_CMD, &encoder) : node->ioctl(VIDIOC_DECODER_CMD, &decoder);
         if (error == 0)
             return {};
-        Error failure = call_failed(*node, error, call);
+        Error failure = node->failed(error, encodes ? "VIDIOC_ENCODER_CMD" : "VIDIOC_DECODER_CMD");
         // EINVAL: it knows only other commands, as stateless decoders do.
         if (error == ENOTTY || error == EINVAL) {
             failure.category = Category::unsupported;
@@ -119,23 +108,18 @@ struct M2m::State {
         return failure;
     }
 
-    /// Sends the command when everything that comes before it is with the device.
-    Status send_drain()
+    /// Sends the commands that are wanted when everything that comes before them is with the device.
+    Status send_commands()
     {
-        if (!wants_drain || (output && output->waiting() > 0))
+        if (output && output->waiting() > 0)
             return {};
-        wants_drain = false;
-        Status sent = command(Command::stop);
-        draining = sent.has_value();
-        return sent;
-    }
-
-    Status send_flush()
-    {
-        if (!wants_flush || (output && output->waiting() > 0))
-            return {};
-        wants_flush = false;
-        return command(Command::flush);
+        if (std::exchange(wants_drain, false)) {
+            Status sent = command(V4L2_DEC_CMD_STOP);
+            draining = sent.has_value();
+            if (!sent)
+                return sent;
+        }
+        return std::exchange(wants_flush, false) ? command(V4L2_DEC_CMD_FLUSH) : Status();
     }
 
     std::uint32_t min_capture_buffers() const
@@ -156,14 +140,12 @@ struct M2m::State {
         SourceChange change{
             answer.width,         answer.height, answer.width, answer.height, Format::v4l2(answer.fourcc),
             min_capture_buffers()};
-        v4l2_selection visible{};
-        visible.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; // with either API
-        visible.target = V4L2_SEL_TGT_COMPOSE;
+        const auto visible = get_selection(*node, Role::capture, V4L2_SEL_TGT_COMPOSE);
         // The visible part lies within the coded one; otherwise the driver is not believed.
-        if (node->ioctl(VIDIOC_G_SELECTION, &visible) == 0 && visible.r.width != 0 && visible.r.height != 0 &&
-            visible.r.width <= answer.width && visible.r.height <= answer.height) {
-            change.width = visible.r.width;
-            change.height = visible.r.height;
+        if (visible && visible->width != 0 && visible->height != 0 && visible->width <= answer.width &&
+            visible->height <= answer.height) {
+            change.width = visible->width;
+            change.height = visible->height;
         }
         return change;
     }
@@ -174,13 +156,7 @@ M2m::M2m(M2m&&) noexcept = default;
 M2m& M2m::operator=(M2m&&) noexcept = default;
 M2m::~M2m() = default;
 
-Result<M2m> M2m::open(std::string_view target)
-{
-    auto device = Device::open(target);
-    if (!device)
-        return device.error();
-    return create(*device);
-}
+Result<M2m> M2m::open(std::string_view target) { return Device::open(target).and_then(create); }
 
 Result<M2m> M2m::create(const Device& device)
 {
@@ -218,9 +194,11 @@ Status M2m::open_queues(const Layout& output, const Layout& capture, std::uint32
     const auto out = encodes ? state.format_of(Role::capture, capture) : set_format(node, Role::capture, capture);
     if (!out)
         return out.error();
-    return state.hear_changes().and_then([&] { return state.fill(Role::output, output, *in, slots); }).and_then([&] {
-        return state.fill(Role::capture, capture, *out, slots);
-    });
+    if (Status heard = state.hear_changes(); !heard)
+        return heard;
+    if (Status made = state.keep(Role::output, Queue::make(state.node, Role::output, output, *in, slots, false)); !made)
+        return made;
+    return state.keep(Role::capture, Queue::make(state.node, Role::capture, capture, *out, slots, false));
 }
 
 Status M2m::open_output(const Layout& layout, std::uint32_t slots)
@@ -272,7 +250,7 @@ Status M2m::drain()
         return Error::unsupported(state_->node->trying("drain a converter"), "it holds no frames back",
                                   "it is done when as many frames came out as went in");
     state_->wants_drain = true;
-    return state_->send_drain();
+    return state_->send_commands();
 }
 
 Status M2m::flush()
@@ -283,7 +261,7 @@ Status M2m::flush()
             state.node->trying("flush a codec"),
             "it holds no picture for further slices (V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)");
     state_->wants_flush = true;
-    return state_->send_flush();
+    return state_->send_commands();
 }
 
 bool M2m::draining() const noexcept
@@ -296,7 +274,7 @@ Status M2m::resume()
     if (draining() || !state_->capture || !state_->capture->ended())
         return Error::invalid_state(state_->node->trying("resume a codec"), "the last frame has not come",
                                     "drain(), and dequeue until Frame::last()");
-    if (Status sent = state_->command(State::Command::start); !sent)
+    if (Status sent = state_->command(V4L2_DEC_CMD_START); !sent)
         return sent;
     state_->draining = false;
     return state_->capture->resume(!state_->output || state_->output->with_device() == 0);
@@ -328,7 +306,7 @@ Result<std::size_t> M2m::advance()
             return count.error();
         given += *count;
     }
-    if (const Status sent = state.send_drain().and_then([&] { return state.send_flush(); }); !sent)
+    if (const Status sent = state.send_commands(); !sent)
         return sent.error();
     return given;
 }
@@ -336,13 +314,11 @@ Result<std::size_t> M2m::advance()
 Result<bool> M2m::wait(Deadline deadline)
 {
     const State& state = *state_;
-    std::array<pollfd, 3> entries{{{-1, 0, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}}};
-    entries[0].events = poll_events();
-    if (entries[0].events != 0)
-        entries[0].fd = poll_fd();
-    entries[1].fd = state.output ? state.output->poll_fd() : -1;
-    entries[2].fd = state.capture ? state.capture->poll_fd() : -1;
-    if (entries[0].fd < 0 && entries[1].fd < 0 && entries[2].fd < 0)
+    const short events = poll_events();
+    std::array<pollfd, 3> entries{{{events != 0 ? poll_fd() : -1, events, 0},
+                                   {state.output ? state.output->poll_fd() : -1, POLLIN, 0},
+                                   {state.capture ? state.capture->poll_fd() : -1, POLLIN, 0}}};
+    if (std::ranges::all_of(entries, [](const pollfd& entry) { return entry.fd < 0; }))
         return Error::invalid_state(state.node->trying("wait for a codec"),
                                     "no buffer is with the device, and none waits for a fence", "queue one first");
     return os::wait_any(entries, deadline, state.node->info().path);
@@ -358,7 +334,7 @@ Result<std::optional<SourceChange>> M2m::pop_source_change()
         if (error == ENOENT || error == EAGAIN)
             break;
         if (error != 0)
-            return call_failed(*state.node, error, "VIDIOC_DQEVENT");
+            return state.node->failed(error, "VIDIOC_DQEVENT");
         changed = changed || (event.type == V4L2_EVENT_SOURCE_CHANGE &&
                               (event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION) != 0);
     }

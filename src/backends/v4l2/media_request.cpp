@@ -8,8 +8,6 @@
 #include <linux/media.h>
 #include <poll.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <limits>
 
@@ -27,9 +25,16 @@ Error request_failure(int error, Call operation)
         failure.advice = "queue a buffer and set the controls first";
     } else if (error == EBADR || error == EACCES) {
         failure.category = Category::unsupported;
-        failure.detail = "the device takes no requests";
+        failure.detail = "the device accepts no requests";
     }
     return failure;
+}
+
+Status order(const Node& node, int request_fd, unsigned long call, std::string_view name)
+{
+    if (const int error = os::ioctl(request_fd, call, nullptr); error != 0)
+        return request_failure(error, node.where(name));
+    return {};
 }
 
 } // namespace
@@ -90,12 +95,8 @@ Status MediaRequest::set_control(std::uint32_t id, std::span<const std::byte> va
     return set(id, &control);
 }
 
-Status MediaRequest::submit()
-{
-    if (const int error = os::ioctl(fd_.get(), MEDIA_REQUEST_IOC_QUEUE, nullptr); error != 0)
-        return request_failure(error, node_->where("MEDIA_REQUEST_IOC_QUEUE"));
-    return {};
-}
+Status MediaRequest::submit() { return order(*node_, fd_.get(), MEDIA_REQUEST_IOC_QUEUE, "MEDIA_REQUEST_IOC_QUEUE"); }
+Status MediaRequest::reset() { return order(*node_, fd_.get(), MEDIA_REQUEST_IOC_REINIT, "MEDIA_REQUEST_IOC_REINIT"); }
 
 Result<bool> MediaRequest::complete() const
 {
@@ -117,13 +118,6 @@ Status MediaRequest::wait(Deadline deadline) const
     return {};
 }
 
-Status MediaRequest::reset()
-{
-    if (const int error = os::ioctl(fd_.get(), MEDIA_REQUEST_IOC_REINIT, nullptr); error != 0)
-        return request_failure(error, node_->where("MEDIA_REQUEST_IOC_REINIT"));
-    return {};
-}
-
 MediaDevice::MediaDevice(std::shared_ptr<Node> node, std::shared_ptr<const UniqueFd> fd, std::string path) noexcept
     : node_(std::move(node)),
       fd_(std::move(fd)),
@@ -133,13 +127,9 @@ MediaDevice::MediaDevice(std::shared_ptr<Node> node, std::shared_ptr<const Uniqu
 Result<MediaDevice> MediaDevice::open(const Device& device)
 {
     // Drivers register both nodes under one parent.
-    constexpr std::string_view prefix = "media";
     const std::string& node = device.info().path;
-    const std::string parent = "/sys/class/video4linux/" + node.substr(node.find_last_of('/') + 1) + "/device";
-    for (const std::string& name : os::list(parent)) {
-        if (!name.starts_with(prefix) || name.size() == prefix.size() ||
-            !std::all_of(name.begin() + prefix.size(), name.end(),
-                         [](unsigned char letter) { return std::isdigit(letter) != 0; }))
+    for (const std::string& name : os::list("/sys/class/video4linux/" + os::last_part(node) + "/device")) {
+        if (!os::is_numbered(name, "media"))
             continue;
         std::string path = "/dev/" + name;
         auto fd = os::open(path);

@@ -27,7 +27,13 @@ public:
     int fd() const noexcept { return fd_.get(); }
     const NodeInfo& info() const noexcept { return info_; }
     bool has(Role role) const noexcept { return role == Role::capture ? info_.capture : info_.output; }
+
+    /// The type of a queue's buffers: its metadata, its single-planar or its multi-planar API.
     v4l2_buf_type type(Role role) const noexcept;
+
+    /// Whether a queue's buffers are described plane by plane: the multi-planar API.
+    bool is_planar() const noexcept { return info_.multiplanar && !info_.metadata; }
+
     const std::vector<std::uint32_t>& formats(Role role) const noexcept
     {
         return role == Role::capture ? info_.capture_formats : info_.output_formats;
@@ -55,6 +61,9 @@ public:
     /// A call on this node, for errors: {"VIDIOC_S_FMT", "/dev/video0"}.
     Call where(std::string_view call) const { return {call, info_.path}; }
 
+    /// The error of a call on this node, with the category and the advice that its errno has for V4L2.
+    Error failed(int error, std::string_view call) const;
+
     /// An operation of this library on this node in words, for errors: "open a queue".
     Tried trying(std::string words) const;
 
@@ -70,5 +79,11 @@ private:
     mutable std::mutex exports_mutex_;
     mutable std::deque<os::FileId> exports_;
 };
+
+/// The paths of the video nodes in the order of their numbers; without radio, VBI and sub-devices.
+std::vector<std::string> node_paths();
+
+/// The name of a node in sysfs, for example "vivid-000-vid-cap"; empty if it has none.
+std::string node_name(std::string_view path);
 
 } // namespace commonbuf::v4l2

@@ -38,14 +38,10 @@ struct Queue::State {
     };
 
     /// The slots, with the lock held as long as this lives.
-    class Locked {
-    public:
-        Locked(std::mutex& mutex, SlotTable& table) : lock_(mutex), table_(table) {}
-        SlotTable* operator->() const noexcept { return &table_; }
-
-    private:
-        std::unique_lock<std::mutex> lock_;
-        SlotTable& table_;
+    struct Locked {
+        std::unique_lock<std::mutex> lock;
+        SlotTable* table;
+        SlotTable* operator->() const noexcept { return table; }
     };
 
     std::unique_ptr<SlotTable> table;
@@ -60,8 +56,6 @@ struct Queue::State {
     std::thread thread;
 
     State(std::unique_ptr<SlotTable> slots, os::Wakeup with) : table(std::move(slots)), wakeup(std::move(with)) {}
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
 
     ~State()
     {
@@ -71,7 +65,7 @@ struct Queue::State {
             thread.join();
     }
 
-    Locked slots() const { return {mutex, *table}; }
+    Locked slots() const { return {std::unique_lock(mutex), table.get()}; }
 
     bool has_thread() const noexcept { return thread.joinable(); }
 

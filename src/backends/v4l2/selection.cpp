@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/selection.hpp"
 
-#include "backends/v4l2/failure.hpp"
 #include "base/text.hpp"
 
 #include <cerrno>
 #include <limits>
-#include <optional>
 
 namespace commonbuf::v4l2 {
 namespace {
@@ -20,11 +18,14 @@ v4l2_selection ask_for(Role role, std::uint32_t target) noexcept
     return selection;
 }
 
-Rectangle to_rectangle(const v4l2_rect& rect) noexcept { return {rect.left, rect.top, rect.width, rect.height}; }
+std::string in_words(const Rectangle& each)
+{
+    return text::format("{}x{} at {},{}", each.width, each.height, each.left, each.top);
+}
 
 Error selection_failure(const Node& node, int error, std::string_view call, std::uint32_t target)
 {
-    Error failure = call_failed(node, error, call);
+    Error failure = node.failed(error, call);
     if (error == EINVAL || error == ENOTTY || error == ENODATA) {
         failure.category = Category::unsupported;
         failure.detail = text::format("the driver has no such rectangle on this queue (target {:#x})", target);
@@ -38,14 +39,12 @@ Error selection_failure(const Node& node, int error, std::string_view call, std:
     return failure;
 }
 
-/// The target that bounds another one; nothing if none does.
-std::optional<std::uint32_t> bounds_of(std::uint32_t target) noexcept
+/// Sends VIDIOC_G_SELECTION or VIDIOC_S_SELECTION.
+Result<Rectangle> send(const Node& node, unsigned long request, std::string_view call, v4l2_selection selection)
 {
-    switch (target) {
-    case V4L2_SEL_TGT_CROP: return V4L2_SEL_TGT_CROP_BOUNDS;
-    case V4L2_SEL_TGT_COMPOSE: return V4L2_SEL_TGT_COMPOSE_BOUNDS;
-    default: return std::nullopt;
-    }
+    if (const int error = node.ioctl(request, &selection); error != 0)
+        return selection_failure(node, error, call, selection.target);
+    return Rectangle{selection.r.left, selection.r.top, selection.r.width, selection.r.height};
 }
 
 /// In 64 bits, because the numbers are a driver's and a caller's.
@@ -61,10 +60,7 @@ bool lies_within(const Rectangle& inner, const Rectangle& outer) noexcept
 
 Result<Rectangle> get_selection(const Node& node, Role role, std::uint32_t target)
 {
-    v4l2_selection selection = ask_for(role, target);
-    if (const int error = node.ioctl(VIDIOC_G_SELECTION, &selection); error != 0)
-        return selection_failure(node, error, "VIDIOC_G_SELECTION", target);
-    return to_rectangle(selection.r);
+    return send(node, VIDIOC_G_SELECTION, "VIDIOC_G_SELECTION", ask_for(role, target));
 }
 
 Result<Rectangle> set_selection(const Node& node, Role role, std::uint32_t target, const Rectangle& wanted,
@@ -76,21 +72,17 @@ Result<Rectangle> set_selection(const Node& node, Role role, std::uint32_t targe
     constexpr auto most = std::numeric_limits<std::int32_t>::max();
     if (wanted.width == 0 || wanted.height == 0 || std::int64_t{wanted.left} + wanted.width > most ||
         std::int64_t{wanted.top} + wanted.height > most)
-        return wrong(text::format("{}x{} at {},{} is not a rectangle within 31 bits", wanted.width, wanted.height,
-                                  wanted.left, wanted.top));
-    if (const auto limit = bounds_of(target)) {
-        const auto bounds = get_selection(node, role, *limit);
+        return wrong(in_words(wanted) + " is not a rectangle within 31 bits");
+    if (target == V4L2_SEL_TGT_CROP || target == V4L2_SEL_TGT_COMPOSE) {
+        const auto bounds = get_selection(
+            node, role, target == V4L2_SEL_TGT_CROP ? V4L2_SEL_TGT_CROP_BOUNDS : V4L2_SEL_TGT_COMPOSE_BOUNDS);
         if (bounds && !lies_within(wanted, *bounds))
-            return wrong(text::format("{}x{} at {},{} lies outside {}x{} at {},{}", wanted.width, wanted.height,
-                                      wanted.left, wanted.top, bounds->width, bounds->height, bounds->left,
-                                      bounds->top));
+            return wrong(text::format("{} lies outside {}", in_words(wanted), in_words(*bounds)));
     }
     v4l2_selection selection = ask_for(role, target);
     selection.flags = flags;
     selection.r = {wanted.left, wanted.top, wanted.width, wanted.height};
-    if (const int error = node.ioctl(VIDIOC_S_SELECTION, &selection); error != 0)
-        return selection_failure(node, error, "VIDIOC_S_SELECTION", target);
-    return to_rectangle(selection.r);
+    return send(node, VIDIOC_S_SELECTION, "VIDIOC_S_SELECTION", selection);
 }
 
 } // namespace commonbuf::v4l2

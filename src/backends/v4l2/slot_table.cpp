@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/slot_table.hpp"
 
-#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/heap.hpp"
-#include "backends/v4l2/payload.hpp"
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
 #include "sync/watch.hpp"
@@ -58,33 +56,29 @@ SlotTable::~SlotTable()
     static_cast<void>(stop());
     // Older drivers free no slot that is exported.
     slots_.clear();
-    v4l2_requestbuffers none{};
-    none.type = node_->type(role_);
-    none.memory = memory_;
-    node_->ioctl(VIDIOC_REQBUFS, &none);
+    static_cast<void>(request_slots(*node_, role_, memory_, 0));
 }
 
 Status SlotTable::request(std::uint32_t count)
 {
-    v4l2_requestbuffers request{};
-    request.count = count;
-    request.type = node_->type(role_);
-    request.memory = memory_;
-    if (const int error = node_->ioctl(VIDIOC_REQBUFS, &request); error != 0) {
-        Error failure = call_failed(*node_, error, "VIDIOC_REQBUFS");
-        if (error == EINVAL && is_own()) {
+    const std::lock_guard lock(node_->slots());
+    const auto made = request_slots(*node_, role_, memory_, count);
+    if (!made) {
+        Error failure = made.error();
+        const bool invalid = failure.sys_errno == EINVAL;
+        if (invalid && is_own()) {
             failure.category = Category::unsupported;
             failure.detail = "the driver has no memory of its own (V4L2_MEMORY_MMAP)";
-        } else if (error == EINVAL && (buffer_capabilities(*node_, role_) & V4L2_BUF_CAP_SUPPORTS_MMAP) != 0) {
+        } else if (invalid && (buffer_capabilities(*node_, role_) & V4L2_BUF_CAP_SUPPORTS_MMAP) != 0) {
             failure.category = Category::unsupported;
             failure.detail = "the driver imports no memory (V4L2_MEMORY_DMABUF)";
             failure.advice = "stream from its own memory with open_own_queue()";
         }
         return failure;
     }
-    slots_.resize(request.count);
-    supports_requests_ = (request.capabilities & V4L2_BUF_CAP_SUPPORTS_REQUESTS) != 0;
-    supports_hold_capture_ = (request.capabilities & V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF) != 0;
+    slots_.resize(made->count);
+    supports_requests_ = (made->capabilities & V4L2_BUF_CAP_SUPPORTS_REQUESTS) != 0;
+    supports_hold_capture_ = (made->capabilities & V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF) != 0;
     return {};
 }
 
@@ -174,7 +168,7 @@ Result<SlotTable::Slot*> SlotTable::free_slot(const Buffer& buffer)
 }
 
 /// A slot with its buffer, for QBUF.
-v4l2_buffer SlotTable::describe(const Buffer& buffer, const Slot& slot, Planes& planes) const
+Description SlotTable::describe(const Buffer& buffer, const Slot& slot) const
 {
     const std::uint32_t count = layout_.memory_count;
     std::array<int, max_planes> fds{};
@@ -183,9 +177,8 @@ v4l2_buffer SlotTable::describe(const Buffer& buffer, const Slot& slot, Planes& 
         fds[i] = buffer.dma_buf_fd(i);
         sizes[i] = buffer.size(i);
     }
-    v4l2_buffer description = v4l2::describe(*node_, role_, static_cast<std::uint32_t>(&slot - slots_.data()), layout_,
-                                             std::span(fds).first(count), std::span(sizes).first(count), planes);
-    description.memory = memory_;
+    Description description(*node_, role_, memory_, index_of(slot));
+    description.set(layout_, std::span(fds).first(count), sizes);
     return description;
 }
 
@@ -196,9 +189,8 @@ Status SlotTable::queue(const Buffer& buffer, const Payload& payload, Place wher
     const auto slot = free_slot(buffer);
     if (!slot)
         return slot.error();
-    Planes planes;
-    v4l2_buffer description = describe(buffer, **slot, planes);
-    if (Status added = add(payload, *node_, role_, layout_.used_memories(), description, planes); !added)
+    Description description = describe(buffer, **slot);
+    if (Status added = description.add(payload, *node_, layout_.used_memories()); !added)
         return added;
     // The kernel ignores the flag, and the picture would come back with its first slice.
     if (payload.hold_capture && !supports_hold_capture_)
@@ -207,18 +199,15 @@ Status SlotTable::queue(const Buffer& buffer, const Payload& payload, Place wher
                                   "(V4L2_BUF_CAP_SUPPORTS_M2M_HOLD_CAPTURE_BUF)",
                                   "give it whole pictures");
     if (!cpu_access_)
-        description.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
+        description.buffer.flags |= V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN;
     // Told before the call: after it another thread may have the buffer back already.
     watch::tell([&](watch::Watcher& watcher) {
         const Access access = role_ == Role::capture ? Access::write : Access::read;
         watcher.queued(buffer.state(), this, {node_->info().name, access, where});
     });
-    if (const int error = node_->ioctl(VIDIOC_QBUF, &description); error != 0)
+    if (const int error = description.send(*node_, VIDIOC_QBUF); error != 0)
         return refused(buffer, payload, error);
-    if ((*slot)->buffer != buffer)
-        (*slot)->buffer = buffer;
-    (*slot)->queued = true;
-    (*slot)->last_use = ++uses_;
+    **slot = {buffer, true, ++uses_};
     return {};
 }
 
@@ -229,39 +218,42 @@ Error SlotTable::refused(const Buffer& buffer, const Payload& payload, int error
     // The driver refused the memory itself, whatever a trial said before.
     if (!in_request && !is_own() && (error == EFAULT || error == EINVAL || error == EIO))
         buffer.state().import_failed(node_->identity(role_));
-    Error failure = call_failed(*node_, error, "VIDIOC_QBUF");
+    Error failure = node_->failed(error, "VIDIOC_QBUF");
     if (error == EBADR) {
         failure.category = Category::invalid_argument;
         requires_requests_ = !in_request;
         failure.detail =
-            in_request ? "this queue takes no media requests" : "this queue takes buffers only in media requests";
+            in_request ? "this queue accepts no media requests" : "this queue accepts buffers only in media requests";
         failure.advice = in_request ? "queue without one" : "name one in Payload::request";
     }
     return failure;
 }
 
-Status SlotTable::start()
+Status SlotTable::stream(bool on)
 {
     int type = node_->type(role_);
-    if (const int error = node_->ioctl(VIDIOC_STREAMON, &type); error != 0)
-        return call_failed(*node_, error, "VIDIOC_STREAMON");
-    streaming_ = true;
+    if (const int error = node_->ioctl(on ? VIDIOC_STREAMON : VIDIOC_STREAMOFF, &type); error != 0)
+        return node_->failed(error, on ? "VIDIOC_STREAMON" : "VIDIOC_STREAMOFF");
     return {};
+}
+
+Status SlotTable::start()
+{
+    Status started = stream(true);
+    if (started)
+        streaming_ = true;
+    return started;
 }
 
 Status SlotTable::stop()
 {
-    int type = node_->type(role_);
-    const int error = streaming_ ? node_->ioctl(VIDIOC_STREAMOFF, &type) : 0;
-    streaming_ = false;
+    Status stopped = std::exchange(streaming_, false) ? stream(false) : Status();
     ended_ = false;
     for (Slot& slot : slots_) {
         if (std::exchange(slot.queued, false))
             tell_back(*slot.buffer, false);
     }
-    if (error != 0)
-        return call_failed(*node_, error, "VIDIOC_STREAMOFF");
-    return {};
+    return stopped;
 }
 
 Status SlotTable::resume(bool idle)
@@ -270,9 +262,7 @@ Status SlotTable::resume(bool idle)
     if (!idle)
         return {};
     // No frame can come yet, so this gets none: EAGAIN, unless the queue still stands at its end.
-    Planes planes;
-    v4l2_buffer description = describe_empty(*node_, role_, memory_, planes);
-    if (node_->ioctl(VIDIOC_DQBUF, &description) != EPIPE)
+    if (Description(*node_, role_, memory_).send(*node_, VIDIOC_DQBUF) != EPIPE)
         return {};
     return restart();
 }
@@ -280,9 +270,8 @@ Status SlotTable::resume(bool idle)
 /// STREAMOFF and STREAMON, keeping the buffers that are queued.
 Status SlotTable::restart()
 {
-    int type = node_->type(role_);
-    if (const int error = node_->ioctl(VIDIOC_STREAMOFF, &type); error != 0)
-        return call_failed(*node_, error, "VIDIOC_STREAMOFF");
+    if (Status stopped = stream(false); !stopped)
+        return stopped;
     std::vector<Slot*> queued;
     for (Slot& slot : slots_) {
         if (std::exchange(slot.queued, false))
@@ -290,40 +279,35 @@ Status SlotTable::restart()
     }
     std::ranges::sort(queued, {}, &Slot::last_use);
     for (Slot* slot : queued) {
-        Planes planes;
-        v4l2_buffer description = describe(*slot->buffer, *slot, planes);
-        if (const int error = node_->ioctl(VIDIOC_QBUF, &description); error != 0)
-            return call_failed(*node_, error, "VIDIOC_QBUF");
+        if (const int error = describe(*slot->buffer, *slot).send(*node_, VIDIOC_QBUF); error != 0)
+            return node_->failed(error, "VIDIOC_QBUF");
         slot->queued = true;
     }
-    if (const int error = node_->ioctl(VIDIOC_STREAMON, &type); error != 0)
-        return call_failed(*node_, error, "VIDIOC_STREAMON");
-    return {};
+    return stream(true);
 }
 
 Result<std::optional<Frame>> SlotTable::try_dequeue()
 {
-    Planes planes;
-    v4l2_buffer description = describe_empty(*node_, role_, memory_, planes);
-    const int error = node_->ioctl(VIDIOC_DQBUF, &description);
+    Description description(*node_, role_, memory_);
+    const int error = description.send(*node_, VIDIOC_DQBUF);
     if (error == EAGAIN)
         return std::nullopt;
     if (error == EPIPE)
         ended_ = true;
     if (error != 0)
-        return call_failed(*node_, error, "VIDIOC_DQBUF");
-    if (description.index >= slots_.size() || !slots_[description.index].buffer)
-        return Error::kernel_failure(
-            node_->where("VIDIOC_DQBUF"),
-            text::format("the driver gave back slot {}, which holds no buffer", description.index));
-    Slot& slot = slots_[description.index];
+        return node_->failed(error, "VIDIOC_DQBUF");
+    const v4l2_buffer& told = description.buffer;
+    if (told.index >= slots_.size() || !slots_[told.index].buffer)
+        return Error::kernel_failure(node_->where("VIDIOC_DQBUF"),
+                                     text::format("the driver gave back slot {}, which holds no buffer", told.index));
+    Slot& slot = slots_[told.index];
     slot.queued = false;
-    if ((description.flags & V4L2_BUF_FLAG_LAST) != 0)
+    if ((told.flags & V4L2_BUF_FLAG_LAST) != 0)
         ended_ = true;
-    if ((description.flags & V4L2_BUF_FLAG_ERROR) != 0) {
+    if ((told.flags & V4L2_BUF_FLAG_ERROR) != 0) {
         Error damage = Error::damaged_frame(
             node_->where("VIDIOC_DQBUF"),
-            text::format("the driver marks frame {} as damaged (V4L2_BUF_FLAG_ERROR)", description.sequence),
+            text::format("the driver marks frame {} as damaged (V4L2_BUF_FLAG_ERROR)", told.sequence),
             "the buffer is back: queue it again");
         came_back(*slot.buffer, Fence::failed(damage));
         if (!delivers_damaged_)
@@ -331,26 +315,24 @@ Result<std::optional<Frame>> SlotTable::try_dequeue()
     } else {
         came_back(*slot.buffer, {});
     }
-    return make_frame(*slot.buffer, description, planes);
+    return make_frame(*slot.buffer, description);
 }
 
-Result<std::optional<Frame>> SlotTable::make_frame(const Buffer& buffer, const v4l2_buffer& description,
-                                                   const Planes& planes) const
+Result<std::optional<Frame>> SlotTable::make_frame(const Buffer& buffer, Description& description) const
 {
-    const bool planar = is_planar(*node_, role_);
+    const v4l2_buffer& told = description.buffer;
     Frame frame{buffer};
-    frame.sequence = description.sequence;
-    frame.timestamp =
-        std::chrono::seconds(description.timestamp.tv_sec) + std::chrono::microseconds(description.timestamp.tv_usec);
-    frame.flags = description.flags;
-    frame.field = description.field;
-    if ((description.flags & V4L2_BUF_FLAG_TIMECODE) != 0) {
-        const v4l2_timecode& code = description.timecode;
+    frame.sequence = told.sequence;
+    frame.timestamp = std::chrono::seconds(told.timestamp.tv_sec) + std::chrono::microseconds(told.timestamp.tv_usec);
+    frame.flags = told.flags;
+    frame.field = told.field;
+    if ((told.flags & V4L2_BUF_FLAG_TIMECODE) != 0) {
+        const v4l2_timecode& code = told.timecode;
         frame.timecode = {code.type, code.flags, code.frames, code.seconds, code.minutes, code.hours};
     }
     for (std::uint32_t i = 0; i < layout_.memory_count; ++i) {
-        frame.bytes_used[i] = planar ? planes[i].bytesused : description.bytesused;
-        frame.data_offset[i] = planar ? planes[i].data_offset : 0;
+        frame.bytes_used[i] = description.bytes_used(i);
+        frame.data_offset[i] = description.planes[i].data_offset;
         // A header in front of the pixels, which the layout does not have.
         if (frame.data_offset[i] != 0 && role_ == Role::capture && !delivers_offsets_)
             return Error::unsupported(
@@ -382,20 +364,14 @@ Result<std::uint32_t> SlotTable::grow(std::uint32_t more)
     if (more == 0 || more > VIDEO_MAX_FRAME || size() + more > VIDEO_MAX_FRAME)
         return Error::invalid_argument(
             call, text::format("{} slots beside {} are not between 1 and {}", more, size(), VIDEO_MAX_FRAME));
-    const auto format = current_format(*node_, role_);
-    if (!format)
-        return format.error();
-    v4l2_create_buffers request{};
-    request.count = more;
-    request.memory = memory_;
-    request.format = *format;
-    if (const int error = node_->ioctl(VIDIOC_CREATE_BUFS, &request); error != 0)
-        return call_failed(*node_, error, "VIDIOC_CREATE_BUFS");
+    const auto made = create_slots(*node_, role_, memory_, more);
+    if (!made)
+        return made.error();
     // The driver says where the new ones begin: behind those that are there.
-    if (request.index != size() || request.count > more)
+    if (made->index != size() || made->count > more)
         return Error::kernel_failure(call, text::format("asked for {} slots from {} on, the driver made {} from {} on",
-                                                        more, size(), request.count, request.index));
-    slots_.resize(size() + request.count);
+                                                        more, size(), made->count, made->index));
+    slots_.resize(size() + made->count);
     return size();
 }
 
@@ -405,13 +381,11 @@ Status SlotTable::reclaim(const Buffer& buffer)
     Slot* slot = slot_for(buffer);
     if (slot == nullptr || slot->buffer != buffer || !slot->queued)
         return Error::invalid_argument(call, "the buffer is not in this queue");
-    Planes planes;
-    v4l2_buffer description = describe_empty(*node_, role_, memory_, planes);
-    description.index = static_cast<std::uint32_t>(slot - slots_.data());
-    if (const int error = node_->ioctl(VIDIOC_QUERYBUF, &description); error != 0)
-        return call_failed(*node_, error, "VIDIOC_QUERYBUF");
+    Description description(*node_, role_, memory_, index_of(*slot));
+    if (const int error = description.send(*node_, VIDIOC_QUERYBUF); error != 0)
+        return node_->failed(error, "VIDIOC_QUERYBUF");
     constexpr std::uint32_t theirs = V4L2_BUF_FLAG_QUEUED | V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_IN_REQUEST;
-    if ((description.flags & theirs) != 0)
+    if ((description.buffer.flags & theirs) != 0)
         return Error::busy(call, "the device or a media request has the buffer", "dequeue it, or reset the request");
     slot->queued = false;
     tell_back(buffer, false);

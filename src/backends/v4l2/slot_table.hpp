@@ -68,11 +68,15 @@ private:
     Status check_buffer(const Buffer& buffer) const;
     Result<Slot*> free_slot(const Buffer& buffer);
     Slot* slot_for(const Buffer& buffer);
-    v4l2_buffer describe(const Buffer& buffer, const Slot& slot, Planes& planes) const;
+    std::uint32_t index_of(const Slot& slot) const noexcept
+    {
+        return static_cast<std::uint32_t>(&slot - slots_.data());
+    }
+    Description describe(const Buffer& buffer, const Slot& slot) const;
+    Status stream(bool on);
     Error refused(const Buffer& buffer, const Payload& payload, int error);
     Status restart();
-    Result<std::optional<Frame>> make_frame(const Buffer& buffer, const v4l2_buffer& description,
-                                            const Planes& planes) const;
+    Result<std::optional<Frame>> make_frame(const Buffer& buffer, Description& description) const;
     void came_back(const Buffer& buffer, const Fence& done) const;
     void tell_back(const Buffer& buffer, bool failed) const;
 

@@ -1,84 +1,144 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/slots.hpp"
 
-#include "backends/v4l2/failure.hpp"
+#include "base/text.hpp"
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 
 namespace commonbuf::v4l2 {
-namespace {
 
-int request_slots_of(const Node& node, Role role, v4l2_memory memory, std::uint32_t& count) noexcept
+Description::Description(const Node& node, Role role, v4l2_memory memory, std::uint32_t index) noexcept
+{
+    buffer.type = node.type(role);
+    buffer.memory = memory;
+    buffer.index = index;
+    buffer.length = node.is_planar() ? max_planes : 0;
+}
+
+void Description::set(const Layout& layout, std::span<const int> fds, std::span<const std::uint64_t> sizes) noexcept
+{
+    const bool planar = V4L2_TYPE_IS_MULTIPLANAR(buffer.type);
+    buffer.field = V4L2_FIELD_NONE;
+    buffer.length = planar ? static_cast<std::uint32_t>(fds.size()) : narrow(sizes[0]);
+    if (!planar)
+        buffer.m.fd = fds[0];
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+        if (planar) {
+            planes[i].m.fd = fds[i];
+            planes[i].length = narrow(sizes[i]);
+        }
+        if (V4L2_TYPE_IS_OUTPUT(buffer.type))
+            bytes_used(i) = narrow(layout.memory_sizes[i]);
+    }
+}
+
+Status Description::add(const Payload& payload, const Node& node, std::span<const std::uint64_t> sizes)
+{
+    const bool captures = !V4L2_TYPE_IS_OUTPUT(buffer.type);
+    const auto wrong = [&](std::string detail) {
+        return Error::invalid_argument(node.where("VIDIOC_QBUF"), std::move(detail));
+    };
+    for (std::size_t i = 0; i < max_planes; ++i) {
+        const std::uint32_t bytes = payload.bytes_used[i];
+        const std::uint32_t offset = payload.data_offset[i];
+        if (bytes == 0 && offset == 0)
+            continue;
+        if (captures)
+            return wrong("bytes_used and data_offset are for output queues; a capture device sets them itself");
+        if (i >= sizes.size())
+            return wrong(text::format("there is no memory {}: the buffer has {}", i, sizes.size()));
+        if (offset != 0 && !node.is_planar())
+            return Error::unsupported(node.where("VIDIOC_QBUF"),
+                                      "offsets need the multi-planar API, which this node does not speak");
+        std::uint32_t& used = bytes_used(i);
+        // No number means all that the layout asks for, behind the offset.
+        const std::uint64_t all = bytes != 0 ? bytes : std::uint64_t{used} + offset;
+        if (all > std::min<std::uint64_t>(sizes[i], std::numeric_limits<std::uint32_t>::max()))
+            return wrong(
+                text::format("memory {} is said to hold {} bytes, but the driver has room for {}", i, all, sizes[i]));
+        if (offset >= all)
+            return wrong(text::format("data_offset {} leaves nothing of the {} bytes in memory {}", offset, all, i));
+        used = static_cast<std::uint32_t>(all);
+        planes[i].data_offset = offset;
+    }
+    // Some ABIs count seconds in __u32; negative ones have no meaning in any.
+    if (payload.timestamp.count() < 0)
+        return wrong("the time stamp is negative");
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(payload.timestamp);
+    buffer.timestamp.tv_sec = seconds.count();
+    buffer.timestamp.tv_usec =
+        std::chrono::duration_cast<std::chrono::microseconds>(payload.timestamp - seconds).count();
+    switch (payload.coding) {
+    case Coding::unknown: break;
+    case Coding::key: buffer.flags |= V4L2_BUF_FLAG_KEYFRAME; break;
+    case Coding::predicted: buffer.flags |= V4L2_BUF_FLAG_PFRAME; break;
+    case Coding::bidirectional: buffer.flags |= V4L2_BUF_FLAG_BFRAME; break;
+    }
+    if (payload.hold_capture) {
+        if (captures)
+            return wrong("hold_capture is for the output side");
+        buffer.flags |= V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF;
+    }
+    if (payload.field != 0)
+        buffer.field = payload.field;
+    if (payload.timecode) {
+        const Timecode& code = *payload.timecode;
+        buffer.flags |= V4L2_BUF_FLAG_TIMECODE;
+        buffer.timecode = {code.type, code.flags, code.frames, code.seconds, code.minutes, code.hours, {}};
+    }
+    if (payload.request >= 0) {
+        buffer.flags |= V4L2_BUF_FLAG_REQUEST_FD;
+        buffer.request_fd = payload.request;
+    }
+    return {};
+}
+
+int Description::send(const Node& node, unsigned long request) noexcept
+{
+    if (V4L2_TYPE_IS_MULTIPLANAR(buffer.type))
+        buffer.m.planes = planes.data();
+    return node.ioctl(request, &buffer);
+}
+
+std::uint32_t& Description::bytes_used(std::size_t memory) noexcept
+{
+    return V4L2_TYPE_IS_MULTIPLANAR(buffer.type) ? planes[memory].bytesused : buffer.bytesused;
+}
+
+Result<v4l2_requestbuffers> request_slots(const Node& node, Role role, v4l2_memory memory, std::uint32_t count)
 {
     v4l2_requestbuffers request{};
     request.count = count;
     request.type = node.type(role);
     request.memory = memory;
-    const int error = node.ioctl(VIDIOC_REQBUFS, &request);
-    count = error == 0 ? request.count : 0;
-    return error;
+    if (const int error = node.ioctl(VIDIOC_REQBUFS, &request); error != 0)
+        return node.failed(error, "VIDIOC_REQBUFS");
+    return request;
 }
 
-} // namespace
-
-v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Layout& layout, std::span<const int> fds,
-                     std::span<const std::uint64_t> sizes, Planes& planes)
+Result<v4l2_create_buffers> create_slots(const Node& node, Role role, v4l2_memory memory, std::uint32_t count,
+                                         std::uint32_t bytes)
 {
-    v4l2_buffer buffer{};
-    buffer.type = node.type(role);
-    buffer.memory = V4L2_MEMORY_DMABUF;
-    buffer.index = index;
-    buffer.field = V4L2_FIELD_NONE;
-    const auto used = [&](std::size_t i) { return role == Role::output ? narrow(layout.memory_sizes[i]) : 0; };
-    if (is_planar(node, role)) {
-        planes = {};
-        for (std::size_t i = 0; i < fds.size(); ++i) {
-            planes[i].m.fd = fds[i];
-            planes[i].length = narrow(sizes[i]);
-            planes[i].bytesused = used(i);
-        }
-        buffer.m.planes = planes.data();
-        buffer.length = static_cast<std::uint32_t>(fds.size());
-    } else {
-        buffer.m.fd = fds[0];
-        buffer.length = narrow(sizes[0]);
-        buffer.bytesused = used(0);
-    }
-    return buffer;
-}
-
-v4l2_buffer describe_empty(const Node& node, Role role, v4l2_memory memory, Planes& planes) noexcept
-{
-    planes = {};
-    v4l2_buffer buffer{};
-    buffer.type = node.type(role);
-    buffer.memory = memory;
-    if (is_planar(node, role)) {
-        buffer.m.planes = planes.data();
-        buffer.length = static_cast<std::uint32_t>(planes.size());
-    }
-    return buffer;
-}
-
-int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept
-{
-    const std::lock_guard lock(node.slots());
-    return request_slots_of(node, role, V4L2_MEMORY_DMABUF, count);
-}
-
-int request_own_slots(const Node& node, Role role, std::uint32_t& count) noexcept
-{
-    const std::lock_guard lock(node.slots());
-    return request_slots_of(node, role, V4L2_MEMORY_MMAP, count);
+    const auto format = current_format(node, role);
+    if (!format)
+        return format.error();
+    v4l2_create_buffers request{};
+    request.count = count;
+    request.memory = memory;
+    request.format = *format;
+    enlarge(request.format, bytes);
+    if (const int error = node.ioctl(VIDIOC_CREATE_BUFS, &request); error != 0)
+        return node.failed(error, "VIDIOC_CREATE_BUFS");
+    return request;
 }
 
 bool has_slots(const Node& node, Role role) noexcept
 {
-    Planes planes;
-    v4l2_buffer first = describe_empty(node, role, V4L2_MEMORY_DMABUF, planes);
-    return node.ioctl(VIDIOC_QUERYBUF, &first) == 0;
+    return Description(node, role, V4L2_MEMORY_DMABUF).send(node, VIDIOC_QUERYBUF) == 0;
 }
 
 std::uint32_t buffer_capabilities(const Node& node, Role role) noexcept
@@ -97,7 +157,7 @@ Result<UniqueFd> export_memory(const Node& node, Role role, std::uint32_t slot, 
     request.plane = memory;
     request.flags = O_CLOEXEC | O_RDWR;
     if (const int error = node.ioctl(VIDIOC_EXPBUF, &request); error != 0) {
-        Error failure = call_failed(node, error, "VIDIOC_EXPBUF");
+        Error failure = node.failed(error, "VIDIOC_EXPBUF");
         if (error == EINVAL || error == ENOTTY)
             failure.category = Category::unsupported;
         return failure;

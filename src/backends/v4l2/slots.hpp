@@ -4,28 +4,42 @@
 #include "backends/v4l2/format.hpp"
 #include "backends/v4l2/node.hpp"
 
+#include <commonbuf/v4l2/payload.hpp>
+
 #include <array>
 #include <cstdint>
 #include <span>
 
 namespace commonbuf::v4l2 {
 
-/// The space that the multi-planar API needs beside a v4l2_buffer; it must outlive the ioctl.
-using Planes = std::array<v4l2_plane, max_planes>;
+/// What the kernel is told of a buffer, and what it tells, in either API.
+struct Description {
+    v4l2_buffer buffer{};
+    std::array<v4l2_plane, max_planes> planes{}; ///< zeros without the multi-planar API
 
-/// A buffer description for QBUF and PREPARE_BUF.
-v4l2_buffer describe(const Node& node, Role role, std::uint32_t index, const Layout& layout, std::span<const int> fds,
-                     std::span<const std::uint64_t> sizes, Planes& planes);
+    /// Makes one that the kernel fills in, for DQBUF and QUERYBUF.
+    Description(const Node& node, Role role, v4l2_memory memory, std::uint32_t index = 0) noexcept;
 
-/// A description that the kernel fills in, for DQBUF and QUERYBUF.
-v4l2_buffer describe_empty(const Node& node, Role role, v4l2_memory memory, Planes& planes) noexcept;
+    /// Says what the buffer consists of, for QBUF and PREPARE_BUF.
+    void set(const Layout& layout, std::span<const int> fds, std::span<const std::uint64_t> sizes) noexcept;
 
-/// Gives `count` slots of V4L2_MEMORY_DMABUF, or frees all with 0. Afterwards `count` is how many
-/// the driver made. 0 or a positive errno value.
-int request_slots(const Node& node, Role role, std::uint32_t& count) noexcept;
+    /// Adds a payload. `sizes` are what the driver asked for: the kernel counts by them, however
+    /// large the memories are.
+    /// Errors: invalid_argument, unsupported; see Queue::queue().
+    Status add(const Payload& payload, const Node& node, std::span<const std::uint64_t> sizes);
 
-/// The same for V4L2_MEMORY_MMAP.
-int request_own_slots(const Node& node, Role role, std::uint32_t& count) noexcept;
+    /// 0 or a positive errno value.
+    int send(const Node& node, unsigned long request) noexcept;
+
+    std::uint32_t& bytes_used(std::size_t memory) noexcept;
+};
+
+/// Makes `count` slots, or frees all with 0. The driver may make more or fewer. Hold Node::slots().
+Result<v4l2_requestbuffers> request_slots(const Node& node, Role role, v4l2_memory memory, std::uint32_t count);
+
+/// Adds slots whose first memory has at least so many bytes (VIDIOC_CREATE_BUFS).
+Result<v4l2_create_buffers> create_slots(const Node& node, Role role, v4l2_memory memory, std::uint32_t count,
+                                         std::uint32_t bytes = 0);
 
 /// Whether a queue has slots on this very file, perhaps without streaming: the kernel would
 /// let us free them.

@@ -4,7 +4,6 @@
 // (videobuf2-core.c).
 #include "backends/v4l2/trial.hpp"
 
-#include "backends/v4l2/failure.hpp"
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
@@ -12,26 +11,21 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <numeric>
 #include <optional>
 
 namespace commonbuf::v4l2 {
 namespace {
 
-/// A dma-buf that is too short for what the driver asks for.
-Verdict too_short(std::size_t memory, std::uint64_t needed, std::uint64_t offered)
-{
-    return Verdict::refused(
-        Error::incompatible(Call("lseek"),
-                            text::format("memory {} has {} bytes, but the driver needs {}", memory, offered, needed))
-            .with_sizes(needed, offered));
-}
-
+/// Trials on one queue. One that imports nothing streams only from its own memory, so a trial asks
+/// whether the memory is that.
 class QueueTrial final : public Trial {
 public:
-    QueueTrial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
+    QueueTrial(const std::shared_ptr<Node>& node, Role role, const Layout& layout, bool imports)
         : node_(node),
           role_(role),
           layout_(layout),
+          imports_(imports),
           saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
     {}
     // The format can be put back only when no slot is left.
@@ -40,16 +34,14 @@ public:
         if (owns_slots_)
             static_cast<void>(slots(0));
     }
-    QueueTrial(const QueueTrial&) = delete;
-    QueueTrial& operator=(const QueueTrial&) = delete;
 
     Status begin()
     {
         if (has_slots(*node_, role_))
-            return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
+            return node_->failed(EBUSY, "VIDIOC_QUERYBUF");
         if (Status saved = saved_.save(node_->info().path); !saved)
             return saved;
-        if (Status set = set_layout(); !set)
+        if (Status set = set_layout(); !set || !imports_)
             return set;
         if (layout_.memory_count > 1)
             scout_ = find_scout();
@@ -59,27 +51,32 @@ public:
         return slots(1).and_then([this] { return slots(0); });
     }
 
+    bool imports() const noexcept override { return imports_; }
+
     Verdict attempt(std::span<const int> memories) override
     {
         std::array<std::uint64_t, max_planes> sizes{};
-        std::uint64_t needed = 0;
-        std::uint64_t offered = 0;
         for (std::size_t i = 0; i < memories.size(); ++i) {
-            // A dma-buf that is too short never reaches the driver.
             const auto size = os::size_of(memories[i]);
             if (!size)
                 return Verdict::refused(size.error());
-            sizes[i] = *size;
-            needed += answer_.sizes[i];
-            offered += *size;
+            if (const Status own = imports_ ? Status() : check_own(memories[i]); !own)
+                return Verdict::refused(own.error());
+            // A dma-buf that is too short never reaches the driver.
             if (*size < answer_.sizes[i])
-                return too_short(i, answer_.sizes[i], *size);
+                return Verdict::refused(
+                    Error::incompatible(Call("lseek"), text::format("memory {} has {} bytes, but the driver needs {}",
+                                                                    i, *size, answer_.sizes[i]))
+                        .with_sizes(answer_.sizes[i], *size));
+            sizes[i] = *size;
         }
+        if (!imports_)
+            return Verdict::proved("VIDIOC_EXPBUF", "the driver's own memory: open_own_queue()");
         const auto failed = scout(memories, sizes);
         Verdict verdict =
             to_verdict(failed ? *failed : prepare(layout_, memories, std::span(sizes).first(memories.size())));
-        verdict.needed = needed;
-        verdict.offered = offered;
+        verdict.needed = std::accumulate(answer_.sizes.begin(), answer_.sizes.end(), std::uint64_t{0});
+        verdict.offered = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
         return verdict;
     }
 
@@ -103,6 +100,20 @@ private:
         return Verdict::proved(answered.call, "the driver attached and mapped it");
     }
 
+    /// Whether a dma-buf is memory of this driver.
+    Status check_own(int dma_buf) const
+    {
+        const auto id = os::id_of(dma_buf);
+        if (!id)
+            return id.error();
+        if (!node_->has_exported(*id))
+            return Error::incompatible(
+                Call("VIDIOC_CREATE_BUFS"),
+                "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF); it has its own, " +
+                    heap_name(*node_, role_));
+        return {};
+    }
+
     Status set_layout()
     {
         saved_.outlive(to_v4l2(*node_, role_, layout_));
@@ -117,25 +128,20 @@ private:
         return {};
     }
 
-    /// Attaches, maps and lets go again, with the format that is set.
+    /// Attaches, maps and detaches, with the format that is set.
     Answered prepare(const Layout& layout, std::span<const int> memories, std::span<const std::uint64_t> sizes) const
     {
-        std::uint32_t count = 1;
-        if (const int error = request_slots(*node_, role_, count); error != 0)
-            return {"VIDIOC_REQBUFS", error};
-        Planes planes{};
-        v4l2_buffer buffer = describe(*node_, role_, 0, layout, memories, sizes, planes);
-        Answered answered{"VIDIOC_PREPARE_BUF", node_->ioctl(VIDIOC_PREPARE_BUF, &buffer)};
-        if (answered.error == ENOTTY) {
-            // Drivers without it map at QBUF, which waits for STREAMON.
-            buffer = describe(*node_, role_, 0, layout, memories, sizes, planes);
-            answered = {"VIDIOC_QBUF", node_->ioctl(VIDIOC_QBUF, &buffer)};
-        }
+        if (const Status made = slots(1); !made)
+            return {"VIDIOC_REQBUFS", made.error().sys_errno};
+        Description description(*node_, role_, V4L2_MEMORY_DMABUF);
+        description.set(layout, memories, sizes);
+        Answered answered{"VIDIOC_PREPARE_BUF", description.send(*node_, VIDIOC_PREPARE_BUF)};
+        // Drivers without it map at QBUF, which waits for STREAMON.
+        if (answered.error == ENOTTY)
+            answered = {"VIDIOC_QBUF", description.send(*node_, VIDIOC_QBUF)};
         // A header in front of the pixels that only the driver knows of.
-        for (const v4l2_plane& plane : planes)
-            answered.data_offset = std::max<std::uint32_t>(answered.data_offset, plane.data_offset);
-        count = 0;
-        request_slots(*node_, role_, count);
+        answered.data_offset = std::ranges::max(description.planes, {}, &v4l2_plane::data_offset).data_offset;
+        static_cast<void>(slots(0));
         return answered;
     }
 
@@ -186,100 +192,39 @@ private:
 
     Status slots(std::uint32_t count) const
     {
-        const int error = request_slots(*node_, role_, count);
-        if (error == 0)
+        const std::lock_guard lock(node_->slots());
+        const auto made = request_slots(*node_, role_, V4L2_MEMORY_DMABUF, count);
+        if (made)
             return {};
-        Error result = call_failed(*node_, error, "VIDIOC_REQBUFS");
-        if (error == EINVAL) {
-            result.category = Category::unsupported;
-            result.detail = "the driver does not import dma-bufs (V4L2_MEMORY_DMABUF)";
+        Error error = made.error();
+        if (error.sys_errno == EINVAL) {
+            error.category = Category::unsupported;
+            error.detail = "the driver does not import dma-bufs (V4L2_MEMORY_DMABUF)";
         }
-        return result;
+        return error;
     }
 
     std::shared_ptr<Node> node_;
     Role role_;
     Layout layout_;
+    bool imports_;
     Answer answer_;
     std::optional<v4l2_format> scout_;
     os::SavedFormat saved_;
     bool owns_slots_ = false;
 };
 
-/// A queue that imports nothing (no V4L2_MEMORY_DMABUF): it streams only from its own memory.
-class OwnMemoryTrial final : public Trial {
-public:
-    OwnMemoryTrial(const std::shared_ptr<Node>& node, Role role)
-        : node_(node),
-          role_(role),
-          saved_(node->fd(), node->type(role), !node->info().memory_to_memory)
-    {}
-
-    Status begin(const Layout& layout)
-    {
-        if (has_slots(*node_, role_))
-            return call_failed(*node_, EBUSY, "VIDIOC_QUERYBUF");
-        if (Status saved = saved_.save(node_->info().path); !saved)
-            return saved;
-        saved_.outlive(to_v4l2(*node_, role_, layout));
-        const auto answer = set_format(*node_, role_, layout);
-        if (!answer)
-            return answer.error();
-        answer_ = *answer;
-        return {};
-    }
-
-    Verdict attempt(std::span<const int> memories) override
-    {
-        for (std::size_t i = 0; i < memories.size(); ++i) {
-            const auto id = os::id_of(memories[i]);
-            if (!id)
-                return Verdict::refused(id.error());
-            const auto size = os::size_of(memories[i]);
-            if (!size)
-                return Verdict::refused(size.error());
-            if (!node_->has_exported(*id))
-                return Verdict::refused(Error::incompatible(
-                    Call("VIDIOC_CREATE_BUFS"),
-                    "the driver imports no memory (no V4L2_BUF_CAP_SUPPORTS_DMABUF); it has its own, " +
-                        heap_name(*node_, role_)));
-            if (*size < answer_.sizes[i])
-                return too_short(i, answer_.sizes[i], *size);
-        }
-        return Verdict::proved("VIDIOC_EXPBUF", "the driver's own memory: open_own_queue()");
-    }
-
-    bool imports() const noexcept override { return false; }
-
-private:
-    std::shared_ptr<Node> node_;
-    Role role_;
-    Answer answer_;
-    os::SavedFormat saved_;
-};
-
-/// Whether the driver says that a queue exports its own memory and imports none.
-bool has_only_own_memory(const Node& node, Role role)
-{
-    constexpr std::uint32_t both = V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_DMABUF;
-    return (buffer_capabilities(node, role) & both) == V4L2_BUF_CAP_SUPPORTS_MMAP;
-}
-
-template <typename Kind, typename... Arguments>
-Result<std::unique_ptr<Trial>> begun(std::unique_ptr<Kind> trial, Arguments&... arguments)
-{
-    if (const Status begun = trial->begin(arguments...); !begun)
-        return begun.error();
-    return trial;
-}
-
 } // namespace
 
 Result<std::unique_ptr<Trial>> begin_trial(const std::shared_ptr<Node>& node, Role role, const Layout& layout)
 {
-    if (has_only_own_memory(*node, role))
-        return begun(std::make_unique<OwnMemoryTrial>(node, role), layout);
-    return begun(std::make_unique<QueueTrial>(node, role, layout));
+    // The driver may say that a queue exports its own memory and imports none.
+    constexpr std::uint32_t both = V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_DMABUF;
+    const bool imports = (buffer_capabilities(*node, role) & both) != V4L2_BUF_CAP_SUPPORTS_MMAP;
+    auto trial = std::make_unique<QueueTrial>(node, role, layout, imports);
+    if (const Status begun = trial->begin(); !begun)
+        return begun.error();
+    return trial;
 }
 
 } // namespace commonbuf::v4l2

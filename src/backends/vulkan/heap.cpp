@@ -7,7 +7,6 @@
 #include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/importers.hpp"
 #include "base/text.hpp"
-#include "os/first_bracket.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/vulkan/heap.hpp>
