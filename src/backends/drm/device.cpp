@@ -2,7 +2,7 @@
 #include <commonbuf/drm/device.hpp>
 
 #include "backends/drm/file.hpp"
-#include "backends/drm/framebuffer_object.hpp"
+#include "backends/drm/framebuffer.hpp"
 #include "backends/drm/importer.hpp"
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
