@@ -46,10 +46,7 @@ Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fenc
 Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fence& ready, const SourceRect& source,
                      const CrtcRect& target)
 {
-    Shown& one = shown(plane);
-    one.buffer = buffer;
-    one.source = source;
-    one.target = target;
+    shown(plane) = {plane.id, buffer, source, target};
     return after(ready);
 }
 

@@ -66,8 +66,6 @@ public:
 
     State(Display on, Fencing with, os::Wakeup waker) : display(std::move(on)), fencing(with), wakeup(std::move(waker))
     {}
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
     ~State()
     {
         for (const auto& [plane, one] : on_screen_)
@@ -288,9 +286,10 @@ private:
         std::vector<Buffer> before;
         for (const std::uint32_t plane : planes) {
             if (auto old = on_screen_.extract(plane)) {
-                leave(old.mapped().buffer);
-                publish(old.mapped().job, flip);
-                before.push_back(old.mapped().buffer);
+                auto& [buffer, job] = old.mapped();
+                leave(buffer);
+                publish(job, flip);
+                before.push_back(std::move(buffer));
             }
         }
         auto job = one.jobs.begin();
@@ -429,11 +428,11 @@ std::vector<Commit> CommitQueue::cancel_waiting()
 {
     const std::lock_guard lock(state_->mutex);
     std::vector<Commit> commits;
-    for (auto& one : state_->waiting) {
+    std::erase_if(state_->waiting, [&](const auto& one) {
         if (!one.awaited)
             commits.push_back(one.commit);
-    }
-    std::erase_if(state_->waiting, [](const auto& one) { return !one.awaited; });
+        return !one.awaited;
+    });
     return commits;
 }
 

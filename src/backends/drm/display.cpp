@@ -75,9 +75,8 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
     for (const Mode& mode : connector.modes) {
         if (!any && (mode.width != request.width || mode.height != request.height))
             continue;
-        const bool better = best == nullptr || (any ? mode.preferred && !best->preferred
-                                                    : mode.refresh_millihertz > best->refresh_millihertz);
-        if (better)
+        if (best == nullptr ||
+            (any ? mode.preferred && !best->preferred : mode.refresh_millihertz > best->refresh_millihertz))
             best = &mode;
     }
     if (best != nullptr)

@@ -12,8 +12,6 @@
 #include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
 
-#include <commonbuf/use.hpp>
-
 #include <algorithm>
 
 namespace commonbuf::drm {
@@ -26,10 +24,9 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         const auto object = FramebufferObject::create(file_, layout_, memories);
-        if (!object)
-            return Verdict::refused(object.error());
-        return Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
-                                 "the driver made a framebuffer; only a commit tells whether it can show it");
+        return object ? Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
+                                          "the driver made a framebuffer; only a commit tells whether it can show it")
+                      : Verdict::refused(object.error());
     }
 
 private:

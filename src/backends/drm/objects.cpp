@@ -75,28 +75,4 @@ Result<Pipes> pipes_of(const File& file)
     return pipes;
 }
 
-std::optional<ConnectorAnswer> get_connector(const File& file, std::uint32_t id)
-{
-    using Request = drm_mode_get_connector;
-    ConnectorAnswer connector;
-    connector.info.connector_id = id;
-    // The driver probes the display when it is asked for the lengths.
-    if (read_arrays(file, DRM_IOCTL_MODE_GETCONNECTOR, connector.info,
-                    Array{connector.modes, &Request::count_modes, &Request::modes_ptr},
-                    Array{connector.encoders, &Request::count_encoders, &Request::encoders_ptr}) != 0)
-        return std::nullopt;
-    return connector;
-}
-
-std::uint32_t possible_crtcs(const File& file, const ConnectorAnswer& connector)
-{
-    std::uint32_t possible = 0;
-    for (const std::uint32_t id : connector.encoders) {
-        drm_mode_get_encoder encoder{.encoder_id = id};
-        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
-            possible |= encoder.possible_crtcs;
-    }
-    return possible;
-}
-
 } // namespace commonbuf::drm

@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -86,19 +85,6 @@ struct Pipes {
     std::vector<std::uint32_t> connectors;
 };
 Result<Pipes> pipes_of(const File& file);
-
-struct ConnectorAnswer {
-    drm_mode_get_connector info{};
-    std::vector<drm_mode_modeinfo> modes;
-    std::vector<std::uint32_t> encoders;
-};
-
-/// Reads a connector; nothing if it is gone. If the file is DRM master, the driver probes the
-/// display first.
-std::optional<ConnectorAnswer> get_connector(const File& file, std::uint32_t id);
-
-/// Returns a bit for each CRTC that can drive some encoder of the connector.
-std::uint32_t possible_crtcs(const File& file, const ConnectorAnswer& connector);
 
 /// Lists what an object has, for an error: each name once.
 template <typename List, typename Name>

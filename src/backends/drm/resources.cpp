@@ -125,17 +125,28 @@ std::vector<Format> formats_in(const std::vector<std::byte>& blob)
 std::optional<Connector> read_connector(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
                                         Reader& reader)
 {
-    const auto answer = get_connector(file, id);
-    if (!answer)
+    using Request = drm_mode_get_connector;
+    std::vector<drm_mode_modeinfo> modes;
+    std::vector<std::uint32_t> encoders;
+    Request answer{.connector_id = id};
+    // If the file is DRM master, the driver probes the display when it is asked for the lengths.
+    if (read_arrays(file, DRM_IOCTL_MODE_GETCONNECTOR, answer, Array{modes, &Request::count_modes, &Request::modes_ptr},
+                    Array{encoders, &Request::count_encoders, &Request::encoders_ptr}) != 0)
         return std::nullopt;
+    std::uint32_t possible = 0;
+    for (const std::uint32_t encoder_id : encoders) {
+        drm_mode_get_encoder encoder{.encoder_id = encoder_id};
+        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
+            possible |= encoder.possible_crtcs;
+    }
     Connector connector;
     connector.id = id;
-    const char* type = ::drmModeGetConnectorTypeName(answer->info.connector_type);
-    connector.name = text::format("{}-{}", type != nullptr ? type : "Unknown", answer->info.connector_type_id);
-    connector.writeback = answer->info.connector_type == DRM_MODE_CONNECTOR_WRITEBACK;
-    connector.connected = !connector.writeback && answer->info.connection == connection_connected;
-    std::transform(answer->modes.begin(), answer->modes.end(), std::back_inserter(connector.modes), mode_of);
-    connector.crtcs = chosen(possible_crtcs(file, *answer), crtcs);
+    const char* type = ::drmModeGetConnectorTypeName(answer.connector_type);
+    connector.name = text::format("{}-{}", type != nullptr ? type : "Unknown", answer.connector_type_id);
+    connector.writeback = answer.connector_type == DRM_MODE_CONNECTOR_WRITEBACK;
+    connector.connected = !connector.writeback && answer.connection == connection_connected;
+    std::transform(modes.begin(), modes.end(), std::back_inserter(connector.modes), mode_of);
+    connector.crtcs = chosen(possible, crtcs);
     reader.read(connector, DRM_MODE_OBJECT_CONNECTOR);
     if (connector.writeback)
         connector.write_formats = formats_in(read_blob(file, value_of(connector, "WRITEBACK_PIXEL_FORMATS")));
