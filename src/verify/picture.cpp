@@ -14,7 +14,7 @@ constexpr unsigned bits_of_byte = 8;
 constexpr Mask all_bits{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 /// Returns how many bits each channel of a packed RGB or YUV pixel has, from the highest bit down:
-/// "XRGB2101010" is X:2 R:10 G:10 B:10. Empty if the name does not say it.
+/// "XRGB2101010" is X:2 R:10 G:10 B:10. Empty if the name does not say it of at most four.
 std::vector<unsigned> channel_bits(std::string_view name, unsigned pixel_bits)
 {
     constexpr std::string_view numerals = "0123456789";
@@ -28,7 +28,8 @@ std::vector<unsigned> channel_bits(std::string_view name, unsigned pixel_bits)
             bits.back() = 10 + static_cast<unsigned>(name[++i] - '0');
     }
     const bool whole = end == name.size() || name.substr(end) == "F";
-    const bool agrees = bits.size() == letters && std::accumulate(bits.begin(), bits.end(), 0U) == pixel_bits;
+    const bool agrees =
+        letters <= 4 && bits.size() == letters && std::accumulate(bits.begin(), bits.end(), 0U) == pixel_bits;
     return whole && agrees ? bits : std::vector<unsigned>();
 }
 

@@ -73,11 +73,8 @@ Status CommitRequest::prepare()
     // that is off. So the other planes are turned off.
     if (commit_.power_ != Commit::Power::as_it_is)
         hide_others();
-    if (commit_.written_) {
-        if (Status done = write_back(*commit_.written_); !done)
-            return done;
-    }
-    return settings();
+    Status written = commit_.written_ ? write_back(*commit_.written_) : Status();
+    return written ? settings() : written;
 }
 
 void CommitRequest::power()
