@@ -32,10 +32,8 @@ public:
     {
         const std::lock_guard lock(mutex_);
         const auto found = pictures_.find(camera);
-        if (found == pictures_.end() || found->second.format() != layout.format ||
-            found->second.width() != layout.width || found->second.height() != layout.height)
-            return std::nullopt;
-        return found->second;
+        const bool fits = found != pictures_.end() && found->second.fits(layout);
+        return fits ? std::optional(found->second) : std::nullopt;
     }
 
     void keep(const std::string& camera, Picture picture)
@@ -122,12 +120,10 @@ private:
 
     static Result<Content> without_picture(const Error& error)
     {
-        switch (error.category) {
-        case Category::busy:
-        case Category::out_of_memory:
-        case Category::unsupported: return not_checked("there is no frame to compare with: " + error.message());
-        default: return error;
-        }
+        if (error.category != Category::busy && error.category != Category::out_of_memory &&
+            error.category != Category::unsupported)
+            return error;
+        return not_checked("there is no frame to compare with: " + error.message());
     }
 
     /// Opens a queue that fills the whole image, even if it was told to fill only a part of it.
@@ -138,27 +134,28 @@ private:
     Result<v4l2::Queue> open_whole(Open open)
     {
         const Layout& image = asked_.layout();
-        for (const bool again : {false, true}) {
-            Result<v4l2::Queue> queue = open();
-            if (!queue)
-                return queue;
-            const auto filled = queue->selection(V4L2_SEL_TGT_COMPOSE);
+        const auto note_part = [&](const v4l2::Queue& queue) {
+            const auto filled = queue.selection(V4L2_SEL_TGT_COMPOSE);
             const bool whole = !filled || (filled->left <= 0 && filled->top <= 0 && filled->width >= image.width &&
                                            filled->height >= image.height);
-            if (whole || again) {
-                partial_ = whole ? std::string()
-                                 : text::format("it fills {}x{} pixels of {}x{} and leaves the others as they are",
-                                                filled->width, filled->height, image.width, image.height);
-                return queue;
-            }
-            queue = Error::invalid_state("open a queue", "it is opened again"); // frees its slots
-            v4l2_selection selection{};
-            selection.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; // with either API
-            selection.target = V4L2_SEL_TGT_COMPOSE;
-            selection.r = {0, 0, image.width, image.height};
-            os::ioctl(camera_.fd(), VIDIOC_S_SELECTION, &selection);
-        }
-        return Error::invalid_state("open a queue", "it was not opened");
+            partial_ = whole ? std::string()
+                             : text::format("it fills {}x{} pixels of {}x{} and leaves the others as they are",
+                                            filled->width, filled->height, image.width, image.height);
+        };
+        Result<v4l2::Queue> queue = open();
+        if (queue)
+            note_part(*queue);
+        if (!queue || partial_.empty())
+            return queue;
+        queue = Error::invalid_state("open a queue", "it is opened again"); // frees its slots
+        v4l2_selection selection{.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,       // with either API
+                                 .target = V4L2_SEL_TGT_COMPOSE,
+                                 .r = {0, 0, image.width, image.height}};
+        os::ioctl(camera_.fd(), VIDIOC_S_SELECTION, &selection);
+        queue = open();
+        if (queue)
+            note_part(*queue);
+        return queue;
     }
 
     /// Frames in the driver's own memory.
@@ -233,17 +230,6 @@ private:
         return now && now->value == 0 && pattern_.set(1);
     }
 
-    /// Fills a buffer with its canary and gives it to the camera.
-    Status send(v4l2::Queue& queue, const Buffer& buffer, std::uint32_t frame)
-    {
-        Status filled =
-            look(buffer, Access::write, asked_.deadline, [&](const View& view) { fill(view, canary(frame)); });
-        if (!filled)
-            return filled;
-        canaries_[buffer.id()] = canary(frame);
-        return queue.queue(buffer);
-    }
-
     /// Says all that can be said of a picture that moves: whether every row was written.
     void look_for_canary(const View& view, std::byte before, std::uint32_t frame, Content& content)
     {
@@ -275,6 +261,17 @@ private:
         std::uint32_t sent;
     };
 
+    /// Fills the next buffer with its canary and gives it to the camera.
+    Status send(Filled& filled)
+    {
+        const Buffer buffer = filled.waiting.front();
+        filled.waiting.pop_front();
+        const std::byte before = canary(filled.sent++);
+        canaries_[buffer.id()] = before;
+        Status done = look(buffer, Access::write, asked_.deadline, [&](const View& view) { fill(view, before); });
+        return done ? filled.queue.queue(buffer) : done;
+    }
+
     /// One buffer is always out of the queue, and goes in when another one comes out: then the
     /// driver lets go of that one, and the CPU may write into it. While a device has memory mapped
     /// only for writing, the CPU must not begin an access for writing.
@@ -286,10 +283,8 @@ private:
             return queue.error();
         Filled filled{std::move(*queue), {asked_.buffers.begin(), asked_.buffers.end()}, 0};
         while (filled.sent < std::min(filled.queue.slots(), slots)) {
-            if (const Status given = send(filled.queue, filled.waiting.front(), filled.sent); !given)
+            if (const Status given = send(filled); !given)
                 return given.error();
-            filled.waiting.pop_front();
-            ++filled.sent;
         }
         return filled;
     }
@@ -302,14 +297,12 @@ private:
             return filled.error();
         if (!partial_.empty())
             return not_checked(partial_);
-        auto& [queue, waiting, sent] = *filled;
-        Content content;
-        content.stage =
-            still_ ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)" : "what stood in the buffers before";
-        if (const Status started = queue.start(); !started)
+        Content content{.stage = still_ ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)"
+                                        : "what stood in the buffers before"};
+        if (const Status started = filled->queue.start(); !started)
             return started.error();
         for (std::uint32_t i = 0; i < asked_.frames; ++i) {
-            const auto frame = queue.dequeue(asked_.deadline);
+            const auto frame = filled->queue.dequeue(asked_.deadline);
             if (!frame)
                 return frame.error();
             const std::byte before = canaries_[frame->buffer.id()];
@@ -321,11 +314,9 @@ private:
             });
             if (!looked)
                 return looked.error();
-            waiting.push_back(frame->buffer);
-            if (const Status given = send(queue, waiting.front(), sent); !given)
+            filled->waiting.push_back(frame->buffer);
+            if (const Status given = send(*filled); !given)
                 return given.error();
-            waiting.pop_front();
-            ++sent;
         }
         if (still_)
             return finished(std::move(content));

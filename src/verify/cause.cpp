@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// Guesses why a picture is wrong from where its rows are:
+// Guesses from the places of its rows why a picture is wrong:
 //
 //     what the layout says     wrong stride            wrong offset         address limit
 //     |row 0......|..|         |row 0......|.|row      |....|row 0......|   |row 0......|..|
 //     |row 1......|..|          1......|.|row 2        |....|row 1......|   |row 1......|..|
 //     |row 2......|..|         ......|.|row 3...       |....|row 2......|   |cccccccccccccc|
 //
-// For stride and offset, a row that is not all one byte is looked for in the memory; where
-// it and the row below it are found, they give a stride and an offset, and these count
-// when every other row is where they say. What was never written still holds the canary.
-#include "verify/compare.hpp"
+// For stride and offset, it looks in the memory for a row that is not all one byte. That row and the
+// one below it give a stride and an offset, which count if every other row is where they say. What
+// was never written still holds the canary.
 #include "base/text.hpp"
+#include "verify/compare.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -34,25 +34,13 @@ bool is_distinctive(std::span<const std::byte> row)
     return std::any_of(row.begin(), row.end(), [&](std::byte byte) { return byte != row.front(); });
 }
 
-bool is_wrong(const Picture& picture, const View& memory, std::size_t plane, const Mask& mask)
-{
-    for (std::uint32_t r = 0; r < picture.rows(plane); ++r) {
-        const auto row = memory.row(plane, r);
-        std::vector<std::byte> found(row.begin(), row.end());
-        keep_meaning(mask, found);
-        if (as_text(found) != as_text(picture.row(plane, r)))
-            return true;
-    }
-    return false;
-}
-
 struct Place {
     std::size_t offset = 0;
     std::size_t stride = 0;
 };
 
-/// Whether the rows of a plane stand at a place, as far as the memory reaches: most of
-/// them must, and none may be elsewhere.
+/// Whether the rows of a plane are at a place, as far as the memory reaches: most of them must be in
+/// it, and none may be elsewhere.
 bool stands_at(const Picture& picture, std::size_t plane, std::string_view memory, const Place& place)
 {
     std::uint32_t seen = 0;
@@ -93,11 +81,11 @@ std::optional<Place> find_place(const Picture& picture, std::size_t plane, std::
     return std::nullopt;
 }
 
-std::optional<Guess> misplaced(const Picture& picture, const View& memory, const Mask& mask)
+std::optional<Guess> misplaced(const Picture& picture, const Picture& found, const View& memory, const Mask& mask)
 {
     std::optional<Guess> offset;
     for (std::uint32_t plane = 0; plane < picture.plane_count(); ++plane) {
-        if (!is_wrong(picture, memory, plane, mask))
+        if (picture.plane(plane) == found.plane(plane))
             continue;
         const Plane& said = memory.layout.planes[plane];
         const auto bytes = memory.memories[said.memory];
@@ -118,40 +106,33 @@ std::optional<Guess> misplaced(const Picture& picture, const View& memory, const
     return offset;
 }
 
-std::optional<Guess> swapped(const Picture& picture, const View& memory)
+std::optional<Guess> swapped(const Picture& picture, const Picture& found)
 {
     for (std::uint32_t a = 0; a < picture.plane_count(); ++a) {
         for (std::uint32_t b = a + 1; b < picture.plane_count(); ++b) {
-            if (picture.rows(a) != picture.rows(b) || picture.row(a, 0).size() != picture.row(b, 0).size())
-                continue;
-            bool crossed = true;
-            for (std::uint32_t r = 0; r < picture.rows(a) && crossed; ++r)
-                crossed = as_text(picture.row(a, r)) == as_text(memory.row(b, r)) &&
-                          as_text(picture.row(b, r)) == as_text(memory.row(a, r));
-            if (crossed)
+            if (picture.plane(a) == found.plane(b) && picture.plane(b) == found.plane(a))
                 return Guess{Cause::swapped_planes, text::format("planes {} and {} have each other's content", a, b)};
         }
     }
     return std::nullopt;
 }
 
-/// What is known of the wrong bytes of one memory, as far as pixels go.
+/// What is known of the wrong bytes of one memory; bytes that hold no pixel do not count.
 struct Stains {
-    std::uint64_t pixels = 0;      ///< bytes compared
-    std::uint64_t wrong = 0;       ///< of them
+    std::uint64_t wrong = 0;       ///< wrong bytes
     std::uint64_t old = 0;         ///< wrong ones that hold the canary
     std::size_t first = SIZE_MAX;  ///< where the first wrong byte is
-    std::size_t last_right = 0;    ///< behind the last byte that is right and not the canary's value
+    std::size_t last_right = 0;    ///< behind the last byte that is right and does not equal the canary
     std::uint64_t lines = 0;       ///< cache lines with pixels
-    std::uint64_t bad_lines = 0;   ///< with a wrong one
-    std::uint64_t mixed_lines = 0; ///< bad ones that are not old or wrong as a whole
+    std::uint64_t bad_lines = 0;   ///< cache lines with a wrong pixel
+    std::uint64_t mixed_lines = 0; ///< bad lines that are not old or wrong as a whole
 };
 
 Stains stains_of(const Picture& picture, const View& memory, std::uint32_t index, const Mask& mask,
                  std::optional<std::byte> canary)
 {
-    // One byte for each byte of the memory: 0 no pixel, 1 right, 2 wrong, 3 right by
-    // chance (its value is the canary's), 4 wrong and old.
+    // For each byte of the memory; `none` holds no pixel, `undecided` equals the canary, `old` too and
+    // is wrong.
     enum State : std::uint8_t { none, right, wrong, undecided, old };
     std::vector<std::uint8_t> states(memory.memories[index].size(), none);
     Stains stains;
@@ -165,7 +146,6 @@ Stains stains_of(const Picture& picture, const View& memory, std::uint32_t index
                 const bool same = (found[i] & std::byte{mask[i % mask.size()]}) == expected[i];
                 const bool untouched = canary && found[i] == *canary;
                 states[start + i] = same ? (untouched ? undecided : right) : (untouched ? old : wrong);
-                stains.pixels += 1;
                 stains.wrong += same ? 0U : 1U;
                 stains.old += !same && untouched ? 1U : 0U;
                 if (!same)
@@ -218,13 +198,13 @@ std::optional<Guess> unreached(const Picture& picture, const View& memory, const
 Guess guess(const Picture& picture, const View& memory, std::optional<std::byte> canary)
 {
     const Mask mask = meaningful_bits(picture.format());
-    if (auto found = swapped(picture, memory))
-        return *found;
-    if (auto found = misplaced(picture, memory, mask))
-        return *found;
-    if (auto found = unreached(picture, memory, mask, canary))
-        return *found;
-    return {};
+    const Picture found(memory);
+    auto cause = swapped(picture, found);
+    if (!cause)
+        cause = misplaced(picture, found, memory, mask);
+    if (!cause)
+        cause = unreached(picture, memory, mask, canary);
+    return cause.value_or(Guess{});
 }
 
 } // namespace commonbuf::content

@@ -3,17 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
+#include <optional>
 
 namespace commonbuf::content {
 namespace {
-
-void note(Comparison& result, const Difference& difference)
-{
-    if (!result.first)
-        result.first = difference;
-    ++result.wrong_bytes;
-}
 
 /// Lengths count: a byte that is missing is wrong.
 void compare_rows(Comparison& result, std::span<const std::byte> expected, std::span<const std::byte> found,
@@ -22,16 +15,17 @@ void compare_rows(Comparison& result, std::span<const std::byte> expected, std::
     if (expected.size() == found.size() && std::memcmp(expected.data(), found.data(), expected.size()) == 0)
         return;
     const auto at = [](std::span<const std::byte> bytes, std::size_t i) {
-        return i < bytes.size() ? std::to_integer<std::uint8_t>(bytes[i]) : std::uint8_t{0};
+        return i < bytes.size() ? std::optional(std::to_integer<std::uint8_t>(bytes[i])) : std::nullopt;
     };
-    const std::size_t both = std::min(expected.size(), found.size());
     for (std::size_t i = 0; i < std::max(expected.size(), found.size()); ++i) {
-        if (i < both && expected[i] == found[i])
+        if (at(expected, i) == at(found, i))
             continue;
         where.byte = i;
-        where.expected = at(expected, i);
-        where.found = at(found, i);
-        note(result, where);
+        where.expected = at(expected, i).value_or(0);
+        where.found = at(found, i).value_or(0);
+        if (!result.first)
+            result.first = where;
+        ++result.wrong_bytes;
     }
 }
 
@@ -39,20 +33,9 @@ void compare_rows(Comparison& result, std::span<const std::byte> expected, std::
 
 Comparison compare(const Picture& expected, const View& found)
 {
-    const Mask mask = meaningful_bits(expected.format());
-    Comparison result;
-    std::vector<std::byte> copy;
-    for (std::uint32_t plane = 0; plane < expected.plane_count(); ++plane) {
-        for (std::uint32_t r = 0; r < expected.rows(plane); ++r) {
-            const auto left = expected.row(plane, r);
-            const auto right = found.row(plane, r);
-            if (left.size() == right.size() && std::memcmp(left.data(), right.data(), left.size()) == 0)
-                continue;
-            copy.assign(right.begin(), right.end());
-            keep_meaning(mask, copy);
-            compare_rows(result, left, copy, {0, plane, found.layout.planes[plane].memory, r, 0, 0, 0});
-        }
-    }
+    Comparison result = compare(expected, Picture(found));
+    if (result.first)
+        result.first->memory = found.layout.planes[result.first->plane].memory;
     return result;
 }
 

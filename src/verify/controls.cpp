@@ -25,7 +25,7 @@ std::optional<v4l2_queryctrl> find_control(int node, std::string_view name)
     for (int i = 0; i < most; ++i) {
         control.id |= V4L2_CTRL_FLAG_NEXT_CTRL;
         if (os::ioctl(node, VIDIOC_QUERYCTRL, &control) != 0)
-            break;
+            return std::nullopt;
         if (is_named(control.name, name))
             return control;
     }
@@ -56,12 +56,11 @@ bool HeldControl::set(std::int32_t wanted)
     const auto now = value();
     if (!now || now->value == wanted)
         return false;
-    const std::int32_t before = now->value;
     v4l2_control control{id_, wanted};
     if (os::ioctl(node_, VIDIOC_S_CTRL, &control) != 0)
         return false;
     if (!before_)
-        before_ = before;
+        before_ = now->value;
     return true;
 }
 

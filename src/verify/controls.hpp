@@ -22,8 +22,6 @@ public:
     HeldControl(int node, std::uint32_t id) noexcept : node_(node), id_(id) {}
     HeldControl(const HeldControl&) = delete;
     HeldControl& operator=(const HeldControl&) = delete;
-    HeldControl(HeldControl&&) = delete;
-    HeldControl& operator=(HeldControl&&) = delete;
     ~HeldControl();
 
     /// The control as it is set; nothing if the node has none.

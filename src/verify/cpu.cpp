@@ -27,8 +27,7 @@ Result<Content> verify_cpu(const Stream& stream)
     const auto twins = twins_of(stream.buffers);
     if (!twins)
         return twins.error();
-    Content content;
-    content.stage = "what was written through another mapping";
+    Content content{.stage = "what was written through another mapping"};
     for (std::uint32_t i = 0; i < stream.frames; ++i) {
         const Buffer& twin = (*twins)[i % twins->size()];
         if (const Status done = write_and_read(stream.buffer(i), twin, i, stream.deadline, content); !done)

@@ -14,21 +14,18 @@
 #include <string_view>
 
 namespace commonbuf::content {
-
 namespace {
 
-/// The number of the frame at the head of a line ("0x0000002a 0x1b...\n"); nothing where the
+/// Returns the number of the frame at the head of a line ("0x0000002a 0x1b...\n"); nothing if the
 /// driver does not number them.
 std::optional<std::uint32_t> frame_of(std::string_view line)
 {
-    constexpr std::string_view prefix = "0x";
     constexpr int hexadecimal = 16;
-    if (!line.starts_with(prefix))
-        return std::nullopt;
-    line.remove_prefix(prefix.size());
     std::uint32_t frame = 0;
-    const auto parsed = std::from_chars(line.data(), line.data() + line.size(), frame, hexadecimal);
-    return parsed.ec == std::errc() ? std::optional(frame) : std::nullopt;
+    const bool numbered =
+        line.starts_with("0x") &&
+        std::from_chars(line.data() + 2, line.data() + line.size(), frame, hexadecimal).ec == std::errc();
+    return numbered ? std::optional(frame) : std::nullopt;
 }
 
 } // namespace
@@ -86,8 +83,8 @@ Result<std::string> Crc::read(Deadline deadline)
     // Lines that wait to be read are of pictures before this one.
     while (line(Deadline{})) {
     }
-    // And so are some that come late, where the driver makes them in its own time. A frame may
-    // have been under way when the picture changed: the second is whole.
+    // So are some that come late, because the driver makes them in its own time. A frame may have
+    // been under way when the picture changed: the second is whole.
     constexpr int whole = 2;
     constexpr int latest = 128; // as many as the kernel keeps; numbers of another clock end here
     const auto now = frame_now();

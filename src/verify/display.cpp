@@ -35,9 +35,6 @@ public:
         return Master(std::move(*card));
     }
     Master(Master&& other) noexcept = default;
-    Master& operator=(Master&&) = delete;
-    Master(const Master&) = delete;
-    Master& operator=(const Master&) = delete;
     ~Master()
     {
         if (card_.file() != nullptr)
@@ -51,25 +48,26 @@ private:
     drm::Device card_;
 };
 
-/// Images in the driver's own memory, in a layout that the display takes.
+/// Allocates images in the driver's own memory, in a layout that the display takes.
 Result<std::vector<Buffer>> own_buffers(const drm::Device& card, const Request& request)
 {
-    for (const auto& heap : find_heaps()) {
-        if (heap->info().kind != HeapKind::drm_dumb || heap->info().path != card.info().path)
-            continue;
-        const auto plan = Allocator({heap}).plan(request, {card.scanout(), cpu(Access::read_write)});
-        if (!plan)
-            return plan.error();
-        std::vector<Buffer> buffers;
-        for (std::uint32_t i = 0; i < request.count; ++i) {
-            auto buffer = plan->allocate();
-            if (!buffer)
-                return buffer.error();
-            buffers.push_back(std::move(*buffer));
-        }
-        return buffers;
+    const auto heaps = find_heaps();
+    const auto heap = std::find_if(heaps.begin(), heaps.end(), [&](const std::shared_ptr<Heap>& each) {
+        return each->info().path == card.info().path;
+    });
+    if (heap == heaps.end())
+        return Error::not_present("find the dumb buffers of " + card.info().path, "the card has none");
+    const auto plan = Allocator({*heap}).plan(request, {card.scanout(), cpu(Access::read_write)});
+    if (!plan)
+        return plan.error();
+    std::vector<Buffer> buffers;
+    for (std::uint32_t i = 0; i < request.count; ++i) {
+        auto buffer = plan->allocate();
+        if (!buffer)
+            return buffer.error();
+        buffers.push_back(std::move(*buffer));
     }
-    return Error::not_present("find the dumb buffers of " + card.info().path, "the card has none");
+    return buffers;
 }
 
 /// What a display says that it showed: a picture, or its checksum.
@@ -110,10 +108,8 @@ public:
             if (!shown)
                 return shown.error();
             const auto known = [&] { return std::find(expected_.begin(), expected_.end(), *shown) != expected_.end(); };
-            for (int tries = 0; crc_ && known() && tries < late_frames; ++tries) {
-                if (Status again = look_again(*shown); !again)
-                    return again;
-            }
+            if (Status again = look_again_while(known, *shown); !again)
+                return again;
             if (known())
                 return Error::unsupported("look at what the display shows", "it says the same of different pictures");
             expected_.push_back(std::move(*shown));
@@ -128,19 +124,17 @@ public:
             if (const auto taken = screen_.display().device().framebuffer(buffer); !taken)
                 return taken.error();
         }
-        Content content;
-        content.stage = written_ ? "what the display writes back of the driver's own memory (dumb buffers)"
-                                 : "the checksum that the display makes of the driver's own memory (dumb buffers)";
+        Content content{.stage = written_
+                                     ? "what the display writes back of the driver's own memory (dumb buffers)"
+                                     : "the checksum that the display makes of the driver's own memory (dumb buffers)"};
         for (std::uint32_t i = 0; i < frames; ++i) {
             const Shown& expected = expected_[i % expected_.size()];
             const Buffer& buffer = buffers_[i % buffers_.size()];
             auto shown = show(buffer, static_cast<std::uint32_t>(i % expected_.size()));
             if (!shown)
                 return shown.error();
-            for (int tries = 0; crc_ && *shown != expected && tries < late_frames; ++tries) {
-                if (const Status again = look_again(*shown); !again)
-                    return again.error();
-            }
+            if (const Status again = look_again_while([&] { return *shown != expected; }, *shown); !again)
+                return again.error();
             if (const Status looked = judge(expected, *shown, buffer, i, content); !looked)
                 return looked.error();
         }
@@ -155,10 +149,6 @@ public:
     }
 
 private:
-    /// Drivers make checksums in their own time: one that comes now may be of a frame that was on
-    /// the display before.
-    static constexpr int late_frames = 8;
-
     Status look_again(Shown& shown)
     {
         auto checksum = crc_->read(deadline_);
@@ -166,6 +156,18 @@ private:
             return checksum.error();
         shown.checksum = std::move(*checksum);
         return {};
+    }
+
+    /// Drivers make checksums in their own time: one that comes now may be of a frame that was on
+    /// the display before.
+    template <typename Wrong>
+    Status look_again_while(Wrong wrong, Shown& shown)
+    {
+        constexpr int late_frames = 8;
+        Status done;
+        for (int tries = 0; crc_ && done && wrong() && tries < late_frames; ++tries)
+            done = look_again(shown);
+        return done;
     }
 
     Result<Shown> show(const Buffer& buffer, std::uint32_t picture)
@@ -202,22 +204,21 @@ private:
     {
         if (!written_) {
             ++content.frames;
-            if (shown == expected)
-                return {};
-            content.result = Sameness::different;
-            note(content,
-                 {Cause::unknown,
-                  text::format("from frame {} on the checksum is another one; it says nothing of where", frame)});
+            if (shown != expected) {
+                content.result = Sameness::different;
+                note(content,
+                     {Cause::unknown,
+                      text::format("from frame {} on the checksum is different; it does not say where", frame)});
+            }
             return {};
         }
         const auto comparison = content::compare(expected.picture, shown.picture);
         const bool first = comparison.first && !content.first;
         add(content, frame, comparison);
-        if (!first)
-            return {};
-        content.cause = Cause::unknown;
+        if (first)
+            content.cause = Cause::unknown;
         // If the display writes the format that it reads, it says what it read.
-        if (shown.picture.format() != buffer.layout().format)
+        if (!first || shown.picture.format() != buffer.layout().format)
             return {};
         return look(buffer, Access::read, deadline_,
                     [&](const View& view) { note(content, guess(shown.picture, view, std::nullopt)); });

@@ -8,41 +8,10 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vulkan/vulkan_core.h>
 
-// The names of Vulkan's functions are the table's: one list makes the members and loads them.
-#define COMMONBUF_SESSION_FUNCTIONS(X)                                                                                 \
-    X(AllocateCommandBuffers)                                                                                          \
-    X(AllocateMemory)                                                                                                  \
-    X(BeginCommandBuffer)                                                                                              \
-    X(BindBufferMemory2)                                                                                               \
-    X(CmdCopyBufferToImage)                                                                                            \
-    X(CmdCopyImageToBuffer)                                                                                            \
-    X(CmdPipelineBarrier)                                                                                              \
-    X(CreateBuffer)                                                                                                    \
-    X(CreateCommandPool)                                                                                               \
-    X(CreateFence)                                                                                                     \
-    X(DestroyBuffer)                                                                                                   \
-    X(DestroyCommandPool)                                                                                              \
-    X(DestroyFence)                                                                                                    \
-    X(EndCommandBuffer)                                                                                                \
-    X(FreeMemory)                                                                                                      \
-    X(GetBufferMemoryRequirements2)                                                                                    \
-    X(MapMemory)                                                                                                       \
-    X(QueueSubmit)                                                                                                     \
-    X(ResetFences)                                                                                                     \
-    X(WaitForFences)
-
 namespace commonbuf::content {
-
-/// Vulkan's functions of a device.
-// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are names
-struct GpuFunctions {
-#define COMMONBUF_MEMBER(name) PFN_vk##name name = nullptr;
-    COMMONBUF_SESSION_FUNCTIONS(COMMONBUF_MEMBER)
-#undef COMMONBUF_MEMBER
-};
-// NOLINTEND(bugprone-macro-parentheses)
 
 /// Work on the caller's queue, one piece at a time, with memory that the CPU sees.
 class GpuSession {
@@ -55,7 +24,13 @@ public:
     GpuSession& operator=(const GpuSession&) = delete;
 
     const vulkan::Device& device() const noexcept { return device_; }
-    const GpuFunctions& vk() const noexcept { return vk_; }
+
+    /// Finds a function of the device: function<PFN_vkCmdPipelineBarrier>("vkCmdPipelineBarrier").
+    template <typename Function>
+    Function function(const char* name) const noexcept
+    {
+        return reinterpret_cast<Function>(device_.function(name));
+    }
 
     /// The CPU's memory, and the buffer that is the same to the GPU.
     std::span<std::byte> bytes() const noexcept { return bytes_; }
@@ -64,17 +39,20 @@ public:
     /// Records, submits and waits. Errors: timed_out (see is_pending()), out_of_memory, device_gone.
     Status run(const std::function<void(VkCommandBuffer)>& record, Deadline deadline);
 
-    /// Whether the GPU may still be at it: nothing of it may be destroyed then.
+    /// Whether the GPU may still be working: then nothing that it uses may be destroyed.
     bool is_pending() const noexcept { return pending_; }
 
 private:
-    explicit GpuSession(vulkan::Device device);
+    explicit GpuSession(vulkan::Device device) : device_(std::move(device)) {}
+    template <typename Create, typename Info, typename Handle>
+    Status make(const char* name, const Info& info, Handle& handle);
     Status make_commands();
     Status make_memory(VkDeviceSize bytes);
-    Status check(VkResult result, const char* call) const;
+    Status check(const char* name, VkResult result) const;
+    template <typename Function, typename... Arguments>
+    Status call(const char* name, Arguments... arguments) const;
 
     vulkan::Device device_;
-    GpuFunctions vk_;
     VkCommandPool pool_ = VK_NULL_HANDLE;
     VkCommandBuffer commands_ = VK_NULL_HANDLE;
     VkFence fence_ = VK_NULL_HANDLE;

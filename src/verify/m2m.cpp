@@ -143,10 +143,9 @@ public:
     {
         Status done = look(buffer(Role::output, frame), Access::write, deadline,
                            [frame](const View& view) { draw(view, frame); });
-        if (!done)
-            return done;
-        done = look(buffer(Role::capture, frame), Access::write, deadline,
-                    [frame](const View& view) { fill(view, canary(frame)); });
+        if (done)
+            done = look(buffer(Role::capture, frame), Access::write, deadline,
+                        [frame](const View& view) { fill(view, canary(frame)); });
         for (const Role role : {Role::output, Role::capture}) {
             if (done)
                 done = end_of(role).queue->queue(buffer(role, frame));
@@ -184,25 +183,30 @@ private:
 
 class Comparer {
 public:
-    Comparer(Stage& reference, Stage& tested, Role side) : reference_(reference), tested_(tested), side_(side) {}
+    Comparer(Stage& reference, Stage& tested, Role side, Deadline deadline)
+        : reference_(reference),
+          tested_(tested),
+          side_(side),
+          deadline_(deadline)
+    {}
 
-    Status frame(std::uint32_t frame, Deadline deadline, Content& content)
+    Status frame(std::uint32_t frame, Content& content)
     {
         for (Stage* stage : {&reference_, &tested_}) {
-            if (Status sent = stage->send(frame, deadline); !sent)
+            if (Status sent = stage->send(frame, deadline_); !sent)
                 return sent;
         }
-        const auto expected_bytes = reference_.receive(std::min(deadline, deadline_in(patience)));
+        const auto expected_bytes = reference_.receive(std::min(deadline_, deadline_in(patience)));
         if (!expected_bytes) {
             reference_failed_ = true;
             return expected_bytes.error();
         }
-        const auto found_bytes = tested_.receive(deadline);
+        const auto found_bytes = tested_.receive(deadline_);
         if (!found_bytes)
             return found_bytes.error();
         const bool compressed = is_opaque(tested_.buffer(Role::capture, frame).layout().format);
-        return compressed ? compare_bytes(frame, *expected_bytes, *found_bytes, deadline, content)
-                          : compare_pictures(frame, deadline, content);
+        return compressed ? compare_bytes(frame, *expected_bytes, *found_bytes, content)
+                          : compare_pictures(frame, content);
     }
 
     /// Whether the device failed with its own memory too.
@@ -212,20 +216,19 @@ private:
     // Coders that want many frames before they give one are not waited for.
     static constexpr std::chrono::seconds patience{5};
 
-    Status compare_bytes(std::uint32_t frame, std::size_t expected, std::size_t found, Deadline deadline,
-                         Content& content)
+    Status compare_bytes(std::uint32_t frame, std::size_t expected, std::size_t found, Content& content)
     {
         const auto bytes_of = [](const View& view, std::size_t count) {
             return view.memories[0].first(std::min(count, view.memories[0].size()));
         };
         std::vector<std::byte> copy;
-        Status looked = look(reference_.buffer(Role::capture, frame), Access::read, deadline, [&](const View& view) {
+        Status looked = look(reference_.buffer(Role::capture, frame), Access::read, deadline_, [&](const View& view) {
             const auto bytes = bytes_of(view, expected);
             copy.assign(bytes.begin(), bytes.end());
         });
         if (!looked)
             return looked;
-        return look(tested_.buffer(Role::capture, frame), Access::read, deadline, [&](const View& view) {
+        return look(tested_.buffer(Role::capture, frame), Access::read, deadline_, [&](const View& view) {
             const auto comparison = compare(copy, bytes_of(view, found));
             if (comparison.first && !content.first)
                 note(content, {Cause::unknown, text::format("what the device made has {} bytes, and {} from its own "
@@ -235,14 +238,14 @@ private:
         });
     }
 
-    Status compare_pictures(std::uint32_t frame, Deadline deadline, Content& content)
+    Status compare_pictures(std::uint32_t frame, Content& content)
     {
-        const auto expected = take_picture(reference_.buffer(Role::capture, frame), deadline);
+        const auto expected = take_picture(reference_.buffer(Role::capture, frame), deadline_);
         if (!expected)
             return expected.error();
         const bool first = !content.first;
         std::optional<Picture> seen;
-        Status looked = look(tested_.buffer(Role::capture, frame), Access::read, deadline, [&](const View& view) {
+        Status looked = look(tested_.buffer(Role::capture, frame), Access::read, deadline_, [&](const View& view) {
             add(content, frame, *expected, view, canary(frame));
             if (first && content.first && side_ == Role::output)
                 seen = Picture(view);
@@ -250,7 +253,7 @@ private:
         if (!looked || !seen)
             return looked;
         // What came out says what was read, if the device leaves pictures as they are.
-        return look(tested_.buffer(Role::output, frame), Access::read, deadline, [&](const View& view) {
+        return look(tested_.buffer(Role::output, frame), Access::read, deadline_, [&](const View& view) {
             note(content, seen->format() == view.layout.format ? guess(*seen, view, std::nullopt) : Guess{});
         });
     }
@@ -258,6 +261,7 @@ private:
     Stage& reference_;
     Stage& tested_;
     Role side_;
+    Deadline deadline_;
     bool reference_failed_ = false;
 };
 
@@ -279,12 +283,12 @@ Result<Content> verify_m2m(const v4l2::UsedQueue& queue, const Stream& stream)
     if (const Status opened = tested.open(*formats, queue.role, stream.buffers); !opened)
         return opened.error();
 
-    Content content;
-    content.stage = queue.role == Role::capture ? "the same picture in the driver's own memory (V4L2_MEMORY_MMAP)"
-                                                : "what it makes of the same picture in the driver's own memory";
-    Comparer comparer(reference, tested, queue.role);
+    Content content{.stage = queue.role == Role::capture
+                                 ? "the same picture in the driver's own memory (V4L2_MEMORY_MMAP)"
+                                 : "what it makes of the same picture in the driver's own memory"};
+    Comparer comparer(reference, tested, queue.role, stream.deadline);
     for (std::uint32_t i = 0; i < stream.frames; ++i) {
-        const Status done = comparer.frame(i, stream.deadline, content);
+        const Status done = comparer.frame(i, content);
         if (!done && comparer.reference_failed())
             return not_checked("it does not do one frame after the other in its own memory: " + done.error().message());
         if (!done)

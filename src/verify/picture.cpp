@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
+#include <numeric>
 #include <string_view>
 
 namespace commonbuf::content {
@@ -13,65 +13,38 @@ constexpr unsigned bits_of_byte = 8;
 
 constexpr Mask all_bits{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-/// Which channels of a packed RGB or YUV pixel have how many bits, from the highest bit
-/// down: "XRGB2101010" is X:2 R:10 G:10 B:10.
-struct Channels {
-    std::array<unsigned, 4> bits{};
-    std::size_t count = 0;
-};
-
-/// Splits the digits of a format's name into one width for each letter.
-bool split(std::string_view digits, std::size_t letters, unsigned left, Channels& channels)
+/// Returns how many bits each channel of a packed RGB or YUV pixel has, from the highest bit down:
+/// "XRGB2101010" is X:2 R:10 G:10 B:10. Empty if the name does not say it of at most four.
+std::vector<unsigned> channel_bits(std::string_view name, unsigned pixel_bits)
 {
-    if (channels.count == letters)
-        return digits.empty() && left == 0;
-    for (std::size_t length = 1; length <= std::min<std::size_t>(2, digits.size()); ++length) {
-        unsigned width = 0;
-        for (const char digit : digits.substr(0, length))
-            width = width * 10 + static_cast<unsigned>(digit - '0');
-        if (width == 0 || width > left)
-            continue;
-        channels.bits[channels.count++] = width;
-        if (split(digits.substr(length), letters, left - width, channels))
-            return true;
-        --channels.count;
+    constexpr std::string_view numerals = "0123456789";
+    const auto letters = std::min(name.find_first_of(numerals), name.size());
+    const auto end = std::min(name.find_first_not_of(numerals, letters), name.size());
+    std::vector<unsigned> bits;
+    for (std::size_t i = letters; i < end; ++i) {
+        bits.push_back(static_cast<unsigned>(name[i] - '0'));
+        // Widths of two digits are even; a width of 1 stands last or before a 5.
+        if (name[i] == '1' && i + 1 < end && (name[i + 1] - '0') % 2 == 0)
+            bits.back() = 10 + static_cast<unsigned>(name[++i] - '0');
     }
-    return false;
+    const bool whole = end == name.size() || name.substr(end) == "F";
+    const bool agrees =
+        letters <= 4 && bits.size() == letters && std::accumulate(bits.begin(), bits.end(), 0U) == pixel_bits;
+    return whole && agrees ? bits : std::vector<unsigned>();
 }
 
-std::optional<Channels> channels_of(std::string_view name, unsigned pixel_bits)
+/// xorshift64*: fast, and no two rows are alike.
+std::uint64_t next_noise(std::uint64_t& state) noexcept
 {
-    const auto letters = std::min(name.find_first_of("0123456789"), name.size());
-    const auto end = std::min(name.find_first_not_of("0123456789", letters), name.size());
-    const std::string_view rest = name.substr(end);
-    Channels channels;
-    if (letters == 0 || letters > channels.bits.size() || !(rest.empty() || rest == "F"))
-        return std::nullopt;
-    if (!split(name.substr(letters, end - letters), letters, pixel_bits, channels))
-        return std::nullopt;
-    return channels;
+    state ^= state >> 12U;
+    state ^= state << 25U;
+    state ^= state >> 27U;
+    return state * 0x2545f4914f6cdd1dULL;
 }
-
-/// xorshift64*: fast, and no two rows alike.
-class Noise {
-public:
-    explicit Noise(std::uint64_t seed) noexcept : state_(seed * 0x9e3779b97f4a7c15ULL + 0x632be59bd9b4e019ULL) {}
-
-    std::uint64_t next() noexcept
-    {
-        state_ ^= state_ >> 12U;
-        state_ ^= state_ << 25U;
-        state_ ^= state_ >> 27U;
-        return state_ * 0x2545f4914f6cdd1dULL;
-    }
-
-private:
-    std::uint64_t state_;
-};
 
 } // namespace
 
-Mask meaningful_bits(Format format) noexcept
+Mask meaningful_bits(Format format)
 {
     const FormatInfo* info = format_info(format);
     if (info == nullptr || info->plane_count != 1)
@@ -81,14 +54,13 @@ Mask meaningful_bits(Format format) noexcept
     if (unused == std::string_view::npos || info->planes[0].block_width != 1 || bytes == 0 ||
         all_bits.size() % bytes != 0)
         return all_bits;
-    const auto channels = channels_of(info->name, bytes * bits_of_byte);
-    if (!channels || unused >= channels->count)
+    const auto channels = channel_bits(info->name, bytes * bits_of_byte);
+    if (unused >= channels.size())
         return all_bits;
-    unsigned low = 0;
-    for (std::size_t i = unused + 1; i < channels->count; ++i)
-        low += channels->bits[i];
+    const auto x = channels.begin() + static_cast<std::ptrdiff_t>(unused);
+    const unsigned low = std::accumulate(x + 1, channels.end(), 0U);
     Mask mask = all_bits;
-    for (unsigned bit = low; bit < low + channels->bits[unused]; ++bit) {
+    for (unsigned bit = low; bit < low + *x; ++bit) {
         for (unsigned pixel = 0; pixel < mask.size(); pixel += bytes)
             mask[pixel + bit / bits_of_byte] &= static_cast<std::uint8_t>(~(1U << (bit % bits_of_byte)));
     }
@@ -150,9 +122,10 @@ void draw(const View& view, std::uint32_t frame) noexcept
         const std::uint32_t rows = plane_rows(*info, i, view.layout.height);
         for (std::uint32_t r = 0; r < rows; ++r) {
             const auto row = view.row(i, r);
-            Noise noise((std::uint64_t{frame} << 40U) + (std::uint64_t{i} << 32U) + r + 1);
+            const std::uint64_t seed = (std::uint64_t{frame} << 40U) + (std::uint64_t{i} << 32U) + r + 1;
+            std::uint64_t noise = seed * 0x9e3779b97f4a7c15ULL + 0x632be59bd9b4e019ULL;
             for (std::size_t at = 0; at < row.size(); at += sizeof(std::uint64_t)) {
-                const std::uint64_t word = noise.next();
+                const std::uint64_t word = next_noise(noise);
                 std::memcpy(row.data() + at, &word, std::min(sizeof word, row.size() - at));
             }
         }
@@ -171,7 +144,7 @@ void fill(const View& view, std::byte value) noexcept
 
 std::byte canary(std::uint32_t frame) noexcept
 {
-    // Odd, so that all 256 values come before one comes again.
+    // Odd, so that all 256 values come before one is repeated.
     constexpr std::uint32_t step = 59;
     constexpr std::uint32_t first = 0xa5;
     return static_cast<std::byte>((first + frame * step) & 0xffU);

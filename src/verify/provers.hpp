@@ -36,12 +36,7 @@ struct Stream {
 };
 
 /// Says why nothing was checked.
-inline Content not_checked(std::string reason)
-{
-    Content content;
-    content.reason = std::move(reason);
-    return content;
-}
+inline Content not_checked(std::string reason) { return {.reason = std::move(reason)}; }
 
 /// Writes through one mapping and reads through another one.
 Result<Content> verify_cpu(const Stream& stream);

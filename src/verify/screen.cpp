@@ -16,6 +16,7 @@
 #include <cstring>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 namespace commonbuf::content {
@@ -35,32 +36,29 @@ std::uint64_t value_of(const drm::DisplayObject& object, std::string_view name)
     return property != nullptr ? property->value : 0;
 }
 
-std::vector<std::byte> read_blob(const drm::Device& card, std::uint64_t id)
+/// Reads a mode's blob; empty for 0 and for a blob that is gone.
+std::vector<std::byte> read_mode(const drm::Device& card, std::uint64_t id)
 {
-    drm_mode_get_blob request{};
-    request.blob_id = static_cast<std::uint32_t>(id);
-    if (id == 0 || os::ioctl_again(card.fd(), DRM_IOCTL_MODE_GETPROPBLOB, &request) != 0)
-        return {};
-    std::vector<std::byte> blob(std::min<std::size_t>(request.length, sizeof(drm_mode_modeinfo)));
-    request.length = static_cast<std::uint32_t>(blob.size());
-    request.data = reinterpret_cast<std::uintptr_t>(blob.data());
-    return os::ioctl_again(card.fd(), DRM_IOCTL_MODE_GETPROPBLOB, &request) == 0 ? blob : std::vector<std::byte>();
+    std::vector<std::byte> mode(sizeof(drm_mode_modeinfo));
+    drm_mode_get_blob request{.blob_id = static_cast<std::uint32_t>(id),
+                              .length = static_cast<std::uint32_t>(mode.size()),
+                              .data = reinterpret_cast<std::uintptr_t>(mode.data())};
+    const bool there = id != 0 && os::ioctl_again(card.fd(), DRM_IOCTL_MODE_GETPROPBLOB, &request) == 0 &&
+                       request.length == mode.size();
+    return there ? mode : std::vector<std::byte>();
 }
 
 const drm::Mode& best_mode(const std::vector<drm::Mode>& modes, std::uint32_t width, std::uint32_t height)
 {
-    const auto fits = [&](const drm::Mode& mode) { return mode.width >= width && mode.height >= height; };
-    const auto area = [](const drm::Mode& mode) { return std::uint64_t{mode.width} * mode.height; };
-    return *std::min_element(modes.begin(), modes.end(), [&](const drm::Mode& a, const drm::Mode& b) {
-        if (fits(a) != fits(b))
-            return fits(a);
-        if (area(a) != area(b))
-            return fits(a) ? area(a) < area(b) : area(a) > area(b);
-        return a.refresh_millihertz > b.refresh_millihertz;
-    });
+    const auto cost = [&](const drm::Mode& mode) {
+        const bool fits = mode.width >= width && mode.height >= height;
+        const std::int64_t area = std::int64_t{mode.width} * mode.height;
+        return std::tuple(!fits, fits ? area : -area, -std::int64_t{mode.refresh_millihertz});
+    };
+    return *std::ranges::min_element(modes, {}, cost);
 }
 
-/// A mode of the picture's own size, at a high rate. No wire hangs on a virtual display: it takes
+/// Makes a mode of the picture's own size, at a high rate. A virtual display has no cable: it takes
 /// that, and has nothing else to paint.
 std::optional<drm::Mode> free_mode(const drm::Connector& connector, std::uint32_t width, std::uint32_t height)
 {
@@ -69,23 +67,23 @@ std::optional<drm::Mode> free_mode(const drm::Connector& connector, std::uint32_
     constexpr unsigned rate = 240;
     if (!connector.name.starts_with("Virtual") || width > largest || height > largest)
         return std::nullopt;
-    drm_mode_modeinfo info{};
-    info.hdisplay = static_cast<__u16>(width);
-    info.hsync_start = static_cast<__u16>(width + blank / 4);
-    info.hsync_end = static_cast<__u16>(width + blank / 2);
-    info.htotal = static_cast<__u16>(width + blank);
-    info.vdisplay = static_cast<__u16>(height);
-    info.vsync_start = static_cast<__u16>(height + blank / 4);
-    info.vsync_end = static_cast<__u16>(height + blank / 2);
-    info.vtotal = static_cast<__u16>(height + blank);
-    info.vrefresh = rate;
-    info.clock = std::uint32_t{info.htotal} * info.vtotal / 1000 * rate + rate; // kHz
-    info.type = DRM_MODE_TYPE_USERDEF;
-    drm::Mode mode;
-    mode.name = text::format("{}x{}", width, height);
-    mode.width = width;
-    mode.height = height;
-    mode.refresh_millihertz = rate * 1000;
+    const drm_mode_modeinfo info{
+        .clock = (width + blank) * (height + blank) / 1000 * rate + rate, // kHz
+        .hdisplay = static_cast<__u16>(width),
+        .hsync_start = static_cast<__u16>(width + blank / 4),
+        .hsync_end = static_cast<__u16>(width + blank / 2),
+        .htotal = static_cast<__u16>(width + blank),
+        .vdisplay = static_cast<__u16>(height),
+        .vsync_start = static_cast<__u16>(height + blank / 4),
+        .vsync_end = static_cast<__u16>(height + blank / 2),
+        .vtotal = static_cast<__u16>(height + blank),
+        .vrefresh = rate,
+        .type = DRM_MODE_TYPE_USERDEF,
+    };
+    drm::Mode mode{.name = text::format("{}x{}", width, height),
+                   .width = width,
+                   .height = height,
+                   .refresh_millihertz = rate * 1000};
     static_assert(sizeof info == sizeof mode.timings);
     std::memcpy(mode.timings.data(), &info, sizeof info);
     return mode;
@@ -101,7 +99,7 @@ const drm::DisplayPlane* plane_for(const drm::Display& display, Format format)
     return found != planes.end() ? &*found : nullptr;
 }
 
-/// The plane shows as much of the picture as the mode has room for.
+/// Shows as much of the picture as the mode has room for.
 void show(drm::Commit& commit, const drm::DisplayPlane& plane, const Buffer& picture)
 {
     const drm::Mode& mode = commit.display().mode();
@@ -130,11 +128,9 @@ Result<drm::Display> choose_display(const drm::Device& card, const drm::DisplayR
     for (const drm::Connector& connector : all.connectors) {
         if (connector.writeback || !connector.connected || connector.modes.empty())
             continue;
-        drm::DisplayRequest request;
-        request.connector = connector.name;
+        drm::DisplayRequest request{.connector = connector.name};
         if ((request.mode = free_mode(connector, image.width, image.height))) {
-            auto display = drm::Display::choose(card, request);
-            if (display && can_show(*display, picture))
+            if (auto display = drm::Display::choose(card, request); display && can_show(*display, picture))
                 return display;
         }
         request.mode = best_mode(connector.modes, image.width, image.height);
@@ -144,7 +140,7 @@ Result<drm::Display> choose_display(const drm::Device& card, const drm::DisplayR
     return Error::not_present("find a display on " + card.info().path, "no display is connected and free");
 }
 
-/// As the object was found. A property that it does not have is one that the driver has no choice in.
+/// Sets a property as it was found. If the object does not have it, the driver has no choice there.
 void restore(drm::Commit& commit, const drm::DisplayObject& object, std::string_view name)
 {
     if (const drm::PropertyInfo* property = object.find(name); property != nullptr && !property->immutable)
@@ -175,11 +171,11 @@ Result<Screen> Screen::choose(const drm::Device& card, const Buffer& picture)
 
 Screen::Screen(drm::CommitQueue queue, const drm::DisplayPlane& plane, const Layout& picture, std::uint32_t crtc_index)
     : queue_(std::move(queue)),
-      plane_(plane.id),
+      plane_(&plane),
       crtc_index_(crtc_index),
       shown_width_(std::min(picture.width, display().mode().width)),
       shown_height_(std::min(picture.height, display().mode().height)),
-      mode_before_(read_blob(display().device(), value_of(display().crtc(), "MODE_ID")))
+      mode_before_(read_mode(display().device(), value_of(display().crtc(), "MODE_ID")))
 {}
 
 std::optional<Format> Screen::writeback_format() const noexcept
@@ -198,13 +194,10 @@ std::optional<Format> Screen::writeback_format() const noexcept
 
 Status Screen::show(const Buffer& picture, const Buffer* written, Deadline deadline)
 {
-    const auto planes = display().planes();
-    const auto plane =
-        std::find_if(planes.begin(), planes.end(), [this](const drm::DisplayPlane& each) { return each.id == plane_; });
     drm::Commit next(display(), "verify");
     if (!lit_)
         next.enable();
-    content::show(next, *plane, picture);
+    content::show(next, *plane_, picture);
     if (written != nullptr) {
         std::this_thread::sleep_until(settled_);
         next.write_back(*written);
@@ -222,11 +215,10 @@ Status Screen::commit(drm::Commit commit, Deadline deadline, bool shows)
         return done.error();
     lit_ = shows;
     for (const Fence& fence : {done->shown, done->written}) {
-        Status over = fence.wait(deadline);
-        if (!over && over.error().category == Category::timed_out)
-            return Error::timed_out("wait for the display", "it showed no frame before the deadline");
-        if (!over)
-            return over;
+        if (Status over = fence.wait(deadline); !over)
+            return over.error().category == Category::timed_out
+                       ? Error::timed_out("wait for the display", "it showed no frame before the deadline")
+                       : std::move(over.error());
     }
     return {};
 }
@@ -240,7 +232,7 @@ void Screen::put_back()
     if (here.writeback() != nullptr)
         restore(back, *here.writeback(), "CRTC_ID");
     for (const drm::DisplayPlane& plane : here.planes()) {
-        if (plane.id != plane_ && value_of(plane, "CRTC_ID") != here.crtc().id)
+        if (plane.id != plane_->id && value_of(plane, "CRTC_ID") != here.crtc().id)
             continue;
         for (const std::string_view name : plane_properties)
             restore(back, plane, name);

@@ -23,9 +23,6 @@ public:
     static Result<Screen> choose(const drm::Device& card, const Buffer& picture);
 
     Screen(Screen&&) noexcept = default;
-    Screen& operator=(Screen&&) = delete;
-    Screen(const Screen&) = delete;
-    Screen& operator=(const Screen&) = delete;
     ~Screen();
 
     const drm::Display& display() const noexcept { return queue_.display(); }
@@ -49,7 +46,7 @@ private:
     Status commit(drm::Commit commit, Deadline deadline, bool shows);
 
     drm::CommitQueue queue_;
-    std::uint32_t plane_;
+    const drm::DisplayPlane* plane_; ///< of the display
     std::uint32_t crtc_index_;
     std::uint32_t shown_width_;
     std::uint32_t shown_height_;

@@ -36,12 +36,10 @@ Result<std::vector<Buffer>> make_buffers(const Plan& plan)
 
 Content failed(const Error& error)
 {
-    Content content;
-    content.result = Sameness::failed;
-    content.stage = error.call.empty() ? error.operation : error.call;
-    content.reason = error.message();
-    content.sys_errno = error.sys_errno;
-    return content;
+    return {.result = Sameness::failed,
+            .stage = error.call.empty() ? error.operation : error.call,
+            .reason = error.message(),
+            .sys_errno = error.sys_errno};
 }
 
 #ifdef COMMONBUF_HAVE_V4L2

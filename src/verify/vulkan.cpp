@@ -44,24 +44,24 @@ private:
         const vulkan::Work work{VK_PIPELINE_STAGE_2_TRANSFER_BIT,
                                 reads ? VK_ACCESS_2_TRANSFER_READ_BIT : VK_ACCESS_2_TRANSFER_WRITE_BIT,
                                 reads ? VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL : VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL};
-        const GpuFunctions& vk = session_->vk();
+        const auto barrier = session_->function<PFN_vkCmdPipelineBarrier>("vkCmdPipelineBarrier");
         // What is there counts, also in what a copy does not touch: Contents::kept.
         const auto acquire = vulkan::without_synchronization2(acquire_image(families, image, work));
-        vk.CmdPipelineBarrier(commands, acquire.source, acquire.destination, 0, 0, nullptr, 0, nullptr, 1,
-                              &acquire.barrier);
+        barrier(commands, acquire.source, acquire.destination, 0, 0, nullptr, 0, nullptr, 1, &acquire.barrier);
         const auto regions = planes();
         if (reads)
-            vk.CmdCopyImageToBuffer(commands, image, work.layout, session_->buffer(), own_.plane_count, regions.data());
+            session_->function<PFN_vkCmdCopyImageToBuffer>("vkCmdCopyImageToBuffer")(
+                commands, image, work.layout, session_->buffer(), own_.plane_count, regions.data());
         else
-            vk.CmdCopyBufferToImage(commands, session_->buffer(), image, work.layout, own_.plane_count, regions.data());
+            session_->function<PFN_vkCmdCopyBufferToImage>("vkCmdCopyBufferToImage")(
+                commands, session_->buffer(), image, work.layout, own_.plane_count, regions.data());
         const auto release = vulkan::without_synchronization2(release_image(families, image, work));
         // The copy's own bytes, for the CPU.
-        VkMemoryBarrier host{};
-        host.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
-        host.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
-        host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-        vk.CmdPipelineBarrier(commands, release.source, release.destination | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host,
-                              0, nullptr, 1, &release.barrier);
+        const VkMemoryBarrier host{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                   .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                                   .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+        barrier(commands, release.source, release.destination | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0, nullptr, 1,
+                &release.barrier);
     }
 
     std::array<VkBufferImageCopy, max_planes> planes() const
@@ -69,14 +69,13 @@ private:
         std::array<VkBufferImageCopy, max_planes> regions{};
         const FormatInfo& info = *format_info(own_.format);
         for (std::uint32_t i = 0; i < own_.plane_count; ++i) {
-            VkBufferImageCopy& region = regions.at(i);
-            region.bufferOffset = own_.planes.at(i).offset;
             const VkImageAspectFlags aspect = own_.plane_count == 1
                                                   ? VkImageAspectFlags{VK_IMAGE_ASPECT_COLOR_BIT}
                                                   : VkImageAspectFlags{VK_IMAGE_ASPECT_PLANE_0_BIT} << i;
-            region.imageSubresource = {aspect, 0, 0, 1};
             const std::uint32_t hsub = info.planes.at(i).hsub;
-            region.imageExtent = {(own_.width + hsub - 1) / hsub, plane_rows(info, i, own_.height), 1};
+            regions.at(i) = {.bufferOffset = own_.planes.at(i).offset,
+                             .imageSubresource = {aspect, 0, 0, 1},
+                             .imageExtent = {(own_.width + hsub - 1) / hsub, plane_rows(info, i, own_.height), 1}};
         }
         return regions;
     }
@@ -112,14 +111,6 @@ Status copy_and_look(Copier& copier, const Buffer& buffer, VkImage image, Way wa
     });
 }
 
-/// Keeps something for good: the GPU may never be done with it.
-template <typename Object>
-void abandon(Object object)
-{
-    static auto& abandoned = *new std::vector<Object>;
-    abandoned.push_back(std::move(object));
-}
-
 } // namespace
 
 Result<Content> verify_images(const vulkan::UsedImages& images, const Stream& stream)
@@ -128,9 +119,9 @@ Result<Content> verify_images(const vulkan::UsedImages& images, const Stream& st
     if (layout.modifier != linear)
         return not_checked("only a GPU can read " + to_string(layout.modifier));
     const VkImageUsageFlags asked = images.usage.flags;
-    vulkan::ImageUsage usage = images.usage;
     const bool reads = (asked & reading) != 0;
     const bool writes = (asked & writing) != 0;
+    vulkan::ImageUsage usage = images.usage;
     usage.flags |= reads ? unsigned{VK_IMAGE_USAGE_TRANSFER_SRC_BIT} : 0U;
     usage.flags |= writes ? unsigned{VK_IMAGE_USAGE_TRANSFER_DST_BIT} : 0U;
     // Rows without padding, as copies without bufferRowLength have them.
@@ -162,8 +153,7 @@ Result<Content> verify_images(const vulkan::UsedImages& images, const Stream& st
     if (!session)
         return session.error();
 
-    Content content;
-    content.stage = "copies by the GPU to and from memory of its own";
+    Content content{.stage = "copies by the GPU to and from memory of its own"};
     Copier copier(*session, *own);
     Status done;
     for (std::uint32_t i = 0; i < stream.frames && done; ++i) {
@@ -173,9 +163,9 @@ Result<Content> verify_images(const vulkan::UsedImages& images, const Stream& st
                              i, stream.deadline, content);
     }
     if ((*session)->is_pending()) {
-        // Nothing may be destroyed that the GPU may still be working on.
-        abandon(*session);
-        abandon(imported);
+        // Nothing may be destroyed that the GPU may be working on, now or for ever.
+        static auto& abandoned = *new std::vector<std::pair<std::shared_ptr<GpuSession>, std::vector<vulkan::Image>>>;
+        abandoned.emplace_back(*session, std::move(imported));
     }
     if (!done)
         return done.error();

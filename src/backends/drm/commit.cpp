@@ -2,7 +2,8 @@
 #include <commonbuf/drm/commit.hpp>
 
 #include "backends/drm/commit_request.hpp"
-#include "backends/drm/display_state.hpp"
+#include "backends/drm/display.hpp"
+#include "backends/drm/objects.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -31,10 +32,9 @@ Commit::Shown& Commit::shown(const DisplayPlane& plane)
         mistake(text::format("plane {} does not belong to the display", plane.id));
     const auto known =
         std::find_if(shown_.begin(), shown_.end(), [&](const Shown& one) { return one.plane == plane.id; });
-    if (known == shown_.end())
-        return shown_.emplace_back(Shown{plane.id, {}, {}, {}});
-    *known = Shown{plane.id, {}, {}, {}};
-    return *known;
+    Shown& one = known != shown_.end() ? *known : shown_.emplace_back();
+    one = {.plane = plane.id};
+    return one;
 }
 
 Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fence& ready)
@@ -46,10 +46,7 @@ Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fenc
 Commit& Commit::show(const DisplayPlane& plane, const Buffer& buffer, const Fence& ready, const SourceRect& source,
                      const CrtcRect& target)
 {
-    Shown& one = shown(plane);
-    one.buffer = buffer;
-    one.source = source;
-    one.target = target;
+    shown(plane) = {plane.id, buffer, source, target};
     return after(ready);
 }
 
@@ -113,14 +110,10 @@ const PropertyInfo* Commit::settable(const DisplayObject& object, std::string_vi
         return nullptr;
     }
     const PropertyInfo* info = object.find(property);
-    if (info == nullptr) {
-        std::vector<std::string> names;
-        for (const PropertyInfo& one : object.properties)
-            names.push_back(one.name);
+    if (info == nullptr)
         mistake(text::format("object {} has no such property: it has {}", object.id,
-                             names.empty() ? "none" : text::join(names, ", ")),
+                             names_of(object.properties, &PropertyInfo::name)),
                 property);
-    }
     return info;
 }
 
@@ -147,11 +140,9 @@ Commit& Commit::set(const DisplayObject& object, std::string_view property, std:
         return *this;
     if (const auto value = info->named(value_name))
         return set(object, *info, *value);
-    std::vector<std::string> names;
-    for (const auto& [name, value] : info->names)
-        names.push_back(name);
+    const auto name = [](const auto& named) { return named.first; };
     mistake(text::format("object {} has no value {} for this property: it has {}", object.id, value_name,
-                         names.empty() ? "no names" : text::join(names, ", ")),
+                         names_of(info->names, name, "no names")),
             property);
     return *this;
 }

@@ -8,7 +8,7 @@
 // The kernel takes one commit of a CRTC at a time, and waits for its fences without a time limit.
 // So it gets only what is ready, unless the caller says that the fences are sure to signal.
 #include "backends/drm/commit_request.hpp"
-#include "backends/drm/display_state.hpp"
+#include "backends/drm/display.hpp"
 #include "buffer/buffer_state.hpp"
 #include "base/log.hpp"
 #include "os/os.hpp"
@@ -36,17 +36,20 @@ namespace {
 /// Makes a fence of what the kernel returned; an empty one if it returned none.
 Fence made(UniqueFd fd)
 {
-    if (!fd)
-        return {};
-    return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(std::move(fd))}));
+    return fd ? Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(std::move(fd))})) : Fence();
 }
+
+bool is_work_failed(const Error& error) { return error.category == Category::work_failed; }
 
 /// Whether the work is over, even if it failed. A fence that cannot be asked counts as pending.
 bool over(const Fence& fence)
 {
     const auto done = fence.signalled();
-    return done ? *done : done.error().category == Category::work_failed;
+    return done ? *done : is_work_failed(done.error());
 }
+
+/// Whether a commit was not made for a reason of its own. Any other may be over later.
+bool its_own(const Error& error) { return is_work_failed(error) || !error.is_transient(); }
 
 } // namespace
 
@@ -57,15 +60,12 @@ public:
         Commit commit;
         bool awaited = true;   ///< its caller is still inside submit() or commit()
         bool gathered = false; ///< `before` is up to date
-        std::vector<Job> jobs; ///< one for each plane that shows something, in their order
-        std::optional<Job> writeback;
+        std::vector<Job> jobs; ///< one for each plane that shows something, in their order; then the writeback's
         Fence before;
     };
 
     State(Display on, Fencing with, os::Wakeup waker) : display(std::move(on)), fencing(with), wakeup(std::move(waker))
     {}
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
     ~State()
     {
         for (const auto& [plane, one] : on_screen_)
@@ -74,7 +74,7 @@ public:
 
     std::uint64_t add(Commit commit)
     {
-        waiting.push_back({next_++, std::move(commit), true, false, {}, {}, {}});
+        waiting.push_back({next_++, std::move(commit), true, false, {}, {}});
         return waiting.back().number;
     }
 
@@ -99,15 +99,15 @@ public:
         while (!waiting.empty()) {
             Waiting& first = waiting.front();
             auto done = attempt(first);
-            if (!done && !done.error().its_own) {
-                first.gathered = false;
-                trouble = done.error().error.category;
-                return std::move(done.error().error);
-            }
-            if (done && !*done)
+            if (!done)
                 break;
-            count += done ? 1U : 0U;
-            settle(done ? Result<Committed>(std::move(**done)) : std::move(done.error().error));
+            if (!*done && !its_own(done->error())) {
+                first.gathered = false;
+                trouble = done->error().category;
+                return std::move(done->error());
+            }
+            count += *done ? 1U : 0U;
+            settle(std::move(*done));
         }
         return count;
     }
@@ -160,67 +160,32 @@ private:
         Job job;
     };
 
-    /// Why a commit was not made. If the reason is not the commit's own, it may be over later.
-    struct Failure {
-        Error error;
-        bool its_own;
-    };
-    template <typename T>
-    using Step = tl::expected<T, Failure>;
-
-    static tl::unexpected<Failure> given_up(Error error) { return tl::unexpected(Failure{std::move(error), true}); }
-    static tl::unexpected<Failure> not_now(Error error) { return tl::unexpected(Failure{std::move(error), false}); }
-    static tl::unexpected<Failure> by_kind(Error error)
-    {
-        return error.is_transient() ? not_now(std::move(error)) : given_up(std::move(error));
-    }
-
-    /// Whether the work on its buffers is done. Work that failed is the commit's own failure.
-    static Step<bool> work_done(const Waiting& one)
-    {
-        auto done = one.before.signalled();
-        if (done)
-            return *done;
-        return done.error().category == Category::work_failed ? given_up(std::move(done.error()))
-                                                              : not_now(std::move(done.error()));
-    }
-
     Status gather(Waiting& one)
     {
         const Commit& commit = one.commit;
+        one.jobs.clear();
+        for (const Commit::Shown& plane : commit.shown_) {
+            if (plane.buffer)
+                one.jobs.emplace_back(commit.name_, fencing, commit.where_).reads(*plane.buffer);
+        }
+        if (commit.written_)
+            one.jobs.emplace_back("writeback", fencing, commit.where_).writes(*commit.written_);
         std::vector<Fence> fences{commit.after_};
-        const auto add = [&](Job& job) -> Status {
+        for (Job& job : one.jobs) {
             auto fence = job.gather();
             if (!fence)
                 return fence.error();
             fences.push_back(std::move(*fence));
-            return {};
-        };
-        one.jobs.clear();
-        for (const Commit::Shown& plane : commit.shown_) {
-            if (!plane.buffer)
-                continue;
-            one.jobs.emplace_back(commit.name_, fencing, commit.where_).reads(*plane.buffer);
-            if (Status added = add(one.jobs.back()); !added)
-                return added;
-        }
-        one.writeback.reset();
-        if (commit.written_) {
-            Job job("writeback", fencing, commit.where_);
-            job.writes(*commit.written_);
-            if (Status added = add(job); !added)
-                return added;
-            one.writeback = std::move(job);
         }
         one.before = Fence::merge(fences);
         one.gathered = true;
         return {};
     }
 
-    /// Whether the kernel may get it now.
-    Step<bool> ready(const Waiting& one) const
+    /// Whether the kernel may get it now. Fails if work on its buffers failed.
+    Result<bool> ready(const Waiting& one) const
     {
-        auto done = work_done(one);
+        auto done = one.before.signalled();
         if (!done)
             return done;
         const bool kernel = kernel_waits_for(one.commit);
@@ -244,17 +209,17 @@ private:
     }
 
     /// Returns nothing while it has to wait.
-    Step<std::optional<Committed>> attempt(Waiting& one)
+    std::optional<Result<Committed>> attempt(Waiting& one)
     {
         for (;;) {
             const bool fresh = !one.gathered;
             if (fresh) {
                 if (Status gathered = gather(one); !gathered)
-                    return by_kind(std::move(gathered.error()));
+                    return std::move(gathered.error());
             }
             const auto now = ready(one);
             if (!now)
-                return tl::unexpected(now.error());
+                return now.error();
             if (!*now) {
                 // The kernel tells drivers of its own waits.
                 if (fresh && one.before.known() == FenceState::pending)
@@ -267,32 +232,30 @@ private:
         }
     }
 
-    Step<std::optional<Committed>> commit(Waiting& one)
+    Result<Committed> commit(Waiting& one)
     {
         auto request = CommitRequest::create(one.commit);
         if (!request)
-            return by_kind(std::move(request.error()));
+            return std::move(request.error());
         Fence wait = Fence::merge(std::array{one.before, one.commit.written_ ? without_failed(written) : Fence()});
         auto in_fence = pending_fd(wait);
         if (!in_fence)
-            return not_now(std::move(in_fence.error()));
+            return std::move(in_fence.error());
         // Asked again, because the descriptor does not have what failed before it was merged.
-        if (const auto good = work_done(one); !good)
-            return tl::unexpected(good.error());
+        if (const auto good = one.before.signalled(); !good)
+            return good.error();
         auto fences = (*request)->commit(*in_fence >= 0 ? *in_fence : signalled_fd());
         if (!fences)
-            return by_kind(std::move(fences.error()));
+            return std::move(fences.error());
 
-        Committed done;
-        done.number = one.number;
-        done.kernel_waits = *in_fence >= 0;
+        Committed done{.number = one.number, .kernel_waits = *in_fence >= 0};
         flip = made(std::move(fences->shown));
         // KMS shows what failed as if it were good: so its failure belongs to the answer.
         shown = done.shown = Fence::merge(std::array{flip, one.before});
         if (one.commit.written_) {
             written = made(std::move(fences->written));
             done.written = Fence::merge(std::array{written, one.before});
-            publish(*one.writeback, done.written);
+            publish(one.jobs.back(), done.written);
         }
         take_place((*request)->changed(), one, done);
         return done;
@@ -323,9 +286,10 @@ private:
         std::vector<Buffer> before;
         for (const std::uint32_t plane : planes) {
             if (auto old = on_screen_.extract(plane)) {
-                leave(old.mapped().buffer);
-                publish(old.mapped().job, flip);
-                before.push_back(old.mapped().buffer);
+                auto& [buffer, job] = old.mapped();
+                leave(buffer);
+                publish(job, flip);
+                before.push_back(std::move(buffer));
             }
         }
         auto job = one.jobs.begin();
@@ -464,11 +428,11 @@ std::vector<Commit> CommitQueue::cancel_waiting()
 {
     const std::lock_guard lock(state_->mutex);
     std::vector<Commit> commits;
-    for (auto& one : state_->waiting) {
+    std::erase_if(state_->waiting, [&](const auto& one) {
         if (!one.awaited)
             commits.push_back(one.commit);
-    }
-    std::erase_if(state_->waiting, [](const auto& one) { return !one.awaited; });
+        return !one.awaited;
+    });
     return commits;
 }
 

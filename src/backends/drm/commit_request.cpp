@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/commit_request.hpp"
 
-#include "backends/drm/blob.hpp"
 #include "backends/drm/objects.hpp"
 #include "base/text.hpp"
 #include "os/drm_node.hpp"
-
-#include <drm.h>
-#include <drm_mode.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -61,7 +57,7 @@ void CommitRequest::set(const DisplayObject& object, std::string_view name, std:
 {
     // If a property is missing, the driver has no choice there.
     if (const PropertyInfo* property = object.find(name); property != nullptr)
-        request_.set(object.id, property->id, value);
+        values_.push_back({object.id, property->id, value});
 }
 
 Status CommitRequest::prepare()
@@ -77,11 +73,8 @@ Status CommitRequest::prepare()
     // that is off. So the other planes are turned off.
     if (commit_.power_ != Commit::Power::as_it_is)
         hide_others();
-    if (commit_.written_) {
-        if (Status done = write_back(*commit_.written_); !done)
-            return done;
-    }
-    return settings();
+    Status written = commit_.written_ ? write_back(*commit_.written_) : Status();
+    return written ? settings() : written;
 }
 
 void CommitRequest::power()
@@ -145,8 +138,6 @@ Status CommitRequest::show(const Commit::Shown& shown)
     set(plane, "CRTC_Y", static_cast<std::uint64_t>(std::int64_t{target.y}));
     set(plane, "CRTC_W", target.width);
     set(plane, "CRTC_H", target.height);
-    if (const PropertyInfo* fence = plane.find("IN_FENCE_FD"); fence != nullptr)
-        fence_properties_.emplace_back(plane.id, fence->id);
     changed_.push_back(plane.id);
     description_.push_back(text::format("{} plane {}: {}x{} of {} at {},{} with {}x{}", to_string(plane.type), plane.id,
                                         source->width >> fraction, source->height >> fraction, to_string(layout),
@@ -179,7 +170,7 @@ Status CommitRequest::settings()
             blobs_.push_back(*blob);
             value = *blob;
         }
-        request_.set(setting.object, setting.property, value);
+        values_.push_back({setting.object, setting.property, value});
         description_.push_back(setting.blob ? text::format("{} of object {}: a blob of {} bytes", setting.name,
                                                            setting.object, setting.blob->size())
                                             : text::format("{} of object {}: {}", setting.name, setting.object, value));
@@ -187,41 +178,55 @@ Status CommitRequest::settings()
     return {};
 }
 
-std::uint32_t CommitRequest::flags() const noexcept
+Status CommitRequest::call(std::uint32_t flags, const char* operation) const
 {
-    const bool modeset = commit_.modeset_ || commit_.power_ != Commit::Power::as_it_is;
-    return modeset ? DRM_MODE_ATOMIC_ALLOW_MODESET : 0;
+    // The kernel wants the values in groups, one for each object.
+    std::vector<std::uint32_t> objects;
+    std::vector<std::uint32_t> counts;
+    std::vector<std::uint32_t> properties;
+    std::vector<std::uint64_t> numbers;
+    for (const Value& each : values_) {
+        if (objects.empty() || objects.back() != each.object) {
+            objects.push_back(each.object);
+            counts.push_back(0);
+        }
+        ++counts.back();
+        properties.push_back(each.property);
+        numbers.push_back(each.value);
+    }
+    if (commit_.modeset_ || commit_.power_ != Commit::Power::as_it_is)
+        flags |= DRM_MODE_ATOMIC_ALLOW_MODESET;
+    drm_mode_atomic request{
+        .flags = flags,
+        .count_objs = static_cast<std::uint32_t>(objects.size()),
+        .objs_ptr = address(objects),
+        .count_props_ptr = address(counts),
+        .props_ptr = address(properties),
+        .prop_values_ptr = address(numbers),
+        .user_data = commit_.event_.value_or(0),
+    };
+    const int error = state_.file().ioctl(DRM_IOCTL_MODE_ATOMIC, &request);
+    return error == 0 ? Status() : Status(failure(error, operation));
 }
 
-Status CommitRequest::test()
-{
-    AtomicRequest request = request_;
-    const int error = request.commit(state_.file(), flags() | DRM_MODE_ATOMIC_TEST_ONLY);
-    return error == 0 ? Status() : Status(failure(error, "test a commit"));
-}
+Status CommitRequest::test() { return call(DRM_MODE_ATOMIC_TEST_ONLY, "test a commit"); }
 
 Result<CommitRequest::Fences> CommitRequest::commit(int in_fence)
 {
-    AtomicRequest request = request_;
-    for (const auto& [plane, property] : fence_properties_) {
-        if (in_fence >= 0)
-            request.set(plane, property, static_cast<std::uint64_t>(in_fence));
+    for (const Commit::Shown& one : commit_.shown_) {
+        if (in_fence >= 0 && one.buffer && commit_.power_ != Commit::Power::off)
+            set(*state_.plane(one.plane), "IN_FENCE_FD", static_cast<std::uint64_t>(in_fence));
     }
     std::int32_t shown = -1;
     std::int32_t written = -1;
-    if (const PropertyInfo* fence = state_.crtc.find("OUT_FENCE_PTR"); fence != nullptr)
-        request.set(state_.crtc.id, fence->id, address_of(shown));
-    if (commit_.written_) {
-        if (const PropertyInfo* fence = state_.writeback->find("WRITEBACK_OUT_FENCE_PTR"); fence != nullptr)
-            request.set(state_.writeback->id, fence->id, address_of(written));
-    }
-    std::uint32_t all_flags = flags() | DRM_MODE_ATOMIC_NONBLOCK;
-    if (commit_.event_)
-        all_flags |= DRM_MODE_PAGE_FLIP_EVENT;
-    const int error = request.commit(state_.file(), all_flags, commit_.event_.value_or(0));
+    set(state_.crtc, "OUT_FENCE_PTR", address_of(shown));
+    if (commit_.written_)
+        set(*state_.writeback, "WRITEBACK_OUT_FENCE_PTR", address_of(written));
+    const std::uint32_t event = commit_.event_ ? DRM_MODE_PAGE_FLIP_EVENT : 0;
+    const Status made = call(DRM_MODE_ATOMIC_NONBLOCK | event, "make a commit");
     Fences fences{UniqueFd(shown), UniqueFd(written)};
-    if (error != 0)
-        return failure(error, "make a commit");
+    if (!made)
+        return made.error();
     return fences;
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "backends/drm/atomic_request.hpp"
-#include "backends/drm/display_state.hpp"
+#include "backends/drm/display.hpp"
 
 #include <commonbuf/drm/commit.hpp>
 #include <commonbuf/unique_fd.hpp>
@@ -11,7 +10,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace commonbuf::drm {
@@ -34,13 +32,20 @@ public:
         UniqueFd shown;
         UniqueFd written;
     };
-    /// Makes the commit. `in_fence` is borrowed, -1 for none. Errors: those of test().
+    /// Makes the commit; call it once. `in_fence` is borrowed, -1 for none. Errors: those of test().
     Result<Fences> commit(int in_fence);
 
     /// The planes that show something else, or nothing, after the commit.
     const std::vector<std::uint32_t>& changed() const noexcept { return changed_; }
 
 private:
+    /// Values of properties, in the order in which they are set.
+    struct Value {
+        std::uint32_t object;
+        std::uint32_t property;
+        std::uint64_t value;
+    };
+
     explicit CommitRequest(const Commit& commit) : commit_(commit), state_(commit.display().state()) {}
     Status prepare();
     void power();
@@ -50,15 +55,14 @@ private:
     Status write_back(const Buffer& buffer);
     Status settings();
     void set(const DisplayObject& object, std::string_view name, std::uint64_t value);
-    std::uint32_t flags() const noexcept;
+    Status call(std::uint32_t flags, const char* operation) const;
     Error failure(int error, const char* operation) const;
     Error denied(Error failure) const;
 
     const Commit& commit_;
     const DisplayState& state_;
-    AtomicRequest request_;
+    std::vector<Value> values_;
     std::vector<std::uint32_t> changed_;
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> fence_properties_; ///< plane, property
     std::vector<std::uint32_t> blobs_;
     std::vector<std::string> description_;
 };

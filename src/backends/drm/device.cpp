@@ -2,7 +2,7 @@
 #include <commonbuf/drm/device.hpp>
 
 #include "backends/drm/file.hpp"
-#include "backends/drm/framebuffer_object.hpp"
+#include "backends/drm/framebuffer.hpp"
 #include "backends/drm/importer.hpp"
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
@@ -78,12 +78,9 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
             for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
                 memories.push_back(buffer.dma_buf_fd(i));
             auto made = FramebufferObject::create(file_, buffer.layout(), memories);
-            if (!made) {
-                if (!made.error().is_transient())
-                    buffer.state().import_failed(file_->identity());
-                return std::move(made.error());
-            }
-            return std::move(*made);
+            if (!made && !made.error().is_transient())
+                buffer.state().import_failed(file_->identity());
+            return made;
         });
     if (!object)
         return object.error();

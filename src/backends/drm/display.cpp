@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <commonbuf/drm/display.hpp>
 
-#include "backends/drm/blob.hpp"
-#include "backends/drm/display_state.hpp"
+#include "backends/drm/display.hpp"
 #include "backends/drm/objects.hpp"
 #include "base/text.hpp"
 
-#include <drm.h>
-#include <drm_mode.h>
-
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 namespace commonbuf::drm {
@@ -20,21 +17,12 @@ bool has(const std::vector<std::uint32_t>& ids, std::uint32_t id)
     return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
-std::uint64_t value_of(const DisplayObject& object, std::string_view name)
-{
-    const PropertyInfo* property = object.find(name);
-    return property != nullptr ? property->value : 0;
-}
-
+/// Finds an object by id; nullptr if it is not among these.
 template <typename Object>
-std::string names_of(const std::vector<Object>& objects)
+const Object* find(const std::vector<Object>& objects, std::uint32_t id) noexcept
 {
-    std::vector<std::string> names;
-    for (const auto& object : objects) {
-        if (std::find(names.begin(), names.end(), object.name) == names.end())
-            names.push_back(object.name);
-    }
-    return names.empty() ? "none" : text::join(names, ", ");
+    const auto found = std::find_if(objects.begin(), objects.end(), [&](const Object& each) { return each.id == id; });
+    return found != objects.end() ? &*found : nullptr;
 }
 
 Result<Connector> choose_connector(const File& file, const std::vector<Connector>& all, const DisplayRequest& request)
@@ -46,31 +34,28 @@ Result<Connector> choose_connector(const File& file, const std::vector<Connector
         if (request.connector.empty() ? connector.connected : connector.name == request.connector)
             return connector;
     }
-    const std::string wanted = request.connector.empty() ? "a display" : "the connector " + request.connector;
-    return Error::not_present(text::format("find {} on {}", wanted, file.info().path),
-                              request.connector.empty()
-                                  ? "nothing is connected to it; its connectors are " + names_of(displays)
-                                  : "its connectors are " + names_of(displays));
+    const bool any = request.connector.empty();
+    return Error::not_present(
+        text::format("find {} on {}", any ? "a display" : "the connector " + request.connector, file.info().path),
+        (any ? "nothing is connected to it; its connectors are " : "its connectors are ") +
+            names_of(displays, &Connector::name));
 }
 
 Result<Crtc> choose_crtc(const File& file, const DisplayResources& all, const Connector& connector,
                          const DisplayRequest& request)
 {
     const auto present = static_cast<std::uint32_t>(value_of(connector, "CRTC_ID"));
-    const auto find = [&](std::uint32_t id) {
-        return std::find_if(all.crtcs.begin(), all.crtcs.end(), [&](const Crtc& crtc) { return crtc.id == id; });
-    };
     std::vector<std::uint32_t> wanted = connector.crtcs;
     if (request.crtc) {
         wanted = {*request.crtc};
-    } else if (find(present) != all.crtcs.end()) {
+    } else if (find(all.crtcs, present) != nullptr) {
         wanted = {present};
     } else {
         for (const Connector& other : all.connectors)
             std::erase(wanted, static_cast<std::uint32_t>(value_of(other, "CRTC_ID")));
     }
     for (const std::uint32_t id : wanted) {
-        if (const auto found = find(id); found != all.crtcs.end() && has(connector.crtcs, id))
+        if (const Crtc* found = find(all.crtcs, id); found != nullptr && has(connector.crtcs, id))
             return *found;
     }
     const bool none = connector.crtcs.empty() || request.crtc;
@@ -90,9 +75,8 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
     for (const Mode& mode : connector.modes) {
         if (!any && (mode.width != request.width || mode.height != request.height))
             continue;
-        const bool better = best == nullptr || (any ? mode.preferred && !best->preferred
-                                                    : mode.refresh_millihertz > best->refresh_millihertz);
-        if (better)
+        if (best == nullptr ||
+            (any ? mode.preferred && !best->preferred : mode.refresh_millihertz > best->refresh_millihertz))
             best = &mode;
     }
     if (best != nullptr)
@@ -100,11 +84,38 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
     return Error::unsupported("find a mode on " + connector.name,
                               any ? "it has none"
                                   : text::format("it has no mode of {}x{}; its modes are {}", request.width,
-                                                 request.height, names_of(connector.modes)),
+                                                 request.height, names_of(connector.modes, &Mode::name)),
                               any ? "" : "choose one of these, or give a mode of your own");
 }
 
 } // namespace
+
+DisplayState::~DisplayState()
+{
+    if (mode_blob != 0)
+        destroy_blob(file(), mode_blob);
+}
+
+const DisplayPlane* DisplayState::plane(std::uint32_t id) const noexcept { return find(planes, id); }
+
+std::chrono::nanoseconds DisplayState::refresh() const noexcept
+{
+    constexpr std::uint32_t usual = 60000;
+    constexpr std::int64_t scale = 1000000000000;
+    return std::chrono::nanoseconds(scale / (mode.refresh_millihertz != 0 ? mode.refresh_millihertz : usual));
+}
+
+Error DisplayState::lost(Error error) const
+{
+    // Connectors come and go, CRTCs do not: if ours is no longer listed, it is no longer leased.
+    const auto pipes = pipes_of(file());
+    const bool revoked = pipes && !has(pipes->crtcs, crtc.id);
+    error.category = revoked ? Category::lease_revoked : Category::device_gone;
+    error.detail = revoked ? "the lease behind this file was revoked"
+                           : "an object of the display is gone, for example because its connector was unplugged";
+    error.advice = revoked ? "ask for a new lease and open the display again" : "choose a display again";
+    return error;
+}
 
 Result<Display> Display::choose(const Device& device, const DisplayRequest& request)
 {
@@ -163,8 +174,7 @@ const DisplayPlane* Display::plane_for(Format format, Modifier modifier) const n
 Result<bool> Display::connected() const
 {
     // Without room for modes the kernel probes the connector.
-    drm_mode_get_connector request{};
-    request.connector_id = connector().id;
+    drm_mode_get_connector request{.connector_id = connector().id};
     const File& file = state_->file();
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &request); error != 0) {
         Error result = Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR"));

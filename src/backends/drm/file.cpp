@@ -2,9 +2,8 @@
 #include "backends/drm/file.hpp"
 
 #include "backends/drm/measure.hpp"
-#include "backends/drm/scanout_support.hpp"
+#include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
-#include "os/drm_node.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -44,6 +43,16 @@ std::string identity_of(const NodeInfo& info, int fd)
 
 } // namespace
 
+NodeInfo info_of(const os::DrmNode& node)
+{
+    return {.path = node.path,
+            .name = node.device,
+            .driver = node.driver,
+            .bus = node.bus,
+            .render = node.render,
+            .connectors = node.connectors};
+}
+
 std::shared_ptr<File> File::find(int fd)
 {
     Registry& known = registry();
@@ -57,19 +66,17 @@ std::shared_ptr<File> File::find(int fd)
 
 Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
 {
-    NodeInfo info;
-    info.driver = os::drm_driver_name(fd.get());
-    if (info.driver.empty())
+    std::string driver = os::drm_driver_name(fd.get());
+    if (driver.empty())
         return Error::invalid_argument(Call{"DRM_IOCTL_VERSION", path}, "this is not a DRM node",
                                        "allocinfo devices lists those of this machine");
+    NodeInfo info;
     for (const os::DrmNode& node : os::drm_nodes()) {
-        if (node.path == path) {
-            info.name = node.device;
-            info.bus = node.bus;
-            info.render = node.render;
-            info.connectors = node.connectors;
-        }
+        if (node.path == path)
+            info = info_of(node);
     }
+    info.path = std::move(path);
+    info.driver = std::move(driver);
     const std::uint64_t prime = os::drm_capability(fd.get(), DRM_CAP_PRIME);
     info.imports = (prime & DRM_PRIME_CAP_IMPORT) != 0;
     info.exports = (prime & DRM_PRIME_CAP_EXPORT) != 0;
@@ -78,7 +85,6 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
     info.async_flips = os::drm_capability(fd.get(), DRM_CAP_ASYNC_PAGE_FLIP) != 0;
     drm_mode_card_res resources{};
     info.modesetting = os::ioctl_again(fd.get(), DRM_IOCTL_MODE_GETRESOURCES, &resources) == 0;
-    info.path = std::move(path);
 
     std::shared_ptr<File> file(new File(std::move(fd), std::move(info)));
     Registry& known = registry();
@@ -94,13 +100,10 @@ File::File(UniqueFd fd, NodeInfo info)
       identity_(identity_of(info_, fd_.get()))
 {}
 
-File::~File() = default;
-
 Result<std::uint32_t> File::import(int dma_buf)
 {
     const std::lock_guard lock(mutex_);
-    drm_prime_handle request{};
-    request.fd = dma_buf;
+    drm_prime_handle request{.fd = dma_buf};
     if (const int error = ioctl(DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0) {
         Error result =
             Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not import this memory");
@@ -115,12 +118,10 @@ Result<std::uint32_t> File::import(int dma_buf)
 void File::release(std::uint32_t handle) noexcept
 {
     const std::lock_guard lock(mutex_);
-    const auto entry = counts_.find(handle);
-    if (entry == counts_.end() || --entry->second > 0)
+    if (--counts_[handle] > 0)
         return;
-    counts_.erase(entry);
-    drm_gem_close request{};
-    request.handle = handle;
+    counts_.erase(handle);
+    drm_gem_close request{.handle = handle};
     ioctl(DRM_IOCTL_GEM_CLOSE, &request);
 }
 

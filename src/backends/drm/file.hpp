@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "os/drm_node.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/constraints.hpp>
@@ -19,6 +20,9 @@ namespace commonbuf::drm {
 
 struct ScanoutSupport;
 
+/// Returns what sysfs says of a node.
+NodeInfo info_of(const os::DrmNode& node);
+
 /// One open file of a DRM node, with its table of GEM handles.
 ///
 /// Every import of one dma-buf into one file gives the same handle, which the kernel does not
@@ -27,9 +31,6 @@ class File {
 public:
     /// Takes a descriptor. Errors: invalid_argument (not a DRM node).
     static Result<std::shared_ptr<File>> create(UniqueFd fd, std::string path);
-    ~File();
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
 
     /// Finds the living File of the same open file; nullptr if there is none.
     static std::shared_ptr<File> find(int fd);

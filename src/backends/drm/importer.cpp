@@ -7,11 +7,10 @@
 #include "backends/drm/importer.hpp"
 
 #include "backends/drm/file.hpp"
-#include "backends/drm/framebuffer_object.hpp"
-#include "backends/drm/scanout_support.hpp"
+#include "backends/drm/framebuffer.hpp"
+#include "backends/drm/objects.hpp"
+#include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
-
-#include <commonbuf/use.hpp>
 
 #include <algorithm>
 
@@ -25,10 +24,9 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         const auto object = FramebufferObject::create(file_, layout_, memories);
-        if (!object)
-            return Verdict::refused(object.error());
-        return Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
-                                 "the driver made a framebuffer; only a commit tells whether it can show it");
+        return object ? Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
+                                          "the driver made a framebuffer; only a commit tells whether it can show it")
+                      : Verdict::refused(object.error());
     }
 
 private:
@@ -71,8 +69,9 @@ public:
         support->sort();
         if (!support->entries.empty())
             return support;
-        return Error::unsupported(
-            operation, text::format("no plane shows {}; they show {}", to_string(request.format), format_list(shown)));
+        const auto name = [](const FormatModifier& each) { return to_string(each.format); };
+        return Error::unsupported(operation, text::format("no plane shows {}; they show {}", to_string(request.format),
+                                                          names_of(shown, name, "nothing")));
     }
 
     Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) override
@@ -103,17 +102,6 @@ private:
         support.entries.push_back({format, linear, Memories::single, asked});
         if (info->plane_count > 1)
             support.entries.push_back({format, linear, Memories::per_plane, asked});
-    }
-
-    static std::string format_list(const std::vector<FormatModifier>& shown)
-    {
-        std::vector<std::string> names;
-        for (const FormatModifier& entry : shown) {
-            // Sorted by format, so the modifiers of one format are neighbours.
-            if (std::string name = to_string(entry.format); names.empty() || names.back() != name)
-                names.push_back(std::move(name));
-        }
-        return names.empty() ? "nothing" : text::join(names, ", ");
     }
 
     std::shared_ptr<File> file_;

@@ -40,6 +40,7 @@ public:
     /// Whether a call failed for a reason other than the numbers. Then nothing was learned.
     bool troubled() const noexcept { return troubled_; }
 
+    /// Returns the layout with this stride; nothing if the buffer is too small for it.
     std::optional<Layout> layout(std::uint32_t stride) const
     {
         const auto made = linear_layout({info_.format, width_, height_}, stride, Memories::single);
@@ -51,11 +52,10 @@ public:
     {
         if (!layout)
             return false;
-        drm_mode_fb_cmd2 request{};
-        request.width = width_;
-        request.height = height_;
-        request.pixel_format = info_.format.fourcc;
-        request.flags = file_.info().modifiers ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U;
+        drm_mode_fb_cmd2 request{.width = width_,
+                                 .height = height_,
+                                 .pixel_format = info_.format.fourcc,
+                                 .flags = file_.info().modifiers ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U};
         for (std::uint32_t i = 0; i < layout->plane_count; ++i) {
             request.handles[i] = dumb_->handle();
             request.pitches[i] = layout->planes[i].stride;

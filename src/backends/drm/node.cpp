@@ -14,19 +14,9 @@ std::vector<NodeInfo> nodes()
     for (const os::DrmNode& node : os::drm_nodes()) {
         auto fd = os::open_drm(node.path);
         const auto file = fd ? File::create(std::move(*fd), node.path) : fd.error();
-        if (file) {
-            infos.push_back((*file)->info());
-            continue;
-        }
-        NodeInfo info;
-        info.path = node.path;
-        info.name = node.device;
-        info.driver = node.driver;
-        info.bus = node.bus;
-        info.render = node.render;
-        info.connectors = node.connectors;
-        info.obstacle = file.error();
-        infos.push_back(std::move(info));
+        NodeInfo& info = infos.emplace_back(file ? (*file)->info() : info_of(node));
+        if (!file)
+            info.obstacle = file.error();
     }
     return infos;
 }

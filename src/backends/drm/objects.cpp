@@ -1,121 +1,78 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/objects.hpp"
 
-#include <drm.h>
-#include <drm_mode.h>
-
-#include <algorithm>
-#include <cstring>
-
 namespace commonbuf::drm {
 
 std::vector<std::uint32_t> plane_ids(const File& file)
 {
-    drm_mode_get_plane_res request{};
-    if (file.ioctl(DRM_IOCTL_MODE_GETPLANERESOURCES, &request) != 0)
-        return {};
-    std::vector<std::uint32_t> ids(std::min(request.count_planes, most_objects));
-    request.count_planes = static_cast<std::uint32_t>(ids.size());
-    request.plane_id_ptr = address(ids);
-    if (file.ioctl(DRM_IOCTL_MODE_GETPLANERESOURCES, &request) != 0)
-        return {};
-    ids.resize(std::min<std::size_t>(ids.size(), request.count_planes));
-    return ids;
+    using Request = drm_mode_get_plane_res;
+    std::vector<std::uint32_t> ids;
+    Request request{};
+    const int error = read_arrays(file, DRM_IOCTL_MODE_GETPLANERESOURCES, request,
+                                  Array{ids, &Request::count_planes, &Request::plane_id_ptr});
+    return error == 0 ? ids : std::vector<std::uint32_t>();
 }
 
 std::vector<std::pair<std::uint32_t, std::uint64_t>> property_values(const File& file, std::uint32_t object,
                                                                      std::uint32_t type)
 {
-    drm_mode_obj_get_properties request{};
-    request.obj_id = object;
-    request.obj_type = type;
-    if (file.ioctl(DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &request) != 0)
-        return {};
-    std::vector<std::uint32_t> ids(std::min(request.count_props, most_objects));
-    std::vector<std::uint64_t> values(ids.size());
-    request.count_props = static_cast<std::uint32_t>(ids.size());
-    request.props_ptr = address(ids);
-    request.prop_values_ptr = address(values);
-    if (file.ioctl(DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &request) != 0)
-        return {};
+    using Request = drm_mode_obj_get_properties;
+    std::vector<std::uint32_t> ids;
+    std::vector<std::uint64_t> values;
+    Request request{.obj_id = object, .obj_type = type};
     std::vector<std::pair<std::uint32_t, std::uint64_t>> all;
-    for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), request.count_props); ++i)
+    if (read_arrays(file, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, request,
+                    Array{ids, &Request::count_props, &Request::props_ptr},
+                    Array{values, &Request::count_props, &Request::prop_values_ptr}) != 0)
+        return all;
+    for (std::size_t i = 0; i < ids.size(); ++i)
         all.emplace_back(ids[i], values[i]);
     return all;
 }
 
-Properties properties_of(const File& file, std::uint32_t object, std::uint32_t type)
+std::uint64_t value_of(const DisplayObject& object, std::string_view name) noexcept
 {
-    Properties properties;
-    for (const auto& [id, value] : property_values(file, object, type)) {
-        drm_mode_get_property property{};
-        property.prop_id = id;
-        if (file.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &property) == 0)
-            properties[{property.name, ::strnlen(property.name, sizeof property.name)}] = {id, value};
-    }
-    return properties;
+    const PropertyInfo* property = object.find(name);
+    return property != nullptr ? property->value : 0;
 }
 
-Property property_of(const File& file, std::uint32_t object, std::uint32_t type, std::string_view name)
+std::vector<std::byte> read_blob(const File& file, std::uint64_t id)
 {
-    const Properties all = properties_of(file, object, type);
-    const auto found = all.find(name);
-    return found != all.end() ? found->second : Property{};
+    using Request = drm_mode_get_blob;
+    std::vector<std::byte> blob;
+    Request request{.blob_id = static_cast<std::uint32_t>(id)};
+    if (id == 0 ||
+        read_arrays(file, DRM_IOCTL_MODE_GETPROPBLOB, request, Array{blob, &Request::length, &Request::data}) != 0)
+        return {};
+    return blob;
+}
+
+Result<std::uint32_t> create_blob(const File& file, std::span<const std::byte> content)
+{
+    drm_mode_create_blob request{.data = reinterpret_cast<std::uintptr_t>(content.data()),
+                                 .length = static_cast<std::uint32_t>(content.size())};
+    if (const int error = file.ioctl(DRM_IOCTL_MODE_CREATEPROPBLOB, &request); error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_CREATEPROPBLOB"));
+    return request.blob_id;
+}
+
+void destroy_blob(const File& file, std::uint32_t id) noexcept
+{
+    drm_mode_destroy_blob request{id};
+    file.ioctl(DRM_IOCTL_MODE_DESTROYPROPBLOB, &request);
 }
 
 Result<Pipes> pipes_of(const File& file)
 {
-    drm_mode_card_res counts{};
-    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &counts); error != 0)
-        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
+    using Request = drm_mode_card_res;
     Pipes pipes;
-    pipes.crtcs.resize(std::min(counts.count_crtcs, most_objects));
-    pipes.connectors.resize(std::min(counts.count_connectors, most_objects));
-    drm_mode_card_res request{};
-    request.count_crtcs = static_cast<std::uint32_t>(pipes.crtcs.size());
-    request.crtc_id_ptr = address(pipes.crtcs);
-    request.count_connectors = static_cast<std::uint32_t>(pipes.connectors.size());
-    request.connector_id_ptr = address(pipes.connectors);
-    if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &request); error != 0)
-        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"));
-    pipes.crtcs.resize(std::min<std::size_t>(pipes.crtcs.size(), request.count_crtcs));
-    pipes.connectors.resize(std::min<std::size_t>(pipes.connectors.size(), request.count_connectors));
+    Request request{};
+    const int error = read_arrays(file, DRM_IOCTL_MODE_GETRESOURCES, request,
+                                  Array{pipes.crtcs, &Request::count_crtcs, &Request::crtc_id_ptr},
+                                  Array{pipes.connectors, &Request::count_connectors, &Request::connector_id_ptr});
+    if (error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
     return pipes;
-}
-
-std::optional<ConnectorAnswer> get_connector(const File& file, std::uint32_t id)
-{
-    // The first call makes the driver probe the display, and gives the counts.
-    ConnectorAnswer connector;
-    connector.info.connector_id = id;
-    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &connector.info) != 0)
-        return std::nullopt;
-    connector.modes.resize(std::min(connector.info.count_modes, most_objects));
-    connector.encoders.resize(std::min(connector.info.count_encoders, most_objects));
-    drm_mode_get_connector again{};
-    again.connector_id = id;
-    again.count_modes = static_cast<std::uint32_t>(connector.modes.size());
-    again.modes_ptr = address(connector.modes);
-    again.count_encoders = static_cast<std::uint32_t>(connector.encoders.size());
-    again.encoders_ptr = address(connector.encoders);
-    if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &again) != 0)
-        return std::nullopt;
-    connector.modes.resize(std::min<std::size_t>(connector.modes.size(), again.count_modes));
-    connector.encoders.resize(std::min<std::size_t>(connector.encoders.size(), again.count_encoders));
-    connector.info = again;
-    return connector;
-}
-
-std::uint32_t possible_crtcs(const File& file, const ConnectorAnswer& connector)
-{
-    std::uint32_t possible = 0;
-    for (const std::uint32_t id : connector.encoders) {
-        drm_mode_get_encoder encoder{};
-        encoder.encoder_id = id;
-        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
-            possible |= encoder.possible_crtcs;
-    }
-    return possible;
 }
 
 } // namespace commonbuf::drm

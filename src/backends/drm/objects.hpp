@@ -2,23 +2,25 @@
 #pragma once
 
 #include "backends/drm/file.hpp"
+#include "base/text.hpp"
 
+#include <commonbuf/drm/resources.hpp>
+
+#include <drm.h>
 #include <drm_mode.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <map>
-#include <optional>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-/// The objects of a display (planes, CRTCs, connectors) and their properties (drm_mode.h).
+/// The objects of a display (planes, CRTCs, connectors), their properties and blobs (drm_mode.h).
 namespace commonbuf::drm {
-
-/// The most that is allocated for a count that the kernel gives: it is trusted to mean well, not
-/// to be free of bugs.
-inline constexpr std::uint32_t most_objects = 65536;
 
 /// The address of an array, for ioctls that take it as a number.
 template <typename T>
@@ -27,12 +29,36 @@ std::uint64_t address(std::vector<T>& array)
     return reinterpret_cast<std::uintptr_t>(array.data());
 }
 
-struct Property {
-    std::uint32_t id = 0; ///< 0 if the object has no property of that name
-    std::uint64_t value = 0;
+/// An array that an ioctl fills, and the members of its request for length and address.
+template <typename Request, typename T>
+struct Array {
+    std::vector<T>& values;
+    __u32 Request::*length;
+    __u64 Request::*pointer;
 };
+template <typename Request, typename T>
+Array(std::vector<T>&, __u32 Request::*, __u64 Request::*) -> Array<Request, T>;
 
-using Properties = std::map<std::string, Property, std::less<>>;
+/// Asks for the lengths of the arrays, and then again with room for them. Returns 0, or a positive
+/// errno value.
+template <typename Request, typename... T>
+int read_arrays(const File& file, unsigned long call, Request& request, Array<Request, T>... arrays)
+{
+    // The kernel is trusted to mean well, not to be free of bugs.
+    constexpr std::uint32_t most = 65536;
+    Request lengths = request;
+    if (const int error = file.ioctl(call, &lengths); error != 0)
+        return error;
+    const auto make_room = [&](auto& array) {
+        request.*array.length = std::min(lengths.*array.length, most);
+        array.values.resize(request.*array.length);
+        request.*array.pointer = address(array.values);
+    };
+    (make_room(arrays), ...);
+    const int error = file.ioctl(call, &request);
+    (arrays.values.resize(std::min<std::size_t>(arrays.values.size(), request.*arrays.length)), ...);
+    return error;
+}
 
 /// As struct drm_mode_get_connector has it; 2 is disconnected, 3 unknown.
 inline constexpr std::uint32_t connection_connected = 1;
@@ -41,10 +67,15 @@ inline constexpr std::uint32_t connection_connected = 1;
 std::vector<std::pair<std::uint32_t, std::uint64_t>> property_values(const File& file, std::uint32_t object,
                                                                      std::uint32_t type);
 
-/// Reads them by name.
-Properties properties_of(const File& file, std::uint32_t object, std::uint32_t type);
+/// Returns a property that was read with its object; 0 if the object has none of that name.
+std::uint64_t value_of(const DisplayObject& object, std::string_view name) noexcept;
 
-Property property_of(const File& file, std::uint32_t object, std::uint32_t type, std::string_view name);
+/// Reads a blob; empty for 0 and for blobs that are gone.
+std::vector<std::byte> read_blob(const File& file, std::uint64_t id);
+
+/// Makes a blob with this content, which stays until it is destroyed or the file is closed.
+Result<std::uint32_t> create_blob(const File& file, std::span<const std::byte> content);
+void destroy_blob(const File& file, std::uint32_t id) noexcept;
 
 std::vector<std::uint32_t> plane_ids(const File& file);
 
@@ -55,17 +86,17 @@ struct Pipes {
 };
 Result<Pipes> pipes_of(const File& file);
 
-struct ConnectorAnswer {
-    drm_mode_get_connector info{};
-    std::vector<drm_mode_modeinfo> modes;
-    std::vector<std::uint32_t> encoders;
-};
-
-/// Reads a connector; nothing if it is gone. If the file is DRM master, the driver probes the
-/// display first.
-std::optional<ConnectorAnswer> get_connector(const File& file, std::uint32_t id);
-
-/// Returns a bit for each CRTC that can drive some encoder of the connector.
-std::uint32_t possible_crtcs(const File& file, const ConnectorAnswer& connector);
+/// Lists what an object has, for an error: each name once.
+template <typename List, typename Name>
+std::string names_of(const List& list, Name name_of, std::string_view none = "none")
+{
+    std::vector<std::string> names;
+    for (const auto& each : list) {
+        std::string name = std::invoke(name_of, each);
+        if (std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(std::move(name));
+    }
+    return names.empty() ? std::string(none) : text::join(names, ", ");
+}
 
 } // namespace commonbuf::drm

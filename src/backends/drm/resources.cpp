@@ -3,13 +3,10 @@
 // Connectors, CRTCs and planes with everything that the kernel says about them.
 #include <commonbuf/drm/resources.hpp>
 
-#include "backends/drm/blob.hpp"
 #include "backends/drm/objects.hpp"
 #include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
 
-#include <drm.h>
-#include <drm_mode.h>
 #include <xf86drmMode.h>
 
 #include <algorithm>
@@ -31,16 +28,14 @@ std::string text_of(const Array& name)
 
 PropertyKind kind_of(std::uint32_t flags)
 {
-    switch (flags & DRM_MODE_PROP_EXTENDED_TYPE) {
+    switch (flags & (DRM_MODE_PROP_LEGACY_TYPE | DRM_MODE_PROP_EXTENDED_TYPE)) {
     case DRM_MODE_PROP_OBJECT: return PropertyKind::object;
     case DRM_MODE_PROP_SIGNED_RANGE: return PropertyKind::signed_range;
-    default: break;
+    case DRM_MODE_PROP_ENUM: return PropertyKind::enumeration;
+    case DRM_MODE_PROP_BITMASK: return PropertyKind::bitmask;
+    case DRM_MODE_PROP_BLOB: return PropertyKind::blob;
+    default: return PropertyKind::range;
     }
-    if ((flags & DRM_MODE_PROP_ENUM) != 0)
-        return PropertyKind::enumeration;
-    if ((flags & DRM_MODE_PROP_BITMASK) != 0)
-        return PropertyKind::bitmask;
-    return (flags & DRM_MODE_PROP_BLOB) != 0 ? PropertyKind::blob : PropertyKind::range;
 }
 
 /// Reads properties. Objects share them, so it asks for each description once.
@@ -69,31 +64,22 @@ private:
 
     std::optional<PropertyInfo> ask(std::uint32_t id) const
     {
-        drm_mode_get_property counts{};
-        counts.prop_id = id;
-        if (file_.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &counts) != 0)
+        using Request = drm_mode_get_property;
+        std::vector<std::uint64_t> values;
+        std::vector<drm_mode_property_enum> names; // the kernel has none for other kinds
+        Request request{.prop_id = id};
+        if (read_arrays(file_, DRM_IOCTL_MODE_GETPROPERTY, request,
+                        Array{values, &Request::count_values, &Request::values_ptr},
+                        Array{names, &Request::count_enum_blobs, &Request::enum_blob_ptr}) != 0)
             return std::nullopt;
-        PropertyInfo info;
-        info.name = text_of(counts.name);
-        info.id = id;
-        info.kind = kind_of(counts.flags);
-        info.immutable = (counts.flags & DRM_MODE_PROP_IMMUTABLE) != 0;
-        const bool named = info.kind == PropertyKind::enumeration || info.kind == PropertyKind::bitmask;
-        std::vector<std::uint64_t> values(std::min(counts.count_values, most_objects));
-        std::vector<drm_mode_property_enum> names(named ? std::min(counts.count_enum_blobs, most_objects) : 0);
-        drm_mode_get_property request{};
-        request.prop_id = id;
-        request.count_values = static_cast<std::uint32_t>(values.size());
-        request.values_ptr = address(values);
-        request.count_enum_blobs = static_cast<std::uint32_t>(names.size());
-        request.enum_blob_ptr = address(names);
-        if (file_.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &request) != 0)
-            return std::nullopt;
-        if (values.size() >= 2 && request.count_values >= 2) {
+        PropertyInfo info{.name = text_of(request.name),
+                          .id = id,
+                          .kind = kind_of(request.flags),
+                          .immutable = (request.flags & DRM_MODE_PROP_IMMUTABLE) != 0};
+        if (values.size() >= 2) {
             info.min = values[0];
             info.max = values[1];
         }
-        names.resize(std::min<std::size_t>(names.size(), request.count_enum_blobs));
         for (const auto& entry : names)
             info.names.emplace_back(text_of(entry.name), entry.value);
         return info;
@@ -102,12 +88,6 @@ private:
     const File& file_;
     std::map<std::uint32_t, std::optional<PropertyInfo>> known_;
 };
-
-std::uint64_t value_of(const DisplayObject& object, std::string_view name)
-{
-    const PropertyInfo* property = object.find(name);
-    return property != nullptr ? property->value : 0;
-}
 
 Mode mode_of(const drm_mode_modeinfo& info)
 {
@@ -137,29 +117,36 @@ std::vector<std::uint32_t> chosen(std::uint32_t bits, const std::vector<std::uin
 
 std::vector<Format> formats_in(const std::vector<std::byte>& blob)
 {
-    std::vector<Format> formats;
-    for (std::size_t at = 0; at + sizeof(std::uint32_t) <= blob.size(); at += sizeof(std::uint32_t)) {
-        std::uint32_t fourcc = 0;
-        std::memcpy(&fourcc, blob.data() + at, sizeof fourcc);
-        formats.emplace_back(fourcc);
-    }
-    return formats;
+    std::vector<std::uint32_t> codes(blob.size() / sizeof(std::uint32_t));
+    std::copy_n(blob.begin(), codes.size() * sizeof(std::uint32_t), std::as_writable_bytes(std::span(codes)).begin());
+    return {codes.begin(), codes.end()};
 }
 
 std::optional<Connector> read_connector(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
                                         Reader& reader)
 {
-    const auto answer = get_connector(file, id);
-    if (!answer)
+    using Request = drm_mode_get_connector;
+    std::vector<drm_mode_modeinfo> modes;
+    std::vector<std::uint32_t> encoders;
+    Request answer{.connector_id = id};
+    // If the file is DRM master, the driver probes the display when it is asked for the lengths.
+    if (read_arrays(file, DRM_IOCTL_MODE_GETCONNECTOR, answer, Array{modes, &Request::count_modes, &Request::modes_ptr},
+                    Array{encoders, &Request::count_encoders, &Request::encoders_ptr}) != 0)
         return std::nullopt;
+    std::uint32_t possible = 0;
+    for (const std::uint32_t encoder_id : encoders) {
+        drm_mode_get_encoder encoder{.encoder_id = encoder_id};
+        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
+            possible |= encoder.possible_crtcs;
+    }
     Connector connector;
     connector.id = id;
-    const char* type = ::drmModeGetConnectorTypeName(answer->info.connector_type);
-    connector.name = text::format("{}-{}", type != nullptr ? type : "Unknown", answer->info.connector_type_id);
-    connector.writeback = answer->info.connector_type == DRM_MODE_CONNECTOR_WRITEBACK;
-    connector.connected = !connector.writeback && answer->info.connection == connection_connected;
-    std::transform(answer->modes.begin(), answer->modes.end(), std::back_inserter(connector.modes), mode_of);
-    connector.crtcs = chosen(possible_crtcs(file, *answer), crtcs);
+    const char* type = ::drmModeGetConnectorTypeName(answer.connector_type);
+    connector.name = text::format("{}-{}", type != nullptr ? type : "Unknown", answer.connector_type_id);
+    connector.writeback = answer.connector_type == DRM_MODE_CONNECTOR_WRITEBACK;
+    connector.connected = !connector.writeback && answer.connection == connection_connected;
+    std::transform(modes.begin(), modes.end(), std::back_inserter(connector.modes), mode_of);
+    connector.crtcs = chosen(possible, crtcs);
     reader.read(connector, DRM_MODE_OBJECT_CONNECTOR);
     if (connector.writeback)
         connector.write_formats = formats_in(read_blob(file, value_of(connector, "WRITEBACK_PIXEL_FORMATS")));
@@ -169,8 +156,7 @@ std::optional<Connector> read_connector(const File& file, std::uint32_t id, cons
 std::optional<DisplayPlane> read_plane(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
                                        Reader& reader)
 {
-    drm_mode_get_plane answer{};
-    answer.plane_id = id;
+    drm_mode_get_plane answer{.plane_id = id};
     if (file.ioctl(DRM_IOCTL_MODE_GETPLANE, &answer) != 0)
         return std::nullopt;
     DisplayPlane plane;

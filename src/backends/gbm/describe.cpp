@@ -11,25 +11,6 @@
 #include <vector>
 
 namespace commonbuf::gbm {
-namespace {
-
-/// Returns which of the memories an exported plane lies in, and adds a memory if it is in none.
-/// Each export is a descriptor of its own, so the inodes are compared.
-Result<std::uint32_t> memory_of(UniqueFd fd, std::vector<UniqueFd>& memories, std::vector<os::FileId>& ids)
-{
-    const auto id = os::id_of(fd.get());
-    if (!id)
-        return id.error();
-    for (std::uint32_t i = 0; i < ids.size(); ++i) {
-        if (ids[i].device == id->device && ids[i].inode == id->inode)
-            return i;
-    }
-    memories.push_back(std::move(fd));
-    ids.push_back(*id);
-    return static_cast<std::uint32_t>(ids.size() - 1);
-}
-
-} // namespace
 
 Result<Image> describe(gbm_bo* object, const Tried& tried)
 {
@@ -52,20 +33,22 @@ Result<Image> describe(gbm_bo* object, const Tried& tried)
         if (!fd)
             return Error::from_errno(errno, {"gbm_bo_get_fd_for_plane", tried.call.target},
                                      text::format("GBM does not export plane {}", i));
-        const auto memory = memory_of(std::move(fd), memories, ids);
-        if (!memory)
-            return memory.error();
-        Plane& plane = layout.planes[static_cast<std::size_t>(i)];
-        plane.memory = *memory;
-        plane.offset = gbm_bo_get_offset(object, i);
-        plane.stride = gbm_bo_get_stride_for_plane(object, i);
-    }
-    layout.memory_count = static_cast<std::uint32_t>(memories.size());
-    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-        const auto size = os::size_of(memories[i].get());
-        if (!size)
-            return size.error();
-        layout.memory_sizes[i] = *size;
+        // Each export is a descriptor of its own, so the inodes are compared.
+        const auto id = os::id_of(fd.get());
+        const auto size = os::size_of(fd.get());
+        if (!id || !size)
+            return id ? size.error() : id.error();
+        const auto known = std::find_if(ids.begin(), ids.end(), [&](const os::FileId& each) {
+            return each.device == id->device && each.inode == id->inode;
+        });
+        const auto memory = static_cast<std::uint32_t>(known - ids.begin());
+        layout.planes[static_cast<std::size_t>(i)] = {
+            .memory = memory, .stride = gbm_bo_get_stride_for_plane(object, i), .offset = gbm_bo_get_offset(object, i)};
+        if (known != ids.end())
+            continue;
+        layout.memory_sizes[layout.memory_count++] = *size;
+        ids.push_back(*id);
+        memories.push_back(std::move(fd));
     }
     // GBM does not say how long a plane is. A linear plane ends with its last row; any other
     // reaches to the next plane or the end of the memory.

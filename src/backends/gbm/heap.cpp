@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace commonbuf::gbm {
@@ -24,24 +25,19 @@ struct Destroy {
 };
 using Object = std::unique_ptr<gbm_bo, Destroy>;
 
-std::uint32_t flags_of(BufferUse use)
-{
-    switch (use) {
-    case BufferUse::scanout: return GBM_BO_USE_SCANOUT;
-    case BufferUse::render: return GBM_BO_USE_RENDERING;
-    case BufferUse::scanout_and_render: break;
-    }
-    return GBM_BO_USE_SCANOUT | GBM_BO_USE_RENDERING;
-}
+struct UseInfo {
+    std::uint32_t flags;
+    std::string_view word;
+};
 
-const char* word(BufferUse use)
+UseInfo info_of(BufferUse use)
 {
     switch (use) {
-    case BufferUse::scanout: return "scanout";
-    case BufferUse::render: return "render";
+    case BufferUse::scanout: return {GBM_BO_USE_SCANOUT, "scanout"};
+    case BufferUse::render: return {GBM_BO_USE_RENDERING, "render"};
     case BufferUse::scanout_and_render: break;
     }
-    return "scanout-render";
+    return {GBM_BO_USE_SCANOUT | GBM_BO_USE_RENDERING, "scanout-render"};
 }
 
 /// Says how an object differs from the layout; empty if it does not.
@@ -67,10 +63,10 @@ std::string difference(const Layout& wanted, const Layout& made)
 
 class GbmHeap final : public Heap {
 public:
-    GbmHeap(gbm_device* device, BufferUse use) : device_(device), flags_(flags_of(use))
+    GbmHeap(gbm_device* device, BufferUse use) : device_(device), flags_(info_of(use).flags)
     {
         const auto node = os::link_name("/proc/self/fd/" + std::to_string(gbm_device_get_fd(device)));
-        info_.name = text::format("gbm-{}-{}", node.value_or(gbm_device_get_backend_name(device)), word(use));
+        info_.name = text::format("gbm-{}-{}", node.value_or(gbm_device_get_backend_name(device)), info_of(use).word);
         info_.kind = HeapKind::gbm;
         info_.path = node ? "/dev/dri/" + *node : std::string();
         // It is memory of one device, like dumb buffers.
@@ -87,17 +83,15 @@ public:
 
     Result<std::vector<Layout>> propose(const WantedImage& wanted) override
     {
-        std::vector<Layout> layouts;
         // Whether it has the format at all can be known without making an object.
         if (is_opaque(wanted.request.format) ||
             gbm_device_is_format_supported(device_, wanted.request.format.fourcc, 0) == 0)
-            return layouts;
+            return std::vector<Layout>();
         const auto image =
             make(wanted.request.format, wanted.arrangement.modifier, wanted.request.width, wanted.request.height);
         if (!image)
             return image.error();
-        layouts.push_back(image->layout);
-        return layouts;
+        return std::vector{image->layout};
     }
 
     Result<std::vector<UniqueFd>> allocate_image(const Layout& layout) override
