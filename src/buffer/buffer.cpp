@@ -117,9 +117,7 @@ namespace {
 
 Result<CpuAccess> begin(const std::shared_ptr<BufferState>& state, Access access, Deadline deadline, Place where)
 {
-    if (const Status begun = state->begin(access, deadline); !begun)
-        return begun.error();
-    return CpuAccess(state, access, where);
+    return state->begin(access, deadline).map([&] { return CpuAccess(state, access, where); });
 }
 
 } // namespace

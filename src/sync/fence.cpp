@@ -76,7 +76,7 @@ Fence Fence::merge(std::span<const Fence> fences)
     Points all;
     for (const Fence& fence : fences) {
         for (const auto& point : points_of(fence)) {
-            if (point->known() != FenceState::signalled && std::find(all.begin(), all.end(), point) == all.end())
+            if (point->known() != FenceState::signalled && std::ranges::find(all, point) == all.end())
                 all.push_back(point);
         }
     }
@@ -179,10 +179,7 @@ Result<int> Fence::sync_file_fd() const { return set_ ? set_->sync_file_fd() : -
 
 Result<UniqueFd> Fence::export_fd() const
 {
-    const auto borrowed = sync_file_fd();
-    if (!borrowed)
-        return borrowed.error();
-    return *borrowed >= 0 ? duplicate(*borrowed) : UniqueFd();
+    return sync_file_fd().and_then([](int borrowed) { return borrowed >= 0 ? duplicate(borrowed) : UniqueFd(); });
 }
 
 Status Fence::set_deadline(Deadline deadline) const

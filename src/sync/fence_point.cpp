@@ -121,12 +121,12 @@ Result<FenceState> FencePoint::look()
     const auto parts = read_info(fd());
     if (!parts)
         return parts.error();
-    const auto pending = [](const sync_fence_info& part) { return part.status == 0; };
-    const auto failed = [](const sync_fence_info& part) { return part.status < 0; };
-    // It is over only when nobody works on the buffers any more, failed or not.
-    if (std::any_of(parts->begin(), parts->end(), pending))
+    const auto is_pending = [](const sync_fence_info& part) { return part.status == 0; };
+    const auto has_failed = [](const sync_fence_info& part) { return part.status < 0; };
+    // It is over only when nobody works on the buffers any more, even if a part failed.
+    if (std::ranges::any_of(*parts, is_pending))
         return FenceState::pending;
-    if (const auto bad = std::find_if(parts->begin(), parts->end(), failed); bad != parts->end())
+    if (const auto bad = std::ranges::find_if(*parts, has_failed); bad != parts->end())
         settle(FenceState::failed, failure_of(*bad));
     else
         settle(FenceState::signalled);

@@ -35,8 +35,7 @@ std::uint64_t address(const T* values)
 Status require_timelines(int drm_fd)
 {
     constexpr const char* what = "make a timeline";
-    drm_get_cap request{};
-    request.capability = DRM_CAP_SYNCOBJ_TIMELINE;
+    drm_get_cap request{.capability = DRM_CAP_SYNCOBJ_TIMELINE};
     const int error = os::ioctl_again(drm_fd, DRM_IOCTL_GET_CAP, &request);
     if (error == ENOTTY)
         return Error::invalid_argument(what, text::format("descriptor {} is not a DRM device", drm_fd));
@@ -59,8 +58,7 @@ Result<Syncobj> Syncobj::create(int drm_fd)
 
 Result<Syncobj> Syncobj::import(int drm_fd, int syncobj)
 {
-    drm_syncobj_handle request{};
-    request.fd = syncobj;
+    drm_syncobj_handle request{.fd = syncobj};
     const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request);
     if (error == EINVAL)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
@@ -74,29 +72,26 @@ Syncobj::~Syncobj()
 {
     if (handle_ == 0)
         return;
-    drm_syncobj_destroy request{};
-    request.handle = handle_;
+    drm_syncobj_destroy request{.handle = handle_};
     os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_DESTROY, &request);
 }
 
-Result<UniqueFd> Syncobj::export_fd() const
+Result<UniqueFd> Syncobj::to_fd(std::uint32_t flags) const
 {
-    drm_syncobj_handle request{};
-    request.handle = handle_;
-    request.fd = -1;
+    drm_syncobj_handle request{.handle = handle_, .flags = flags, .fd = -1};
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD");
     return UniqueFd(request.fd);
 }
 
+Result<UniqueFd> Syncobj::export_fd() const { return to_fd(0); }
+Result<UniqueFd> Syncobj::export_sync_file() const { return to_fd(DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE); }
+
 Result<std::uint64_t> Syncobj::query(std::uint32_t flags) const
 {
     std::uint64_t point = 0;
-    drm_syncobj_timeline_array request{};
-    request.handles = address(&handle_);
-    request.points = address(&point);
-    request.count_handles = 1;
-    request.flags = flags;
+    drm_syncobj_timeline_array request{
+        .handles = address(&handle_), .points = address(&point), .count_handles = 1, .flags = flags};
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_QUERY, &request); error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_QUERY");
     return point;
@@ -107,10 +102,7 @@ Result<std::uint64_t> Syncobj::last_submitted() const { return query(DRM_SYNCOBJ
 
 Status Syncobj::signal(std::uint64_t point) const
 {
-    drm_syncobj_timeline_array request{};
-    request.handles = address(&handle_);
-    request.points = address(&point);
-    request.count_handles = 1;
+    drm_syncobj_timeline_array request{.handles = address(&handle_), .points = address(&point), .count_handles = 1};
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &request); error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL");
     return {};
@@ -119,44 +111,27 @@ Status Syncobj::signal(std::uint64_t point) const
 int Syncobj::transfer(const Syncobj& source, std::uint64_t point, std::uint64_t to_point) const
 {
     // Without WAIT_FOR_SUBMIT, which waits for 5 seconds, whatever the caller's deadline.
-    drm_syncobj_transfer request{};
-    request.src_handle = source.handle_;
-    request.src_point = point;
-    request.dst_handle = handle_;
-    request.dst_point = to_point;
+    drm_syncobj_transfer request{
+        .src_handle = source.handle_, .dst_handle = handle_, .src_point = point, .dst_point = to_point};
     return os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_TRANSFER, &request);
 }
 
 Status Syncobj::import_sync_file(int sync_file) const
 {
-    drm_syncobj_handle request{};
-    request.handle = handle_;
-    request.flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE;
-    request.fd = sync_file;
+    drm_syncobj_handle request{
+        .handle = handle_, .flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE, .fd = sync_file};
     if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &request); error != 0)
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE",
                                  text::format("sync_file {} was not imported", sync_file));
     return {};
 }
 
-Result<UniqueFd> Syncobj::export_sync_file() const
-{
-    drm_syncobj_handle request{};
-    request.handle = handle_;
-    request.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE;
-    request.fd = -1;
-    if (const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &request); error != 0)
-        return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD");
-    return UniqueFd(request.fd);
-}
-
 Status Syncobj::notify(std::uint64_t point, int eventfd, bool submitted) const
 {
-    drm_syncobj_eventfd request{};
-    request.handle = handle_;
-    request.point = point;
-    request.fd = eventfd;
-    request.flags = submitted ? DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE : 0;
+    drm_syncobj_eventfd request{.handle = handle_,
+                                .flags = submitted ? DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE : 0U,
+                                .point = point,
+                                .fd = eventfd};
     const int error = os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_EVENTFD, &request);
     if (error == 0)
         return {};
@@ -164,8 +139,7 @@ Status Syncobj::notify(std::uint64_t point, int eventfd, bool submitted) const
         return Error::from_errno(error, "DRM_IOCTL_SYNCOBJ_EVENTFD");
     // Older kernels answer EINVAL to any call that they do not know. A kernel that knows the call
     // looks for the handle first, and no handle is 0.
-    drm_syncobj_eventfd nothing{};
-    nothing.fd = -1;
+    drm_syncobj_eventfd nothing{.fd = -1};
     if (os::ioctl_again(drm_fd_, DRM_IOCTL_SYNCOBJ_EVENTFD, &nothing) == ENOENT)
         return Error::from_errno(EINVAL, "DRM_IOCTL_SYNCOBJ_EVENTFD",
                                  text::format("descriptor {} is not an eventfd", eventfd));
@@ -181,12 +155,11 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
     constexpr const char* what = "DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT";
     for (;;) {
         const Deadline until_now = cancel < 0 ? deadline : std::min(deadline, deadline_in(slice));
-        drm_syncobj_timeline_wait request{};
-        request.handles = address(handles.data());
-        request.points = address(points.data());
-        request.count_handles = static_cast<std::uint32_t>(handles.size());
-        request.timeout_nsec = timeout_of(until_now);
-        request.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
+        drm_syncobj_timeline_wait request{.handles = address(handles.data()),
+                                          .points = address(points.data()),
+                                          .timeout_nsec = timeout_of(until_now),
+                                          .count_handles = static_cast<std::uint32_t>(handles.size()),
+                                          .flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT};
         if (until == Until::submitted)
             request.flags |= DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE;
         const int error = os::ioctl_again(drm_fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &request);

@@ -48,6 +48,7 @@ public:
 private:
     Syncobj(int drm_fd, std::uint32_t handle) noexcept : drm_fd_(drm_fd), handle_(handle) {}
     Result<std::uint64_t> query(std::uint32_t flags) const;
+    Result<UniqueFd> to_fd(std::uint32_t flags) const;
 
     int drm_fd_;
     std::uint32_t handle_;

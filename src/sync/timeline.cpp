@@ -83,7 +83,7 @@ public:
 private:
     Result<std::uint64_t> room_for(std::uint64_t point) const;
     Result<bool> hold(std::uint64_t point);
-    void let_go();
+    void drop_finished();
     void settle_locked(std::uint64_t point);
 
     UniqueFd drm_;
@@ -96,6 +96,8 @@ private:
 /// Returns the last submitted point if `point` may follow it.
 Result<std::uint64_t> TimelineState::room_for(std::uint64_t point) const
 {
+    if (const Status good = numbered(point); !good)
+        return good.error();
     auto last = syncobj_.last_submitted();
     if (last && *last >= point)
         return Error::invalid_argument(
@@ -119,7 +121,7 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
     const auto last = room_for(point);
     if (!last)
         return last.error();
-    let_go();
+    drop_finished();
     Fence pending = fence;
     const auto fd = pending_fd(pending);
     if (!fd)
@@ -152,7 +154,7 @@ Result<bool> TimelineState::hold(std::uint64_t point)
         std::ranges::find_if(kept_, [point](const Kept& kept) { return kept.held && kept.point == point; });
     if (known != kept_.end())
         return true;
-    let_go();
+    drop_finished();
     const auto binary = Syncobj::create(drm_fd());
     if (!binary)
         return binary.error();
@@ -176,6 +178,8 @@ Result<bool> TimelineState::hold(std::uint64_t point)
 
 Result<std::optional<Fence>> TimelineState::fence(std::uint64_t point)
 {
+    if (const Status good = numbered(point); !good)
+        return good.error();
     const std::lock_guard lock(mutex_);
     const auto there = hold(point);
     if (!there)
@@ -207,6 +211,8 @@ Result<Fence> TimelineState::fence(std::uint64_t point, Deadline deadline, int c
 
 Status TimelineState::wait_submitted(std::uint64_t point, Deadline deadline, int cancel)
 {
+    if (Status good = numbered(point); !good)
+        return good;
     const auto done =
         wait_any(drm_fd(), std::array{syncobj_.handle()}, std::array{point}, Until::submitted, deadline, cancel);
     if (done)
@@ -231,7 +237,7 @@ Error TimelineState::not_submitted(std::uint64_t point) const
 }
 
 /// Drops fences that are over: those that nobody waits for would pile up, each with a descriptor.
-void TimelineState::let_go()
+void TimelineState::drop_finished()
 {
     // It is also 0 if somebody submitted points out of order. Then each fence is asked.
     const auto over = syncobj_.last_signalled();
@@ -312,32 +318,32 @@ Result<std::uint32_t> handle_on(const TimelineState& home, const TimelineState& 
     return borrowed.back().handle();
 }
 
+/// Makes a timeline of the syncobj that `get` makes or imports on a file of its own.
+template <typename Get>
+Result<std::shared_ptr<TimelineState>> make(int drm_fd, Get get)
+{
+    auto drm = duplicate(drm_fd);
+    if (!drm)
+        return drm.error();
+    if (const Status can = require_timelines(drm->get()); !can)
+        return can.error();
+    auto syncobj = get(drm->get());
+    if (!syncobj)
+        return syncobj.error();
+    return std::make_shared<TimelineState>(std::move(*drm), std::move(*syncobj));
+}
+
 } // namespace
 
 Result<Timeline> Timeline::create(int drm_fd)
 {
-    auto drm = duplicate(drm_fd);
-    if (!drm)
-        return drm.error();
-    if (Status can = require_timelines(drm->get()); !can)
-        return can.error();
-    auto syncobj = Syncobj::create(drm->get());
-    if (!syncobj)
-        return syncobj.error();
-    return Timeline(std::make_shared<TimelineState>(std::move(*drm), std::move(*syncobj)));
+    return make(drm_fd, Syncobj::create).map([](auto state) { return Timeline(std::move(state)); });
 }
 
 Result<Timeline> Timeline::import(int drm_fd, UniqueFd syncobj)
 {
-    auto drm = duplicate(drm_fd);
-    if (!drm)
-        return drm.error();
-    if (Status can = require_timelines(drm->get()); !can)
-        return can.error();
-    auto here = Syncobj::import(drm->get(), syncobj.get());
-    if (!here)
-        return here.error();
-    return Timeline(std::make_shared<TimelineState>(std::move(*drm), std::move(*here)));
+    const auto get = [&syncobj](int drm) { return Syncobj::import(drm, syncobj.get()); };
+    return make(drm_fd, get).map([](auto state) { return Timeline(std::move(state)); });
 }
 
 Result<UniqueFd> Timeline::export_fd() const { return state_->syncobj().export_fd(); }
@@ -348,24 +354,12 @@ Result<std::uint64_t> Timeline::last_signalled() const { return state_->syncobj(
 
 Result<std::uint64_t> Timeline::last_submitted() const { return state_->syncobj().last_submitted(); }
 
-Status Timeline::signal(std::uint64_t point) const
-{
-    if (Status good = numbered(point); !good)
-        return good;
-    return state_->signal(point);
-}
+Status Timeline::signal(std::uint64_t point) const { return state_->signal(point); }
 
-Status Timeline::attach(std::uint64_t point, const Fence& fence) const
-{
-    if (Status good = numbered(point); !good)
-        return good;
-    return state_->attach(point, fence);
-}
+Status Timeline::attach(std::uint64_t point, const Fence& fence) const { return state_->attach(point, fence); }
 
 Result<Fence> Timeline::fence(std::uint64_t point) const
 {
-    if (Status good = numbered(point); !good)
-        return good.error();
     auto found = state_->fence(point);
     if (!found)
         return found.error();
@@ -390,8 +384,6 @@ Status Timeline::wait(std::uint64_t point, Deadline deadline, int cancel) const
 
 Status Timeline::wait_submitted(std::uint64_t point, Deadline deadline, int cancel) const
 {
-    if (Status good = numbered(point); !good)
-        return good;
     return state_->wait_submitted(point, deadline, cancel);
 }
 
@@ -399,8 +391,6 @@ Status Timeline::wait_all(std::span<const TimelinePoint> points, Deadline deadli
 {
     // First take what is there: the kernel may drop it when another point is submitted.
     for (const auto& [timeline, point] : points) {
-        if (Status good = numbered(point); !good)
-            return good;
         if (const auto held = timeline.state_->fence(point); !held)
             return held.error();
     }
@@ -431,8 +421,6 @@ Result<std::size_t> Timeline::wait_any(std::span<const TimelinePoint> points, De
     std::vector<std::uint32_t> handles;
     std::vector<std::uint64_t> numbers;
     for (const auto& [timeline, point] : points) {
-        if (Status good = numbered(point); !good)
-            return good.error();
         if (const auto fence = timeline.state_->fence(point); !fence)
             return fence.error();
         const auto handle = handle_on(home, *timeline.state_, borrowed);

@@ -31,24 +31,6 @@ void release(Barrier& barrier, const Families& families, const Work& work) noexc
     barrier.dstQueueFamilyIndex = families.outside;
 }
 
-VkImageMemoryBarrier2 of_image(VkImage image, const VkImageSubresourceRange& range) noexcept
-{
-    VkImageMemoryBarrier2 barrier{};
-    barrier.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER_2;
-    barrier.image = image;
-    barrier.subresourceRange = range;
-    return barrier;
-}
-
-VkBufferMemoryBarrier2 of_buffer(VkBuffer buffer) noexcept
-{
-    VkBufferMemoryBarrier2 barrier{};
-    barrier.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2;
-    barrier.buffer = buffer;
-    barrier.size = VK_WHOLE_SIZE;
-    return barrier;
-}
-
 // The first 32 bits of both masks mean the same in both versions.
 constexpr std::uint64_t known_to_both = 0xffffffff;
 
@@ -64,21 +46,6 @@ VkAccessFlags accesses_of(VkAccessFlags2 accesses) noexcept
 {
     return (accesses & ~known_to_both) != 0 ? VkAccessFlags{VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT}
                                             : static_cast<VkAccessFlags>(accesses);
-}
-
-/// Converts what both kinds of barrier share.
-template <typename Old, typename New>
-Old without(const New& barrier, VkStructureType type) noexcept
-{
-    Old old{};
-    old.source = stages_of(barrier.srcStageMask, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT);
-    old.destination = stages_of(barrier.dstStageMask, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT);
-    old.barrier.sType = type;
-    old.barrier.srcAccessMask = accesses_of(barrier.srcAccessMask);
-    old.barrier.dstAccessMask = accesses_of(barrier.dstAccessMask);
-    old.barrier.srcQueueFamilyIndex = barrier.srcQueueFamilyIndex;
-    old.barrier.dstQueueFamilyIndex = barrier.dstQueueFamilyIndex;
-    return old;
 }
 
 } // namespace
@@ -97,54 +64,71 @@ VkImageSubresourceRange whole(VkImageAspectFlags aspects) noexcept
 VkImageMemoryBarrier2 acquire_image(const Families& families, VkImage image, const Work& work, Contents contents,
                                     const VkImageSubresourceRange& range) noexcept
 {
-    VkImageMemoryBarrier2 barrier = of_image(image, range);
+    VkImageMemoryBarrier2 barrier{.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER_2,
+                                  .oldLayout =
+                                      contents == Contents::kept ? VK_IMAGE_LAYOUT_GENERAL : VK_IMAGE_LAYOUT_UNDEFINED,
+                                  .newLayout = work.layout,
+                                  .image = image,
+                                  .subresourceRange = range};
     acquire(barrier, families, work);
-    barrier.oldLayout = contents == Contents::kept ? VK_IMAGE_LAYOUT_GENERAL : VK_IMAGE_LAYOUT_UNDEFINED;
-    barrier.newLayout = work.layout;
     return barrier;
 }
 
 VkImageMemoryBarrier2 release_image(const Families& families, VkImage image, const Work& work,
                                     const VkImageSubresourceRange& range) noexcept
 {
-    VkImageMemoryBarrier2 barrier = of_image(image, range);
+    VkImageMemoryBarrier2 barrier{.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER_2,
+                                  .oldLayout = work.layout,
+                                  .newLayout = VK_IMAGE_LAYOUT_GENERAL,
+                                  .image = image,
+                                  .subresourceRange = range};
     release(barrier, families, work);
-    barrier.oldLayout = work.layout;
-    barrier.newLayout = VK_IMAGE_LAYOUT_GENERAL;
     return barrier;
 }
 
 VkBufferMemoryBarrier2 acquire_buffer(const Families& families, VkBuffer buffer, const Work& work) noexcept
 {
-    VkBufferMemoryBarrier2 barrier = of_buffer(buffer);
+    VkBufferMemoryBarrier2 barrier{
+        .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2, .buffer = buffer, .size = VK_WHOLE_SIZE};
     acquire(barrier, families, work);
     return barrier;
 }
 
 VkBufferMemoryBarrier2 release_buffer(const Families& families, VkBuffer buffer, const Work& work) noexcept
 {
-    VkBufferMemoryBarrier2 barrier = of_buffer(buffer);
+    VkBufferMemoryBarrier2 barrier{
+        .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2, .buffer = buffer, .size = VK_WHOLE_SIZE};
     release(barrier, families, work);
     return barrier;
 }
 
 ImageBarrier without_synchronization2(const VkImageMemoryBarrier2& barrier) noexcept
 {
-    auto old = without<ImageBarrier>(barrier, VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER);
-    old.barrier.oldLayout = barrier.oldLayout;
-    old.barrier.newLayout = barrier.newLayout;
-    old.barrier.image = barrier.image;
-    old.barrier.subresourceRange = barrier.subresourceRange;
-    return old;
+    return {stages_of(barrier.srcStageMask, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT),
+            stages_of(barrier.dstStageMask, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT),
+            {.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
+             .srcAccessMask = accesses_of(barrier.srcAccessMask),
+             .dstAccessMask = accesses_of(barrier.dstAccessMask),
+             .oldLayout = barrier.oldLayout,
+             .newLayout = barrier.newLayout,
+             .srcQueueFamilyIndex = barrier.srcQueueFamilyIndex,
+             .dstQueueFamilyIndex = barrier.dstQueueFamilyIndex,
+             .image = barrier.image,
+             .subresourceRange = barrier.subresourceRange}};
 }
 
 BufferBarrier without_synchronization2(const VkBufferMemoryBarrier2& barrier) noexcept
 {
-    auto old = without<BufferBarrier>(barrier, VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER);
-    old.barrier.buffer = barrier.buffer;
-    old.barrier.offset = barrier.offset;
-    old.barrier.size = barrier.size;
-    return old;
+    return {stages_of(barrier.srcStageMask, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT),
+            stages_of(barrier.dstStageMask, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT),
+            {.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
+             .srcAccessMask = accesses_of(barrier.srcAccessMask),
+             .dstAccessMask = accesses_of(barrier.dstAccessMask),
+             .srcQueueFamilyIndex = barrier.srcQueueFamilyIndex,
+             .dstQueueFamilyIndex = barrier.dstQueueFamilyIndex,
+             .buffer = barrier.buffer,
+             .offset = barrier.offset,
+             .size = barrier.size}};
 }
 
 } // namespace commonbuf::vulkan

@@ -45,7 +45,7 @@ Result<std::vector<VkExtensionProperties>> extensions_of(const Functions& vk, Vk
 
 bool holds(std::span<const VkExtensionProperties> all, std::string_view name)
 {
-    return std::any_of(all.begin(), all.end(), [name](const VkExtensionProperties& each) {
+    return std::ranges::any_of(all, [name](const VkExtensionProperties& each) {
         return name == std::string_view(each.extensionName, strnlen(each.extensionName, sizeof each.extensionName));
     });
 }
@@ -77,17 +77,12 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
         return extensions.error();
     const bool knows_nodes = holds(*extensions, VK_EXT_PHYSICAL_DEVICE_DRM_EXTENSION_NAME);
 
-    VkPhysicalDeviceDrmPropertiesEXT node{};
-    node.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRM_PROPERTIES_EXT;
-    VkPhysicalDeviceIDProperties ids{};
-    ids.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
-    ids.pNext = knows_nodes ? &node : nullptr;
-    VkPhysicalDeviceMaintenance3Properties limits{};
-    limits.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
-    limits.pNext = &ids;
-    VkPhysicalDeviceProperties2 properties{};
-    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-    properties.pNext = &limits;
+    VkPhysicalDeviceDrmPropertiesEXT node{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRM_PROPERTIES_EXT};
+    VkPhysicalDeviceIDProperties ids{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES,
+                                     .pNext = knows_nodes ? &node : nullptr};
+    VkPhysicalDeviceMaintenance3Properties limits{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+                                                  .pNext = &ids};
+    VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &limits};
     vk.GetPhysicalDeviceProperties2(physical, &properties);
     const VkPhysicalDeviceProperties& core = properties.properties;
 
@@ -103,16 +98,14 @@ Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physica
     info.identity =
         text::format("vulkan {} {:#x} {} {}", info.name, core.driverVersion, hex(ids.driverUUID), hex(ids.deviceUUID));
 
-    VkPhysicalDeviceSamplerYcbcrConversionFeatures ycbcr{};
-    ycbcr.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES;
-    VkPhysicalDeviceTimelineSemaphoreFeatures timeline{};
-    timeline.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES;
     const bool knows_timelines =
         info.api_version >= VK_API_VERSION_1_2 || holds(*extensions, info_of(Need::timeline_semaphore_extension).name);
-    ycbcr.pNext = knows_timelines ? &timeline : nullptr;
-    VkPhysicalDeviceFeatures2 features{};
-    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-    features.pNext = &ycbcr;
+    VkPhysicalDeviceTimelineSemaphoreFeatures timeline{
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES};
+    VkPhysicalDeviceSamplerYcbcrConversionFeatures ycbcr{
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES,
+        .pNext = knows_timelines ? &timeline : nullptr};
+    VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &ycbcr};
     vk.GetPhysicalDeviceFeatures2(physical, &features);
 
     std::vector<const char*> names;
@@ -156,13 +149,10 @@ Context::Context(const WrapInfo& given, const Functions& vk, PhysicalInfo info, 
       info_(std::move(info)),
       enabled_(enabled)
 {
-    VkPhysicalDeviceMemoryProperties2 properties{};
-    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
+    VkPhysicalDeviceMemoryProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     vk_.GetPhysicalDeviceMemoryProperties2(physical_, &properties);
     memory_ = properties.memoryProperties;
 }
-
-Call Context::where(std::string_view call) const { return {call, info_.name}; }
 
 Status Context::require(std::initializer_list<Need> needs, Tried tried) const
 {
@@ -181,45 +171,55 @@ Status Context::require(std::initializer_list<Need> needs, Tried tried) const
     return {};
 }
 
-const void* ImportKeys::of(const ImageUsage& usage)
+const void* ImportOwners::of(const ImportWay& way)
 {
     const std::lock_guard lock(mutex_);
-    return &images_.try_emplace(usage).first->second;
+    return &*ways_.insert(way).first;
 }
 
-const void* ImportKeys::of(VkBufferUsageFlags usage, std::size_t memory)
+std::vector<const void*> ImportOwners::all()
 {
     const std::lock_guard lock(mutex_);
-    return &buffers_.try_emplace({usage, memory}).first->second;
+    std::vector<const void*> owners;
+    for (const ImportWay& way : ways_)
+        owners.push_back(&way);
+    return owners;
 }
 
-std::vector<const void*> ImportKeys::all()
+Status Context::require_dma_bufs(Tried tried) const
 {
-    const std::lock_guard lock(mutex_);
-    std::vector<const void*> result;
-    for (const auto& each : images_)
-        result.push_back(&each.second);
-    for (const auto& each : buffers_)
-        result.push_back(&each.second);
-    return result;
+    return require({Need::external_memory_fd, Need::external_memory_dma_buf}, std::move(tried));
 }
 
-const SyncFileFeatures& Context::sync_files() const
+Status Context::require_images(Tried tried) const
+{
+    return require({Need::external_memory_fd, Need::external_memory_dma_buf, Need::image_drm_format_modifier,
+                    Need::image_format_list},
+                   std::move(tried));
+}
+
+const SyncSupport& Context::sync_files() const
 {
     std::call_once(sync_files_asked_, [this] {
-        VkPhysicalDeviceExternalSemaphoreInfo semaphore{};
-        semaphore.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO;
-        semaphore.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT;
-        VkExternalSemaphoreProperties semaphores{};
-        semaphores.sType = VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES;
-        vk_.GetPhysicalDeviceExternalSemaphoreProperties(physical_, &semaphore, &semaphores);
-        VkPhysicalDeviceExternalFenceInfo fence{};
-        fence.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_FENCE_INFO;
-        fence.handleType = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT;
-        VkExternalFenceProperties fences{};
-        fences.sType = VK_STRUCTURE_TYPE_EXTERNAL_FENCE_PROPERTIES;
-        vk_.GetPhysicalDeviceExternalFenceProperties(physical_, &fence, &fences);
-        sync_files_ = {semaphores.externalSemaphoreFeatures, fences.externalFenceFeatures};
+        if (has(Need::external_semaphore_fd)) {
+            const VkPhysicalDeviceExternalSemaphoreInfo info{
+                .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO,
+                .handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT};
+            VkExternalSemaphoreProperties answer{.sType = VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES};
+            vk_.GetPhysicalDeviceExternalSemaphoreProperties(physical_, &info, &answer);
+            const VkExternalSemaphoreFeatureFlags features = answer.externalSemaphoreFeatures;
+            sync_files_.semaphore_import = (features & VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT) != 0;
+            sync_files_.semaphore_export = (features & VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT) != 0;
+        }
+        if (has(Need::external_fence_fd)) {
+            const VkPhysicalDeviceExternalFenceInfo info{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_FENCE_INFO,
+                                                         .handleType = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT};
+            VkExternalFenceProperties answer{.sType = VK_STRUCTURE_TYPE_EXTERNAL_FENCE_PROPERTIES};
+            vk_.GetPhysicalDeviceExternalFenceProperties(physical_, &info, &answer);
+            const VkExternalFenceFeatureFlags features = answer.externalFenceFeatures;
+            sync_files_.fence_import = (features & VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT) != 0;
+            sync_files_.fence_export = (features & VK_EXTERNAL_FENCE_FEATURE_EXPORTABLE_BIT) != 0;
+        }
     });
     return sync_files_;
 }

@@ -3,19 +3,20 @@
 
 #include "backends/vulkan/failure.hpp"
 #include "backends/vulkan/functions.hpp"
-#include "backends/vulkan/needs.hpp"
+#include "backends/vulkan/requirements.hpp"
 #include "backends/vulkan/outstanding.hpp"
 
 #include <commonbuf/vulkan/device.hpp>
+#include <commonbuf/vulkan/sync.hpp>
 
-#include <cstddef>
 #include <initializer_list>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace commonbuf::vulkan {
@@ -37,24 +38,19 @@ Result<Functions> functions_of(VkInstance instance, VkPhysicalDevice physical, P
 /// Asks a physical device. Errors: those of requirements().
 Result<PhysicalInfo> read_physical(const Functions& vk, VkPhysicalDevice physical, std::uint32_t api_version);
 
+/// A way of importing into a device: as an image, or one memory as a buffer.
+using ImportWay = std::variant<ImageUsage, std::pair<VkBufferUsageFlags, std::size_t>>;
+
 /// Owners for BufferState::import_once(): one for each way of importing into a device. An import holds
 /// the Context, so no other object gets the owner's address meanwhile.
-class ImportKeys {
+class ImportOwners {
 public:
-    const void* of(const ImageUsage& usage);
-    const void* of(VkBufferUsageFlags usage, std::size_t memory);
+    const void* of(const ImportWay& way);
     std::vector<const void*> all();
 
 private:
     std::mutex mutex_;
-    std::map<ImageUsage, char> images_;
-    std::map<std::pair<VkBufferUsageFlags, std::size_t>, char> buffers_;
-};
-
-/// What a device's semaphores and fences can do with sync_files.
-struct SyncFileFeatures {
-    VkExternalSemaphoreFeatureFlags semaphores = 0;
-    VkExternalFenceFeatureFlags fences = 0;
+    std::set<ImportWay> ways_;
 };
 
 /// A VkDevice of the caller and everything that is known about it. Thread-safe.
@@ -72,17 +68,25 @@ public:
     const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
     bool has(Need need) const noexcept { return enabled_.has(need); }
     Outstanding& outstanding() const noexcept { return outstanding_; }
-    ImportKeys& keys() const noexcept { return keys_; }
+    ImportOwners& owners() const noexcept { return owners_; }
 
-    /// Asked once, by the first call: every frame comes through here.
-    const SyncFileFeatures& sync_files() const;
+    /// Returns what the device can do with sync_files. The first call asks: every frame comes through here.
+    const SyncSupport& sync_files() const;
 
     /// Returns a call on this device, for errors: {"vkCreateImage", "llvmpipe"}.
-    Call where(std::string_view call) const;
+    Call where(std::string_view call) const { return {call, info_.name}; }
+
+    /// Makes the error of a call on this device that failed.
+    Error failed(std::string_view call, VkResult result, std::string_view detail = {}) const
+    {
+        return failure(result, where(call), detail);
+    }
 
     /// Fails as unsupported if the device was made without one of these. Names the first missing
     /// one, whether the physical device has it, and what is off without it.
     Status require(std::initializer_list<Need> needs, Tried tried) const;
+    Status require_dma_bufs(Tried tried) const;
+    Status require_images(Tried tried) const;
 
 private:
     Context(const WrapInfo& given, const Functions& vk, PhysicalInfo info, const Enabled& enabled);
@@ -96,9 +100,9 @@ private:
     Enabled enabled_;
     VkPhysicalDeviceMemoryProperties memory_{};
     mutable Outstanding outstanding_;
-    mutable ImportKeys keys_;
+    mutable ImportOwners owners_;
     mutable std::once_flag sync_files_asked_;
-    mutable SyncFileFeatures sync_files_;
+    mutable SyncSupport sync_files_;
 };
 
 } // namespace commonbuf::vulkan

@@ -27,8 +27,9 @@ void fit_place(VkChromaLocation& place, VkFormatFeatureFlags features, const cha
 
 } // namespace
 
-Result<std::shared_ptr<const ConversionObject>>
-ConversionObject::create(std::shared_ptr<const Context> context, Format format, Modifier modifier, const Colours& asked)
+Result<std::shared_ptr<const ConversionObject>> ConversionObject::create(const std::shared_ptr<const Context>& context,
+                                                                         Format format, Modifier modifier,
+                                                                         const Colours& asked)
 {
     constexpr const char* call = "vkCreateSamplerYcbcrConversion";
     if (const Status can =
@@ -53,33 +54,23 @@ ConversionObject::create(std::shared_ptr<const Context> context, Format format, 
         colours.chroma_filter = VK_FILTER_NEAREST;
         changed.emplace_back("chroma is not interpolated");
     }
-    std::shared_ptr<ConversionObject> object(
-        new ConversionObject(std::move(context), colours, text::join(changed, "; ")));
-    VkSamplerYcbcrConversionCreateInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_CREATE_INFO;
-    info.format = *vulkan;
-    info.ycbcrModel = colours.model;
-    info.ycbcrRange = colours.range;
-    info.xChromaOffset = colours.x_chroma;
-    info.yChromaOffset = colours.y_chroma;
-    info.chromaFilter = colours.chroma_filter;
-    const Context& device = *object->context_;
-    const VkResult result = device.vk().CreateSamplerYcbcrConversion(device.device(), &info, nullptr, &object->handle_);
-    if (result != VK_SUCCESS) {
-        object->handle_ = VK_NULL_HANDLE;
-        return failure(result, device.where(call), to_string(format));
-    }
-    return object;
+    const VkSamplerYcbcrConversionCreateInfo info{.sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_CREATE_INFO,
+                                                  .format = *vulkan,
+                                                  .ycbcrModel = colours.model,
+                                                  .ycbcrRange = colours.range,
+                                                  .xChromaOffset = colours.x_chroma,
+                                                  .yChromaOffset = colours.y_chroma,
+                                                  .chromaFilter = colours.chroma_filter};
+    auto made =
+        decltype(handle)::create(context, call, &Functions::CreateSamplerYcbcrConversion, info, to_string(format));
+    if (!made)
+        return made.error();
+    return std::make_shared<const ConversionObject>(
+        ConversionObject{std::move(*made), colours, text::join(changed, "; ")});
 }
 
-ConversionObject::~ConversionObject()
-{
-    if (handle_ != VK_NULL_HANDLE)
-        context_->vk().DestroySamplerYcbcrConversion(context_->device(), handle_, nullptr);
-}
-
-VkSamplerYcbcrConversion Conversion::handle() const noexcept { return object_->handle(); }
-const Colours& Conversion::colours() const noexcept { return object_->colours(); }
-const std::string& Conversion::changed() const noexcept { return object_->changed(); }
+VkSamplerYcbcrConversion Conversion::handle() const noexcept { return object_->handle.get(); }
+const Colours& Conversion::colours() const noexcept { return object_->colours; }
+const std::string& Conversion::changed() const noexcept { return object_->changed; }
 
 } // namespace commonbuf::vulkan

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "backends/vulkan/buffer.hpp"
-#include "backends/vulkan/context.hpp"
 #include "backends/vulkan/conversion.hpp"
 #include "backends/vulkan/image.hpp"
 #include "backends/vulkan/importers.hpp"
@@ -24,10 +23,7 @@ void note_refusal(const Buffer& buffer, const Error& error, const std::string& i
 
 Result<Device> Device::wrap(const WrapInfo& info)
 {
-    auto context = Context::create(info);
-    if (!context)
-        return context.error();
-    return Device(std::move(*context));
+    return Context::create(info).map([](auto context) { return Device(std::move(context)); });
 }
 
 const std::string& Device::name() const noexcept { return context_->info().name; }
@@ -55,20 +51,18 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
 {
     if (const Status can = shareable(buffer, context_->where("vkAllocateMemory")); !can)
         return can.error();
-    auto object = buffer.state().import_once<ImageObject>(
-        context_->keys().of(usage), [&]() -> Result<std::shared_ptr<ImageObject>> {
-            std::vector<int> memories;
-            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-                memories.push_back(buffer.dma_buf_fd(i));
-            auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
-            if (made)
-                return std::move(*made);
+    const auto import = [&] {
+        std::vector<int> memories;
+        for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
+            memories.push_back(buffer.dma_buf_fd(i));
+        auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
+        if (!made)
             note_refusal(buffer, made.error(), image_identity(*context_, usage));
-            return std::move(made.error());
-        });
-    if (!object)
-        return object.error();
-    return Image(std::move(*object));
+        return made;
+    };
+    return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import).map([](auto object) {
+        return Image(std::move(object));
+    });
 }
 
 Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFlags usage, std::size_t memory) const
@@ -78,32 +72,30 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
     if (memory >= buffer.layout().memory_count)
         return Error::invalid_argument(context_->where("vkCreateBuffer"),
                                        text::format("the buffer has no memory {}", memory));
-    auto object = buffer.state().import_once<BufferObject>(
-        context_->keys().of(usage, memory), [&]() -> Result<std::shared_ptr<BufferObject>> {
-            auto made = BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage,
-                                             buffer.dma_buf_fd(memory));
-            if (made)
-                return std::move(*made);
+    const auto import = [&] {
+        auto made =
+            BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.dma_buf_fd(memory));
+        if (!made)
             note_refusal(buffer, made.error(), buffer_identity(*context_, usage));
-            return std::move(made.error());
-        });
-    if (!object)
-        return object.error();
-    return DeviceBuffer(std::move(*object));
+        return made;
+    };
+    const void* owner = context_->owners().of(std::pair(usage, memory));
+    return buffer.state().import_once<BufferObject>(owner, import).map([](auto object) {
+        return DeviceBuffer(std::move(object));
+    });
 }
 
 void Device::forget(const Buffer& buffer) const
 {
-    for (const void* key : context_->keys().all())
-        buffer.state().forget_import(key);
+    for (const void* owner : context_->owners().all())
+        buffer.state().forget_import(owner);
 }
 
 Result<Conversion> Device::conversion(Format format, Modifier modifier, const Colours& colours) const
 {
-    auto object = ConversionObject::create(context_, format, modifier, colours);
-    if (!object)
-        return object.error();
-    return Conversion(std::move(*object));
+    return ConversionObject::create(context_, format, modifier, colours).map([](auto object) {
+        return Conversion(std::move(object));
+    });
 }
 
 } // namespace commonbuf::vulkan

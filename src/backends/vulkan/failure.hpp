@@ -12,11 +12,8 @@ namespace commonbuf::vulkan {
 /// Returns the name of a result, for example "VK_ERROR_DEVICE_LOST"; "VkResult -1234" for others.
 std::string result_name(VkResult result);
 
-/// Returns the category of a failure if nothing more is known.
-Category category_of(VkResult result) noexcept;
-
 /// Makes the error of a Vulkan call that failed. This is the only place that turns a VkResult into an
 /// Error. Vulkan has no errno; the result comes first in the detail.
-Error failure(VkResult result, Tried tried, std::string_view detail = {}, std::string advice = {});
+Error failure(VkResult result, Tried tried, std::string_view detail = {});
 
 } // namespace commonbuf::vulkan

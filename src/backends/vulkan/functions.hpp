@@ -19,47 +19,32 @@
     X(GetPhysicalDeviceFormatProperties2)                                                                              \
     X(GetPhysicalDeviceImageFormatProperties2)                                                                         \
     X(GetPhysicalDeviceMemoryProperties2)                                                                              \
-    X(GetPhysicalDeviceProperties2)                                                                                    \
-    X(GetPhysicalDeviceQueueFamilyProperties2)
+    X(GetPhysicalDeviceProperties2)
 
 /// Functions of every device of Vulkan 1.1.
 #define COMMONBUF_VULKAN_DEVICE_FUNCTIONS(X)                                                                           \
-    X(AllocateCommandBuffers)                                                                                          \
     X(AllocateMemory)                                                                                                  \
-    X(BeginCommandBuffer)                                                                                              \
     X(BindBufferMemory2)                                                                                               \
     X(BindImageMemory2)                                                                                                \
-    X(CmdCopyBuffer)                                                                                                   \
-    X(CmdCopyBufferToImage)                                                                                            \
-    X(CmdCopyImage)                                                                                                    \
-    X(CmdCopyImageToBuffer)                                                                                            \
-    X(CmdPipelineBarrier)                                                                                              \
     X(CreateBuffer)                                                                                                    \
-    X(CreateCommandPool)                                                                                               \
     X(CreateFence)                                                                                                     \
     X(CreateImage)                                                                                                     \
     X(CreateImageView)                                                                                                 \
     X(CreateSamplerYcbcrConversion)                                                                                    \
     X(CreateSemaphore)                                                                                                 \
     X(DestroyBuffer)                                                                                                   \
-    X(DestroyCommandPool)                                                                                              \
     X(DestroyFence)                                                                                                    \
     X(DestroyImage)                                                                                                    \
     X(DestroyImageView)                                                                                                \
     X(DestroySamplerYcbcrConversion)                                                                                   \
     X(DestroySemaphore)                                                                                                \
-    X(EndCommandBuffer)                                                                                                \
-    X(FreeCommandBuffers)                                                                                              \
     X(FreeMemory)                                                                                                      \
     X(GetBufferMemoryRequirements2)                                                                                    \
     X(GetFenceStatus)                                                                                                  \
     X(GetImageMemoryRequirements2)                                                                                     \
     X(GetImageSubresourceLayout)                                                                                       \
-    X(MapMemory)                                                                                                       \
     X(QueueSubmit)                                                                                                     \
-    X(ResetFences)                                                                                                     \
-    X(UnmapMemory)                                                                                                     \
-    X(WaitForFences)
+    X(ResetFences)
 
 /// Functions of Vulkan 1.2, or of VK_KHR_timeline_semaphore with "KHR" after the name.
 #define COMMONBUF_VULKAN_TIMELINE_FUNCTIONS(X)                                                                         \
@@ -67,7 +52,8 @@
     X(SignalSemaphore)                                                                                                 \
     X(WaitSemaphores)
 
-/// Functions of extensions, each with its extension.
+/// Functions of extensions, each with its extension. Nothing calls GetImageDrmFormatModifierPropertiesEXT:
+/// it shows that the device was made with its extension.
 #define COMMONBUF_VULKAN_EXTENSION_FUNCTIONS(X)                                                                        \
     X(GetMemoryFdKHR, external_memory_fd)                                                                              \
     X(GetMemoryFdPropertiesKHR, external_memory_fd)                                                                    \

@@ -1,64 +1,32 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "backends/vulkan/context.hpp"
+#include "backends/vulkan/image_support.hpp"
 #include "backends/vulkan/memory.hpp"
 
 #include <commonbuf/layout.hpp>
 #include <commonbuf/vulkan/image.hpp>
 
-#include <array>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace commonbuf::vulkan {
 
 /// A VkImage with an explicit layout, without memory yet.
-class BareImage {
-public:
-    /// What one VkDeviceMemory behind it needs.
-    struct Needs {
-        VkDeviceSize size = 0;
-        std::uint32_t type_bits = 0;
-        bool dedicated = false;
-    };
+struct BareImage {
+    OwnedImage handle;
+    VkFormat format;
+    std::vector<MemoryNeeds> needs;          ///< of each group
+    std::vector<std::uint32_t> plane_groups; ///< the group of each plane
 
     /// Makes an image. `groups` says for each memory of the layout which VkDeviceMemory it becomes
     /// part of: several memories may be one dma-buf. More than one group makes a disjoint image.
-    static Result<BareImage> create(std::shared_ptr<const Context> context, const Layout& layout,
+    static Result<BareImage> create(const std::shared_ptr<const Context>& context, const Layout& layout,
                                     const ImageUsage& usage, std::span<const std::uint32_t> groups);
 
-    BareImage(BareImage&& other) noexcept;
-    BareImage& operator=(BareImage&&) = delete;
-    BareImage(const BareImage&) = delete;
-    BareImage& operator=(const BareImage&) = delete;
-    ~BareImage();
-
-    VkImage handle() const noexcept { return handle_; }
-    VkFormat format() const noexcept { return format_; }
-    bool is_disjoint() const noexcept { return needs_.size() > 1; }
-
-    /// Lists the needs of each group.
-    std::span<const Needs> needs() const noexcept { return needs_; }
-
-    /// Lists the group of each plane.
-    std::span<const std::uint32_t> plane_groups() const noexcept { return plane_groups_; }
-
-private:
-    explicit BareImage(std::shared_ptr<const Context> context) noexcept : context_(std::move(context)) {}
-    VkResult make(const Layout& layout, const ImageUsage& usage);
-    std::optional<std::string> other_place(const Layout& layout) const;
-    void ask_needs();
-
-    std::shared_ptr<const Context> context_;
-    VkFormat format_ = VK_FORMAT_UNDEFINED;
-    VkImage handle_ = VK_NULL_HANDLE;
-    std::vector<Needs> needs_;
-    std::vector<std::uint32_t> plane_groups_;
+    bool is_disjoint() const noexcept { return needs.size() > 1; }
 };
 
 /// An image with its memories and views, as it is kept with a buffer.
@@ -68,7 +36,7 @@ public:
     static Result<std::shared_ptr<ImageObject>> create(const std::shared_ptr<const Context>& context,
                                                        const Layout& layout, const ImageUsage& usage,
                                                        std::span<const int> memories);
-    ~ImageObject();
+    ~ImageObject() = default;
     ImageObject(const ImageObject&) = delete;
     ImageObject& operator=(const ImageObject&) = delete;
 
@@ -85,14 +53,13 @@ private:
           usage_(std::move(usage)),
           image_(std::move(image))
     {}
-    VkResult bind();
 
     struct View {
         VkFormat format;
         VkImageAspectFlags aspect;
         VkImageUsageFlags usage;
         std::shared_ptr<const ConversionObject> conversion;
-        VkImageView handle;
+        Owned<VkImageView, &Functions::DestroyImageView> handle{};
     };
 
     std::shared_ptr<const Context> context_;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "backends/vulkan/context.hpp"
+#include "backends/vulkan/handle.hpp"
 
 #include <commonbuf/layout.hpp>
 
+#include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 namespace commonbuf::vulkan {
+
+using OwnedImage = Owned<VkImage, &Functions::DestroyImage>;
 
 inline constexpr auto dma_buf_handle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT;
 
@@ -30,11 +32,19 @@ std::vector<VkDrmFormatModifierPropertiesEXT> modifiers_of(const Context& contex
 std::optional<VkDrmFormatModifierPropertiesEXT> find_modifier(const Context& context, VkFormat format,
                                                               Modifier modifier);
 
-/// Lists the formats of views, the image's own first; empty if there are no others.
-std::vector<VkFormat> view_formats(VkFormat format, const ImageUsage& usage);
+/// The formats of an image's views, the image's own first, for the chain of its tiling.
+struct ViewFormats : VkImageFormatListCreateInfo {
+    ViewFormats(VkFormat format, const ImageUsage& usage);
+    ViewFormats(const ViewFormats&) = delete;
+    ViewFormats& operator=(const ViewFormats&) = delete;
+    ~ViewFormats() = default;
 
-/// Returns VkImageCreateInfo::flags.
-VkImageCreateFlags create_flags(const ImageUsage& usage, bool disjoint) noexcept;
+    /// Returns null if there are only views of the image's own format.
+    const void* chain() const noexcept { return all_.empty() ? nullptr : this; }
+
+private:
+    std::vector<VkFormat> all_;
+};
 
 /// The VkImageCreateInfo of an image over dma-bufs: 2D and exclusive. `tiling_chain` is the chain of
 /// its tiling, and must live as long as this object.
@@ -57,6 +67,7 @@ VkImageAspectFlagBits memory_plane(std::size_t plane) noexcept;
 
 /// The device's limits for images with exactly these parameters.
 struct ImageLimits {
+    bool supported = false; ///< whether there are such images at all
     VkExtent3D max_extent{};
     VkDeviceSize max_size = 0;
     bool importable = false;
@@ -64,10 +75,12 @@ struct ImageLimits {
     bool dedicated_only = false;
 };
 
-/// Asks vkGetPhysicalDeviceImageFormatProperties2; nothing if there are no such images.
-///
-/// Errors: out_of_memory, and other failures of the call.
-Result<std::optional<ImageLimits>> image_limits(const Context& context, VkFormat format, Modifier modifier,
-                                                const ImageUsage& usage, bool disjoint);
+/// Asks vkGetPhysicalDeviceImageFormatProperties2. Errors: out_of_memory, and other failures of the call.
+Result<ImageLimits> image_limits(const Context& context, VkFormat format, Modifier modifier, const ImageUsage& usage,
+                                 bool disjoint);
+
+/// Asks how the driver itself lays out an image with this modifier; nothing if it makes none.
+std::optional<Layout> own_layout(const std::shared_ptr<const Context>& context, const Request& request,
+                                 const VkDrmFormatModifierPropertiesEXT& modifier, const ImageUsage& usage);
 
 } // namespace commonbuf::vulkan

@@ -3,9 +3,9 @@
 // Measures what a GPU asks of strides and offsets, because no call says it: trial images without
 // memory and with explicit layouts, one number changed at a time. A driver that does not accept a
 // number answers VK_ERROR_INVALID_DRM_FORMAT_MODIFIER_PLANE_LAYOUT_EXT.
+#include "backends/vulkan/measure.hpp"
+
 #include "backends/vulkan/image.hpp"
-#include "backends/vulkan/image_support.hpp"
-#include "backends/vulkan/importers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -23,30 +23,21 @@ Number odd_multiple(Number least, std::uint32_t step)
     return (count % 2 != 0 ? count : count + 1) * step;
 }
 
-class Prober {
-public:
-    Prober(std::shared_ptr<const Context> context, const ImageUsage& usage)
-        : context_(std::move(context)),
-          usage_(usage)
-    {}
+/// Tries layouts with images of this usage.
+struct Prober {
+    std::shared_ptr<const Context> context;
+    const ImageUsage& usage;
+    bool troubled = false; ///< a call failed for another reason than the numbers, so nothing was learned
 
     bool takes(const Result<Layout>& layout)
     {
         if (!layout)
             return false;
         constexpr std::array<std::uint32_t, 1> one_memory{0};
-        const auto image = BareImage::create(context_, *layout, usage_, one_memory);
-        troubled_ = troubled_ || (!image && image.error().is_transient());
+        const auto image = BareImage::create(context, *layout, usage, one_memory);
+        troubled = troubled || (!image && image.error().is_transient());
         return image.has_value();
     }
-
-    /// Whether a call failed for another reason than the numbers, so that nothing was learned.
-    bool troubled() const noexcept { return troubled_; }
-
-private:
-    std::shared_ptr<const Context> context_;
-    const ImageUsage& usage_;
-    bool troubled_ = false;
 };
 
 /// Returns the alignment of the last plane's offset; nothing if the driver accepts none.
@@ -76,9 +67,9 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
     const auto note = [&](Constraint constraint, std::uint64_t value) {
         found.add_origin({constraint, value, device, "vkCreateImage"});
     };
-    Prober prober(context, usage);
+    Prober prober{context, usage};
     const auto least = static_cast<std::uint32_t>(min_stride(*info, 0, request.width));
-    const auto* const align = std::find_if(steps.begin(), steps.end(), [&](std::uint32_t step) {
+    const auto* const align = std::ranges::find_if(steps, [&](std::uint32_t step) {
         return prober.takes(linear_layout(request, odd_multiple(least, step), Memories::single));
     });
     if (align != steps.end()) {
@@ -93,7 +84,7 @@ std::optional<Constraints> measure_images(const std::shared_ptr<const Context>& 
         }
     }
     // If not even a plain image is accepted, the trial says why.
-    return prober.troubled() ? std::nullopt : std::optional(std::move(found));
+    return prober.troubled ? std::nullopt : std::optional(std::move(found));
 }
 
 } // namespace commonbuf::vulkan

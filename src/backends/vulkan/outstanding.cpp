@@ -19,9 +19,8 @@ void Outstanding::add(const Fence& fence)
         const auto point = each.lock();
         return point == nullptr || point->known() != FenceState::pending;
     };
-    points_.erase(std::remove_if(points_.begin(), points_.end(), over), points_.end());
-    for (const auto& point : points_of(fence))
-        points_.emplace_back(point);
+    std::erase_if(points_, over);
+    std::ranges::copy(points_of(fence), std::back_inserter(points_));
 }
 
 void Outstanding::fail(const Error& error)
@@ -41,7 +40,7 @@ void Outstanding::fail(const Error& error)
 
 Error call_failed(const Device& device, VkResult result, const char* call)
 {
-    Error error = failure(result, device.context()->where(call));
+    Error error = device.context()->failed(call, result);
     if (result == VK_ERROR_DEVICE_LOST)
         fail_outstanding(device, error);
     return error;

@@ -4,7 +4,6 @@
 // ("Importing Semaphore Payloads", tables of handle types).
 #include "backends/vulkan/context.hpp"
 #include "backends/vulkan/outstanding.hpp"
-#include "base/text.hpp"
 
 #include <commonbuf/vulkan/sync.hpp>
 
@@ -17,81 +16,83 @@ namespace {
 constexpr auto semaphore_type = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT;
 constexpr auto fence_type = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT;
 
-bool semaphores_have(const Context& context, VkExternalSemaphoreFeatureFlags feature)
-{
-    return (context.sync_files().semaphores & feature) != 0;
-}
+/// A kind of conversion, and what is wrong with a device that does not do it.
+struct Ability {
+    Need extension;
+    bool SyncSupport::*there;
+    const char* lack;
+    const char* advice;
+};
 
-bool fences_have(const Context& context, VkExternalFenceFeatureFlags feature)
-{
-    return (context.sync_files().fences & feature) != 0;
-}
+constexpr const char* wait_first = "wait for the fence on the CPU, and submit after that";
+constexpr Ability semaphore_import{Need::external_semaphore_fd, &SyncSupport::semaphore_import,
+                                   "the device's semaphores do not import sync_files", wait_first};
+constexpr Ability semaphore_export{Need::external_semaphore_fd, &SyncSupport::semaphore_export,
+                                   "the device's semaphores do not export sync_files", wait_first};
+constexpr Ability fence_import{Need::external_fence_fd, &SyncSupport::fence_import,
+                               "the device's fences do not import sync_files", ""};
+constexpr Ability fence_export{Need::external_fence_fd, &SyncSupport::fence_export,
+                               "the device's fences do not export sync_files", ""};
 
-Status require_semaphores(const Context& context, VkExternalSemaphoreFeatureFlags feature, const char* call)
+Status require(const Context& context, const Ability& ability, const char* call)
 {
-    if (Status made = context.require({Need::external_semaphore_fd}, context.where(call)); !made)
+    if (Status made = context.require({ability.extension}, context.where(call)); !made)
         return made;
-    if (!semaphores_have(context, feature))
-        return Error::unsupported(
-            context.where(call),
-            text::format("the device's semaphores do not {} sync_files",
-                         feature == VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT ? "import" : "export"),
-            "wait for the fence on the CPU, and submit after that");
+    if (!(context.sync_files().*ability.there))
+        return Error::unsupported(context.where(call), ability.lack, ability.advice);
     return {};
 }
 
-Status require_fences(const Context& context, VkExternalFenceFeatureFlags feature, const char* call)
+/// Imports the fence's sync_file by `call`, which is the function `import`.
+template <typename Import, typename Info>
+Status import_by(const char* call, Import Functions::*import, const Device& device, const Ability& ability, Info info,
+                 const Fence& fence)
 {
-    if (Status made = context.require({Need::external_fence_fd}, context.where(call)); !made)
-        return made;
-    if (!fences_have(context, feature))
-        return Error::unsupported(
-            context.where(call),
-            text::format("the device's fences do not {} sync_files",
-                         feature == VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT ? "import" : "export"));
+    const Context& context = *device.context();
+    if (Status can = require(context, ability, call); !can)
+        return can;
+    auto sync_file = fence.export_fd();
+    if (!sync_file)
+        return sync_file.error();
+    info.fd = sync_file->get();
+    if (const VkResult result = (context.vk().*import)(context.device(), &info); result != VK_SUCCESS)
+        return call_failed(device, result, call);
+    static_cast<void>(sync_file->release()); // the driver owns it now
     return {};
 }
 
-/// Makes a fence of the sync_file that Vulkan gave. A driver may give -1 for work that is over.
-Result<Fence> fence_of(const Device& device, int fd, const Fence& waited)
+/// Exports a sync_file by `call`, which is the function `get`, and makes a fence of it.
+template <typename Get, typename Info>
+Result<Fence> export_by(const char* call, Get Functions::*get, const Device& device, const Ability& ability,
+                        const Info& info, const Fence& waited)
 {
+    const Context& context = *device.context();
+    if (const Status can = require(context, ability, call); !can)
+        return can.error();
+    int fd = -1;
+    if (const VkResult result = (context.vk().*get)(context.device(), &info, &fd); result != VK_SUCCESS)
+        return call_failed(device, result, call);
+    // A driver may give -1 for work that is over.
     auto exported = Fence::from_fd(UniqueFd(fd));
     if (!exported)
         return exported;
-    device.context()->outstanding().add(*exported);
-    const std::array both{*exported, waited};
-    return Fence::merge(both);
+    context.outstanding().add(*exported);
+    return Fence::merge(std::array{*exported, waited});
 }
 
 } // namespace
 
-SyncSupport sync_support(const Device& device) noexcept
-{
-    const Context& context = *device.context();
-    SyncSupport support;
-    if (context.has(Need::external_semaphore_fd)) {
-        support.semaphore_import = semaphores_have(context, VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT);
-        support.semaphore_export = semaphores_have(context, VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT);
-    }
-    if (context.has(Need::external_fence_fd)) {
-        support.fence_import = fences_have(context, VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT);
-        support.fence_export = fences_have(context, VK_EXTERNAL_FENCE_FEATURE_EXPORTABLE_BIT);
-    }
-    return support;
-}
+SyncSupport sync_support(const Device& device) noexcept { return device.context()->sync_files(); }
 
 Result<Semaphore> Semaphore::create(const Device& device)
 {
     constexpr const char* call = "vkCreateSemaphore";
     const Context& context = *device.context();
-    if (const Status can = require_semaphores(context, VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT, call); !can)
+    if (const Status can = require(context, semaphore_export, call); !can)
         return can.error();
-    VkExportSemaphoreCreateInfo exportable{};
-    exportable.sType = VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO;
-    exportable.handleTypes = semaphore_type;
-    VkSemaphoreCreateInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
-    info.pNext = &exportable;
+    const VkExportSemaphoreCreateInfo exportable{.sType = VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO,
+                                                 .handleTypes = semaphore_type};
+    const VkSemaphoreCreateInfo info{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &exportable};
     VkSemaphore handle = VK_NULL_HANDLE;
     if (const VkResult result = context.vk().CreateSemaphore(context.device(), &info, nullptr, &handle);
         result != VK_SUCCESS)
@@ -114,77 +115,34 @@ Semaphore::~Semaphore()
 
 Status import_semaphore(const Device& device, VkSemaphore semaphore, const Fence& fence)
 {
-    constexpr const char* call = "vkImportSemaphoreFdKHR";
-    const Context& context = *device.context();
-    if (Status can = require_semaphores(context, VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT, call); !can)
-        return can;
-    auto sync_file = fence.export_fd();
-    if (!sync_file)
-        return sync_file.error();
-    VkImportSemaphoreFdInfoKHR info{};
-    info.sType = VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR;
-    info.semaphore = semaphore;
-    info.flags = VK_SEMAPHORE_IMPORT_TEMPORARY_BIT;
-    info.handleType = semaphore_type;
-    info.fd = sync_file->get();
-    if (const VkResult result = context.vk().ImportSemaphoreFdKHR(context.device(), &info); result != VK_SUCCESS)
-        return call_failed(device, result, call);
-    // The driver owns it now.
-    static_cast<void>(sync_file->release());
-    return {};
+    const VkImportSemaphoreFdInfoKHR info{.sType = VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR,
+                                          .semaphore = semaphore,
+                                          .flags = VK_SEMAPHORE_IMPORT_TEMPORARY_BIT,
+                                          .handleType = semaphore_type};
+    return import_by("vkImportSemaphoreFdKHR", &Functions::ImportSemaphoreFdKHR, device, semaphore_import, info, fence);
 }
 
 Result<Fence> export_semaphore(const Device& device, VkSemaphore semaphore, const Fence& waited)
 {
-    constexpr const char* call = "vkGetSemaphoreFdKHR";
-    const Context& context = *device.context();
-    if (const Status can = require_semaphores(context, VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT, call); !can)
-        return can.error();
-    VkSemaphoreGetFdInfoKHR info{};
-    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR;
-    info.semaphore = semaphore;
-    info.handleType = semaphore_type;
-    int fd = -1;
-    if (const VkResult result = context.vk().GetSemaphoreFdKHR(context.device(), &info, &fd); result != VK_SUCCESS)
-        return call_failed(device, result, call);
-    return fence_of(device, fd, waited);
+    const VkSemaphoreGetFdInfoKHR info{
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR, .semaphore = semaphore, .handleType = semaphore_type};
+    return export_by("vkGetSemaphoreFdKHR", &Functions::GetSemaphoreFdKHR, device, semaphore_export, info, waited);
 }
 
 Status import_fence(const Device& device, VkFence vk_fence, const Fence& fence)
 {
-    constexpr const char* call = "vkImportFenceFdKHR";
-    const Context& context = *device.context();
-    if (Status can = require_fences(context, VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT, call); !can)
-        return can;
-    auto sync_file = fence.export_fd();
-    if (!sync_file)
-        return sync_file.error();
-    VkImportFenceFdInfoKHR info{};
-    info.sType = VK_STRUCTURE_TYPE_IMPORT_FENCE_FD_INFO_KHR;
-    info.fence = vk_fence;
-    info.flags = VK_FENCE_IMPORT_TEMPORARY_BIT;
-    info.handleType = fence_type;
-    info.fd = sync_file->get();
-    if (const VkResult result = context.vk().ImportFenceFdKHR(context.device(), &info); result != VK_SUCCESS)
-        return call_failed(device, result, call);
-    static_cast<void>(sync_file->release());
-    return {};
+    const VkImportFenceFdInfoKHR info{.sType = VK_STRUCTURE_TYPE_IMPORT_FENCE_FD_INFO_KHR,
+                                      .fence = vk_fence,
+                                      .flags = VK_FENCE_IMPORT_TEMPORARY_BIT,
+                                      .handleType = fence_type};
+    return import_by("vkImportFenceFdKHR", &Functions::ImportFenceFdKHR, device, fence_import, info, fence);
 }
 
 Result<Fence> export_fence(const Device& device, VkFence vk_fence, const Fence& waited)
 {
-    constexpr const char* call = "vkGetFenceFdKHR";
-    const Context& context = *device.context();
-    if (const Status can = require_fences(context, VK_EXTERNAL_FENCE_FEATURE_EXPORTABLE_BIT, call); !can)
-        return can.error();
-    VkFenceGetFdInfoKHR info{};
-    info.sType = VK_STRUCTURE_TYPE_FENCE_GET_FD_INFO_KHR;
-    info.fence = vk_fence;
-    info.handleType = fence_type;
-    int fd = -1;
-    if (const VkResult result = context.vk().GetFenceFdKHR(context.device(), &info, &fd); result != VK_SUCCESS)
-        return call_failed(device, result, call);
-    return fence_of(device, fd, waited);
+    const VkFenceGetFdInfoKHR info{
+        .sType = VK_STRUCTURE_TYPE_FENCE_GET_FD_INFO_KHR, .fence = vk_fence, .handleType = fence_type};
+    return export_by("vkGetFenceFdKHR", &Functions::GetFenceFdKHR, device, fence_export, info, waited);
 }
 
 void fail_outstanding(const Device& device, Error error)

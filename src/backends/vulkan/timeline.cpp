@@ -6,7 +6,7 @@
 //     fence ──► import into S ──► submit(wait S, signal timeline @ value)
 //
 // A VkFence goes with each submission: when it has signalled, S is free.
-#include "backends/vulkan/context.hpp"
+#include "backends/vulkan/handle.hpp"
 #include "backends/vulkan/outstanding.hpp"
 #include "base/text.hpp"
 
@@ -14,7 +14,6 @@
 #include <commonbuf/vulkan/timeline.hpp>
 
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 namespace commonbuf::vulkan {
@@ -22,17 +21,10 @@ namespace commonbuf::vulkan {
 class TimelineBridgeState {
 public:
     explicit TimelineBridgeState(Device device) noexcept : device_(std::move(device)) {}
-    TimelineBridgeState(const TimelineBridgeState&) = delete;
-    TimelineBridgeState& operator=(const TimelineBridgeState&) = delete;
-    ~TimelineBridgeState()
-    {
-        for (const Slot& slot : slots_)
-            vk().DestroyFence(device_.handle(), slot.done, nullptr);
-    }
 
     struct Slot {
         Semaphore semaphore;
-        VkFence done = VK_NULL_HANDLE;
+        Owned<VkFence, &Functions::DestroyFence> done;
         bool busy = false;
         bool spent = false; ///< its signal was not exported, so it cannot be signalled again
     };
@@ -43,33 +35,30 @@ public:
     /// Returns a slot whose semaphore no submission uses.
     Result<Slot*> free_slot()
     {
-        for (Slot& slot : slots_) {
-            if (slot.busy && vk().GetFenceStatus(device_.handle(), slot.done) != VK_SUCCESS)
-                continue;
-            if (slot.busy) {
-                if (const VkResult result = vk().ResetFences(device_.handle(), 1, &slot.done); result != VK_SUCCESS)
-                    return call_failed(device_, result, "vkResetFences");
-                slot.busy = false;
-            }
-            if (slot.spent) {
-                auto fresh = Semaphore::create(device_);
-                if (!fresh)
-                    return fresh.error();
-                slot.semaphore = std::move(*fresh);
-                slot.spent = false;
-            }
-            return &slot;
+        const auto slot = std::ranges::find_if(slots_, [this](const Slot& each) {
+            return !each.busy || vk().GetFenceStatus(device_.handle(), each.done.get()) == VK_SUCCESS;
+        });
+        if (slot != slots_.end() && slot->busy) {
+            const VkFence done = slot->done.get();
+            if (const VkResult result = vk().ResetFences(device_.handle(), 1, &done); result != VK_SUCCESS)
+                return call_failed(device_, result, "vkResetFences");
+            slot->busy = false;
         }
+        if (slot != slots_.end() && !slot->spent)
+            return &*slot;
         auto semaphore = Semaphore::create(device_);
         if (!semaphore)
             return semaphore.error();
-        slots_.reserve(slots_.size() + 1);
-        VkFenceCreateInfo info{};
-        info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
+        if (slot != slots_.end()) {
+            slot->semaphore = std::move(*semaphore);
+            slot->spent = false;
+            return &*slot;
+        }
+        const VkFenceCreateInfo info{.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
         VkFence done = VK_NULL_HANDLE;
         if (const VkResult result = vk().CreateFence(device_.handle(), &info, nullptr, &done); result != VK_SUCCESS)
             return call_failed(device_, result, "vkCreateFence");
-        slots_.push_back({std::move(*semaphore), done});
+        slots_.push_back({std::move(*semaphore), {device_.context(), done}});
         return &slots_.back();
     }
 
@@ -81,33 +70,27 @@ public:
     /// Submits a wait for one semaphore and a signal of the other.
     Status submit(VkQueue queue, const Point& wait, const Point& signal, Slot& slot)
     {
-        VkTimelineSemaphoreSubmitInfo values{};
-        values.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
-        values.waitSemaphoreValueCount = 1;
-        values.pWaitSemaphoreValues = &wait.value;
-        values.signalSemaphoreValueCount = 1;
-        values.pSignalSemaphoreValues = &signal.value;
+        const VkTimelineSemaphoreSubmitInfo values{.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                                   .waitSemaphoreValueCount = 1,
+                                                   .pWaitSemaphoreValues = &wait.value,
+                                                   .signalSemaphoreValueCount = 1,
+                                                   .pSignalSemaphoreValues = &signal.value};
         const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-        VkSubmitInfo info{};
-        info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
-        info.pNext = &values;
-        info.waitSemaphoreCount = 1;
-        info.pWaitSemaphores = &wait.semaphore;
-        info.pWaitDstStageMask = &stages;
-        info.signalSemaphoreCount = 1;
-        info.pSignalSemaphores = &signal.semaphore;
-        if (const VkResult result = vk().QueueSubmit(queue, 1, &info, slot.done); result != VK_SUCCESS)
+        const VkSubmitInfo info{.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                                .pNext = &values,
+                                .waitSemaphoreCount = 1,
+                                .pWaitSemaphores = &wait.semaphore,
+                                .pWaitDstStageMask = &stages,
+                                .signalSemaphoreCount = 1,
+                                .pSignalSemaphores = &signal.semaphore};
+        if (const VkResult result = vk().QueueSubmit(queue, 1, &info, slot.done.get()); result != VK_SUCCESS)
             return call_failed(device_, result, "vkQueueSubmit");
         slot.busy = true;
         return {};
     }
 
     /// Destroys a slot: what was imported into its semaphore cannot be removed.
-    void discard(const Slot* slot)
-    {
-        vk().DestroyFence(device_.handle(), slot->done, nullptr);
-        slots_.erase(slots_.begin() + (slot - slots_.data()));
-    }
+    void discard(const Slot* slot) { slots_.erase(slots_.begin() + (slot - slots_.data())); }
 
 private:
     const Functions& vk() const noexcept { return device_.context()->vk(); }
@@ -115,15 +98,6 @@ private:
     Device device_;
     std::vector<Slot> slots_;
 };
-
-namespace {
-
-Status require_timelines(const Device& device, Tried tried)
-{
-    return device.context()->require({Need::timeline_semaphore}, std::move(tried));
-}
-
-} // namespace
 
 TimelineBridge::TimelineBridge(std::unique_ptr<TimelineBridgeState> state) noexcept : state_(std::move(state)) {}
 TimelineBridge::TimelineBridge(TimelineBridge&& other) noexcept = default;
@@ -135,9 +109,9 @@ std::size_t TimelineBridge::semaphores() const noexcept { return state_->size();
 Result<TimelineBridge> TimelineBridge::create(const Device& device)
 {
     const std::string operation = "bridge timeline semaphores of " + device.name();
-    if (const Status can = require_timelines(device, operation); !can)
-        return can.error();
-    if (const Status can = device.context()->require({Need::external_semaphore_fd}, operation); !can)
+    if (const Status can =
+            device.context()->require({Need::timeline_semaphore, Need::external_semaphore_fd}, operation);
+        !can)
         return can.error();
     if (const SyncSupport support = sync_support(device); !support.semaphore_import || !support.semaphore_export)
         return Error::unsupported(operation, "the device's semaphores do not import and export sync_files",
@@ -175,10 +149,11 @@ Status TimelineBridge::signal(VkQueue queue, VkSemaphore timeline, std::uint64_t
 Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline)
 {
     constexpr const char* call = "vkGetSemaphoreCounterValue";
-    if (const Status can = require_timelines(device, device.context()->where(call)); !can)
+    const Context& context = *device.context();
+    if (const Status can = context.require({Need::timeline_semaphore}, context.where(call)); !can)
         return can.error();
     std::uint64_t value = 0;
-    const VkResult result = device.context()->vk().GetSemaphoreCounterValue(device.handle(), timeline, &value);
+    const VkResult result = context.vk().GetSemaphoreCounterValue(device.handle(), timeline, &value);
     if (result == VK_SUCCESS)
         return value;
     return call_failed(device, result, call);
@@ -187,22 +162,21 @@ Result<std::uint64_t> timeline_value(const Device& device, VkSemaphore timeline)
 Status wait_timeline(const Device& device, VkSemaphore timeline, std::uint64_t value, Deadline deadline)
 {
     constexpr const char* call = "vkWaitSemaphores";
-    if (Status can = require_timelines(device, device.context()->where(call)); !can)
+    const Context& context = *device.context();
+    if (Status can = context.require({Need::timeline_semaphore}, context.where(call)); !can)
         return can;
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-    VkSemaphoreWaitInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
-    info.semaphoreCount = 1;
-    info.pSemaphores = &timeline;
-    info.pValues = &value;
-    const VkResult result = device.context()->vk().WaitSemaphores(
-        device.handle(), &info, timeout > 0 ? static_cast<std::uint64_t>(timeout) : 0U);
+    const VkSemaphoreWaitInfo info{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                   .semaphoreCount = 1,
+                                   .pSemaphores = &timeline,
+                                   .pValues = &value};
+    const VkResult result =
+        context.vk().WaitSemaphores(device.handle(), &info, timeout > 0 ? static_cast<std::uint64_t>(timeout) : 0U);
     if (result == VK_SUCCESS)
         return {};
     if (result == VK_TIMEOUT)
-        return Error::timed_out(device.context()->where(call),
-                                text::format("it did not reach {} before the deadline", value));
+        return Error::timed_out(context.where(call), text::format("it did not reach {} before the deadline", value));
     return call_failed(device, result, call);
 }
 
@@ -210,15 +184,14 @@ Status signal_timeline(const Device& device, VkSemaphore timeline, std::uint64_t
                        Deadline deadline)
 {
     constexpr const char* call = "vkSignalSemaphore";
-    if (Status can = require_timelines(device, device.context()->where(call)); !can)
+    const Context& context = *device.context();
+    if (Status can = context.require({Need::timeline_semaphore}, context.where(call)); !can)
         return can;
     if (Status over = fence.wait(deadline); !over)
         return over;
-    VkSemaphoreSignalInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO;
-    info.semaphore = timeline;
-    info.value = value;
-    if (const VkResult result = device.context()->vk().SignalSemaphore(device.handle(), &info); result != VK_SUCCESS)
+    const VkSemaphoreSignalInfo info{
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = timeline, .value = value};
+    if (const VkResult result = context.vk().SignalSemaphore(device.handle(), &info); result != VK_SUCCESS)
         return call_failed(device, result, call);
     return {};
 }
@@ -226,22 +199,20 @@ Status signal_timeline(const Device& device, VkSemaphore timeline, std::uint64_t
 Result<Timeline> export_timeline(const Device& device, VkSemaphore timeline, int drm_fd)
 {
     constexpr const char* call = "vkGetSemaphoreFdKHR";
-    if (const Status can = require_timelines(device, device.context()->where(call)); !can)
-        return can.error();
-    if (const Status can = device.context()->require({Need::external_semaphore_fd}, device.context()->where(call));
+    const Context& context = *device.context();
+    if (const Status can =
+            context.require({Need::timeline_semaphore, Need::external_semaphore_fd}, context.where(call));
         !can)
         return can.error();
-    VkSemaphoreGetFdInfoKHR info{};
-    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR;
-    info.semaphore = timeline;
-    info.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT;
+    const VkSemaphoreGetFdInfoKHR info{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR,
+                                       .semaphore = timeline,
+                                       .handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT};
     int fd = -1;
-    const VkResult result = device.context()->vk().GetSemaphoreFdKHR(device.handle(), &info, &fd);
-    if (result != VK_SUCCESS)
+    if (const VkResult result = context.vk().GetSemaphoreFdKHR(device.handle(), &info, &fd); result != VK_SUCCESS)
         return call_failed(device, result, call);
     auto imported = Timeline::import(drm_fd, UniqueFd(fd));
     if (!imported && imported.error().category == Category::invalid_argument)
-        return Error::unsupported(device.context()->where(call),
+        return Error::unsupported(context.where(call),
                                   "the descriptor is not a DRM syncobj: " + imported.error().message(),
                                   "use a TimelineBridge");
     return imported;

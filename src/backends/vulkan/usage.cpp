@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
-//
-// Image usages as words.
-#include "backends/vulkan/importers.hpp"
-#include "base/text.hpp"
+#include "backends/vulkan/usage.hpp"
 
-#include <commonbuf/vulkan/usage.hpp>
+#include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +9,9 @@
 namespace commonbuf::vulkan {
 namespace {
 
-constexpr auto words = std::to_array<std::pair<VkImageUsageFlags, const char*>>({
+using Word = std::pair<VkImageUsageFlags, std::string_view>;
+
+constexpr auto words = std::to_array<Word>({
     {VK_IMAGE_USAGE_SAMPLED_BIT, "sampled"},
     {VK_IMAGE_USAGE_STORAGE_BIT, "storage"},
     {VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT, "color-attachment"},
@@ -42,8 +41,7 @@ std::optional<ImageUsage> parse_image_usage(std::string_view text)
     for (std::size_t begin = 0; begin <= text.size();) {
         const auto end = std::min(text.find('+', begin), text.size());
         const auto part = text.substr(begin, end - begin);
-        const auto* const known =
-            std::find_if(words.begin(), words.end(), [part](const auto& each) { return each.second == part; });
+        const auto* const known = std::ranges::find(words, part, &Word::second);
         if (known == words.end())
             return std::nullopt;
         usage.flags |= known->first;

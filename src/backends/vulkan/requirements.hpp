@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <commonbuf/vulkan/device.hpp>
+#include <commonbuf/vulkan/requirements.hpp>
 
 #include <bitset>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
+#include <vulkan/vulkan_core.h>
 
 namespace commonbuf::vulkan {
 
@@ -42,9 +42,6 @@ struct NeedInfo {
 /// Lists all of them, in the order of Need.
 std::span<const NeedInfo> needs() noexcept;
 const NeedInfo& info_of(Need need) noexcept;
-
-/// Returns whether a device of this version has to be asked for it.
-bool asked_for(const NeedInfo& need, std::uint32_t api_version) noexcept;
 
 /// A set of them: what a device was made with, or what it has.
 class Enabled {
