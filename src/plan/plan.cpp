@@ -62,6 +62,18 @@ Result<Buffer> Plan::allocate() const
         .with_errno(ENOMEM);
 }
 
+Result<std::vector<Buffer>> Plan::allocate(std::uint32_t count) const
+{
+    std::vector<Buffer> buffers;
+    while (buffers.size() < count) {
+        auto buffer = allocate();
+        if (!buffer)
+            return buffer.error();
+        buffers.push_back(std::move(*buffer));
+    }
+    return buffers;
+}
+
 Status Plan::serves(const Buffer& buffer) const
 {
     const std::string operation = "use a buffer of " + (buffer.heap().empty() ? "unknown origin" : buffer.heap());
