@@ -82,6 +82,7 @@ void MeasuredStream::committed(const cb::drm::Committed& done)
 {
     ++committed_;
     score_.in_fences += done.kernel_waits ? 1U : 0U;
+    score_.shown += shown_ ? 1U : 0U; // one commit at a time: the one before is on the screen
     shown_ = done.shown;
     if (auto writeback = std::exchange(next_, {})) {
         writeback->written = done.written;
