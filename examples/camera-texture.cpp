@@ -41,10 +41,11 @@ cb::Result<cb::Buffer> capture(const cb::v4l2::Device& camera, const cb::Plan& p
     auto queue = camera.open_queue(cb::v4l2::Role::capture, plan.layout(), slots);
     if (!queue)
         return queue.error();
-    for (std::uint32_t i = 0; i < slots; ++i) {
-        const auto queued =
-            plan.allocate().and_then([&](const cb::Buffer& buffer) -> cb::Status { return queue->queue(buffer); });
-        if (!queued)
+    const auto buffers = plan.allocate(slots);
+    if (!buffers)
+        return buffers.error();
+    for (const cb::Buffer& buffer : *buffers) {
+        if (const auto queued = queue->queue(buffer); !queued)
             return queued.error();
     }
     if (const auto started = queue->start(); !started)

@@ -44,7 +44,7 @@ cb::Result<std::string> show(const Words& words)
     auto pool = cb::Pool::create(*plan, buffers);
     if (!pool)
         return pool.error();
-    const auto screen = Screen::open(*card, width, height);
+    const auto screen = Screen::open(*card, {.width = width, .height = height});
     if (!screen)
         return screen.error();
 

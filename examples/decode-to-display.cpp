@@ -53,26 +53,6 @@ cb::Result<cb::v4l2::SourceChange> source_of(cb::v4l2::M2m& decoder)
     }
 }
 
-/// The next picture; what the display has done with goes back to the decoder meanwhile.
-cb::Result<cb::v4l2::Frame> next(cb::v4l2::M2m& decoder)
-{
-    const auto deadline = cb::deadline_in(5s);
-    for (;;) {
-        if (const auto given = decoder.advance(); !given)
-            return given.error();
-        auto frame = decoder.capture_queue()->try_dequeue();
-        if (!frame)
-            return frame.error();
-        if (*frame)
-            return std::move(**frame);
-        const auto more = decoder.wait(deadline);
-        if (!more)
-            return more.error();
-        if (!*more)
-            return cb::Error::timed_out("wait for the decoder", "no picture came");
-    }
-}
-
 /// Tells a plane what the numbers of YCbCr mean, where it can be told: drivers begin differently.
 void set_colours(cb::drm::Commit& commit, const cb::drm::DisplayPlane& plane)
 {
@@ -102,7 +82,7 @@ cb::Result<std::string> play(const Words& words)
                        {encoder->output(), decoder->capture(), card->scanout(), cb::cpu(cb::Access::read_write)});
     if (!agreed)
         return agreed.error();
-    const auto originals = allocate(*agreed, count);
+    const auto originals = agreed->allocate(count);
     if (!originals)
         return originals.error();
     if (const auto encoded = feed_test_stream(*encoder, *decoder, *originals); !encoded)
@@ -120,7 +100,7 @@ cb::Result<std::string> play(const Words& words)
         return plan.error();
     if (const auto opened = decoder->open_capture(plan->layout(), slots); !opened)
         return opened.error();
-    const auto buffers = allocate(*plan, slots);
+    const auto buffers = plan->allocate(slots);
     if (!buffers)
         return buffers.error();
     for (const cb::Buffer& buffer : *buffers) {
@@ -129,7 +109,7 @@ cb::Result<std::string> play(const Words& words)
     }
     if (const auto started = decoder->start(); !started)
         return started.error();
-    const auto screen = Screen::open(*card, source->width, source->height);
+    const auto screen = Screen::open(*card, {.width = source->width, .height = source->height});
     if (!screen)
         return screen.error();
 
@@ -137,7 +117,8 @@ cb::Result<std::string> play(const Words& words)
     double worst = 99; // dB
     std::optional<cb::Buffer> last;
     for (std::uint32_t number = 0; number < count; ++number) {
-        const auto frame = next(*decoder);
+        // What the display has done with goes back to the decoder meanwhile.
+        const auto frame = decoder->capture_queue()->dequeue(cb::deadline_in(5s));
         if (!frame)
             return frame.error();
         if (frame->timestamp != test_stream_time(number))

@@ -66,7 +66,7 @@ cb::Result<std::string> render(const Words& words)
     if (!image)
         return image.error();
 
-    const auto screen = Screen::open(*card, width, height);
+    const auto screen = Screen::open(*card, {.width = width, .height = height});
     if (!screen)
         return screen.error();
 

@@ -31,7 +31,7 @@ cb::Result<std::string> shoot(const Words& words)
     const auto card = cb::drm::Device::open(words[0]);
     if (!card)
         return card.error();
-    const auto screen = Screen::open(*card, width, height);
+    const auto screen = Screen::open(*card, {.width = width, .height = height});
     if (!screen)
         return screen.error();
     const cb::drm::Display& display = (*screen)->display();

@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "frame_loop.hpp"
 
-#include "wait_for.hpp"
+#include "interrupt.hpp"
 
 #include <poll.h>
 
 #include <algorithm>
-#include <csignal>
 #include <utility>
 
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
-
-namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-} // namespace
-
-void FrameLoop::stop() noexcept { interrupted = 1; }
-bool FrameLoop::stopped() noexcept { return interrupted != 0; }
 
 FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::Queue& camera,
                      cb::Pool pictures, cb::drm::CommitQueue& display)
@@ -32,20 +22,13 @@ FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy*
       display_(display)
 {}
 
-FrameLoop::~FrameLoop()
-{
-    // Interrupted, the codec may still have frames, which come back to this loop.
-    if (side_ != nullptr)
-        side_->let_go();
-}
-
 cb::Result<Score> FrameLoop::run()
 {
     writes_back_ = !free_writebacks_.empty();
     lost_.given(camera_.with_device(), monotonic_now());
     if (const auto started = camera_.start(); !started)
         return started.error();
-    while (!done() && !stopped()) {
+    while (!done() && !interrupted_) {
         if (const auto turned = turn(); !turned)
             return turned.error();
     }
@@ -61,12 +44,6 @@ bool FrameLoop::done() const
 
 cb::Status FrameLoop::turn()
 {
-    // Who still reads one of them has a job on it, whose fence the camera's queue waits for.
-    for (const cb::Buffer& buffer : std::exchange(returned_, {})) {
-        if (auto queued = camera_.queue_when_ready(buffer); !queued)
-            return queued;
-    }
-    lost_.given(camera_.with_device(), monotonic_now());
     if (auto drawn = draw(); !drawn)
         return drawn;
     if (auto committed = commit(); !committed)
@@ -78,11 +55,12 @@ cb::Status FrameLoop::turn()
 
 cb::Status FrameLoop::wait()
 {
-    std::vector<pollfd> events;
-    if (camera_.with_device() > 0) // without buffers it polls as an error
-        events.push_back({camera_.frame_fd(), POLLIN, 0});
-    events.push_back({camera_.poll_fd(), POLLIN, 0});
-    events.push_back({display_.poll_fd(), POLLIN, 0});
+    std::vector<pollfd> events{
+        {interrupt_fd(), POLLIN, 0},
+        {camera_.with_device() > 0 ? camera_.frame_fd() : -1, POLLIN, 0}, // without buffers it polls as an error
+        {camera_.poll_fd(), POLLIN, 0},
+        {display_.poll_fd(), POLLIN, 0},
+    };
     if (side_ != nullptr)
         side_->poll(events);
     std::vector<cb::Fence> fences;
@@ -92,18 +70,13 @@ cb::Status FrameLoop::wait()
     }
     if (!written_.empty())
         fences.push_back(written_.front().over);
-    bool over = false; // since the last look
-    for (const cb::Fence& fence : fences) {
-        const auto waits = wait_for(fence, events);
-        if (!waits)
-            return waits.error();
-        over = over || !*waits;
-    }
-    constexpr int patience = 5000; // milliseconds
-    const int ready = ::poll(events.data(), events.size(), over ? 0 : patience);
-    if (ready == 0 && !over)
+    const auto came = cb::wait_any(fences, events, cb::deadline_in(5s));
+    if (!came)
+        return came.error();
+    if (!*came)
         return cb::Error::timed_out("wait for the devices", "nothing came for 5 s");
-    return {}; // or a signal: the loop looks whether it was SIGINT
+    interrupted_ = events.front().revents != 0;
+    return {};
 }
 
 cb::Status FrameLoop::look()
@@ -163,21 +136,19 @@ cb::Status FrameLoop::capture()
             return {};
         lost_.came((*frame)->sequence, (*frame)->timestamp);
         const cb::Buffer& buffer = (*frame)->buffer;
-        if (number_ >= frames_) {
-            returned_.push_back(buffer);
+        Loan lent = camera_.lend(buffer);
+        if (number_ >= frames_)
             continue;
-        }
-        ++in_flight_;
-        const Counted counted(nullptr, [this](void*) { --in_flight_; });
-        Lease lease(new cb::Buffer(buffer), [this, counted](const cb::Buffer* back) {
-            returned_.push_back(*back);
-            delete back;
-        });
+        ++*in_flight_;
+        const Counted counted(nullptr, [count = in_flight_](void*) { --*count; });
+        // It counts as long as anybody has it.
+        const auto both = std::make_shared<const std::pair<Counted, Loan>>(counted, std::move(lent));
+        Loan shared(both, both->second.get());
         const std::size_t being_captured = camera_.with_device() > 0 ? 1 : 0;
-        score_.in_flight = std::max(score_.in_flight, in_flight_ + being_captured);
-        captured_.push_back({lease, counted, number_, accesses(buffer)});
+        score_.in_flight = std::max(score_.in_flight, *in_flight_ + being_captured);
+        captured_.push_back({shared, counted, number_, accesses(buffer)});
         if (side_ != nullptr) {
-            if (auto given = side_->encode(std::move(lease), number_); !given)
+            if (auto given = side_->encode(std::move(shared), number_); !given)
                 return given;
         }
         ++number_;

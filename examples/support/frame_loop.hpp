@@ -3,6 +3,7 @@
 
 #include "hue_pass.hpp"
 #include "lost_frames.hpp"
+#include "score.hpp"
 #include "side_copy.hpp"
 
 #include <commonbuf/commonbuf.hpp>
@@ -14,18 +15,6 @@
 #include <optional>
 #include <vector>
 
-/// What became of the frames.
-struct Score {
-    std::uint32_t shown = 0;
-    std::uint32_t lost = 0;    ///< for want of a buffer
-    std::uint32_t dropped = 0; ///< by the camera itself, which had one
-    std::uint32_t compared = 0;
-    std::uint64_t wrong_pixels = 0;
-    std::uint64_t copies = 0; ///< CPU accesses between the devices
-    std::uint32_t in_fences = 0;
-    std::size_t in_flight = 0; ///< at most, at once: from the camera's first byte until no device has it any more
-};
-
 /// The event loop of examples/pipeline.cpp: frames come from the camera, go through the GPU and
 /// to the display in their order, and beside that through a codec. It waits in poll(2) alone.
 class FrameLoop {
@@ -35,30 +24,27 @@ public:
     FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, commonbuf::v4l2::Queue& camera,
               commonbuf::Pool pictures, commonbuf::drm::CommitQueue& display);
 
-    ~FrameLoop();
-    FrameLoop(const FrameLoop&) = delete;
-    FrameLoop& operator=(const FrameLoop&) = delete;
+    /// Lets the display write what it shows into these buffers too.
+    void write_back_into(const std::vector<commonbuf::Buffer>& buffers)
+    {
+        free_writebacks_.assign(buffers.begin(), buffers.end());
+    }
 
-    /// Lets the display write what it shows into this buffer too.
-    void add_writeback(const commonbuf::Buffer& buffer) { free_writebacks_.push_back(buffer); }
-
-    /// Until all is shown, or stop() was called. Errors: the devices'; timed_out (nothing came
-    /// for 5 s).
+    /// Until all is shown, or the user pressed Ctrl-C. Errors: the devices'; timed_out (nothing
+    /// came for 5 s).
     commonbuf::Result<Score> run();
 
-    /// Ends run() soon. For handlers of signals, which end its wait.
-    static void stop() noexcept;
-    static bool stopped() noexcept;
+    bool interrupted() const noexcept { return interrupted_; }
 
     /// What the display showed last, as far as it wrote it back.
     const std::optional<commonbuf::Buffer>& last_picture() const noexcept { return last_picture_; }
 
 private:
-    using Lease = SideCopy::Lease;
+    using Loan = SideCopy::Loan;
     using Counted = std::shared_ptr<void>; ///< a frame in flight, until the last copy goes
 
     struct Captured {
-        Lease frame;
+        Loan frame;
         Counted counted;
         std::uint32_t number = 0;
         std::uint64_t cpu_accesses = 0; ///< see accesses(), when it was captured
@@ -103,8 +89,8 @@ private:
     commonbuf::Pool pictures_;
     commonbuf::drm::CommitQueue& display_;
     Score score_;
-    std::vector<commonbuf::Buffer> returned_;
-    std::size_t in_flight_ = 0;
+    bool interrupted_ = false;
+    std::shared_ptr<std::size_t> in_flight_ = std::make_shared<std::size_t>(0);
     std::uint32_t number_ = 0;
     LostFrames lost_;
     bool lit_ = false;
@@ -115,7 +101,6 @@ private:
     std::deque<commonbuf::Fence> showing_;
     std::deque<Counted> leaving_; ///< the screen, with what is in showing_ at the same place
     Counted on_screen_;
-    // Leases last: they go first, and give their buffers back to what is above.
     std::deque<Captured> captured_;
     std::deque<Drawn> drawn_;
     std::map<std::uint64_t, Shown> committed_;

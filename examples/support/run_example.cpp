@@ -7,10 +7,11 @@
 
 namespace {
 
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 int run(int count, char** words, std::initializer_list<const char*> defaults, Example example)
 {
-    const std::string path = words[0];
-    const std::string name = path.substr(path.rfind('/') + 1);
+    const std::string name = name_of(words[0]);
     const Words given(words + 1, words + count);
     if (given.size() > defaults.size() || (!given.empty() && given[0].starts_with("-"))) {
         std::cerr << "usage: " << name;
@@ -25,9 +26,7 @@ int run(int count, char** words, std::initializer_list<const char*> defaults, Ex
 
     const auto outcome = example(all);
     if (!outcome) {
-        if (outcome.error().report != nullptr)
-            std::cerr << outcome.error().report->explain();
-        std::cerr << name << ": " << outcome.error().message() << '\n';
+        print_error(name, outcome.error());
         return 1;
     }
     std::cout << name << ": " << *outcome << '\n';
@@ -36,12 +35,24 @@ int run(int count, char** words, std::initializer_list<const char*> defaults, Ex
 
 } // namespace
 
+void print_error(const std::string& path, const commonbuf::Error& error)
+{
+    if (error.report != nullptr)
+        std::cerr << error.report->explain();
+    std::cerr << name_of(path) << ": " << error.message() << '\n';
+}
+
+void print_error(const char* path, const std::exception& error) noexcept
+{
+    std::cerr << path << ": " << error.what() << '\n';
+}
+
 int run_example(int count, char** words, std::initializer_list<const char*> defaults, Example example) noexcept
 {
     try {
         return run(count, words, defaults, example);
     } catch (const std::exception& error) {
-        std::cerr << error.what() << '\n';
+        print_error(words[0], error);
         return 1;
     }
 }

@@ -5,18 +5,19 @@
 
 #include <commonbuf/commonbuf.hpp>
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
-/// A display that a small example shows pictures on: DRM master of its card, and off again
+/// A display that an example shows pictures on: DRM master of its card, and off again
 /// afterwards.
 class Screen {
 public:
-    /// The first display of the card that is connected, in a mode of this size.
-    static commonbuf::Result<std::unique_ptr<Screen>> open(const commonbuf::drm::Device& card, std::uint32_t width,
-                                                           std::uint32_t height);
+    /// Becomes master and chooses the display, in a mode of the size that is asked for.
+    static commonbuf::Result<std::unique_ptr<Screen>> open(const commonbuf::drm::Device& card,
+                                                           const commonbuf::drm::DisplayRequest& request);
+    /// Calls off(), whatever comes of it.
     ~Screen();
     Screen(const Screen&) = delete;
     Screen& operator=(const Screen&) = delete;
@@ -25,6 +26,9 @@ public:
 
     /// What commits are given to.
     commonbuf::drm::CommitQueue& queue() { return queue_; }
+
+    /// Turns the display off.
+    commonbuf::Status off();
 
     /// Has what is on the screen written into a buffer of XRGB8888: how examples check
     /// themselves. Nothing where the card has no writeback connector.
@@ -35,4 +39,9 @@ private:
 
     Master master_;
     commonbuf::drm::CommitQueue queue_;
+    bool off_ = false;
 };
+
+/// Allocates buffers of XRGB8888 for a display to write back into, one for what it shows and one
+/// for what is looked at. None where the card has no writeback connector.
+commonbuf::Result<std::vector<commonbuf::Buffer>> writeback_buffers(const commonbuf::drm::Display& display);

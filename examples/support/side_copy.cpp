@@ -58,11 +58,11 @@ void add(std::vector<pollfd>& events, cb::v4l2::M2m& device)
 
 cb::Status fill(cb::v4l2::Queue& queue, const cb::Plan& plan, std::uint32_t count)
 {
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const auto buffer = plan.allocate();
-        if (!buffer)
-            return buffer.error();
-        if (auto queued = queue.queue_when_ready(*buffer); !queued)
+    const auto buffers = plan.allocate(count);
+    if (!buffers)
+        return buffers.error();
+    for (const cb::Buffer& buffer : *buffers) {
+        if (auto queued = queue.queue_when_ready(buffer); !queued)
             return queued;
     }
     return {};
@@ -100,7 +100,7 @@ cb::Status SideCopy::start(const cb::Layout& pictures, std::uint32_t buffers)
     return decoder_.start();
 }
 
-cb::Status SideCopy::encode(Lease frame, std::uint32_t number)
+cb::Status SideCopy::encode(Loan frame, std::uint32_t number)
 {
     cb::v4l2::Payload payload;
     payload.timestamp = std::chrono::milliseconds(number + 1);
@@ -220,10 +220,4 @@ std::uint64_t SideCopy::looks_at(const cb::Buffer& buffer) const
 {
     const auto found = looks_.find(buffer.id());
     return found != looks_.end() ? found->second : 0;
-}
-
-void SideCopy::let_go()
-{
-    with_encoder_.clear();
-    originals_.clear();
 }

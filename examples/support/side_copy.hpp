@@ -19,7 +19,7 @@
 class SideCopy {
 public:
     /// A captured buffer; the last holder gives it back to the camera.
-    using Lease = std::shared_ptr<const commonbuf::Buffer>;
+    using Loan = std::shared_ptr<const commonbuf::Buffer>;
 
     /// Opens both, as v4l2::Device::open() takes their names.
     static commonbuf::Result<std::unique_ptr<SideCopy>> open(const std::string& encoder, const std::string& decoder);
@@ -31,16 +31,13 @@ public:
     commonbuf::Status start(const commonbuf::Layout& pictures, std::uint32_t buffers);
 
     /// Gives the encoder a frame, which it reads when the camera has written it.
-    commonbuf::Status encode(Lease frame, std::uint32_t number);
+    commonbuf::Status encode(Loan frame, std::uint32_t number);
 
     /// Adds what the event loop has to poll.
     void poll(std::vector<pollfd>& events);
 
     /// What came meanwhile, on all four queues. Waits for nothing.
     commonbuf::Status look();
-
-    /// Lets go of the camera's frames: before whoever they go back to is gone.
-    void let_go();
 
     /// How many frames have gone in and not come out.
     std::size_t pending() const noexcept { return originals_.size(); }
@@ -68,8 +65,8 @@ private:
     commonbuf::v4l2::M2m encoder_;
     commonbuf::v4l2::M2m decoder_;
     commonbuf::Layout pictures_;
-    std::map<commonbuf::BufferId, Lease> with_encoder_;
-    std::map<std::chrono::nanoseconds, Lease> originals_; ///< by the timestamp that codecs pass on
+    std::map<commonbuf::BufferId, Loan> with_encoder_;
+    std::map<std::chrono::nanoseconds, Loan> originals_; ///< by the timestamp that codecs pass on
     std::map<commonbuf::BufferId, std::uint64_t> looks_;
     std::uint32_t decoded_ = 0;
     std::uint64_t coded_bytes_ = 0;

@@ -5,22 +5,8 @@
 
 #include <linux/videodev2.h>
 
-#include <utility>
-
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
-
-cb::Result<std::vector<cb::Buffer>> allocate(const cb::Plan& plan, std::uint32_t count)
-{
-    std::vector<cb::Buffer> buffers;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        auto buffer = plan.allocate();
-        if (!buffer)
-            return buffer.error();
-        buffers.push_back(std::move(*buffer));
-    }
-    return buffers;
-}
 
 std::chrono::nanoseconds test_stream_time(std::size_t number) { return std::chrono::milliseconds(number + 1); }
 
@@ -34,7 +20,7 @@ cb::Status feed_test_stream(cb::v4l2::M2m& encoder, cb::v4l2::M2m& decoder, cons
                                            {encoder.capture(), decoder.output()});
     if (!plan)
         return plan.error();
-    const auto coded = allocate(*plan, count);
+    const auto coded = plan->allocate(count);
     if (!coded)
         return coded.error();
     if (auto opened = encoder.open_queues(layout, plan->layout(), count); !opened)

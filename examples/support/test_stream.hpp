@@ -5,11 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <vector>
-
-/// Buffers of a plan.
-commonbuf::Result<std::vector<commonbuf::Buffer>> allocate(const commonbuf::Plan& plan, std::uint32_t count);
 
 /// The time of a test stream's picture, which codecs pass on from what they read to what they
 /// write.

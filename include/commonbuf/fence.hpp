@@ -6,6 +6,8 @@
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
 
+#include <poll.h>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -121,5 +123,16 @@ public:
 private:
     std::shared_ptr<const FenceSet> set_;
 };
+
+/// Waits until one of the fences is over, even if it failed, or one of the entries shows something,
+/// as poll(2) does; false if the deadline passed. One wait for an event loop with fences and devices.
+///
+/// A fence that is over by now ends the wait at once, even if it has nothing to wait for: take it
+/// off the list when Fence::signalled() says so. Of the entries `revents` is set; those with the
+/// descriptor -1 are skipped. A signal does not end the wait: add a descriptor for it.
+///
+/// Errors: kernel_failure, out_of_memory. That a fence failed, Fence::signalled() says, and
+/// what is wrong with a device, `revents`.
+COMMONBUF_API Result<bool> wait_any(std::span<const Fence> fences, std::span<pollfd> entries, Deadline deadline);
 
 } // namespace commonbuf

@@ -7,8 +7,10 @@
 #include <commonbuf/result.hpp>
 #include <commonbuf/report.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace commonbuf {
 
@@ -37,6 +39,12 @@ public:
     /// Errors: out_of_memory (the heaps that may serve are full; all are named), and those of
     /// Heap::allocate().
     Result<Buffer> allocate() const;
+
+    /// Allocate `count` buffers, or none if one of them fails. Request::count does not limit them.
+    /// For buffers that come back when their fences have signalled, see Pool.
+    ///
+    /// Errors: those of allocate().
+    Result<std::vector<Buffer>> allocate(std::uint32_t count) const;
 
     /// Tell whether every use of this plan can use an existing buffer, of this or another plan.
     /// Errors: incompatible, with the reason.

@@ -62,6 +62,18 @@ Result<Buffer> Plan::allocate() const
     return no_room("every heap of the plan is full: " + full, "release buffers, or plan with fewer or smaller ones");
 }
 
+Result<std::vector<Buffer>> Plan::allocate(std::uint32_t count) const
+{
+    std::vector<Buffer> buffers;
+    while (buffers.size() < count) {
+        auto buffer = allocate();
+        if (!buffer)
+            return buffer.error();
+        buffers.push_back(std::move(*buffer));
+    }
+    return buffers;
+}
+
 Status Plan::serves(const Buffer& buffer) const
 {
     const std::string operation = "use a buffer of " + (buffer.heap().empty() ? "unknown origin" : buffer.heap());

@@ -163,6 +163,46 @@ Status Fence::wait(Deadline deadline, int cancel) const
     return failure_of(*this);
 }
 
+namespace {
+
+/// The first point that is not over; null if all are.
+Result<FencePoint*> first_pending(const Fence& fence)
+{
+    for (const auto& point : points_of(fence)) {
+        const auto state = point->ask();
+        if (!state)
+            return state.error();
+        if (*state == FenceState::pending)
+            return point.get();
+    }
+    return static_cast<FencePoint*>(nullptr);
+}
+
+} // namespace
+
+Result<bool> wait_any(std::span<const Fence> fences, std::span<pollfd> entries, Deadline deadline)
+{
+    for (;;) {
+        std::vector<pollfd> all(entries.begin(), entries.end());
+        bool over = false;
+        for (const Fence& fence : fences) {
+            const auto pending = first_pending(fence);
+            if (!pending)
+                return pending.error();
+            if (*pending != nullptr)
+                all.push_back({(*pending)->fd(), (*pending)->events(), 0});
+            over = over || *pending == nullptr;
+        }
+        const auto ready = os::wait_any(all, over ? Deadline{} : deadline, "fences and devices");
+        std::copy_n(all.begin(), entries.size(), entries.begin());
+        if (over || std::ranges::any_of(entries, [](const pollfd& entry) { return entry.revents != 0; }))
+            return true;
+        // Another thread may have made one fail meanwhile (a lost device).
+        if (!ready || !*ready)
+            return ready ? std::ranges::any_of(fences, is_over) : ready;
+    }
+}
+
 Result<std::vector<FencePart>> Fence::parts() const
 {
     std::vector<FencePart> all;

@@ -109,6 +109,41 @@ TEST_F(FenceTest, TheStateOfPendingWorkIsNotRead)
     EXPECT_EQ(one.signalled().error().category, Category::work_failed);
 }
 
+TEST_F(FenceTest, OneWaitIsForFencesAndDevices)
+{
+    const auto first = machine.add_fence("first");
+    const auto second = machine.add_fence("second");
+    const std::array both{make(first), make(second)};
+    const std::array together{Fence::merge(both)};
+    EXPECT_FALSE(wait_any({}, {}, Deadline{}).value());
+    EXPECT_FALSE(wait_any(both, {}, Deadline{}).value());
+    first->status = 1;
+    EXPECT_TRUE(wait_any(both, {}, deadline_in(milliseconds(1000))).value());
+    EXPECT_FALSE(wait_any(together, {}, Deadline{}).value()) << "half of it is pending";
+    second->looks = 1; // over when it has been seen pending
+    EXPECT_TRUE(wait_any(together, {}, deadline_in(milliseconds(1000))).value());
+    EXPECT_EQ(machine.slept, 0U);
+    // Nothing to wait for is over, and so is what failed: who sleeps for it may sleep forever.
+    EXPECT_TRUE(wait_any(std::array{Fence()}, {}, deadline_in(milliseconds(1000))).value());
+    EXPECT_TRUE(wait_any(std::array{Fence::failed(Error::device_gone("draw", "lost"))}, {}, Deadline{}).value());
+}
+
+TEST_F(FenceTest, ADevicesTroubleEndsTheWaitAndIsNoError)
+{
+    const std::array waits{make(machine.add_fence("pending"))};
+    const auto done = machine.add_fence("device");
+    done->status = 1;
+    const UniqueFd ready(machine.sync_file(done));
+    std::array<pollfd, 3> entries{{{-1, POLLIN, 0}, {ready.get(), POLLIN, 0}, {12345, POLLIN, 0}}};
+    EXPECT_TRUE(wait_any(waits, entries, deadline_in(milliseconds(1000))).value());
+    EXPECT_EQ(entries[0].revents, 0);
+    EXPECT_EQ(entries[1].revents, POLLIN);
+    entries[1].fd = -1;
+    EXPECT_TRUE(wait_any(waits, entries, deadline_in(milliseconds(1000))).value());
+    EXPECT_EQ(entries[2].revents, POLLNVAL);
+    EXPECT_FALSE(wait_any(waits, std::span(entries).first(1), Deadline{}).value());
+}
+
 TEST_F(FenceTest, SaysWhatIsInside)
 {
     const auto work = machine.add_fence("crtc-0");

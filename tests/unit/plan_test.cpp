@@ -367,6 +367,28 @@ TEST_F(PlanTest, AFullHeapMakesWayForTheNextProvedOne)
     EXPECT_NE(after->fallback().find("ENOMEM"), std::string::npos);
 }
 
+TEST_F(PlanTest, SeveralBuffersOrNone)
+{
+    add_camera(false);
+    fake::HeapModel& only = machine.add_heap("a", {.contiguous = true});
+    const auto made = plan({camera()});
+    ASSERT_TRUE(made);
+    const std::uint64_t before = only.used;
+    {
+        const auto buffers = made->allocate(3);
+        ASSERT_TRUE(buffers);
+        ASSERT_EQ(buffers->size(), 3U);
+        EXPECT_NE(buffers->front(), buffers->back());
+        EXPECT_EQ(only.used, before + 3 * made->layout().total_size());
+    }
+    EXPECT_TRUE(made->allocate(0)->empty());
+    only.capacity = before + 2 * made->layout().total_size();
+    const auto too_many = made->allocate(3);
+    ASSERT_FALSE(too_many);
+    EXPECT_EQ(too_many.error().category, Category::out_of_memory);
+    EXPECT_EQ(only.used, before) << "the first two are freed";
+}
+
 TEST_F(PlanTest, NoHeapThatKnowsLessServesInSilence)
 {
     add_camera(true);

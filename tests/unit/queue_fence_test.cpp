@@ -150,6 +150,63 @@ TEST_F(QueueFenceTest, AWaitForAFrameEndsAtItsDeadline)
     EXPECT_NE(frame.error().detail.find("1 wait for their fence"), std::string::npos) << frame.error().detail;
 }
 
+TEST_F(QueueFenceTest, WhatIsLentComesBackWithTheLastCopy)
+{
+    Queue queue = open(2);
+    const Buffer buffer = make();
+    auto lent = queue.lend(buffer);
+    auto copy = lent;
+    EXPECT_EQ(*copy, buffer);
+    lent.reset();
+    EXPECT_EQ(queue.waiting(), 0U);
+    EXPECT_EQ(queue.poll_fd(), -1);
+    copy.reset();
+    EXPECT_EQ(queue.waiting(), 1U);
+    EXPECT_TRUE(readable(queue.poll_fd()));
+    EXPECT_EQ(queue.advance().value(), 1U);
+    EXPECT_EQ(queue.with_device(), 1U);
+    EXPECT_EQ(queue.poll_fd(), -1);
+}
+
+TEST_F(QueueFenceTest, WhatIsLentWaitsForTheJobsOnIt)
+{
+    Queue queue = open(2);
+    const Buffer buffer = make();
+    auto lent = queue.lend(buffer);
+    const auto work = machine.add_fence("scanout");
+    Job job("show");
+    job.reads(buffer);
+    ASSERT_TRUE(job.publish(fence(work)));
+    lent.reset();
+    EXPECT_EQ(queue.advance().value(), 0U);
+    work->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+
+    // Who cannot be asked is not queued in silence.
+    lent = queue.lend(make());
+    machine.fail_all("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", EMFILE);
+    lent.reset();
+    EXPECT_EQ(queue.advance().value(), 0U);
+    const auto withheld = queue.pop_withheld();
+    ASSERT_EQ(withheld.size(), 1U);
+    EXPECT_NE(withheld[0].error.message().find("EMFILE"), std::string::npos) << withheld[0].error.message();
+}
+
+TEST_F(QueueFenceTest, WhatIsLentOutlivesTheQueueAndWakesItsThread)
+{
+    std::shared_ptr<const Buffer> late;
+    {
+        Queue queue = open(2);
+        ASSERT_TRUE(queue.start_thread());
+        late = queue.lend(make());
+        queue.lend(make()).reset();
+        while (queue.with_device() == 0)
+            std::this_thread::yield();
+    }
+    EXPECT_EQ(late->layout(), layout);
+    late.reset();
+}
+
 TEST_F(QueueFenceTest, WhatSignalsBeforeItIsPolledIsNotSleptFor)
 {
     Queue queue = open(1);

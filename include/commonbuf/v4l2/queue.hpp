@@ -88,6 +88,16 @@ public:
     Status queue_when_ready(const Buffer& buffer, const Fence& ready = {}, const Payload& payload = {},
                             Place where = Place::here());
 
+    /// Lends out a buffer that has come back: when the last copy of what this returns is gone, the
+    /// buffer goes back to the device as by queue_when_ready(), from the next advance() or
+    /// dequeue(). For frames that several parts of a program look at, and that a device without
+    /// fences reads.
+    ///
+    /// Any thread may drop the last copy. A buffer whose fences cannot be asked then is withheld,
+    /// see pop_withheld(). When the queue is gone, the buffer is only freed. Do not queue it yourself
+    /// meanwhile.
+    std::shared_ptr<const Buffer> lend(const Buffer& buffer, Place where = Place::here());
+
     /// Gives the device every buffer whose turn has come, and returns how many those were. A
     /// buffer whose fence failed is withheld, see pop_withheld().
     ///
@@ -209,12 +219,12 @@ private:
     friend class Device;
     friend class M2m;
     struct State;
-    explicit Queue(std::unique_ptr<State> state) noexcept;
+    explicit Queue(std::shared_ptr<State> state) noexcept;
     /// Makes the slots of a queue whose format is set.
     static Result<Queue> make(std::shared_ptr<Node> node, Role role, const Layout& layout, const Answer& answer,
                               std::uint32_t slots, bool own);
     Status resume(bool idle);
-    std::unique_ptr<State> state_;
+    std::shared_ptr<State> state_; ///< of this queue only; what is lent refers to it weakly
 };
 
 } // namespace commonbuf::v4l2

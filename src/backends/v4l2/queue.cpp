@@ -67,6 +67,8 @@ struct Queue::State {
 
     Locked slots() const { return {std::unique_lock(mutex), table.get()}; }
 
+    Access access() const noexcept { return table->role() == Role::capture ? Access::write : Access::read; }
+
     bool has_thread() const noexcept { return thread.joinable(); }
 
     /// Whether nobody works on the buffer any more. A device that writes all of it anew does not
@@ -84,6 +86,16 @@ struct Queue::State {
     static bool has_failed(const Waiting& first)
     {
         return first.own.known() == FenceState::failed || first.ready.known() == FenceState::failed;
+    }
+
+    /// Lines up a buffer that was lent.
+    void take_back(const Buffer& buffer, const Place& where)
+    {
+        auto own = buffer.export_fence(access());
+        const std::lock_guard lock(mutex);
+        waiting.push_back({buffer, own ? Fence() : Fence::failed(own.error()), own ? *own : Fence(), {}, where});
+        if (has_thread())
+            wakeup.event().set();
     }
 
     /// With the lock held.
@@ -171,7 +183,7 @@ struct Queue::State {
     }
 };
 
-Queue::Queue(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Queue::Queue(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 Queue::Queue(Queue&&) noexcept = default;
 Queue& Queue::operator=(Queue&&) noexcept = default;
 Queue::~Queue() = default;
@@ -185,7 +197,7 @@ Result<Queue> Queue::make(std::shared_ptr<Node> node, Role role, const Layout& l
     auto table = SlotTable::create(std::move(node), role, layout, answer, slots, own);
     if (!table)
         return table.error();
-    return Queue(std::make_unique<State>(std::move(*table), std::move(*wakeup)));
+    return Queue(std::make_shared<State>(std::move(*table), std::move(*wakeup)));
 }
 
 Status Queue::start_thread()
@@ -213,8 +225,7 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
 Status Queue::queue_when_ready(const Buffer& buffer, const Fence& ready, const Payload& payload, Place where)
 {
     State& state = *state_;
-    const Access access = state.table->role() == Role::capture ? Access::write : Access::read;
-    auto own = buffer.export_fence(access);
+    auto own = buffer.export_fence(state.access());
     if (!own)
         return own.error();
     const std::lock_guard lock(state.mutex);
@@ -234,6 +245,15 @@ Status Queue::queue_when_ready(const Buffer& buffer, const Fence& ready, const P
         return given.error();
     }
     return {};
+}
+
+std::shared_ptr<const Buffer> Queue::lend(const Buffer& buffer, Place where)
+{
+    return {new Buffer(buffer), [weak = std::weak_ptr(state_), where](const Buffer* back) {
+                const std::unique_ptr<const Buffer> lent(back);
+                if (const auto state = weak.lock())
+                    state->take_back(*lent, where);
+            }};
 }
 
 Result<std::size_t> Queue::advance()
