@@ -44,9 +44,8 @@ cb::Status show(cb::v4l2::Queue& queue, cb::drm::CommitQueue& commits, MeasuredS
         if (*is_shown && !captured.empty() && measured.wants_more()) {
             const Loan frame = std::move(captured.front());
             captured.pop_front();
-            // The kernel may wait: all that it waits for (IN_FENCE_FD) surely signals.
             cb::drm::Commit commit(commits.display());
-            commit.show(commits.display().primary(), *frame).wait_by(cb::drm::FenceWait::kernel);
+            commit.show(commits.display().primary(), *frame);
             if (!on_screen)
                 commit.enable();
             measured.shows(frame, commit);

@@ -24,7 +24,6 @@ FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy*
 
 cb::Result<Score> FrameLoop::run()
 {
-    writes_back_ = !free_writebacks_.empty();
     lost_.given(camera_.with_device(), monotonic_now());
     if (const auto started = camera_.start(); !started)
         return started.error();
@@ -92,8 +91,14 @@ cb::Status FrameLoop::look()
         const auto written = written_.front().over.signalled();
         if (!written)
             return written.error();
-        if (!*written)
+        const bool lost = !*written && std::chrono::steady_clock::now() >= written_.front().due;
+        if (!*written && !lost)
             break;
+        if (lost) {
+            ++score_.unwritten;
+            written_.pop_front(); // its buffer stays out of use
+            continue;
+        }
         if (auto compared = compare(); !compared)
             return compared;
     }
@@ -183,7 +188,7 @@ cb::Status FrameLoop::draw()
 
 cb::Status FrameLoop::commit()
 {
-    while (!drawn_.empty() && display_.waiting() == 0 && (!writes_back_ || !free_writebacks_.empty())) {
+    while (!drawn_.empty() && display_.waiting() == 0 && (!free_writebacks_.empty() || written_.empty())) {
         Drawn drawn = std::move(drawn_.front());
         drawn_.pop_front();
         score_.copies += drawn.picture.cpu_accesses() - drawn.cpu_accesses;
@@ -194,7 +199,7 @@ cb::Status FrameLoop::commit()
         if (!lit_)
             next.enable();
         Shown shown{std::move(drawn.camera), std::nullopt};
-        if (writes_back_) {
+        if (!free_writebacks_.empty()) {
             shown.writeback = std::move(free_writebacks_.front());
             free_writebacks_.pop_front();
             next.write_back(*shown.writeback);
@@ -224,7 +229,7 @@ cb::Status FrameLoop::take_committed()
                 return released;
         }
         if (found->second.writeback)
-            written_.push_back({std::move(found->second), std::move(each.written)});
+            written_.push_back({std::move(found->second), std::move(each.written), cb::deadline_in(4s)});
         committed_.erase(found);
     }
     for (const cb::drm::WithheldCommit& each : display_.pop_withheld())

@@ -63,6 +63,7 @@ private:
     struct Written {
         Shown shown;
         commonbuf::Fence over;
+        commonbuf::Deadline due; ///< when the display's driver counts as having lost it
     };
 
     bool done() const;
@@ -94,7 +95,6 @@ private:
     std::uint32_t number_ = 0;
     LostFrames lost_;
     bool lit_ = false;
-    bool writes_back_ = false;
     std::deque<commonbuf::Buffer> free_writebacks_;
     std::optional<commonbuf::Buffer> last_picture_;
     std::deque<commonbuf::Fence> drawing_;

@@ -35,8 +35,9 @@ public:
     /// Whether there is something left to show or to compare.
     bool goes_on() const { return score_.shown < options_.frames || !written_.empty(); }
 
-    /// Whether another frame is to be shown, and there is room for the picture of it.
-    bool wants_more() const { return committed_ < options_.frames && (!writes_back_ || !free_.empty()); }
+    /// Whether another frame is to be shown, and there is room for the picture of it. Where the
+    /// driver has lost all writebacks, frames are shown without.
+    bool wants_more() const { return committed_ < options_.frames && (!free_.empty() || written_.empty()); }
 
     /// After each call that may give the camera buffers.
     void given(const commonbuf::v4l2::Queue& queue) { lost_.given(queue.with_device(), monotonic_now()); }
@@ -65,6 +66,7 @@ private:
         Loan frame;
         commonbuf::Buffer picture;
         commonbuf::Fence written;
+        commonbuf::Deadline due; ///< when it counts as lost
     };
 
     explicit MeasuredStream(const StreamOptions& options) : options_(options) {}
@@ -76,7 +78,6 @@ private:
     std::map<commonbuf::BufferId, std::uint64_t> accesses_; ///< of the camera's own, as they were at capture
     std::uint32_t committed_ = 0;
     std::optional<commonbuf::Fence> shown_; ///< of the last commit, until it is on the screen
-    bool writes_back_ = false;
     std::deque<commonbuf::Buffer> free_;
     std::optional<Writeback> next_; ///< goes with the commit that is being made
     std::deque<Writeback> written_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "interrupt.hpp"
 #include "run_example.hpp"
 
 #include <commonbuf/commonbuf.hpp>
@@ -17,6 +18,7 @@ int run_app(int count, char** words, const char* description,
             commonbuf::Result<bool> (*example)(const Options& options)) noexcept
 {
     try {
+        interrupt_fd(); // from here on Ctrl-C ends the loop, not the program
         Options options;
         CLI::App app(description);
         options.add_to(app);

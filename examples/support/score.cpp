@@ -11,6 +11,9 @@ std::string Score::dropped_and_compared(const std::string& with, bool asked) con
     if (dropped > 0)
         lines = std::to_string(dropped) + " more dropped by the camera itself, which had a buffer for them: it was "
                                           "late, as on a busy machine\n";
+    if (unwritten > 0)
+        lines +=
+            std::to_string(unwritten) + " pictures were not written back by the display's driver, which lost them\n";
     if (compared > 0)
         return lines + std::to_string(compared) + " pictures compared with " + with + ", " +
                std::to_string(wrong_pixels) + " wrong pixels\n";

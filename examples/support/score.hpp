@@ -14,6 +14,7 @@ struct Score {
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
     std::uint64_t copies = 0;    ///< CPU accesses between the devices
+    std::uint32_t unwritten = 0; ///< pictures that the display's driver should have written back, and did not
     std::uint32_t in_fences = 0; ///< commits that the kernel held until a fence had signalled
     std::size_t in_flight = 0;   ///< at most, at once: from the camera's first byte until no device has it any more
 

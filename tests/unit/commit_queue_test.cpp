@@ -249,17 +249,37 @@ TEST_F(CommitQueueTest, AWritebackWaitsForTheOneBeforeIt)
     model.written->status = 1;
     EXPECT_TRUE(done.at(0).written.signalled().value());
     EXPECT_EQ(queue.advance().value(), 1U);
-    // Left to the kernel, that is one fence more.
+    // Not in the kernel, which would wait for a lost one without an end.
     model.shown->status = 1;
     const auto before = model.written;
     ASSERT_TRUE(queue.submit(picture(queue).write_back(buffer()).wait_by(FenceWait::kernel)));
-    EXPECT_EQ(queue.waiting(), 0U);
-    EXPECT_EQ(model.commits.back().in_fence, before);
+    EXPECT_EQ(queue.waiting(), 1U);
+    before->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+    EXPECT_NE(model.commits.back().in_fence, before);
     // A writeback that failed holds nobody up, and is nobody else's failure.
     model.shown->status = 1;
     model.written->status = -ETIME;
     ASSERT_TRUE(queue.submit(picture(queue).write_back(buffer())));
     EXPECT_EQ(queue.waiting(), 0U);
+}
+
+TEST_F(CommitQueueTest, AWritebackThatIsLostHoldsUpNoFlipAndTheNextOneNotForGood)
+{
+    CommitQueue queue = make();
+    ASSERT_TRUE(queue.submit(picture(queue).write_back(buffer())));
+    model.shown->status = 1; // shown, and never written
+    const auto lost = model.written;
+    ASSERT_TRUE(queue.submit(picture(queue).wait_by(FenceWait::kernel)));
+    EXPECT_EQ(queue.waiting(), 0U) << "a plain flip";
+    EXPECT_NE(model.commits.back().in_fence, lost);
+    model.shown->status = 1;
+    const auto begun = std::chrono::steady_clock::now();
+    ASSERT_TRUE(queue.commit(picture(queue).write_back(buffer()), deadline_in(std::chrono::seconds(5))));
+    EXPECT_GT(std::chrono::steady_clock::now() - begun, milliseconds(500)) << "it may only be late";
+    EXPECT_EQ(lost->status, 0);
+    model.shown->status = 1;
+    EXPECT_TRUE(readable(queue.poll_fd()) || queue.waiting() == 0);
 }
 
 TEST_F(CommitQueueTest, ARefusedCommitLeavesNothingAndTheNextGoesOn)

@@ -53,6 +53,8 @@ struct WithheldCommit {
 /// A commit is a job for each plane that it mentions: the job gathers what must be over before
 /// the buffer is read, and is published when another commit replaces it. A writeback is a job
 /// that writes; it also waits for the writeback before it, since drivers lose those that overlap.
+/// A writeback that has not ended 60 refreshes after it was shown counts as lost: its fence may
+/// never signal, and the next one goes on. Commits without a writeback wait for none.
 /// Drivers are told by when the work should be done (Fence::set_deadline()).
 class COMMONBUF_API CommitQueue {
 public:

@@ -5,7 +5,6 @@
 #include "backends/vulkan/buffer.hpp"
 #include "backends/vulkan/image.hpp"
 #include "base/text.hpp"
-#include "os/os.hpp"
 
 #include <commonbuf/vulkan/heap.hpp>
 

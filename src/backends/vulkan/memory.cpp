@@ -3,7 +3,6 @@
 
 #include "backends/vulkan/image_support.hpp"
 #include "base/text.hpp"
-#include "os/first_bracket.hpp"
 #include "os/os.hpp"
 
 namespace commonbuf::vulkan {
