@@ -200,8 +200,8 @@ struct DisplayModel {
     std::vector<Values> tests;
     Values now;
     std::function<int(const Values&)> refusal; ///< an errno, or 0 for what it takes
-    bool ends_at_once = false;               ///< each commit is shown, and written, when it is made
-    std::shared_ptr<FenceModel> shown;       ///< of the last commit
+    bool ends_at_once = false;                 ///< each commit is shown, and written, when it is made
+    std::shared_ptr<FenceModel> shown;         ///< of the last commit
     std::shared_ptr<FenceModel> written;
     std::vector<std::byte> events;
     std::map<std::uint32_t, std::vector<std::byte>> blobs;
