@@ -17,7 +17,7 @@ VkExternalMemoryFeatureFlags buffer_features(const Context& context, VkBufferUsa
     return answer.externalMemoryProperties.externalMemoryFeatures;
 }
 
-Result<BareBuffer> BareBuffer::create(std::shared_ptr<const Context> context, VkDeviceSize size,
+Result<BareBuffer> BareBuffer::create(const std::shared_ptr<const Context>& context, VkDeviceSize size,
                                       VkBufferUsageFlags usage, VkExternalMemoryFeatureFlags what)
 {
     constexpr const char* creates = "vkCreateBuffer";

@@ -16,7 +16,7 @@ struct BareBuffer {
     MemoryNeeds needs;
 
     /// Makes a buffer whose memory will be imported or exported; `what` says which.
-    static Result<BareBuffer> create(std::shared_ptr<const Context> context, VkDeviceSize size,
+    static Result<BareBuffer> create(const std::shared_ptr<const Context>& context, VkDeviceSize size,
                                      VkBufferUsageFlags usage, VkExternalMemoryFeatureFlags what);
 };
 
