@@ -28,6 +28,7 @@ public:
     void write_back_into(const std::vector<commonbuf::Buffer>& buffers)
     {
         free_writebacks_.assign(buffers.begin(), buffers.end());
+        score_.writes_back = !buffers.empty();
     }
 
     /// Until all is shown, or the user pressed Ctrl-C. Errors: the devices'; timed_out (nothing

@@ -54,6 +54,7 @@ cb::Result<MeasuredStream> MeasuredStream::create(const StreamOptions& options, 
     if (!pictures)
         return pictures.error();
     stream.free_.assign(pictures->begin(), pictures->end());
+    stream.score_.writes_back = !pictures->empty();
     return stream;
 }
 

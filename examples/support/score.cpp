@@ -17,7 +17,8 @@ std::string Score::dropped_and_compared(const std::string& with, bool asked) con
     if (compared > 0)
         return lines + std::to_string(compared) + " pictures compared with " + with + ", " +
                std::to_string(wrong_pixels) + " wrong pixels\n";
-    return lines + "nothing compared: " + (asked ? "the card has no writeback" : "as asked") + '\n';
+    const char* why = !asked ? "as asked" : writes_back ? "no picture was complete" : "the card has no writeback";
+    return lines + "nothing compared: " + why + '\n';
 }
 
 bool Score::good() const

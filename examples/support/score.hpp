@@ -11,6 +11,7 @@ struct Score {
     std::uint32_t lost = 0;    ///< for want of a buffer
     std::uint32_t dropped = 0; ///< by the camera itself, which had one
     std::uint32_t out_of_order = 0;
+    bool writes_back = false; ///< the display can be asked what it showed
     std::uint32_t compared = 0;
     std::uint64_t wrong_pixels = 0;
     std::uint64_t copies = 0;    ///< CPU accesses between the devices
