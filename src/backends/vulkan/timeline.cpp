@@ -39,7 +39,7 @@ public:
             return !each.busy || vk().GetFenceStatus(device_.handle(), each.done.get()) == VK_SUCCESS;
         });
         if (slot != slots_.end() && slot->busy) {
-            const VkFence done = slot->done.get();
+            VkFence done = slot->done.get();
             if (const VkResult result = vk().ResetFences(device_.handle(), 1, &done); result != VK_SUCCESS)
                 return call_failed(device_, result, "vkResetFences");
             slot->busy = false;
