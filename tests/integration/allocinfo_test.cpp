@@ -520,11 +520,10 @@ TEST_F(AllocinfoAndVulkan, PlansForAGpuAndLetsItsMemoryServe)
     EXPECT_EQ(document["chosen"]["kind"], "gbm");
     EXPECT_EQ(heap_of(document, "vulkan")["verdict"], "accepted") << planned.out;
     const Answer verified = allocinfo("verify " + uses + " --add-heap 'vulkan:" + name + ":storage' --json");
-    ASSERT_EQ(verified.status, 0) << verified.out;
     const Json verification = Json::parse(verified.out)["verification"];
     for (const Json& use : verification["uses"]) {
         devices::cb::Content content;
-        if (use["result"] == "not-checked")
+        if (use["reason"].is_string())
             content.reason = use["reason"];
         if (devices::lost_writeback(display, content)) {
             kernel_keeps_memory();
@@ -532,6 +531,7 @@ TEST_F(AllocinfoAndVulkan, PlansForAGpuAndLetsItsMemoryServe)
         }
         EXPECT_EQ(use["result"], "same") << use.dump(1);
     }
+    EXPECT_EQ(verified.status, 0) << verified.out;
 }
 #endif
 

@@ -27,6 +27,7 @@ struct Words {
     std::string html; ///< the file of the page; "-" is standard output, empty for no page
 
     std::uint32_t frames = 30;
+    std::uint32_t seconds = 60; ///< for each use
 
     std::uint64_t bytes = 8U << 20U;
     std::vector<std::string> only; ///< the heaps to measure; all if empty

@@ -6,6 +6,9 @@
 #include "../uses.hpp"
 #include "command.hpp"
 
+#include <algorithm>
+#include <chrono>
+
 namespace allocinfo {
 namespace {
 
@@ -20,6 +23,7 @@ void add_options(Options& options)
     options.size(Options::must, "the image in pixels: 1280x720");
     options.count();
     options.number("--frames", options.words().frames, "how many frames to compare (default 30)");
+    options.number("--seconds", options.words().seconds, "how long each use may take (default 60)");
     options.added_heaps();
     options.explain_words();
 }
@@ -67,7 +71,10 @@ Expected<Verified> verify(const Words& words)
     const auto plan = allocator.plan(*request, *uses);
     if (!plan)
         return plan.error();
-    const auto verification = allocator.verify(*plan, *uses, {.frames = words.frames});
+    constexpr std::uint32_t day = 86400;
+    const auto time = std::chrono::seconds(std::min(words.seconds, day)) * static_cast<int>(uses->size());
+    const auto verification =
+        allocator.verify(*plan, *uses, {.frames = words.frames, .deadline = commonbuf::deadline_in(time)});
     if (!verification)
         return verification.error();
     return Verified{*plan, *verification};
