@@ -10,6 +10,6 @@ void StreamOptions::add_to(CLI::App& app)
     app.add_option("--height", height, "pixels")->capture_default_str();
     app.add_option("--frames", frames, "how many to show")->capture_default_str();
     app.add_option("--rate", rate, "frames a second to ask the camera for")->capture_default_str();
-    app.add_flag("!--no-compare", compare, "do not compare what was shown with what was captured");
+    app.add_flag("!--no-compare", compare, "do not compare what was shown with what it should be");
     app.add_option("--picture", picture, "PNG file for the last picture that the display showed");
 }

@@ -35,7 +35,7 @@ public:
     FenceState known() const noexcept { return known_.load(std::memory_order_acquire); }
 
     /// Asks the kernel, unless the answer is known. Polls before it reads the state: reading that of
-    /// a fence that is about to signal is not safe (docs/architecture.md, "What kernels do").
+    /// a fence that is about to signal is not safe (docs/architecture.md, "What the kernel does").
     /// Errors: kernel_failure, out_of_memory.
     Result<FenceState> ask();
 

@@ -54,11 +54,11 @@ enum class FenceWait : std::uint8_t {
     /// refresh after the fences have signalled, without waking the program. **Such a commit
     /// cannot be cancelled**: the CRTC takes no other commit until the fences signal, and closing
     /// the card waits too. Use it only for work that is sure to end: of a GPU or another device
-    /// whose driver ends hung work, or of this library's displays, except for writebacks, of which
-    /// drivers lose some. Do not use it for timelines of
-    /// another program (sw_sync, syncobj points that nobody has submitted yet). KMS shows the
-    /// result of failed work as if it were good; the library tells afterwards
-    /// (Committed::shown).
+    /// whose driver ends hung work, or of this library's displays, except for writebacks, of
+    /// which drivers lose some. Do not use it for timelines of another program (sw_sync, syncobj
+    /// points that nobody has submitted yet). KMS shows the result of failed work as if it were
+    /// good; the library tells afterwards, when Committed::shown or Committed::written is waited
+    /// for.
     kernel,
 };
 
