@@ -19,6 +19,8 @@ class Job:
     kernel_args: list[str]
     # In seconds; None: as long as boards of this kind get.
     timeout: float | None = None
+    # How long it may write nothing, in seconds; None: as long as `timeout` lets it.
+    idle: float | None = None
     device_tree: pathlib.Path | None = None
     interactive: bool = False
 

@@ -113,7 +113,7 @@ def _job(options: argparse.Namespace, command: list[str]) -> Job:
     return Job(
         board=board, command=command, project=PROJECT, directory=_directory(),
         environment=environment, kernel_args=options.kernel_arg, timeout=options.timeout,
-        device_tree=options.device_tree)
+        idle=options.idle, device_tree=options.device_tree)
 
 
 def _directory() -> pathlib.Path:
@@ -137,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def shell(options: argparse.Namespace) -> int:
+    options.idle = None
     job = _job(options, ["/bin/bash", "--norc", "-i"])
     job.interactive = True
     _install_for(job.board.machine)
@@ -202,6 +203,9 @@ def parser() -> argparse.ArgumentParser:
                           help="stop the machine after so long (default: "
                                f"{machine.uml.TIMEOUT}, under QEMU {machine.qemu.TIMEOUT})")
         if name == "run":
+            verb.add_argument("--idle", type=_positive, metavar="SECONDS",
+                              help="stop the machine when neither the command nor the kernel has written "
+                                   "anything for so long")
             verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
         verb.set_defaults(call=call)
 

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import fcntl
+import math
 import os
 import pathlib
 import selectors
@@ -45,14 +46,15 @@ def run(job: Job, kernel: pathlib.Path, rootfs: pathlib.Path) -> int:
     log = folder / "kernel.log"
     started = time.monotonic()
     if job.interactive:
-        timed_out = _with_terminal(start, log)
+        _with_terminal(start, log)
+        timed_out = None
     else:
-        timed_out = _with_pipes(start, log, timeout)
+        timed_out = _with_pipes(start, log, timeout, job.idle)
     (folder / "seconds").write_text(f"{time.monotonic() - started:.2f}\n")
-    return _verdict(job, folder, timeout if timed_out else None)
+    return _verdict(job, folder, timed_out)
 
 
-def _verdict(job: Job, folder: pathlib.Path, timed_out: float | None) -> int:
+def _verdict(job: Job, folder: pathlib.Path, timed_out: str | None) -> int:
     log = folder / "kernel.log"
     status = folder / "status"
     text = log.read_text(encoding="utf-8", errors="replace")
@@ -62,7 +64,7 @@ def _verdict(job: Job, folder: pathlib.Path, timed_out: float | None) -> int:
         for line in found[:20]:
             print(f"    {line}", file=sys.stderr)
     if timed_out is not None:
-        say(f"the command ran past {timed_out:g} s and was stopped; the kernel's log is {log}")
+        say(f"the command {timed_out} and was stopped; the kernel's log is {log}")
         return TIMED_OUT
     if not status.exists():
         say(f"the machine ended before the command did; the end of its log ({log}):")
@@ -114,9 +116,10 @@ def _stop(machine: subprocess.Popen) -> None:
     machine.wait()
 
 
-def _with_pipes(start, log: pathlib.Path, timeout: float) -> bool:
-    """Run with stdout, stderr and the kernel's console on pipes; say whether time ran out."""
+def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None) -> str | None:
+    """Run with stdout, stderr and the kernel's console on pipes; say which time ran out."""
     deadline = time.monotonic() + timeout
+    silent_until = math.inf if idle is None else time.monotonic() + idle
     err_read, err_write = os.pipe()
     log_read, log_write = os.pipe()
     # What the machine itself has to say comes on fd 2: it is log.
@@ -133,10 +136,14 @@ def _with_pipes(start, log: pathlib.Path, timeout: float) -> bool:
             selector.register(fd, selectors.EVENT_READ)
         try:
             while targets:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return True
-                for key, _ in selector.select(left):
+                now = time.monotonic()
+                if now >= deadline:
+                    return f"ran past {timeout:g} s"
+                if now >= silent_until:
+                    return f"wrote nothing for {idle:g} s"
+                for key, _ in selector.select(min(deadline, silent_until) - now):
+                    if idle is not None:
+                        silent_until = time.monotonic() + idle
                     data = os.read(key.fd, 65536)
                     if data:
                         targets[key.fd].write(data)
@@ -144,7 +151,7 @@ def _with_pipes(start, log: pathlib.Path, timeout: float) -> bool:
                     else:
                         selector.unregister(key.fd)
                         del targets[key.fd]
-            return False
+            return None
         finally:
             _stop(machine)
             for fd in (err_read, log_read):
@@ -152,7 +159,7 @@ def _with_pipes(start, log: pathlib.Path, timeout: float) -> bool:
             machine.stdout.close()
 
 
-def _with_terminal(start, log: pathlib.Path) -> bool:
+def _with_terminal(start, log: pathlib.Path) -> None:
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise LabError("'lab shell' needs a terminal; use 'lab run -- COMMAND' in scripts")
     saved = termios.tcgetattr(0)
@@ -167,4 +174,3 @@ def _with_terminal(start, log: pathlib.Path) -> bool:
             machine.kill()
             machine.wait()
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
-    return False
