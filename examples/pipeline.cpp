@@ -124,10 +124,12 @@ cb::Result<bool> stream(const Options& options)
         return queue.error();
     set_rate(*camera, options.rate);
 
-    FrameLoop loop(options.frames, options.compare, **hue, side.get(), *queue, std::move(*pool), (*screen)->queue());
     const auto buffers = frames->allocate(camera_buffers);
     if (!buffers)
         return buffers.error();
+    if (const auto warm = (*hue)->warm_up(*buffers, *pool); !warm)
+        return warm.error();
+    FrameLoop loop(options.frames, options.compare, **hue, side.get(), *queue, std::move(*pool), (*screen)->queue());
     for (const cb::Buffer& buffer : *buffers) {
         if (const auto queued = queue->queue(buffer); !queued)
             return queued.error();

@@ -6,10 +6,12 @@
 #include <drm_fourcc.h>
 
 #include <array>
+#include <chrono>
 #include <string>
 #include <utility>
 
 namespace cb = commonbuf;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -202,6 +204,24 @@ HuePass::Flight* HuePass::free_flight()
 }
 
 bool HuePass::has_room() { return free_flight() != nullptr; }
+
+cb::Status HuePass::warm_up(const std::vector<cb::Buffer>& cameras, cb::Pool& pictures)
+{
+    for (const cb::Buffer& camera : cameras) {
+        const auto deadline = cb::deadline_in(10s);
+        const auto picture = pictures.acquire(deadline);
+        if (!picture)
+            return picture.error();
+        const auto over = submit(camera, *picture, Turn{});
+        if (!over)
+            return over.error();
+        if (auto released = pictures.release(*picture, *over); !released)
+            return released;
+        if (auto waited = over->wait(deadline); !waited)
+            return waited;
+    }
+    return {};
+}
 
 cb::Result<cb::Fence> HuePass::submit(const cb::Buffer& camera, const cb::Buffer& picture, const Turn& turn)
 {

@@ -30,6 +30,13 @@ public:
     commonbuf::Use input() const;
     commonbuf::Use output() const;
 
+    /// Draws once from each buffer, whatever is in it, and waits for that, at most 10 s a buffer: the
+    /// first use of an image and of a pipeline takes a driver longer than a frame lasts. So it comes
+    /// before the camera starts.
+    ///
+    /// Errors: timed_out, what submit() gives.
+    commonbuf::Status warm_up(const std::vector<commonbuf::Buffer>& cameras, commonbuf::Pool& pictures);
+
     /// Whether submit() has room. Asks the device, and waits for nothing.
     bool has_room();
 
