@@ -131,6 +131,14 @@ class Building(World):
         self.assertEqual(self.calls("apt-get"), [])
         self.assertEqual(self.calls("ninja"), ["ninja -C build tools/allocinfo/allocinfo"])
 
+    def test_32_bits_have_packages_and_a_compiler_of_their_own(self):
+        (self.world / "installed").write_text("")
+        self.install("i386")
+        self.build("--i386", "build", "-Dwerror=true")
+        self.assertEqual(self.calls("apt-get"), [])
+        self.assertEqual(self.calls("meson"), ["meson setup --cross-file tests/checks/i386.ini build -Dwerror=true"])
+        self.assertTrue((PROJECT / "tests/checks/i386.ini").exists())
+
     def test_meson_looks_again_when_there_are_more_packages(self):
         self.build("--no-tests")
         self.build("--no-tests")

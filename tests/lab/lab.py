@@ -198,6 +198,8 @@ def root(options: argparse.Namespace) -> int:
         return NO_ROOT
     if options.check:
         return 0
+    if options.fresh and options.release not in debian_root.RELEASES:
+        raise LabError(f"a fresh machine is one of {', '.join(debian_root.RELEASES)}")
     if options.fresh:
         return debian_root.in_fresh_root(options.release, PROJECT, command, options.share_cache)
     return debian_root.in_build_root(options.release, PROJECT, command, _directory())
@@ -263,7 +265,7 @@ def parser() -> argparse.ArgumentParser:
         "root", help="run a command, or a shell, in another Debian",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=textwrap.dedent(f"""\
-            Runs a command in a Debian of another release, as root there, with this project at its own
+            Runs a command in a Debian of another release or architecture, as root there, with this project at its own
             path and the compiler's cache. What the build and the tests need is installed. Without a
             command it starts a shell. The exit status is the command's own, or {NO_ROOT} on a machine where
             no root can be entered."""))
@@ -273,7 +275,7 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--share-cache", action="store_true",
                       help="with --fresh: let it have the lab's and the compiler's cache of this machine")
     verb.add_argument("--check", action="store_true", help="only say whether it is possible here")
-    verb.add_argument("release", choices=debian_root.RELEASES, metavar="RELEASE", help=", ".join(debian_root.RELEASES))
+    verb.add_argument("release", choices=debian_root.ROOTS, metavar="RELEASE", help=", ".join(debian_root.ROOTS))
     verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     verb.set_defaults(call=root)
     return top

@@ -572,6 +572,28 @@ class DebianRoots(unittest.TestCase):
         self.assertEqual(keys[0], keys[2])
         self.assertNotEqual(debian_root.bare_key("trixie"), debian_root.bare_key("bookworm"))
 
+    def test_a_root_for_another_architecture_knows_it_before_its_packages_come(self):
+        commands = []
+        with mock.patch.object(debian_root, "_bare", side_effect=lambda release: self.path / release), \
+                mock.patch.object(debian_root, "_unpack") as unpack, mock.patch.object(debian_root, "_must"), \
+                mock.patch.object(cache, "say"), \
+                mock.patch.object(cache, "ensure", side_effect=lambda kind, key, make: make(self.path) or self.path), \
+                mock.patch.object(debian_root, "_run", side_effect=lambda *words: commands.append(words[-1]) or 0):
+            debian_root._build_root("trixie-i386", lab.PROJECT)
+        self.assertEqual(unpack.call_args.args[0], self.path / "trixie")
+        self.assertEqual(commands, [["dpkg", "--add-architecture", "i386"], ["scripts/deps", "--quiet", "i386"]])
+
+    def test_no_root_is_taken_for_an_old_one_of_another(self):
+        entries = [debian_root._build_entry(name) for name in debian_root.ROOTS]
+        for entry in entries:
+            self.assertFalse(any(other.startswith(f"{entry}-") for other in entries), entry)
+
+    def test_a_fresh_machine_has_this_ones_architecture(self):
+        options = lab.parser().parse_args(["root", "--fresh", "trixie-i386"])
+        with mock.patch.object(lab, "_install"), mock.patch.object(debian_root, "why_not", return_value=None), \
+                self.assertRaisesRegex(LabError, "bookworm, trixie"):
+            options.call(options)
+
     def test_why_no_root_can_be_entered_is_told(self):
         with mock.patch("shutil.which", return_value=None):
             self.assertIn("scripts/deps root", debian_root.why_not())
