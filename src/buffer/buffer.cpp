@@ -6,6 +6,7 @@
 #include <commonbuf/buffer.hpp>
 
 #include <linux/dma-buf.h>
+#include <linux/ioctl.h>
 
 #include <array>
 #include <cerrno>

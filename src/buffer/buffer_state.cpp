@@ -14,6 +14,7 @@
 #include "os/page_guard.hpp"
 
 #include <linux/dma-buf.h>
+#include <linux/ioctl.h>
 
 #include <poll.h>
 

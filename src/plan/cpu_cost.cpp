@@ -10,6 +10,7 @@
 #include <commonbuf/heap.hpp>
 
 #include <linux/dma-buf.h>
+#include <linux/ioctl.h>
 
 #include <algorithm>
 #include <charconv>

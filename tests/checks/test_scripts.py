@@ -60,7 +60,7 @@ class World(unittest.TestCase):
 
 class Help(World):
     COMMANDS = [[f"scripts/{path.name}"] for path in sorted((PROJECT / "scripts").iterdir())] + [
-        ["scripts/lab", verb] for verb in ("setup", "boards", "clean", "run", "shell", "root")] + [
+        ["scripts/lab", verb] for verb in ("setup", "boards", "clean", "run", "shell", "tests", "root")] + [
         ["scripts/test", "--host"], ["scripts/oracle", "--short"], ["scripts/lab", "run", "--board", "bare"]]
 
     def test_help_comes_at_once_and_does_nothing(self):
@@ -131,6 +131,14 @@ class Building(World):
         self.assertEqual(self.calls("apt-get"), [])
         self.assertEqual(self.calls("ninja"), ["ninja -C build tools/allocinfo/allocinfo"])
 
+    def test_32_bits_have_packages_and_a_compiler_of_their_own(self):
+        (self.world / "installed").write_text("")
+        self.install("i386")
+        self.build("--i386", "build", "-Dwerror=true")
+        self.assertEqual(self.calls("apt-get"), [])
+        self.assertEqual(self.calls("meson"), ["meson setup --cross-file tests/checks/i386.ini build -Dwerror=true"])
+        self.assertTrue((PROJECT / "tests/checks/i386.ini").exists())
+
     def test_meson_looks_again_when_there_are_more_packages(self):
         self.build("--no-tests")
         self.build("--no-tests")
@@ -156,6 +164,43 @@ class Building(World):
     def test_a_build_that_fails_fails(self):
         (self.world / "bin/ninja").write_text("#!/bin/bash\necho '[1/1] x'\nexit 1\n")
         self.assertEqual(self.run_script("scripts/build").returncode, 1)
+
+
+class Counting(World):
+    """What scripts/test makes of a GoogleTest program that ran in the lab."""
+
+    REPORT = """{"testsuites": [{"testsuite": [{"result": "COMPLETED"}, {"result": "SKIPPED"}, {"result": "SKIPPED"},
+        {"result": "COMPLETED", "failures": [{}]}]}]}"""
+
+    def counted(self, status, *said, report=REPORT):
+        program = self.world / "program"
+        lines = "".join(f"echo '{line}' >&2\n" for line in said)
+        write = f"cat >\"${{1#*json:}}\" <<'END'\n{report}\nEND\n" if report else ""
+        program.write_text(f"#!/bin/bash\n{write}{lines}exit {status}\n")
+        program.chmod(0o755)
+        parts = "".join(f"/^{name}() *{{/,/}}$/p;" if name == "file" else f"/^{name}() *{{/,/^}}/p;"
+                        for name in ("count", "file", "failed_tests", "gtest"))
+        (self.project / "out/test").mkdir(parents=True, exist_ok=True)
+        script = f"set -uo pipefail; project=$PWD; eval \"$(sed -n '{parts}' scripts/test)\"; gtest x {program}"
+        done = subprocess.run(["bash", "-c", script], env=self.environment, cwd=self.project, capture_output=True,
+                              text=True, timeout=30, check=False)
+        failed = self.project / "out/test/x.failed"
+        return done.stdout.strip(), failed.read_text() if failed.exists() else "", done.stderr
+
+    def test_tests_that_are_not_as_listed_count_as_failures_by_name(self):
+        said = ["lab: not as listed: A.B: must run, and skipped: no camera", "lab: not as listed: C.D: must run, and never started"]
+        count, failed, errors = self.counted(122, *said, report=self.REPORT.replace(', "failures": [{}]', ""))
+        self.assertEqual((count, errors), ("x: 2 passed, 2 failed, 1 skipped", ""))
+        self.assertEqual(failed, "".join(line + "\n" for line in said))
+
+    def test_they_count_beside_those_that_failed(self):
+        self.assertEqual(self.counted(1)[0], "x: 1 passed, 1 failed, 2 skipped")
+        count, failed, _ = self.counted(1, "lab: not as listed: A.B: must run, and skipped: no camera")
+        self.assertEqual(count, "x: 1 passed, 2 failed, 1 skipped")
+        self.assertIn("A.B", failed)
+
+    def test_a_program_without_a_report_is_a_failure(self):
+        self.assertEqual(self.counted(0, report="")[0], "x (no report, status 0): 0 passed, 1 failed, 0 skipped")
 
 
 class Demo(World):
@@ -190,6 +235,18 @@ exit "$(cat "$WORLD/status")"
                 self.assertEqual(done.returncode, status)
                 self.assertEqual((self.project / "out/demo/timeline.svg").read_text(), "<svg/>\n")
                 self.assertTrue(done.stdout.splitlines()[-1].startswith("out/demo/: "))
+
+    def test_it_is_tried_once_whatever_comes_of_it(self):
+        for status in (0, 1, 124):
+            with self.subTest(status=status):
+                (self.world / "calls").unlink(missing_ok=True)
+                self.assertEqual(self.demo(status).returncode, status)
+                self.assertEqual(len([c for c in self.calls("lab") if c.startswith("lab run")]), 1)
+        for script in ("scripts/test", "tests/checks/first-hour"):
+            text = (PROJECT / script).read_text()
+            started = [line for line in text.splitlines() if "scripts/demo" in line and not line.startswith("#")]
+            self.assertEqual(len(started), 1, f"{script} starts it more than once")
+            self.assertNotIn("||", started[0])
 
     def test_a_run_that_died_early_says_so(self):
         (self.world / "dies").touch()

@@ -23,12 +23,29 @@ from debian import LabError
 from privilege import as_root, remove
 
 RELEASES = ("bookworm", "trixie")
+# Roots to build in. After a dash comes another architecture than this machine's, for which the
+# packages of that name (scripts/deps) build.
+ROOTS = (*RELEASES, "trixie-i386")
 
 # Raise it when the way of making changes and old roots must not be used.
 RECIPE = 2
 
-# What the build root has, in the words of scripts/deps.
+# What a build root has, in the words of scripts/deps.
 GROUPS = ("build", "test", "check")
+
+
+def _architecture(name: str) -> str:
+    return name.partition("-")[2]
+
+
+def _groups(name: str) -> tuple[str, ...]:
+    return (_architecture(name),) if _architecture(name) else GROUPS
+
+
+def _build_entry(name: str) -> str:
+    """What the cache calls a build root: no name may begin with another one."""
+    return "-".join(["build", *reversed(name.split("-"))])
+
 
 # Nobody reads it there, and it is a tenth of the whole.
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*")
@@ -57,13 +74,13 @@ def why_not() -> str | None:
     return None
 
 
-def in_build_root(release: str, project: pathlib.Path, command: list[str], directory: pathlib.Path) -> int:
-    """Run a command in the build root of a release; its exit status."""
-    root = _build_root(release, project)
+def in_build_root(name: str, project: pathlib.Path, command: list[str], directory: pathlib.Path) -> int:
+    """Run a command in a build root; its exit status."""
+    root = _build_root(name, project)
     ccache = cache.root() / "ccache"
     ccache.mkdir(parents=True, exist_ok=True)
-    environment = _environment(release, SETTINGS) | {"CCACHE_DIR": str(ccache)}
-    return _run(release, _read_only(root), [*_bind(project), *_bind(ccache)], environment, directory, command)
+    environment = _environment(name, SETTINGS) | {"CCACHE_DIR": str(ccache)}
+    return _run(name, _read_only(root), [*_bind(project), *_bind(ccache)], environment, directory, command)
 
 
 def in_fresh_root(release: str, project: pathlib.Path, command: list[str], share_cache: bool) -> int:
@@ -101,8 +118,9 @@ def bare_key(release: str) -> str:
     return cache.key_of(str(RECIPE), release, *LEFT_OUT)
 
 
-def build_key(release: str, project: pathlib.Path) -> str:
-    return cache.key_of(str(RECIPE), bare_key(release), " ".join(GROUPS), _packages(project))
+def build_key(name: str, project: pathlib.Path) -> str:
+    groups = _groups(name)
+    return cache.key_of(str(RECIPE), bare_key(name.partition("-")[0]), " ".join(groups), _packages(project, groups))
 
 
 def remove_old(project: pathlib.Path | None) -> int:
@@ -110,12 +128,13 @@ def remove_old(project: pathlib.Path | None) -> int:
     count = 0
     for release in RELEASES:
         count += cache.remove_others(f"debian-{release}", bare_key(release) if project else "")
-        count += cache.remove_others(f"build-{release}", build_key(release, project) if project else "")
+    for name in ROOTS:
+        count += cache.remove_others(_build_entry(name), build_key(name, project) if project else "")
     return count
 
 
-def _packages(project: pathlib.Path) -> str:
-    return subprocess.run([project / "scripts/deps", "--list", *GROUPS],
+def _packages(project: pathlib.Path, groups: tuple[str, ...]) -> str:
+    return subprocess.run([project / "scripts/deps", "--list", *groups],
                           capture_output=True, text=True, check=True).stdout
 
 
@@ -138,19 +157,21 @@ def _make_bare(release: str, folder: pathlib.Path) -> None:
     _must([*command, release, str(folder / "root.tar"), mirror], f"a bare Debian {release} cannot be made")
 
 
-def _build_root(release: str, project: pathlib.Path) -> pathlib.Path:
+def _build_root(name: str, project: pathlib.Path) -> pathlib.Path:
     def make(folder: pathlib.Path) -> None:
         root = folder / "root"
-        _unpack(_bare(release), root)
-        cache.say(f"installing in it what the build and the tests need ({' '.join(GROUPS)})")
-        status = _run(release, _writable(root), [*_names(), *_bind(project)], _environment(release), project,
-                      ["scripts/deps", "--quiet", *GROUPS])
-        if status != 0:
-            raise LabError(f"the packages of the Debian {release} root cannot be installed")
+        _unpack(_bare(name.partition("-")[0]), root)
+        cache.say(f"installing in it what the build and the tests need ({' '.join(_groups(name))})")
+        commands = [["scripts/deps", "--quiet", *_groups(name)]]
+        if _architecture(name):
+            commands.insert(0, ["dpkg", "--add-architecture", _architecture(name)])
+        for command in commands:
+            if _run(name, _writable(root), [*_names(), *_bind(project)], _environment(name), project, command) != 0:
+                raise LabError(f"the packages of the Debian {name} root cannot be installed")
         _must([*as_root(), "find", str(root / "var/cache/apt/archives"), str(root / "var/lib/apt/lists"),
                "-type", "f", "-delete"], "apt's files cannot be removed")
 
-    return cache.ensure(f"build-{release}", build_key(release, project), make) / "root"
+    return cache.ensure(_build_entry(name), build_key(name, project), make) / "root"
 
 
 def _unpack(archive: pathlib.Path, root: pathlib.Path) -> None:

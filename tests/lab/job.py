@@ -23,6 +23,10 @@ class Job:
     idle: float | None = None
     device_tree: pathlib.Path | None = None
     interactive: bool = False
+    # Lists that say which tests must run, beside the board's own.
+    variants: list[str] = dataclasses.field(default_factory=list)
+    # What its run keeps, once there is one.
+    folder: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ import textwrap
 import board as boards
 import cache
 import debian_root
+import expected
+import integration
 import kernel
 import machine
 import rootfs
@@ -97,8 +99,12 @@ def show_boards(_: argparse.Namespace) -> int:
     return 0
 
 
+def _build_folder() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
+
+
 def _job(options: argparse.Namespace, command: list[str]) -> Job:
-    build = pathlib.Path(os.environ.get("COMMONBUF_BUILD", PROJECT / "build")).resolve()
+    build = _build_folder()
     tools = [build / "tools/allocinfo", build / "examples", build / "tests/integration",
              PROJECT / "scripts"]
     path = ":".join([*map(str, tools), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"])
@@ -113,7 +119,7 @@ def _job(options: argparse.Namespace, command: list[str]) -> Job:
     return Job(
         board=board, command=command, project=PROJECT, directory=_directory(),
         environment=environment, kernel_args=options.kernel_arg, timeout=options.timeout,
-        idle=options.idle, device_tree=options.device_tree)
+        idle=options.idle, device_tree=options.device_tree, variants=options.tests)
 
 
 def _directory() -> pathlib.Path:
@@ -136,8 +142,44 @@ def run(options: argparse.Namespace) -> int:
     return machine.run(job, *_ready(job.board))
 
 
+def tests(options: argparse.Namespace) -> int:
+    if options.update:
+        return _update_lists(options)
+    listed = expected.load(options.board or boards.DEFAULT, options.tests)
+    for name in listed.names:
+        line = listed.of(name)
+        print(expected.Line(line.word, name, line.reason).text())
+    return 0
+
+
+def _update_lists(options: argparse.Namespace) -> int:
+    _build()
+    program = _build_folder() / "tests/integration" / integration.NAME
+    known = subprocess.run([program, "--gtest_list_tests"], capture_output=True, text=True, check=True).stdout
+    expected.write_names(integration.listed(known))
+    if options.board is None:
+        return 0
+    boards.load(options.board)
+    lists = expected.paths(options.board, options.tests)
+    # A new one begins with nothing.
+    lists[-1].touch()
+    if options.report:
+        report = options.report / f"{integration.NAME}.json" if options.report.is_dir() else options.report
+        output = options.report / "output" if options.report.is_dir() else report.with_suffix(".log")
+    else:
+        job = _job(options, [integration.NAME])
+        _install_for(job.board.machine)
+        machine.run(job, *_ready(job.board))
+        report, output = job.folder / f"{integration.NAME}.json", job.folder / "output"
+    outcomes = integration.read(report, output)
+    if outcomes is None:
+        raise LabError(f"there is no report {report}, so the lists stay as they are")
+    expected.update(lists, outcomes)
+    cache.say(f"{lists[-1]} is as it was there; 'git diff tests/lab' shows what is new")
+    return 0
+
+
 def shell(options: argparse.Namespace) -> int:
-    options.idle = None
     job = _job(options, ["/bin/bash", "--norc", "-i"])
     job.interactive = True
     _install_for(job.board.machine)
@@ -156,6 +198,8 @@ def root(options: argparse.Namespace) -> int:
         return NO_ROOT
     if options.check:
         return 0
+    if options.fresh and options.release not in debian_root.RELEASES:
+        raise LabError(f"a fresh machine is one of {', '.join(debian_root.RELEASES)}")
     if options.fresh:
         return debian_root.in_fresh_root(options.release, PROJECT, command, options.share_cache)
     return debian_root.in_build_root(options.release, PROJECT, command, _directory())
@@ -173,8 +217,9 @@ def parser() -> argparse.ArgumentParser:
         prog="scripts/lab", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="A real kernel with real camera and display drivers, as an ordinary process.",
         epilog=textwrap.dedent(f"""\
-            exit status of run: the command's own; {machine.KERNEL_COMPLAINED} the kernel complained in its log;
-            {machine.TIMED_OUT} the time ran out; {machine.LAB_FAILED} the lab itself failed.
+            exit status of run: the command's own; {machine.NOT_AS_LISTED} tests of 'integration' were not as listed
+            (docs/testing.md); {machine.KERNEL_COMPLAINED} the kernel complained in its log; {machine.TIMED_OUT} the time
+            ran out; {machine.LAB_FAILED} the lab itself failed.
             Each run keeps its kernel log in out/lab/; out/lab/latest is the newest.
             """))
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -191,10 +236,13 @@ def parser() -> argparse.ArgumentParser:
     verb.set_defaults(call=clean)
 
     for name, call, text in (("run", run, "start a board and run a command on it"),
-                             ("shell", shell, "start a board and get a prompt on it")):
+                             ("shell", shell, "start a board and get a prompt on it"),
+                             ("tests", tests, "show which tests of 'integration' must run on a board")):
         verb = verbs.add_parser(name, help=text)
-        verb.add_argument("--board", default=boards.DEFAULT, metavar="NAME",
+        verb.add_argument("--board", default=None if name == "tests" else boards.DEFAULT, metavar="NAME",
                           help=f"which board (default: {boards.DEFAULT})")
+        verb.add_argument("--tests", action="append", default=[], metavar="LIST",
+                          help="of 'integration', hold the tests also against tests/lab/variants/LIST.tests")
         verb.add_argument("--kernel-arg", action="append", default=[], metavar="ARG",
                           help="a further word for the kernel's command line; the last of a name counts")
         verb.add_argument("--device-tree", type=pathlib.Path, metavar="FILE.dts",
@@ -202,18 +250,26 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--timeout", type=_positive, metavar="SECONDS",
                           help="stop the machine after so long (default: "
                                f"{machine.uml.TIMEOUT}, under QEMU {machine.qemu.TIMEOUT})")
+        verb.set_defaults(idle=None)
         if name == "run":
             verb.add_argument("--idle", type=_positive, metavar="SECONDS",
                               help="stop the machine when neither the command nor the kernel has written "
                                    "anything for so long")
             verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+        if name == "tests":
+            verb.add_argument("--update", action="store_true",
+                              help="write all.tests anew, as the program has them; with --board also that board's list, "
+                                   "or with --tests the last of those, from a run there")
+            verb.add_argument("--from", dest="report", type=pathlib.Path, metavar="RUN",
+                              help="with --update: from a run that was, a folder in out/lab/ or the report of one in "
+                                   "out/test/ (NAME.json, with NAME.log)")
         verb.set_defaults(call=call)
 
     verb = verbs.add_parser(
         "root", help="run a command, or a shell, in another Debian",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=textwrap.dedent(f"""\
-            Runs a command in a Debian of another release, as root there, with this project at its own
+            Runs a command in a Debian of another release or architecture, as root there, with this project at its own
             path and the compiler's cache. What the build and the tests need is installed. Without a
             command it starts a shell. The exit status is the command's own, or {NO_ROOT} on a machine where
             no root can be entered."""))
@@ -223,7 +279,7 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--share-cache", action="store_true",
                       help="with --fresh: let it have the lab's and the compiler's cache of this machine")
     verb.add_argument("--check", action="store_true", help="only say whether it is possible here")
-    verb.add_argument("release", choices=debian_root.RELEASES, metavar="RELEASE", help=", ".join(debian_root.RELEASES))
+    verb.add_argument("release", choices=debian_root.ROOTS, metavar="RELEASE", help=", ".join(debian_root.ROOTS))
     verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     verb.set_defaults(call=root)
     return top

@@ -16,6 +16,7 @@ import tempfile
 import termios
 import time
 
+import integration
 import kernel_log
 import qemu
 import uml
@@ -26,7 +27,8 @@ from job import Channels, Job
 # What starts the boards of each kind.
 KINDS = {"uml": uml, "qemu": qemu}
 
-# Exit statuses beside the command's own, after timeout(1) and env(1).
+# Exit statuses beside the command's own, the last two after timeout(1) and env(1).
+NOT_AS_LISTED = 122
 KERNEL_COMPLAINED = 123
 TIMED_OUT = 124
 LAB_FAILED = 125
@@ -36,7 +38,9 @@ def run(job: Job, kernel: pathlib.Path, rootfs: pathlib.Path) -> int:
     kind = KINDS[job.board.machine]
     kind.check(job)
     timeout = job.timeout or kind.TIMEOUT
-    folder = _prepare(job)
+    job.folder = folder = _new_folder(job)
+    tests = integration.started_by(job)
+    _write_down(job, tests.command if tests else job.command)
     kind.prepare(job, folder)
 
     def start(channels: Channels, **options) -> subprocess.Popen:
@@ -49,9 +53,10 @@ def run(job: Job, kernel: pathlib.Path, rootfs: pathlib.Path) -> int:
         _with_terminal(start, log)
         timed_out = None
     else:
-        timed_out = _with_pipes(start, log, timeout, job.idle)
+        timed_out = _with_pipes(start, log, timeout, job.idle, tests and tests.output)
     (folder / "seconds").write_text(f"{time.monotonic() - started:.2f}\n")
-    return _verdict(job, folder, timed_out)
+    code = _verdict(job, folder, timed_out)
+    return NOT_AS_LISTED if tests and not tests.as_listed(code) and code == 0 else code
 
 
 def _verdict(job: Job, folder: pathlib.Path, timed_out: str | None) -> int:
@@ -74,8 +79,8 @@ def _verdict(job: Job, folder: pathlib.Path, timed_out: str | None) -> int:
     return KERNEL_COMPLAINED if found and code == 0 else code
 
 
-def _prepare(job: Job) -> pathlib.Path:
-    """Make the folder of this run and write down what the guest is to do."""
+def _new_folder(job: Job) -> pathlib.Path:
+    """Make the folder of this run."""
     if "," in str(job.project):
         raise LabError(f"the project's folder {job.project} has a comma in its name, "
                        "which mount(8) cannot take; move the project")
@@ -90,16 +95,21 @@ def _prepare(job: Job) -> pathlib.Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{stamp}-{job.board.name}-", dir=runs))
     folder.chmod(0o755)
-    (folder / "command").write_text("".join(word + "\0" for word in job.command))
-    (folder / "environment").write_text(
-        "".join(f"{name}={value}\0" for name, value in job.environment.items()))
-    (folder / "permissions").write_text("".join(line + "\n" for line in job.board.permissions))
-    (folder / "user").write_text(job.board.user)
     latest = runs / "latest"
     with contextlib.suppress(OSError):
         latest.unlink(missing_ok=True)
         latest.symlink_to(folder.name)
     return folder
+
+
+def _write_down(job: Job, command: list[str]) -> None:
+    """Write down what the guest is to do."""
+    folder = job.folder
+    (folder / "command").write_text("".join(word + "\0" for word in command))
+    (folder / "environment").write_text(
+        "".join(f"{name}={value}\0" for name, value in job.environment.items()))
+    (folder / "permissions").write_text("".join(line + "\n" for line in job.board.permissions))
+    (folder / "user").write_text(job.board.user)
 
 
 def _remove_old(runs: pathlib.Path, keep: int = 50) -> None:
@@ -116,8 +126,10 @@ def _stop(machine: subprocess.Popen) -> None:
     machine.wait()
 
 
-def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None) -> str | None:
-    """Run with stdout, stderr and the kernel's console on pipes; say which time ran out."""
+def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None,
+                output: pathlib.Path | None) -> str | None:
+    """Run with stdout, stderr and the kernel's console on pipes; say which time ran out. Keeps stdout
+    in a file too, if one is named."""
     deadline = time.monotonic() + timeout
     silent_until = math.inf if idle is None else time.monotonic() + idle
     err_read, err_write = os.pipe()
@@ -129,9 +141,10 @@ def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None) ->
     os.close(err_write)
     os.close(log_write)
     # Appending: some machines write into it themselves.
-    with open(log, "ab") as log_file, selectors.DefaultSelector() as selector:
-        targets = {machine.stdout.fileno(): sys.stdout.buffer, err_read: sys.stderr.buffer,
-                   log_read: log_file}
+    with open(log, "ab") as log_file, open(output or os.devnull, "wb") as kept, \
+            selectors.DefaultSelector() as selector:
+        targets = {machine.stdout.fileno(): (sys.stdout.buffer, kept), err_read: (sys.stderr.buffer,),
+                   log_read: (log_file,)}
         for fd in targets:
             selector.register(fd, selectors.EVENT_READ)
         try:
@@ -145,10 +158,10 @@ def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None) ->
                     if idle is not None:
                         silent_until = time.monotonic() + idle
                     data = os.read(key.fd, 65536)
-                    if data:
-                        targets[key.fd].write(data)
-                        targets[key.fd].flush()
-                    else:
+                    for file in targets[key.fd]:
+                        file.write(data)
+                        file.flush()
+                    if not data:
                         selector.unregister(key.fd)
                         del targets[key.fd]
             return None

@@ -1,8 +1,10 @@
 """Tests of the lab's own parts that need no kernel."""
 
+import dataclasses
 import multiprocessing
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,8 @@ import board  # noqa: E402
 import cache  # noqa: E402
 import debian  # noqa: E402
 import debian_root  # noqa: E402
+import expected  # noqa: E402
+import integration  # noqa: E402
 import job as jobs  # noqa: E402
 import kernel  # noqa: E402
 import kernel_log  # noqa: E402
@@ -99,6 +103,234 @@ default = true
         for name in ("nosuch", "../boards/bare", ""):
             with self.assertRaisesRegex(LabError, "the boards are"):
                 board.load(name)
+
+
+class ExpectedTests(unittest.TestCase):
+    """Which tests of `integration` must run."""
+
+    NAMES = ["A.One", "A.Two", "B.One", "B.Two", "C.Only"]
+
+    def expected(self, text="", *more):
+        lines = [line for part in (text, *more) for line in expected.parse(part, "x.tests")]
+        return expected.Expected(self.NAMES, lines, ["x.tests"])
+
+    def outcomes(self, skipped=(), missing=(), reason="no camera"):
+        return {name: expected.Outcome(expected.SKIPPED, reason) if name in skipped else expected.Outcome(expected.RAN)
+                for name in self.NAMES if name not in missing}
+
+    def differences(self, text, selected=lambda _: True, **outcomes):
+        return expected.differences(self.expected(text), self.outcomes(**outcomes), selected)
+
+    def test_all_must_run_that_no_list_excuses(self):
+        self.assertEqual(self.differences(""), [])
+        self.assertEqual(self.differences("", skipped=["A.One"], missing=["C.Only"]),
+                         ["A.One: must run, and skipped: no camera", "C.Only: must run, and never started"])
+        self.assertEqual(self.differences("skip A.* no camera", skipped=["A.One", "A.Two"]), [])
+        self.assertEqual(self.differences("skip A.* no camera", missing=["A.One", "A.Two"]), [])
+
+    def test_what_does_not_apply_and_ran_is_told(self):
+        self.assertEqual(self.differences("skip A.* no camera", skipped=["A.One"]),
+                         ["A.Two: ran, but does not apply, says x.tests (no camera)"])
+
+    def test_a_flaky_one_may_skip_but_must_start(self):
+        flaky, lost = "flake A.One lost one", {"skipped": ["A.One"], "reason": "vkms lost one, for once"}
+        self.assertEqual(self.differences(flaky), [])
+        self.assertEqual(self.differences(flaky, **lost), [])
+        self.assertEqual(self.differences(flaky, missing=["A.One"]), ["A.One: must run, and never started"])
+        self.assertEqual(expected.flakes(self.expected(flaky), self.outcomes(**lost)), ["A.One"])
+
+    def test_a_flaky_one_may_skip_only_for_its_reason(self):
+        flaky = "flake A.One lost one"
+        self.assertEqual(self.differences(flaky, skipped=["A.One"], reason="no camera"),
+                         ["A.One: must run, and skipped: no camera (it may for: lost one)"])
+        self.assertEqual(expected.flakes(self.expected(flaky), self.outcomes(skipped=["A.One"])), [])
+
+    def test_only_what_was_asked_for_must_run(self):
+        self.assertEqual(self.differences("", selected=lambda name: name != "C.Only", missing=["C.Only"]), [])
+
+    def test_a_test_of_no_list_is_told(self):
+        found = expected.differences(self.expected(), self.outcomes() | {"D.New": expected.Outcome(expected.RAN)},
+                                     lambda _: True)
+        self.assertEqual(found, ["D.New: is not in all.tests"])
+
+    def test_the_last_line_counts(self):
+        both = self.expected("skip A.* no camera\nrun A.Two", "skip A.Two not in this build")
+        self.assertEqual([both.of(name).word for name in self.NAMES], ["skip", "skip", "run", "run", "run"])
+        self.assertEqual(self.expected("skip A.* no camera\nrun A.Two").of("A.Two").word, "run")
+
+    def test_mistakes_are_named(self):
+        for text, word in (("skp A.One reason", "skp"), ("skip", "x.tests:1"), ("# x\nskip A.One", "x.tests:2.*no reason"),
+                           ("flake A.One", "no reason")):
+            with self.assertRaisesRegex(LabError, word):
+                expected.parse(text, "x.tests")
+        with self.assertRaisesRegex(LabError, "bare"):
+            expected.read(expected.of_board("nosuch"))
+
+    def test_patterns_are_googletests(self):
+        for pattern, name, is_one in (("A.*", "A.One", True), ("A.?ne", "A.One", True), ("A.O", "A.One", False),
+                                      ("[A].*", "A.One", False), ("*/0", "All/X.Y/0", True), ("A*", "AxOne", True),
+                                      ("A.*", "AxOne", False)):
+            self.assertEqual(expected.matches(pattern, name), is_one, (pattern, name))
+
+    def test_a_list_written_anew_is_right(self):
+        for text, skipped in (("", []), ("", ["A.One", "A.Two", "B.One"]), ("skip A.* old\nrun A.Two", ["A.One"]),
+                              ("skip A.* old", ["A.Two"]), ("skip B.One x\nflake C.Only y", ["C.Only"])):
+            with self.subTest(text=text, skipped=skipped):
+                outcomes = self.outcomes(skipped=skipped)
+                anew = expected.updated(text, self.expected(), outcomes)
+                self.assertEqual(expected.differences(self.expected(anew), outcomes, lambda _: True), [])
+
+    def test_what_people_wrote_and_is_right_stays(self):
+        text = "# why\nskip  A.*  their words\nflake B.One  luck\nskip  Gone.*  forgotten\n"
+        self.assertEqual(expected.updated(text, self.expected(), self.outcomes(skipped=["A.One", "A.Two", "B.Two"])),
+                         "# why\nskip  A.*  their words\nflake B.One  luck\nskip  B.Two  no camera\n")
+
+    def test_a_suite_that_skips_for_one_reason_is_one_line(self):
+        self.assertEqual(expected.updated("", self.expected(), self.outcomes(skipped=["A.One", "A.Two", "C.Only"])),
+                         "skip  A.*  no camera\nskip  C.Only  no camera\n")
+
+    def test_what_most_of_a_suite_does_is_one_line_with_exceptions(self):
+        names = ["A.One", "A.Three", "A.Two", "B.One"]
+        base = expected.Expected(names, [], [])
+        outcomes = {name: expected.Outcome(expected.RAN) for name in ("A.Three", "B.One")}
+        outcomes |= {name: expected.Outcome(expected.SKIPPED, "no camera") for name in ("A.One", "A.Two")}
+        anew = expected.updated("", base, outcomes)
+        self.assertEqual(anew, "skip  A.*  no camera\nrun   A.Three\n")
+        self.assertEqual(expected.updated(anew, base, outcomes), anew)
+        flaky = "flake A.Three  luck\n"
+        self.assertEqual(expected.updated(flaky, base, outcomes), flaky + "skip  A.One  no camera\nskip  A.Two  no camera\n")
+
+    def test_a_variant_says_what_is_different_from_the_board(self):
+        board_list = self.expected("skip A.* no camera")
+        self.assertEqual(expected.updated("", board_list, self.outcomes(skipped=["A.One", "B.One"])),
+                         "run   A.Two\nskip  B.One  no camera\n")
+
+
+class ListsOfTests(unittest.TestCase):
+    """Those that the project has."""
+
+    def test_every_test_of_the_sources_is_in_all_tests(self):
+        declared = set()
+        for path in (lab.PROJECT / "tests/integration").glob("*.cpp"):
+            for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", path.read_text(), re.MULTILINE):
+                declared.add(f"{suite}.{name}")
+        # Those with a parameter have the names of their instances around theirs.
+        names = {re.sub(r"^\w+/|/\w+$", "", name) for name in expected.read_names()}
+        hint = "; scripts/lab tests --update writes the list anew"
+        self.assertEqual(sorted(declared - names), [], "not in tests/lab/all.tests" + hint)
+        self.assertEqual(sorted(names - declared), [], "in tests/lab/all.tests only" + hint)
+
+    def test_every_board_has_one_and_every_line_stands_for_tests(self):
+        names = expected.read_names()
+        paths = [expected.of_board(name) for name in board.names()] + list(expected.VARIANTS.glob("*.tests"))
+        self.assertGreater(len(paths), len(board.names()))
+        for path in paths:
+            for line in expected.read(path):
+                self.assertTrue(any(expected.matches(line.pattern, name) for name in names),
+                                f"{path.name}: {line.pattern} is no test")
+
+
+OUTPUT = """\
+[ RUN      ] A.One
+../tests/integration/a.cpp:3: Skipped
+no camera here:
+\x1b[0;32m none\x1b[m
+
+[  SKIPPED ] A.One (3 ms)
+[ RUN      ] A.Two
+words of the test[       OK ] A.Two (0 ms)
+[ RUN      ] A.Three
+[  SKIPPED ] A.Three (1 ms)
+[  SKIPPED ] 2 tests, listed below:
+[  SKIPPED ] A.One
+"""
+
+REPORT = """{"tests": 4, "testsuites": [{"name": "A", "testsuite": [
+    {"name": "One", "status": "RUN", "result": "SKIPPED"},
+    {"name": "Two", "status": "RUN", "result": "COMPLETED"},
+    {"name": "Three", "status": "RUN", "result": "SKIPPED", "failures": [{"failure": "x"}]},
+    {"name": "DISABLED_Four", "status": "NOTRUN", "result": "SUPPRESSED"}]}]}"""
+
+
+class Integration(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name).resolve()
+        (self.folder / "run").mkdir()
+        says = mock.patch.object(integration, "say")
+        self.says = says.start()
+        self.addCleanup(says.stop)
+
+    def started(self, *command, **environment):
+        job = jobs.Job(board.load("bare"), list(command), self.folder, self.folder, environment, [])
+        job.folder = self.folder / "run"
+        return integration.started_by(job)
+
+    def test_the_program_is_found_in_its_command(self):
+        for command in (["integration"], ["/x/build/tests/integration/integration"], ["env", "A=b", "integration"]):
+            run = self.started(*command)
+            self.assertEqual(run.command, [*command, f"--gtest_output=json:{self.folder}/run/integration.json"])
+            self.assertEqual(run.report, self.folder / "run/integration.json")
+        for command in (["allocinfo"], ["integration", "--gtest_list_tests"], ["integration", "--help"]):
+            self.assertIsNone(self.started(*command), command)
+
+    def test_the_report_may_be_elsewhere_below_the_project(self):
+        (self.folder / "mine.json").write_text(REPORT)
+        run = self.started("integration", "--gtest_output=json:mine.json")
+        self.assertEqual(run.report, self.folder / "mine.json")
+        self.assertEqual(run.command, ["integration", "--gtest_output=json:mine.json"])
+        self.assertFalse(run.report.exists(), "an old report counts")
+        for where in ("json:/tmp/x.json", "xml:x.xml", "json:folder/"):
+            with self.assertRaisesRegex(LabError, "ask for json:FILE"):
+                self.started("integration", f"--gtest_output={where}")
+
+    def test_filters_are_googletests(self):
+        for text, chosen in (("*", "AB"), ("A.*", "A"), ("-A.*", "B"), ("A.*:B.*-B.*", "A"), ("C.*", ""), ("", "")):
+            run = self.started("integration", f"--gtest_filter={text}") if text else self.started("integration",
+                                                                                                   GTEST_FILTER="C.*")
+            self.assertEqual("".join(s for s in "AB" if run.selects(f"{s}.One")), chosen, text)
+
+    def test_what_became_of_each_test_is_read(self):
+        report, output = self.folder / "r.json", self.folder / "output"
+        report.write_text(REPORT)
+        output.write_text(OUTPUT)
+        ran = expected.Outcome(expected.RAN)
+        self.assertEqual(integration.read(report, output),
+                         {"A.One": expected.Outcome(expected.SKIPPED, "no camera here: none"), "A.Two": ran,
+                          "A.Three": ran})
+        report.write_text('{"testsuites": [')
+        self.assertIsNone(integration.read(report, output))
+        self.assertIsNone(integration.read(self.folder / "nosuch", output))
+
+    def judged(self, report, status, names=("A.One", "A.Two", "A.Three"), lines=()):
+        run = self.started("integration")
+        run = dataclasses.replace(run, expected=expected.Expected(list(names), list(lines), ["x"]))
+        run.report.write_text(report)
+        run.output.write_text(OUTPUT)
+        self.says.reset_mock()
+        good = run.as_listed(status)
+        return good, [call.args[0] for call in self.says.call_args_list]
+
+    def test_each_test_that_is_not_as_listed_is_named(self):
+        good, said = self.judged(REPORT, 0)
+        self.assertFalse(good)
+        self.assertEqual(said[0], "not as listed: A.One: must run, and skipped: no camera here: none")
+        self.assertEqual(len(said), 2)
+        skip = [expected.Line("skip", "A.One", "no camera", "x")]
+        self.assertEqual(self.judged(REPORT, 1, lines=skip), (True, []))
+        flaky = [expected.Line("flake", "A.One", "no camera", "x")]
+        self.assertEqual(self.judged(REPORT, 0, lines=flaky), (True, ["skipped, as they may now and then: A.One"]))
+
+    def test_no_report_is_no_success(self):
+        good, said = self.judged("", 0)
+        self.assertFalse(good)
+        self.assertIn("not as listed: integration: ended well without", said[0])
+        self.assertEqual(self.judged("", 139)[1], ["integration left no report of its tests"])
+
+    def test_names_are_read_from_the_programs_list(self):
+        self.assertEqual(integration.listed("Running main() from gtest_main.cc\nB.\n  One\nAll/P.\n  X/0  # GetParam() = 4\n"
+                                            "  Y/0  # GetParam() = 4\n"), ["All/P.X/0", "All/P.Y/0", "B.One"])
 
 
 class Paths(unittest.TestCase):
@@ -339,6 +571,28 @@ class DebianRoots(unittest.TestCase):
         self.assertNotEqual(keys[0], keys[1])
         self.assertEqual(keys[0], keys[2])
         self.assertNotEqual(debian_root.bare_key("trixie"), debian_root.bare_key("bookworm"))
+
+    def test_a_root_for_another_architecture_knows_it_before_its_packages_come(self):
+        commands = []
+        with mock.patch.object(debian_root, "_bare", side_effect=lambda release: self.path / release), \
+                mock.patch.object(debian_root, "_unpack") as unpack, mock.patch.object(debian_root, "_must"), \
+                mock.patch.object(cache, "say"), \
+                mock.patch.object(cache, "ensure", side_effect=lambda kind, key, make: make(self.path) or self.path), \
+                mock.patch.object(debian_root, "_run", side_effect=lambda *words: commands.append(words[-1]) or 0):
+            debian_root._build_root("trixie-i386", lab.PROJECT)
+        self.assertEqual(unpack.call_args.args[0], self.path / "trixie")
+        self.assertEqual(commands, [["dpkg", "--add-architecture", "i386"], ["scripts/deps", "--quiet", "i386"]])
+
+    def test_no_root_is_taken_for_an_old_one_of_another(self):
+        entries = [debian_root._build_entry(name) for name in debian_root.ROOTS]
+        for entry in entries:
+            self.assertFalse(any(other.startswith(f"{entry}-") for other in entries), entry)
+
+    def test_a_fresh_machine_has_this_ones_architecture(self):
+        options = lab.parser().parse_args(["root", "--fresh", "trixie-i386"])
+        with mock.patch.object(lab, "_install"), mock.patch.object(debian_root, "why_not", return_value=None), \
+                self.assertRaisesRegex(LabError, "bookworm, trixie"):
+            options.call(options)
 
     def test_why_no_root_can_be_entered_is_told(self):
         with mock.patch("shutil.which", return_value=None):

@@ -4,6 +4,7 @@
 #include <commonbuf/use.hpp>
 
 #include <linux/dma-buf.h>
+#include <linux/ioctl.h>
 
 #include <memory>
 
