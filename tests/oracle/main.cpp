@@ -44,7 +44,7 @@ struct Image {
 
 constexpr std::uint32_t buffers = 3;
 constexpr std::uint32_t frames = 30;
-constexpr std::uint32_t few_frames = 12;
+constexpr std::uint32_t few_frames = 6;
 
 /// Packed RGB, 16 bits, packed YUV, one channel, and planes in one memory and in several
 /// (YV16 has in V4L2 only the form with three); tiny, odd, common and large.

@@ -46,38 +46,39 @@ public:
         }
     }
 
-    /// Each that writes, in its turn; the CPU where there is none.
+    /// Each that writes, in its turn; the CPU where there is none. V4L2 comes last: while a camera has
+    /// memory mapped, the CPU must not begin to write into it.
     std::uint32_t run(std::uint32_t frames)
     {
         std::uint32_t seen = 0;
-        bool written = false;
-        for (std::size_t i = 0; i < set_.size(); ++i) {
-            if (!set_[i].writes)
-                continue;
-            seen += run(*devices_[i], set_[i].name, i, frames);
-            written = true;
-        }
-        // A device that does both sees its own frames only otherwise.
-        const bool alone = set_.size() == 1 && set_[0].reads;
-        if (!written || alone)
+        const bool any = std::any_of(set_.begin(), set_.end(), [](const Use& use) { return use.writes; });
+        // A device that does both sees in a set what the others write.
+        if (!any || (set_.size() == 1 && set_[0].reads))
             seen += run(*cpu_, "the CPU", set_.size(), frames);
+        for (const bool v4l2 : {false, true}) {
+            for (std::size_t i = 0; i < set_.size(); ++i) {
+                const bool is_v4l2 = set_[i].kind == DeviceKind::camera || set_[i].kind == DeviceKind::m2m_sink;
+                if (set_[i].writes && is_v4l2 == v4l2)
+                    seen += run(*devices_[i], set_[i].name, i, frames);
+            }
+        }
         return seen;
     }
 
 private:
     std::uint32_t run(Device& writer, const std::string& name, std::size_t number, std::uint32_t frames)
     {
-        now_ = name;
-        std::uint32_t given = 0;
+        std::uint32_t wiped = 0;
         const auto give = [&](std::size_t buffer) {
-            if (given == frames)
-                return;
-            (*buffers_)[buffer].wipe(given++);
             now_ = name;
             writer.give(buffer);
         };
-        for (std::size_t i = 0; i < buffers_->size(); ++i)
-            give(i);
+        // One buffer is always out: vb2 lets go of a buffer when another one takes its slot.
+        for (std::size_t i = 0; i < buffers_->size(); ++i) {
+            (*buffers_)[i].wipe(wiped++);
+            if (i != spare_)
+                give(i);
+        }
         for (std::uint32_t frame = 0; frame < frames; ++frame) {
             now_ = name;
             const Device::Frame written = writer.next(frame);
@@ -88,13 +89,16 @@ private:
                 now_ = set_[i].name;
                 devices_[i]->see(written.buffer, written.expected);
             }
-            give(written.buffer);
+            give(spare_);
+            spare_ = written.buffer;
+            (*buffers_)[spare_].wipe(wiped++);
         }
         now_ = name;
         writer.stop();
         return frames;
     }
 
+    std::size_t spare_ = 0;
     const std::vector<Use>& set_;
     const std::vector<Buffer>* buffers_ = nullptr;
     std::unique_ptr<Device> cpu_;

@@ -36,17 +36,16 @@ public:
 
     void take(const std::vector<Buffer>& buffers) override
     {
-        buffers_ = &buffers;
         prepare(queue_, [this] { queue_.set(layout_); });
-        queue_.make_slots(static_cast<std::uint32_t>(buffers.size()));
+        slots_.open(buffers);
     }
 
-    void give(std::size_t buffer) override { queue_.queue(static_cast<std::uint32_t>(buffer), (*buffers_)[buffer]); }
+    void give(std::size_t buffer) override { slots_.give(buffer); }
 
     Frame next(std::uint32_t) override
     {
         queue_.start();
-        return {queue_.dequeue().slot, still_};
+        return {slots_.take(queue_.dequeue().slot), still_};
     }
 
     void stop() override { queue_.stop(); }
@@ -99,7 +98,7 @@ private:
     Layout layout_;
     VideoQueue queue_;
     Picture still_;
-    const std::vector<Buffer>* buffers_ = nullptr;
+    Slots slots_{queue_};
 };
 
 } // namespace

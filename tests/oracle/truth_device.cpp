@@ -20,7 +20,7 @@ public:
     {
         const std::size_t buffer = given_.front();
         given_.pop_front();
-        Picture picture = noise(*shape_of(layout_.fourcc), layout_.width, layout_.height, seed);
+        Picture picture = draw(*shape_of(layout_.fourcc), layout_.width, layout_.height, seed);
         (*buffers_)[buffer].write(picture);
         return {buffer, std::move(picture)};
     }

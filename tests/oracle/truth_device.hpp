@@ -17,7 +17,8 @@ public:
     Device& operator=(const Device&) = delete;
     virtual ~Device() = default;
 
-    /// Imports the buffers, and keeps them until the device goes.
+    /// Imports the buffers, and keeps them until the device goes or stops. What V4L2 has not been
+    /// given yet it knows only from then on.
     virtual void take(const std::vector<Buffer>& buffers) = 0;
 
     /// What the device has written, and where.
@@ -27,7 +28,7 @@ public:
     };
 
     /// For devices that write: `give` hands over a buffer, `next` waits for the first of those, and
-    /// `stop` takes back what is left.
+    /// `stop` takes back what is left, and ends the work for good. The caller keeps one buffer.
     virtual void give(std::size_t buffer);
     virtual Frame next(std::uint32_t seed);
     virtual void stop() {}

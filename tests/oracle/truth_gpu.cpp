@@ -221,7 +221,7 @@ public:
     {
         const std::size_t buffer = given_.front();
         given_.pop_front();
-        Picture picture = noise(*shape_of(layout_.fourcc), layout_.width, layout_.height, seed);
+        Picture picture = draw(*shape_of(layout_.fourcc), layout_.width, layout_.height, seed);
         staging_.write(picture);
         staging_.copy_to(images_[buffer]->get());
         return {buffer, std::move(picture)};

@@ -7,7 +7,6 @@
 #include "truth_device.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <tuple>
 
@@ -71,7 +70,8 @@ public:
     void take(const std::vector<Buffer>& buffers) override
     {
         buffers_ = &buffers;
-        tested_.source.make_slots(static_cast<std::uint32_t>(buffers.size()));
+        // One slot: a buffer that comes in makes the driver let go of the one before.
+        tested_.source.make_slots(1);
     }
 
     void see(std::size_t buffer, const Picture& picture) override
@@ -87,7 +87,7 @@ public:
             }
             last_ = picture;
         }
-        tested_.source.queue(static_cast<std::uint32_t>(buffer), (*buffers_)[buffer]);
+        tested_.source.queue(0, (*buffers_)[buffer]);
         compare(run(tested_));
     }
 
@@ -163,19 +163,13 @@ public:
         output_ = reference_.sink.own_layout(layout.width, layout.height);
     }
 
-    void take(const std::vector<Buffer>& buffers) override
-    {
-        buffers_ = &buffers;
-        tested_.sink.make_slots(static_cast<std::uint32_t>(buffers.size()));
-    }
+    void take(const std::vector<Buffer>& buffers) override { slots_.open(buffers); }
 
-    void give(std::size_t buffer) override { given_.push_back(buffer); }
+    void give(std::size_t buffer) override { slots_.give(buffer); }
 
     Frame next(std::uint32_t seed) override
     {
-        const Picture picture = noise(*shape_of(input_.fourcc), layout_.width, layout_.height, seed);
-        const std::size_t buffer = given_.front();
-        given_.pop_front();
+        const Picture picture = draw(*shape_of(input_.fourcc), layout_.width, layout_.height, seed);
         Picture expected;
         try {
             reference_.sink.queue_own(0);
@@ -184,26 +178,22 @@ public:
         } catch (const Refused& refused) {
             throw Unknowable(std::string("it does not work in its own memory: ") + refused.what());
         }
-        tested_.sink.queue(static_cast<std::uint32_t>(buffer), (*buffers_)[buffer]);
-        run(tested_, picture);
-        return {buffer, std::move(expected)};
+        return {slots_.take(run(tested_, picture)), std::move(expected)};
     }
 
-    void stop() override
-    {
-        tested_.sink.stop();
-        given_.clear();
-    }
+    void stop() override { tested_.sink.stop(); }
 
 private:
-    void run(Pipe& pipe, const Picture& picture) const
+    /// The slot of the sink that was filled.
+    std::uint32_t run(Pipe& pipe, const Picture& picture) const
     {
         write_picture(picture, input_, pipe.source.maps(0));
         pipe.source.queue_own(0);
         pipe.source.start();
         pipe.sink.start();
-        pipe.sink.dequeue();
+        const auto done = pipe.sink.dequeue();
         pipe.source.dequeue();
+        return done.slot;
     }
 
     Layout layout_;
@@ -211,8 +201,7 @@ private:
     Pipe reference_;
     Layout input_;
     Layout output_;
-    std::deque<std::size_t> given_;
-    const std::vector<Buffer>* buffers_ = nullptr;
+    Slots slots_{tested_.sink};
 };
 
 /// A stream, and the pictures that a decoder makes of it in its own memory.
@@ -229,7 +218,7 @@ const Known& known_stream(const std::string& path, std::uint32_t raw_code, const
         constexpr std::uint32_t frames = 3;
         std::vector<Picture> drawn;
         for (std::uint32_t i = 0; i < frames; ++i)
-            drawn.push_back(noise(*shape_of(layout.fourcc), layout.width, layout.height, i));
+            drawn.push_back(draw(*shape_of(layout.fourcc), layout.width, layout.height, i));
         known.stream = encode(drawn, raw_code);
         known.pictures = decode(path, known.stream, raw_code, layout.width, layout.height);
     }
@@ -246,21 +235,14 @@ public:
         decoder_.sink().set(layout);
     }
 
-    void take(const std::vector<Buffer>& buffers) override
-    {
-        buffers_ = &buffers;
-        decoder_.sink().make_slots(static_cast<std::uint32_t>(buffers.size()));
-    }
+    void take(const std::vector<Buffer>& buffers) override { slots_.open(buffers); }
 
-    void give(std::size_t buffer) override
-    {
-        decoder_.sink().queue(static_cast<std::uint32_t>(buffer), (*buffers_)[buffer]);
-    }
+    void give(std::size_t buffer) override { slots_.give(buffer); }
 
     Frame next(std::uint32_t) override
     {
-        const auto done = decoder_.next();
-        return {done.slot, known_.pictures[frame_++ % known_.pictures.size()]};
+        const std::size_t buffer = slots_.take(decoder_.next().slot);
+        return {buffer, known_.pictures[frame_++ % known_.pictures.size()]};
     }
 
     void stop() override { decoder_.sink().stop(); }
@@ -281,8 +263,8 @@ private:
     Layout layout_;
     const Known& known_;
     Decoder decoder_;
+    Slots slots_{decoder_.sink()};
     std::size_t frame_ = 0;
-    const std::vector<Buffer>* buffers_ = nullptr;
 };
 
 } // namespace

@@ -48,14 +48,27 @@ Picture empty_picture(const Shape& shape, std::uint32_t width, std::uint32_t hei
 
 } // namespace
 
-Picture noise(const Shape& shape, std::uint32_t width, std::uint32_t height, std::uint32_t seed)
+Picture draw(const Shape& shape, std::uint32_t width, std::uint32_t height, std::uint32_t seed)
 {
     Picture picture = empty_picture(shape, width, height);
+    constexpr std::size_t block = 8;
+    constexpr unsigned low = 8;      // the generator's lowest bits are the least random
+    constexpr unsigned range = 0xc0; // leaves room for the slopes
     std::minstd_rand dice(seed * 2 + 1);
-    constexpr unsigned low = 8; // the generator's lowest bits are the least random
-    for (auto& plane : picture.planes) {
-        for (std::byte& byte : plane)
-            byte = static_cast<std::byte>(dice() >> low & 0xffU);
+    for (std::size_t p = 0; p < shape.planes.size(); ++p) {
+        const std::size_t sample = shape.planes[p].bytes;
+        const std::size_t bytes = shape.row_bytes(p, width);
+        std::vector<unsigned> bases((bytes + block * sample - 1) / (block * sample) * sample);
+        for (std::size_t row = 0; row < shape.rows(p, height); ++row) {
+            if (row % block == 0)
+                std::generate(bases.begin(), bases.end(), [&] { return dice() >> low; });
+            for (std::size_t i = 0; i < bytes; ++i) {
+                const std::size_t column = i / sample;
+                const unsigned base = bases[column / block * sample + i % sample] % range;
+                const std::size_t slope = row % block * 4 + column % block * 2;
+                picture.planes[p][row * bytes + i] = static_cast<std::byte>(base + slope);
+            }
+        }
     }
     return picture;
 }

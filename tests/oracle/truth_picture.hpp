@@ -26,8 +26,10 @@ struct Picture {
     friend bool operator==(const Picture&, const Picture&) = default;
 };
 
-/// A picture in which no two places are alike. Another seed gives another picture.
-Picture noise(const Shape& shape, std::uint32_t width, std::uint32_t height, std::uint32_t seed);
+/// A picture in which no row or column is like its neighbours, in blocks that codecs can squeeze:
+/// vicodec writes beyond its buffers where noise has four components. Another seed gives another
+/// picture.
+Picture draw(const Shape& shape, std::uint32_t width, std::uint32_t height, std::uint32_t seed);
 
 /// Throws Refused where a plane does not lie in its memory.
 Picture read_picture(const Layout& layout, const Maps& maps);

@@ -71,17 +71,7 @@ bool VideoNode::set_menu(const std::string& name, const std::string& item) const
     return false;
 }
 
-VideoQueue::~VideoQueue()
-{
-    stop();
-    mappings_.clear();
-    if (count_ == 0)
-        return;
-    v4l2_requestbuffers none{};
-    none.type = type_;
-    none.memory = memory_;
-    attempt(node_.fd(), VIDIOC_REQBUFS, &none);
-}
+VideoQueue::~VideoQueue() { stop(); }
 
 const VideoQueue::Format& VideoQueue::set(std::uint32_t code, std::uint32_t width, std::uint32_t height,
                                           const std::vector<std::uint32_t>& strides)
@@ -333,6 +323,39 @@ void VideoQueue::stop()
     if (streaming_)
         attempt(node_.fd(), VIDIOC_STREAMOFF, &type);
     streaming_ = false;
+    maps_.clear();
+    mappings_.clear();
+    if (count_ == 0)
+        return;
+    v4l2_requestbuffers none{};
+    none.type = type_;
+    none.memory = memory_;
+    attempt(node_.fd(), VIDIOC_REQBUFS, &none);
+    count_ = 0;
+}
+
+void Slots::open(const std::vector<Buffer>& buffers)
+{
+    buffers_ = &buffers;
+    const auto count = static_cast<std::uint32_t>(std::max<std::size_t>(buffers.size(), 2)) - 1;
+    queue_.make_slots(count);
+    holds_.assign(count, 0);
+    for (std::uint32_t slot = count; slot > 0; --slot)
+        free_.push_back(slot - 1);
+}
+
+void Slots::give(std::size_t buffer)
+{
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    holds_[slot] = buffer;
+    queue_.queue(slot, (*buffers_)[buffer]);
+}
+
+std::size_t Slots::take(std::uint32_t slot)
+{
+    free_.push_back(slot);
+    return holds_[slot];
 }
 
 Layout shifted(const Layout& layout, const VideoQueue::Done& done)

@@ -99,6 +99,8 @@ public:
     Done dequeue();
 
     void start();
+
+    /// Stops, and gives every buffer back.
     void stop();
 
 private:
@@ -114,6 +116,26 @@ private:
     bool streaming_ = false;
     std::vector<std::vector<std::unique_ptr<Mapping>>> mappings_;
     std::vector<Maps> maps_;
+};
+
+/// The slots of a queue that a device writes into, and the buffers in them. There is one slot fewer
+/// than there are buffers: vb2 keeps a buffer mapped until another one comes into its slot, and while
+/// it is mapped for the device to write, the CPU must not begin to write.
+class Slots {
+public:
+    explicit Slots(VideoQueue& queue) : queue_(queue) {}
+
+    void open(const std::vector<Buffer>& buffers);
+    void give(std::size_t buffer);
+
+    /// The buffer that comes out of a slot.
+    std::size_t take(std::uint32_t slot);
+
+private:
+    VideoQueue& queue_;
+    const std::vector<Buffer>* buffers_ = nullptr;
+    std::vector<std::size_t> holds_;
+    std::vector<std::uint32_t> free_;
 };
 
 /// A layout whose memories have something before the picture.
