@@ -34,6 +34,9 @@ struct Options {
     std::string out;
     bool brief = false;
     std::size_t largest_set = 3;
+    std::vector<std::string> images; ///< only these, as "XR24:642x362"; all if there is none
+    std::vector<std::string> uses;   ///< only these
+    std::vector<std::string> heaps;  ///< only these
 };
 
 struct Image {
@@ -67,6 +70,26 @@ std::vector<Image> images(bool brief)
     add(some, 1280, 720);
     add(few, 3840, 2160);
     return all;
+}
+
+std::string name(const Image& image)
+{
+    return to_string(image.format) + ":" + std::to_string(image.width) + "x" + std::to_string(image.height);
+}
+
+/// Drops what is not among the wanted, if any are.
+template <typename All, typename Name>
+void keep(All& all, const std::vector<std::string>& wanted, Name name)
+{
+    if (wanted.empty())
+        return;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const auto& each) {
+                                 return std::find(wanted.begin(), wanted.end(), name(each)) == wanted.end();
+                             }),
+              all.end());
+    if (all.size() < wanted.size())
+        throw std::runtime_error("there is no such use, heap or image: " + wanted.front() + "...");
 }
 
 /// vkms paints in software: 0.3 s for an RGB frame of this size, 1.7 s for a YUV one.
@@ -112,6 +135,8 @@ public:
           heaps_(oracle::find_heaps(options.brief)),
           truths_(buffers, options.brief ? few_frames : frames)
     {
+        keep(uses_, options.uses, [](const NamedUse& use) { return use.name(); });
+        keep(heaps_, options.heaps, [](const NamedHeap& heap) { return heap.name(); });
         for (const NamedHeap& each : heaps_) {
             all_heaps_.push_back(each.heap);
             if (!each.heap->info().obstacle)
@@ -124,7 +149,8 @@ public:
     void run()
     {
         const auto all = sets(uses_.size(), options_.largest_set);
-        const auto pictures = images(options_.brief);
+        auto pictures = images(options_.brief);
+        keep(pictures, options_.images, [](const Image& image) { return name(image); });
         for (std::size_t i = 0; i < pictures.size(); ++i) {
             const Image& image = pictures[i];
             for (const auto& set : all)
@@ -285,6 +311,9 @@ int run(int count, char** words)
     app.add_option("--out", options.out, "where the report goes")->required();
     app.add_flag("--short", options.brief, "three images in place of all");
     app.add_option("--largest-set", options.largest_set, "how many uses at most (default 3)");
+    app.add_option("--image", options.images, "only this image, for example XR24:642x362; may be given more than once");
+    app.add_option("--use", options.uses, "only this use; may be given more than once");
+    app.add_option("--heap", options.heaps, "only this heap; may be given more than once");
     CLI11_PARSE(app, count, words);
     Oracle(options).run();
     return 0;

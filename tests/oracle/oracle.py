@@ -77,6 +77,9 @@ def run(machine, options):
     command += ["--", str(build / "tests/oracle/oracle"), "--board", machine.name, "--out", str(report)]
     if options.short or options.random:
         command.append("--short")
+    for what in ("image", "use", "heap"):
+        for wanted in getattr(options, what) or ():
+            command += [f"--{what}", wanted]
     done = subprocess.run(command, cwd=PROJECT, check=False, stdout=subprocess.DEVNULL,
                           env=dict(os.environ, COMMONBUF_BUILD=str(build)))
     if done.returncode != 0:
@@ -140,6 +143,9 @@ def draw(reports):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/oracle", description=__doc__)
     parser.add_argument("--board", action="append", help="this board alone; may be given more than once")
+    for what, example in (("image", "XR24:642x362"), ("use", "vkms:scanout"), ("heap", "system")):
+        parser.add_argument(f"--{what}", action="append",
+                            help=f"this {what} alone, for example {example}; may be given more than once")
     parser.add_argument("--short", action="store_true", help="three images instead of all of them")
     parser.add_argument("--full", action="store_true", help="all images (the default)")
     parser.add_argument("--random", type=int, metavar="N", help="N boards made by chance, in the short form")
@@ -174,7 +180,7 @@ def main():
             print(f"    no plan for {' + '.join(error['uses'])}: {error['error']}")
     held, false = draw(good)
     kind = "short" if options.short or options.random else "full"
-    enough = options.board or options.random or len(held) >= FEWEST_CELLS[kind]
+    enough = options.board or options.random or options.image or options.use or options.heap or len(held) >= FEWEST_CELLS[kind]
     if not enough:
         print(f"fewer than {FEWEST_CELLS[kind]} cells")
     print(f"{time.monotonic() - started:.0f} s")
