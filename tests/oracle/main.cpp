@@ -2,7 +2,10 @@
 //
 // The oracle: is what plans say of this machine true? For every set of one to three uses,
 // format and size, a plan is made; what it says of each heap is held against what really
-// happens when the devices stream through memory of that heap.
+// happens when the devices stream through memory of that heap. Layouts that the library refused
+// are tried, too. What really happens is for truth.hpp to say, which knows nothing of the library.
+#include "heaps.hpp"
+#include "refused.hpp"
 #include "text.hpp"
 #include "truth.hpp"
 #include "uses.hpp"
@@ -31,6 +34,9 @@ struct Options {
     std::string out;
     bool brief = false;
     std::size_t largest_set = 3;
+    std::vector<std::string> images; ///< only these, as "XR24:642x362"; all if there is none
+    std::vector<std::string> uses;   ///< only these
+    std::vector<std::string> heaps;  ///< only these
 };
 
 struct Image {
@@ -41,6 +47,7 @@ struct Image {
 
 constexpr std::uint32_t buffers = 3;
 constexpr std::uint32_t frames = 30;
+constexpr std::uint32_t few_frames = 6;
 
 /// Packed RGB, 16 bits, packed YUV, one channel, and planes in one memory and in several
 /// (YV16 has in V4L2 only the form with three); tiny, odd, common and large.
@@ -65,10 +72,30 @@ std::vector<Image> images(bool brief)
     return all;
 }
 
+std::string name(const Image& image)
+{
+    return to_string(image.format) + ":" + std::to_string(image.width) + "x" + std::to_string(image.height);
+}
+
+/// Drops what is not among the wanted, if any are.
+template <typename All, typename Name>
+void keep(All& all, const std::vector<std::string>& wanted, Name name)
+{
+    if (wanted.empty())
+        return;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const auto& each) {
+                                 return std::find(wanted.begin(), wanted.end(), name(each)) == wanted.end();
+                             }),
+              all.end());
+    if (all.size() < wanted.size())
+        throw std::runtime_error("there is no such use, heap or image: " + wanted.front() + "...");
+}
+
 /// vkms paints in software: 0.3 s for an RGB frame of this size, 1.7 s for a YUV one.
 bool takes_too_long(const NamedUse& use, const Image& image)
 {
-    return use.name == "vkms:scanout" && image.width > 2000 && image.format != DRM_FORMAT_XRGB8888;
+    return use.name() == "vkms:scanout" && image.width > 2000 && image.format != DRM_FORMAT_XRGB8888;
 }
 
 /// Every set of 1 to `largest` of the numbers below `count`.
@@ -90,12 +117,12 @@ std::vector<std::vector<std::size_t>> sets(std::size_t count, std::size_t larges
     return all;
 }
 
-const char* name(Answer answer)
+const char* name(truth::Answer answer)
 {
     switch (answer) {
-    case Answer::works: return "works";
-    case Answer::fails: return "fails";
-    case Answer::unknown: break;
+    case truth::Answer::works: return "works";
+    case truth::Answer::fails: return "fails";
+    case truth::Answer::unknown: break;
     }
     return "unknown";
 }
@@ -105,24 +132,33 @@ public:
     explicit Oracle(const Options& options)
         : options_(options),
           uses_(find_uses(options.brief, left_out_)),
-          heaps_(oracle::find_heaps(options.brief))
+          heaps_(oracle::find_heaps(options.brief)),
+          truths_(buffers, options.brief ? few_frames : frames)
     {
-        for (const OracleHeap& each : heaps_)
+        keep(uses_, options.uses, [](const NamedUse& use) { return use.name(); });
+        keep(heaps_, options.heaps, [](const NamedHeap& heap) { return heap.name(); });
+        for (const NamedHeap& each : heaps_) {
             all_heaps_.push_back(each.heap);
+            if (!each.heap->info().obstacle)
+                raw_heaps_.push_back(each.raw);
+        }
+        truths_.know(raw_heaps_);
     }
 
     /// The report is written after each image: all of them take hours on some boards.
     void run()
     {
         const auto all = sets(uses_.size(), options_.largest_set);
-        const auto pictures = images(options_.brief);
+        auto pictures = images(options_.brief);
+        keep(pictures, options_.images, [](const Image& image) { return name(image); });
         for (std::size_t i = 0; i < pictures.size(); ++i) {
             const Image& image = pictures[i];
             for (const auto& set : all)
                 ask(set, image);
-            std::cerr << cb::text::format("oracle: {}: {} {}x{}: {} plans, {} cells, {} streams, {:.0f} s\n",
-                                          options_.board, to_string(image.format), image.width, image.height, plans_,
-                                          cells_.size(), truths_.streams(), seconds());
+            std::cerr << cb::text::format(
+                "oracle: {}: {} {}x{}: {} plans, {} cells, {} refused layouts, {} streams, {} of sets, {:.0f} s\n",
+                options_.board, to_string(image.format), image.width, image.height, plans_, cells_.size(),
+                refused_.size(), truths_.streams(), truths_.set_streams(), seconds());
             save(report(all.size(), i + 1, pictures.size()));
         }
     }
@@ -147,9 +183,9 @@ private:
     {
         Json names = Json::array();
         for (const NamedUse& use : uses_)
-            names.push_back(use.name);
+            names.push_back(use.name());
         return {
-            {"schema", 1},
+            {"schema", 2},
             {"board", options_.board},
             {"uses", std::move(names)},
             {"left_out", left_out_},
@@ -158,11 +194,13 @@ private:
             {"images_in_all", images_in_all},
             {"plans", plans_},
             {"streams", truths_.streams()},
+            {"set_streams", truths_.set_streams()},
             {"frames", truths_.frames()},
             {"seconds", seconds()},
             {"stream_seconds", truths_.seconds()},
             {"errors", errors_},
             {"cells", cells_},
+            {"refused_layouts", refused_},
         };
     }
 
@@ -174,7 +212,7 @@ private:
         Json names = Json::array();
         for (const std::size_t i : set) {
             members.push_back(uses_[i].use);
-            names.push_back(uses_[i].name);
+            names.push_back(uses_[i].name());
         }
         cb::Allocator allocator(all_heaps_);
         const auto plan = allocator.plan({image.format, image.width, image.height, buffers}, members);
@@ -183,23 +221,53 @@ private:
             errors_.push_back({{"uses", names}, {"error", plan.error().message()}});
             return;
         }
-        if (!report->layout)
-            return; // no layout suits all of them: there is nothing to stream
+        const std::vector<truth::Use> raw = raw_uses(set);
+        for (const cb::LayoutVerdict& each : report->set_aside)
+            refused_.push_back(try_refused(raw, names, plain(each.layout), each.use + ": " + each.verdict.reason));
+        if (!report->layout) {
+            const std::string said = plan ? std::string() : plan.error().message();
+            for (const truth::Layout& layout :
+                 natural_layouts(image.format.fourcc, image.width, image.height, options_.brief))
+                refused_.push_back(try_refused(raw, names, layout, said));
+            return;
+        }
         ++plans_;
         for (const cb::HeapVerdict& verdict : report->heaps)
-            cells_.push_back(cell(set, names, *report, verdict));
+            cells_.push_back(cell(raw, names, *report, verdict));
+        if (plan)
+            return;
+        for (const truth::Layout& layout : larger(plain(*report->layout)))
+            refused_.push_back(try_refused(raw, names, layout, plan.error().message()));
     }
 
-    Json cell(const std::vector<std::size_t>& set, const Json& names, const cb::Report& report,
+    std::vector<truth::Use> raw_uses(const std::vector<std::size_t>& set) const
+    {
+        std::vector<truth::Use> raw;
+        for (const std::size_t i : set)
+            raw.push_back(uses_[i].raw);
+        return raw;
+    }
+
+    /// A layout that the library refused, or did not think of where it found none.
+    Json try_refused(const std::vector<truth::Use>& set, const Json& names, const truth::Layout& layout,
+                     const std::string& said)
+    {
+        const truth::Heap& heap = most_willing(raw_heaps_, layout);
+        const truth::Truth truth = truths_.of(set, heap, layout);
+        return {
+            {"uses", names}, {"layout", describe(layout)},  {"heap", heap.name},
+            {"said", said},  {"truth", name(truth.answer)}, {"because", truth.reason},
+        };
+    }
+
+    Json cell(const std::vector<truth::Use>& set, const Json& names, const cb::Report& report,
               const cb::HeapVerdict& verdict)
     {
-        Truth truth{Answer::works, {}};
-        if (verdict.verdict.outcome == cb::Outcome::not_tried)
-            truth = {Answer::unknown, "the plan claims nothing"};
-        else if (verdict.verdict.call == "/proc/meminfo")
-            truth = {Answer::unknown, "ordinary memory is not asked for what it does not have"};
-        else
-            truth = of_set(set, verdict.heap.name, *report.layout);
+        truth::Truth truth{truth::Answer::unknown, "the plan claims nothing"};
+        if (verdict.verdict.call == "/proc/meminfo")
+            truth.reason = "ordinary memory is not asked for what it does not have";
+        else if (verdict.verdict.outcome != cb::Outcome::not_tried)
+            truth = truths_.of(set, heap_named(verdict.heap.name), plain(*report.layout));
         return {
             {"uses", names},
             {"layout", to_string(*report.layout)},
@@ -212,33 +280,26 @@ private:
         };
     }
 
-    /// A set works where each of its uses does: they all get the same memory.
-    Truth of_set(const std::vector<std::size_t>& set, const std::string& heap, const cb::Layout& layout)
+    const truth::Heap& heap_named(const std::string& name) const
     {
         const auto found =
-            std::find_if(heaps_.begin(), heaps_.end(), [&heap](const auto& each) { return each.name() == heap; });
+            std::find_if(heaps_.begin(), heaps_.end(), [&name](const auto& each) { return each.name() == name; });
         if (found == heaps_.end())
-            throw std::logic_error("the plan has a heap that nobody gave it: " + heap);
-        Truth all{Answer::works, {}};
-        for (const std::size_t i : set) {
-            const Truth& one = truths_.of(uses_[i], *found, layout);
-            if (one.answer == Answer::fails)
-                return {Answer::fails, uses_[i].name + ": " + one.reason};
-            if (one.answer == Answer::unknown)
-                all = {Answer::unknown, uses_[i].name + ": " + one.reason};
-        }
-        return all;
+            throw std::logic_error("the plan has a heap that nobody gave it: " + name);
+        return found->raw;
     }
 
     Options options_;
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
     std::vector<std::string> left_out_;
     std::vector<NamedUse> uses_;
-    std::vector<OracleHeap> heaps_;
+    std::vector<NamedHeap> heaps_;
     std::vector<std::shared_ptr<cb::Heap>> all_heaps_; ///< the same, for plans
-    Truths truths_{buffers, frames, heaps_};
+    std::vector<truth::Heap> raw_heaps_;               ///< those that can be used
+    truth::Truths truths_;
     std::uint64_t plans_ = 0;
     std::vector<Json> cells_;
+    std::vector<Json> refused_;
     Json errors_ = Json::array();
 };
 
@@ -250,6 +311,9 @@ int run(int count, char** words)
     app.add_option("--out", options.out, "where the report goes")->required();
     app.add_flag("--short", options.brief, "three images in place of all");
     app.add_option("--largest-set", options.largest_set, "how many uses at most (default 3)");
+    app.add_option("--image", options.images, "only this image, for example XR24:642x362; may be given more than once");
+    app.add_option("--use", options.uses, "only this use; may be given more than once");
+    app.add_option("--heap", options.heaps, "only this heap; may be given more than once");
     CLI11_PARSE(app, count, words);
     Oracle(options).run();
     return 0;

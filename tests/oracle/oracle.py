@@ -77,6 +77,9 @@ def run(machine, options):
     command += ["--", str(build / "tests/oracle/oracle"), "--board", machine.name, "--out", str(report)]
     if options.short or options.random:
         command.append("--short")
+    for what in ("image", "use", "heap"):
+        for wanted in getattr(options, what) or ():
+            command += [f"--{what}", wanted]
     done = subprocess.run(command, cwd=PROJECT, check=False, stdout=subprocess.DEVNULL,
                           env=dict(os.environ, COMMONBUF_BUILD=str(build)))
     if done.returncode != 0:
@@ -92,17 +95,35 @@ def is_false(cell):
     return (cell["verdict"], cell["truth"]) in (("proved", "fails"), ("refused", "works"))
 
 
+def of_board(reports, what):
+    return [entry | {"board": report["board"]} for report in reports for entry in report[what]]
+
+
+def draw_refused(reports):
+    """Layouts that the library refused or did not find, and how many of them work after all."""
+    refused = of_board(reports, "refused_layouts")
+    counts = collections.Counter(entry["truth"] for entry in refused)
+    print(f"{len(refused)} refused layouts tried: " + ", ".join(f"{counts[truth]} {truth}" for truth in TRUTHS))
+    works = [entry for entry in refused if entry["truth"] == "works"]
+    for entry in works:
+        print(f"FALSE: board {entry['board']}, {' + '.join(entry['uses'])}, {entry['layout']}, heap {entry['heap']}\n"
+              f"    said no layout: {entry['said']}\n"
+              f"    truth works")
+    return len(works)
+
+
 def draw(reports):
-    cells = [cell | {"board": report["board"]} for report in reports for cell in report["cells"]]
+    cells = of_board(reports, "cells")
     counts = collections.Counter((cell["verdict"], cell["truth"]) for cell in cells)
     print(f"{'':>22}" + "".join(f"{'truth ' + truth:>16}" for truth in TRUTHS))
     for verdict in VERDICTS:
         label = {"accepted": "accepted, not proved", "not-tried": "not tried"}.get(verdict, verdict)
         print(f"{label:>22}" + "".join(f"{counts[verdict, truth]:>16}" for truth in TRUTHS))
     held = [cell for cell in cells if cell["verdict"] != "not-tried"]
-    streams, frames = (sum(report[what] for report in reports) for what in ("streams", "frames"))
-    print(f"{len(held)} cells held against the truth, which {streams} streams with {frames} frames gave "
-          "(uses share it; a set works where each of its uses does)")
+    streams, of_sets, frames = (sum(report[what] for report in reports)
+                                for what in ("streams", "set_streams", "frames"))
+    print(f"{len(held)} cells held against the truth, which {streams} streams with {frames} frames gave, "
+          f"{of_sets} of them through sets (a set fails where a part of it does, and works where a larger one does)")
     unknown = collections.Counter(cell["because"] for cell in held if cell["truth"] == "unknown")
     for reason, count in unknown.most_common():
         print(f"    truth unknown in {count}: {reason}")
@@ -116,12 +137,15 @@ def draw(reports):
             print(f"FALSE: board {cell['board']}, {' + '.join(cell['uses'])}, {cell['layout']}, heap {cell['heap']}\n"
                   f"    said {cell['verdict']} at {cell['call']}: {cell['said']}\n"
                   f"    truth {cell['truth']}: {cell['because']}")
-    return held, proofs + refusals
+    return held, proofs + refusals + draw_refused(reports)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/oracle", description=__doc__)
     parser.add_argument("--board", action="append", help="this board alone; may be given more than once")
+    for what, example in (("image", "XR24:642x362"), ("use", "vkms:scanout"), ("heap", "system")):
+        parser.add_argument(f"--{what}", action="append",
+                            help=f"this {what} alone, for example {example}; may be given more than once")
     parser.add_argument("--short", action="store_true", help="three images instead of all of them")
     parser.add_argument("--full", action="store_true", help="all images (the default)")
     parser.add_argument("--random", type=int, metavar="N", help="N boards made by chance, in the short form")
@@ -148,14 +172,15 @@ def main():
             continue
         held = [cell for cell in report["cells"] if cell["verdict"] != "not-tried"]
         print(f"{machine.describe()}: {len(report['uses'])} uses, {report['sets']} sets, {report['plans']} plans, "
-              f"{len(held)} cells, {sum(map(is_false, held))} false, {report['seconds']:.0f} s")
+              f"{len(held)} cells, {sum(map(is_false, held))} false, "
+              f"{len(report['refused_layouts'])} refused layouts, {report['seconds']:.0f} s")
         if report["failed"]:
             print(f"    not whole: {report['images_done']} of {report['images_in_all']} images")
         for error in report["errors"]:
             print(f"    no plan for {' + '.join(error['uses'])}: {error['error']}")
     held, false = draw(good)
     kind = "short" if options.short or options.random else "full"
-    enough = options.board or options.random or len(held) >= FEWEST_CELLS[kind]
+    enough = options.board or options.random or options.image or options.use or options.heap or len(held) >= FEWEST_CELLS[kind]
     if not enough:
         print(f"fewer than {FEWEST_CELLS[kind]} cells")
     print(f"{time.monotonic() - started:.0f} s")

@@ -51,6 +51,13 @@ bool has_images(const std::vector<std::uint32_t>& formats)
                        [](std::uint32_t fourcc) { return cb::format_from_v4l2(fourcc) != nullptr; });
 }
 
+/// Whether a decoder takes what this machine's encoder makes.
+bool has_stream(const cb::v4l2::NodeInfo& node)
+{
+    const auto& formats = node.output_formats;
+    return std::find(formats.begin(), formats.end(), std::uint32_t{V4L2_PIX_FMT_FWHT}) != formats.end();
+}
+
 /// Whether a Vulkan device takes images of others at all.
 bool imports(const allocinfo::GpuInfo& gpu)
 {
@@ -72,7 +79,7 @@ std::vector<NamedUse> find_uses(bool brief, std::vector<std::string>& left_out)
             continue;
         const bool capture = node.capture && has_images(node.capture_formats);
         const bool output = node.memory_to_memory && has_images(node.output_formats);
-        if (node.driver == "vimc" || (node.memory_to_memory && !output)) {
+        if (node.driver == "vimc" || (node.memory_to_memory && !output && !has_stream(node))) {
             if (capture)
                 left_out.push_back(node.name + ":capture");
             continue;
@@ -82,16 +89,19 @@ std::vector<NamedUse> find_uses(bool brief, std::vector<std::string>& left_out)
             continue;
         if (!node.memory_to_memory)
             hurry(device->fd());
+        const auto writer = node.memory_to_memory ? truth::DeviceKind::m2m_sink : truth::DeviceKind::camera;
         if (capture)
-            uses.push_back({node.name + ":capture", device->capture()});
+            uses.push_back({device->capture(), {node.name + ":capture", writer, node.path, false, true}});
         if (output)
-            uses.push_back({node.name + ":output", device->output()});
+            uses.push_back(
+                {device->output(), {node.name + ":output", truth::DeviceKind::m2m_source, node.path, true, false}});
     }
     for (const cb::drm::NodeInfo& node : cb::drm::nodes()) {
         if (node.obstacle || !node.modesetting || node.connectors.empty())
             continue;
         if (const auto device = cb::drm::Device::open(node.path))
-            uses.push_back({node.driver + ":scanout", device->scanout()});
+            uses.push_back(
+                {device->scanout(), {node.driver + ":scanout", truth::DeviceKind::display, node.path, true, false}});
     }
     for (const allocinfo::GpuInfo& gpu : allocinfo::gpus().value_or(std::vector<allocinfo::GpuInfo>{})) {
         const auto device = allocinfo::open_gpu(gpu.name);
@@ -99,15 +109,17 @@ std::vector<NamedUse> find_uses(bool brief, std::vector<std::string>& left_out)
             left_out.push_back("vulkan:" + gpu.name);
             continue;
         }
-        // Storage is compared both ways, reading and writing.
-        uses.push_back({device->storage().name(), device->storage()});
+        const auto add = [&](const cb::Use& use, bool reads, bool writes, VkImageUsageFlags usage) {
+            uses.push_back({use, {use.name(), truth::DeviceKind::gpu, gpu.name, reads, writes, usage}});
+        };
+        add(device->storage(), true, true, VK_IMAGE_USAGE_STORAGE_BIT);
         if (brief)
             continue;
-        for (const cb::Use& use : {device->sampled(), device->color_attachment()})
-            uses.push_back({use.name(), use});
+        add(device->sampled(), true, false, VK_IMAGE_USAGE_SAMPLED_BIT);
+        add(device->color_attachment(), false, true, VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT);
     }
-    uses.push_back({"cpu:read", cb::cpu(cb::Access::read)});
-    uses.push_back({"cpu:write", cb::cpu(cb::Access::write)});
+    uses.push_back({cb::cpu(cb::Access::read), {"cpu:read", truth::DeviceKind::cpu, {}, true, false}});
+    uses.push_back({cb::cpu(cb::Access::write), {"cpu:write", truth::DeviceKind::cpu, {}, false, true}});
     return uses;
 }
 

@@ -1,0 +1,44 @@
+"""The oracle's truth must not be the library's own: it shares nothing with it but the system's headers."""
+
+import pathlib
+import re
+import unittest
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+ORACLE = PROJECT / "tests/oracle"
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
+# C++'s own headers have no dot and no slash.
+SYSTEM = re.compile(r"linux/|sys/|vulkan/vulkan_core\.h$|drm(_fourcc|_mode)?\.h$|gbm\.h$|(dlfcn|fcntl|poll|unistd)\.h$|[a-z_]+$")
+
+
+class Truth(unittest.TestCase):
+    def setUp(self):
+        self.files = sorted(ORACLE.glob("truth*.[ch]pp"))
+
+    def test_it_is_there(self):
+        self.assertGreater(len(self.files), 10)
+
+    def test_it_includes_only_itself_and_the_system(self):
+        for path in self.files:
+            for kind, name in INCLUDE.findall(path.read_text()):
+                if kind == '"':
+                    self.assertTrue(name.startswith("truth") and (ORACLE / name).exists(), f"{path.name} includes {name}")
+                else:
+                    self.assertRegex(name, SYSTEM, f"{path.name} includes {name}")
+
+    def test_it_does_not_name_the_library(self):
+        for path in self.files:
+            self.assertNotRegex(path.read_text(), r"commonbuf|\bcb::", path.name)
+
+    def test_it_is_built_without_the_library(self):
+        build = (ORACLE / "meson.build").read_text()
+        truth = build[build.index("static_library("):build.index("executable(")]
+        for word in ("commonbuf", "allocinfo", "include_directories", "text_dep"):
+            self.assertNotIn(word, truth)
+        built = set(re.findall(r"'(truth\w*\.cpp)'", truth))
+        self.assertEqual(built, {path.name for path in self.files if path.suffix == ".cpp"})
+
+
+if __name__ == "__main__":
+    unittest.main()
