@@ -107,8 +107,10 @@ void CommitRequest::hide_others()
         const PropertyInfo* crtc = plane.find("CRTC_ID");
         if (crtc == nullptr || std::find(changed_.begin(), changed_.end(), plane.id) != changed_.end())
             continue;
+        // A failure shows in the commit itself.
         const auto values = property_values(state_.file(), plane.id, DRM_MODE_OBJECT_PLANE);
-        if (std::find(values.begin(), values.end(), std::pair(crtc->id, std::uint64_t{state_.crtc.id})) != values.end())
+        const std::pair here(crtc->id, std::uint64_t{state_.crtc.id});
+        if (values && std::find(values->begin(), values->end(), here) != values->end())
             hide(plane.id);
     }
 }
