@@ -111,7 +111,7 @@ protected:
         const bool any = is_linear || (!support.entries.empty() && support.entries.back().format == format);
         // What the device's own allocator laid out is accepted without a modifier too: the driver
         // knows how it lies.
-        if (any)
+        if (any && info != nullptr)
             support.entries.push_back({format, implicit_modifier, Memories::single, {}});
         if (!is_linear || info == nullptr)
             return {};
