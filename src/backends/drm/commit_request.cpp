@@ -102,8 +102,10 @@ Status CommitRequest::prepare()
     }
     // A new mode starts only with what it was asked for, and the kernel refuses planes on a CRTC
     // that is off. So the other planes are turned off.
-    if (commit_.power_ != Commit::Power::as_it_is)
-        hide_others();
+    if (commit_.power_ != Commit::Power::as_it_is) {
+        if (Status hidden = hide_others(); !hidden)
+            return hidden;
+    }
     Status written = commit_.written_ ? write_back(*commit_.written_) : Status();
     return written ? settings() : written;
 }
@@ -132,18 +134,20 @@ void CommitRequest::hide(std::uint32_t plane)
     description_.push_back(text::format("plane {} off", plane));
 }
 
-void CommitRequest::hide_others()
+Status CommitRequest::hide_others()
 {
     for (const DisplayPlane& plane : state_.planes) {
         const PropertyInfo* crtc = plane.find("CRTC_ID");
         if (crtc == nullptr || std::find(changed_.begin(), changed_.end(), plane.id) != changed_.end())
             continue;
-        // A failure shows in the commit itself.
         const auto values = property_values(state_.file(), plane.id, DRM_MODE_OBJECT_PLANE);
+        if (!values && values.error().sys_errno != ENOENT) // what is gone shows nothing
+            return values.error();
         const std::pair here(crtc->id, std::uint64_t{state_.crtc.id});
         if (values && std::find(values->begin(), values->end(), here) != values->end())
             hide(plane.id);
     }
+    return {};
 }
 
 Status CommitRequest::show(const Commit::Shown& shown)

@@ -60,7 +60,7 @@ private:
     void power();
     Status show(const Commit::Shown& shown);
     void hide(std::uint32_t plane);
-    void hide_others();
+    Status hide_others();
     Status write_back(const Buffer& buffer);
     Status settings();
     Status check_async() const;
