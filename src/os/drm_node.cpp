@@ -49,6 +49,8 @@ Result<UniqueFd> open_drm(const std::string& path)
     return fd;
 }
 
+Result<UniqueFd> open_drm_again(int fd) { return open_drm(text::format("/proc/self/fd/{}", fd)); }
+
 bool is_drm_master(int fd) noexcept
 {
     // The kernel lets only a master try. 0 is never a valid magic, so nothing is authenticated.
@@ -56,22 +58,31 @@ bool is_drm_master(int fd) noexcept
     return ioctl_again(fd, DRM_IOCTL_AUTH_MAGIC, &request) != EACCES;
 }
 
-std::uint64_t drm_capability(int fd, std::uint64_t capability) noexcept
+Result<std::uint64_t> drm_capability(int fd, std::uint64_t capability, const std::string& node)
 {
     drm_get_cap request{};
     request.capability = capability;
-    return ioctl_again(fd, DRM_IOCTL_GET_CAP, &request) == 0 ? request.value : 0;
+    switch (const int error = ioctl_again(fd, DRM_IOCTL_GET_CAP, &request)) {
+    case 0: return request.value;
+    case EINVAL:     // unknown to the kernel
+    case EOPNOTSUPP: // the driver has no displays
+        return std::uint64_t{0};
+    default: return Error::from_errno(error, {"DRM_IOCTL_GET_CAP", node});
+    }
 }
 
-std::string drm_driver_name(int fd)
+Result<std::string> drm_driver_name(int fd, const std::string& node)
 {
     std::array<char, 64> name{};
     drm_version version{};
     version.name = name.data();
     version.name_len = name.size() - 1;
-    if (ioctl_again(fd, DRM_IOCTL_VERSION, &version) != 0)
-        return {};
-    return {name.data(), std::min<std::size_t>(version.name_len, name.size() - 1)};
+    switch (const int error = ioctl_again(fd, DRM_IOCTL_VERSION, &version)) {
+    case 0: return std::string(name.data(), std::min<std::size_t>(version.name_len, name.size() - 1));
+    case EINVAL:
+    case ENOTTY: return std::string();
+    default: return Error::from_errno(error, {"DRM_IOCTL_VERSION", node});
+    }
 }
 
 std::string drm_driver_version(int fd)

@@ -31,11 +31,17 @@ Result<UniqueFd> open_drm(const std::string& path);
 /// Whether a file is DRM master, or a lessee that may act as one.
 bool is_drm_master(int fd) noexcept;
 
-/// Returns the value of a DRM capability; 0 if the kernel does not know it.
-std::uint64_t drm_capability(int fd, std::uint64_t capability) noexcept;
+/// Opens the node of an open file again, by whatever name it was opened, and drops DRM master as
+/// open_drm() does. Errors: see open_failure().
+Result<UniqueFd> open_drm_again(int fd);
 
-/// Returns the name that the driver gives itself; empty if this is not a DRM file.
-std::string drm_driver_name(int fd);
+/// Returns the value of a DRM capability; 0 if the kernel or the driver does not know it. `node`
+/// names the file in errors. Errors: device_gone, device_failed, and what else the kernel answers.
+Result<std::uint64_t> drm_capability(int fd, std::uint64_t capability, const std::string& node);
+
+/// Returns the name that the driver gives itself; empty if this is not a DRM file. Errors:
+/// device_gone, device_failed, and what else the kernel answers.
+Result<std::string> drm_driver_name(int fd, const std::string& node);
 
 /// Returns the driver's version, for example "1.6.0"; empty if this is not a DRM file.
 std::string drm_driver_version(int fd);

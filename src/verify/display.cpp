@@ -12,6 +12,7 @@
 #include "verify/screen.hpp"
 
 #include <commonbuf/allocator.hpp>
+#include <commonbuf/drm/resources.hpp>
 
 #include <drm.h>
 
@@ -49,7 +50,7 @@ private:
 };
 
 /// Allocates images in the driver's own memory, in a layout that the display takes.
-Result<std::vector<Buffer>> own_buffers(const drm::Device& card, const Request& request)
+Result<std::vector<Buffer>> own_buffers(const drm::Device& card, const Request& request, const Use& use)
 {
     const auto heaps = find_heaps();
     const auto heap = std::find_if(heaps.begin(), heaps.end(), [&](const std::shared_ptr<Heap>& each) {
@@ -57,7 +58,7 @@ Result<std::vector<Buffer>> own_buffers(const drm::Device& card, const Request& 
     });
     if (heap == heaps.end())
         return Error::not_present("find the dumb buffers of " + card.info().path, "the card has none");
-    const auto plan = Allocator({*heap}).plan(request, {card.scanout(), cpu(Access::read_write)});
+    const auto plan = Allocator({*heap}).plan(request, {use, cpu(Access::read_write)});
     if (!plan)
         return plan.error();
     std::vector<Buffer> buffers;
@@ -68,6 +69,22 @@ Result<std::vector<Buffer>> own_buffers(const drm::Device& card, const Request& 
         buffers.push_back(std::move(*buffer));
     }
     return buffers;
+}
+
+/// Makes the use of the same planes of a card that was opened anew.
+Result<Use> use_of(const drm::Device& card, const drm::UsedPlanes& planes)
+{
+    if (!planes.plane)
+        return card.scanout(planes.type);
+    const auto all = drm::display_resources(card);
+    if (!all)
+        return all.error();
+    for (const drm::DisplayPlane& plane : all->planes) {
+        if (plane.id == planes.plane)
+            return card.scanout(plane);
+    }
+    return Error::not_present("find a plane on " + card.info().path,
+                              text::format("there is no plane {} any more", *planes.plane));
 }
 
 /// What a display says that it showed: a picture, or its checksum.
@@ -93,7 +110,8 @@ public:
         if (!format)
             return {};
         const drm::Display& display = screen_.display();
-        auto buffers = own_buffers(display.device(), {*format, display.mode().width, display.mode().height});
+        auto buffers = own_buffers(display.device(), {*format, display.mode().width, display.mode().height},
+                                   display.device().writeback());
         if (!buffers)
             return buffers.error();
         written_ = std::move(buffers->front());
@@ -237,17 +255,20 @@ private:
 
 } // namespace
 
-Result<Content> verify_display(const drm::Device& card, const Stream& stream)
+Result<Content> verify_display(const drm::Device& card, const drm::UsedPlanes& planes, const Stream& stream)
 {
     const Layout& image = stream.layout();
     const auto master = Master::create(card.info().path);
     if (!master)
         return not_checked("the display is left alone: " + master.error().message());
     // Two, so that nothing is drawn where the display looks: a checksum may be of half a picture then.
-    auto own = own_buffers(master->card(), {image.format, image.width, image.height, 2});
+    const auto use = use_of(master->card(), planes);
+    if (!use)
+        return not_checked(use.error().message());
+    auto own = own_buffers(master->card(), {image.format, image.width, image.height, 2}, *use);
     if (!own)
         return not_checked("pictures in the driver's own memory cannot be shown and seen: " + own.error().message());
-    auto screen = Screen::choose(master->card(), own->front());
+    auto screen = Screen::choose(master->card(), planes, own->front());
     if (!screen)
         return not_checked(screen.error().message());
     DisplayCheck check(std::move(*screen), std::move(*own), stream.deadline);

@@ -43,8 +43,8 @@ Result<Content> verify_cpu(const Stream& stream);
 
 #ifdef COMMONBUF_HAVE_DRM
 /// Shows pictures from these buffers, and the same ones from the driver's own memory, and compares
-/// what the display says that it showed. Opens the card anew.
-Result<Content> verify_display(const drm::Device& card, const Stream& stream);
+/// what the display says that it showed on one of these planes. Opens the card anew.
+Result<Content> verify_display(const drm::Device& card, const drm::UsedPlanes& planes, const Stream& stream);
 #endif
 
 #ifdef COMMONBUF_HAVE_V4L2

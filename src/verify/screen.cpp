@@ -89,12 +89,13 @@ std::optional<drm::Mode> free_mode(const drm::Connector& connector, std::uint32_
     return mode;
 }
 
-const drm::DisplayPlane* plane_for(const drm::Display& display, Format format)
+const drm::DisplayPlane* plane_for(const drm::Display& display, const drm::UsedPlanes& used, Format format)
 {
     const auto planes = display.planes();
     const auto shows = [format](const drm::FormatModifier& each) { return each.format == format; };
     const auto found = std::find_if(planes.begin(), planes.end(), [&](const drm::DisplayPlane& plane) {
-        return std::any_of(plane.formats.begin(), plane.formats.end(), shows);
+        return (used.plane ? plane.id == used.plane : plane.type == used.type) &&
+               std::any_of(plane.formats.begin(), plane.formats.end(), shows);
     });
     return found != planes.end() ? &*found : nullptr;
 }
@@ -111,9 +112,9 @@ void show(drm::Commit& commit, const drm::DisplayPlane& plane, const Buffer& pic
 }
 
 /// Whether the kernel would light the display with this picture (TEST_ONLY).
-bool can_show(const drm::Display& display, const Buffer& picture)
+bool can_show(const drm::Display& display, const drm::UsedPlanes& used, const Buffer& picture)
 {
-    const drm::DisplayPlane* plane = plane_for(display, picture.layout().format);
+    const drm::DisplayPlane* plane = plane_for(display, used, picture.layout().format);
     if (plane == nullptr)
         return false;
     drm::Commit commit(display, "verify");
@@ -122,7 +123,8 @@ bool can_show(const drm::Display& display, const Buffer& picture)
     return answer && answer->accepted;
 }
 
-Result<drm::Display> choose_display(const drm::Device& card, const drm::DisplayResources& all, const Buffer& picture)
+Result<drm::Display> choose_display(const drm::Device& card, const drm::DisplayResources& all,
+                                    const drm::UsedPlanes& used, const Buffer& picture)
 {
     const Layout& image = picture.layout();
     for (const drm::Connector& connector : all.connectors) {
@@ -130,7 +132,7 @@ Result<drm::Display> choose_display(const drm::Device& card, const drm::DisplayR
             continue;
         drm::DisplayRequest request{.connector = connector.name};
         if ((request.mode = free_mode(connector, image.width, image.height))) {
-            if (auto display = drm::Display::choose(card, request); display && can_show(*display, picture))
+            if (auto display = drm::Display::choose(card, request); display && can_show(*display, used, picture))
                 return display;
         }
         request.mode = best_mode(connector.modes, image.width, image.height);
@@ -149,15 +151,15 @@ void restore(drm::Commit& commit, const drm::DisplayObject& object, std::string_
 
 } // namespace
 
-Result<Screen> Screen::choose(const drm::Device& card, const Buffer& picture)
+Result<Screen> Screen::choose(const drm::Device& card, const drm::UsedPlanes& used, const Buffer& picture)
 {
     const auto all = drm::display_resources(card);
     if (!all)
         return all.error();
-    auto display = choose_display(card, *all, picture);
+    auto display = choose_display(card, *all, used, picture);
     if (!display)
         return display.error();
-    const drm::DisplayPlane* plane = plane_for(*display, picture.layout().format);
+    const drm::DisplayPlane* plane = plane_for(*display, used, picture.layout().format);
     if (plane == nullptr)
         return Error::unsupported("find a plane on " + card.info().path,
                                   "no plane of the display's CRTC shows " + to_string(picture.layout().format));

@@ -16,11 +16,11 @@ namespace commonbuf::content {
 /// The card must be DRM master.
 class Screen {
 public:
-    /// Chooses a connected display, a CRTC, a plane that shows the picture's format, and the smallest
+    /// Chooses a connected display, a CRTC, one of `used` that shows the picture's format, and the smallest
     /// mode that the picture fits into, or else the largest one. Nothing changes yet.
     ///
     /// Errors: not_present (no display is connected and free), unsupported (no plane shows it).
-    static Result<Screen> choose(const drm::Device& card, const Buffer& picture);
+    static Result<Screen> choose(const drm::Device& card, const drm::UsedPlanes& used, const Buffer& picture);
 
     Screen(Screen&&) noexcept = default;
     ~Screen();

@@ -65,8 +65,8 @@ Result<Content> verify(const Use& use, std::span<const Buffer> buffers, std::uin
     if (auto* own = dynamic_cast<Verifiable*>(&use.importer()))
         return own->verify(buffers, frames, deadline);
 #ifdef COMMONBUF_HAVE_DRM
-    if (const auto card = drm::device_of(use))
-        return content::verify_display(*card, stream);
+    if (const auto planes = drm::planes_of(use))
+        return content::verify_display(drm::device_of(use).value(), *planes, stream);
 #endif
 #ifdef COMMONBUF_HAVE_V4L2
     if (const auto queue = v4l2::queue_of(use))

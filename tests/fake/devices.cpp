@@ -20,6 +20,7 @@ namespace fake {
 namespace {
 
 constexpr std::uint64_t page = 4096;
+constexpr std::uint64_t cap_atomic_async_page_flip = 0x15; // newer than Debian 12's drm.h
 
 int failed(int error)
 {
@@ -335,6 +336,9 @@ public:
         case DRM_IOCTL_VERSION: return version(*static_cast<drm_version*>(argument));
         case DRM_IOCTL_GET_CAP: return capability(*static_cast<drm_get_cap*>(argument));
         case DRM_IOCTL_SET_CLIENT_CAP:
+            return static_cast<drm_set_client_cap*>(argument)->capability > DRM_CLIENT_CAP_WRITEBACK_CONNECTORS
+                       ? failed(EOPNOTSUPP)
+                       : 0;
         case DRM_IOCTL_DROP_MASTER: return 0;
         case DRM_IOCTL_PRIME_FD_TO_HANDLE: return import(machine, *static_cast<drm_prime_handle*>(argument));
         case DRM_IOCTL_PRIME_HANDLE_TO_FD: return export_(machine, *static_cast<drm_prime_handle*>(argument));
@@ -347,26 +351,6 @@ public:
             resources.max_width = resources.max_height = 8192;
             return 0;
         }
-        case DRM_IOCTL_MODE_GETPLANERESOURCES: {
-            auto& planes = *static_cast<drm_mode_get_plane_res*>(argument);
-            if (planes.plane_id_ptr != 0 && planes.count_planes > 0)
-                at<std::uint32_t>(planes.plane_id_ptr)[0] = plane;
-            planes.count_planes = 1;
-            return 0;
-        }
-        case DRM_IOCTL_MODE_GETPLANE: return get_plane(*static_cast<drm_mode_get_plane*>(argument));
-        case DRM_IOCTL_MODE_OBJ_GETPROPERTIES: {
-            auto& properties = *static_cast<drm_mode_obj_get_properties*>(argument);
-            if (properties.props_ptr != 0 && properties.count_props > 0) {
-                at<std::uint32_t>(properties.props_ptr)[0] = in_formats;
-                at<std::uint64_t>(properties.prop_values_ptr)[0] = blob;
-            }
-            properties.count_props = model_.modifiers ? 1 : 0;
-            return 0;
-        }
-        case DRM_IOCTL_MODE_GETPROPERTY:
-            std::strcpy(static_cast<drm_mode_get_property*>(argument)->name, "IN_FORMATS");
-            return 0;
         case DRM_IOCTL_MODE_GETPROPBLOB: return get_blob(*static_cast<drm_mode_get_blob*>(argument));
         case DRM_IOCTL_MODE_ADDFB2: return add_framebuffer(*static_cast<drm_mode_fb_cmd2*>(argument));
         case DRM_IOCTL_MODE_RMFB:
@@ -387,8 +371,6 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t plane = 31;
-    static constexpr std::uint32_t in_formats = 7;
     static constexpr std::uint32_t blob = 77;
 
     template <typename T>
@@ -411,6 +393,10 @@ private:
         case DRM_CAP_DUMB_BUFFER: request.value = model_.dumb ? 1 : 0; return 0;
         case DRM_CAP_PRIME: request.value = DRM_PRIME_CAP_EXPORT | (model_.import ? DRM_PRIME_CAP_IMPORT : 0); return 0;
         case DRM_CAP_ADDFB2_MODIFIERS: request.value = model_.modifiers ? 1 : 0; return 0;
+        case DRM_CAP_ASYNC_PAGE_FLIP:
+        case cap_atomic_async_page_flip: request.value = model_.display.async_flips ? 1 : 0; return 0;
+        case DRM_CAP_CURSOR_WIDTH:
+        case DRM_CAP_CURSOR_HEIGHT: request.value = 64; return 0;
         case DRM_CAP_SYNCOBJ_TIMELINE: request.value = model_.timelines ? 1 : 0; return 0;
         default: return failed(EINVAL);
         }
@@ -419,8 +405,11 @@ private:
     std::uint32_t new_handle(Machine& machine, std::shared_ptr<File> memory)
     {
         machine.handle_opened();
-        handles_[next_handle_] = std::move(memory);
-        return next_handle_++;
+        std::uint32_t lowest = 1; // as the kernel's: the number of a closed one comes again
+        while (handles_.contains(lowest))
+            ++lowest;
+        handles_[lowest] = std::move(memory);
+        return lowest;
     }
 
     int import(Machine& machine, drm_prime_handle& request)
@@ -460,20 +449,13 @@ private:
 
     int create_dumb(Machine& machine, drm_mode_create_dumb& request)
     {
-        request.pitch = request.width * request.bpp / 8;
+        if (model_.dumb_bits != 0 && request.bpp != model_.dumb_bits)
+            return failed(EINVAL);
+        request.pitch = (request.width * request.bpp / 8 + model_.dumb_pitch_align - 1) / model_.dumb_pitch_align *
+                        model_.dumb_pitch_align;
+        model_.dumb_buffers.push_back({request.width, request.height, request.bpp});
         request.size = std::uint64_t{request.pitch} * request.height;
         request.handle = new_handle(machine, std::make_shared<DmaBuf>(request.size, model_.checks_at_import));
-        return 0;
-    }
-
-    int get_plane(drm_mode_get_plane& request) const
-    {
-        request.possible_crtcs = model_.display.present ? 1 : 0;
-        const auto count = static_cast<std::uint32_t>(model_.formats.size());
-        if (request.format_type_ptr != 0)
-            std::memcpy(at<std::uint32_t>(request.format_type_ptr), model_.formats.data(),
-                        std::min(request.count_format_types, count) * sizeof(std::uint32_t));
-        request.count_format_types = count;
         return 0;
     }
 
@@ -481,39 +463,33 @@ private:
     {
         if (request.blob_id != blob)
             return failed(ENOENT);
-        if (!model_.in_formats.empty()) {
-            if (request.length >= model_.in_formats.size())
-                std::memcpy(at<std::byte>(request.data), model_.in_formats.data(), model_.in_formats.size());
-            request.length = static_cast<std::uint32_t>(model_.in_formats.size());
-            return 0;
-        }
-        const std::size_t formats = model_.formats.size() * sizeof(std::uint32_t);
-        drm_format_modifier_blob header{};
-        header.version = 1;
-        header.count_formats = static_cast<std::uint32_t>(model_.formats.size());
-        header.formats_offset = sizeof header;
-        header.count_modifiers = 1;
-        header.modifiers_offset = static_cast<std::uint32_t>(sizeof header + formats);
-        drm_format_modifier modifier{};
-        modifier.formats = (std::uint64_t{1} << model_.formats.size()) - 1;
-        const auto length = static_cast<std::uint32_t>(sizeof header + formats + sizeof modifier);
-        if (request.length >= length) {
-            auto* out = at<std::byte>(request.data);
-            std::memcpy(out, &header, sizeof header);
-            std::memcpy(out + sizeof header, model_.formats.data(), formats);
-            std::memcpy(out + sizeof header + formats, &modifier, sizeof modifier);
-        }
-        request.length = length;
+        const std::vector<std::byte> blob_content =
+            model_.in_formats.empty() ? formats_blob(model_.formats) : model_.in_formats;
+        if (request.length >= blob_content.size())
+            std::memcpy(at<std::byte>(request.data), blob_content.data(), blob_content.size());
+        request.length = static_cast<std::uint32_t>(blob_content.size());
         return 0;
+    }
+
+    bool is_shown(std::uint32_t fourcc) const
+    {
+        const auto has = [fourcc](const std::vector<std::uint32_t>& formats) {
+            return std::find(formats.begin(), formats.end(), fourcc) != formats.end();
+        };
+        return has(model_.formats) || std::any_of(model_.display.planes.begin(), model_.display.planes.end(),
+                                                  [&](const PlaneModel& plane) { return has(plane.formats); });
     }
 
     int add_framebuffer(drm_mode_fb_cmd2& request)
     {
         const auto known = handles_.find(request.handles[0]);
-        const bool shown =
-            std::find(model_.formats.begin(), model_.formats.end(), request.pixel_format) != model_.formats.end();
-        if (known == handles_.end() || !shown || request.pitches[0] % model_.pitch_align != 0 ||
-            ((request.flags & DRM_MODE_FB_MODIFIERS) != 0) != model_.modifiers)
+        // As framebuffer_check(): modifiers come with the flag, which a card without any refuses, and
+        // INVALID is none.
+        const bool tells = (request.flags & DRM_MODE_FB_MODIFIERS) != 0;
+        const bool wrong =
+            tells ? !model_.modifiers || request.modifier[0] == DRM_FORMAT_MOD_INVALID : request.modifier[0] != 0;
+        if (known == handles_.end() || !is_shown(request.pixel_format) ||
+            request.pitches[0] % model_.pitch_align != 0 || wrong)
             return failed(EINVAL);
         ++framebuffers_;
         ++model_.framebuffers;
@@ -525,7 +501,6 @@ private:
     Syncobjs syncobjs_;
     Displays display_;
     std::map<std::uint32_t, std::shared_ptr<File>> handles_;
-    std::uint32_t next_handle_ = 1;
     unsigned framebuffers_ = 0;
 };
 

@@ -9,12 +9,20 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 namespace fake {
 namespace {
 
 constexpr std::uint32_t in_formats_blob = 77; // the card's
 constexpr std::uint32_t writeback_blob = 78;
+// Of a plane, with its id added.
+constexpr std::uint32_t plane_formats_blob = 100000;
+constexpr std::uint32_t plane_async_blob = 200000;
+constexpr std::uint32_t plane_sizes_blob = 300000;
+
+// Newer than Debian 12's drm.h.
+constexpr std::uint64_t client_cap_cursor_plane_hotspot = 6;
 
 int failed(int error)
 {
@@ -62,26 +70,15 @@ const std::vector<Property>& properties()
         {"WRITEBACK_FB_ID", DRM_MODE_PROP_OBJECT, {DRM_MODE_OBJECT_FB}, {}},
         {"WRITEBACK_OUT_FENCE_PTR", DRM_MODE_PROP_RANGE, {0, UINT64_MAX}, {}},
         {"WRITEBACK_PIXEL_FORMATS", DRM_MODE_PROP_BLOB | DRM_MODE_PROP_IMMUTABLE, {}, {}},
+        {"IN_FORMATS_ASYNC", DRM_MODE_PROP_BLOB | DRM_MODE_PROP_IMMUTABLE, {}, {}},
+        {"SIZE_HINTS", DRM_MODE_PROP_BLOB | DRM_MODE_PROP_IMMUTABLE, {}, {}},
+        {"HOTSPOT_X", DRM_MODE_PROP_SIGNED_RANGE, {least_signed, 0x7fffffff}, {}},
+        {"HOTSPOT_Y", DRM_MODE_PROP_SIGNED_RANGE, {least_signed, 0x7fffffff}, {}},
     };
     return all;
 }
 
 constexpr std::uint32_t first_property = 100;
-
-std::vector<std::string> names_of(std::uint32_t object)
-{
-    switch (object) {
-    case Displays::primary:
-    case Displays::overlay:
-        return {"type",  "IN_FORMATS", "FB_ID",  "CRTC_ID", "IN_FENCE_FD", "SRC_X",    "SRC_Y", "SRC_W",
-                "SRC_H", "CRTC_X",     "CRTC_Y", "CRTC_W",  "CRTC_H",      "rotation", "alpha"};
-    case Displays::connector: return {"CRTC_ID"};
-    case Displays::writeback:
-        return {"CRTC_ID", "WRITEBACK_FB_ID", "WRITEBACK_OUT_FENCE_PTR", "WRITEBACK_PIXEL_FORMATS"};
-    case Displays::crtc: return {"MODE_ID", "ACTIVE", "OUT_FENCE_PTR", "GAMMA_LUT"};
-    default: return {};
-    }
-}
 
 std::uint32_t id_of(const std::string& name)
 {
@@ -90,17 +87,26 @@ std::uint32_t id_of(const std::string& name)
     return first_property + static_cast<std::uint32_t>(found - properties().begin());
 }
 
-drm_mode_modeinfo mode(std::uint16_t width, std::uint16_t height, std::uint32_t rate, std::uint32_t type)
+drm_mode_modeinfo mode(const ModeModel& model)
 {
     drm_mode_modeinfo info{};
-    info.hdisplay = width;
-    info.vdisplay = height;
+    info.hdisplay = model.width;
+    info.vdisplay = model.height;
     info.htotal = 1000;
     info.vtotal = 100;
-    info.clock = rate * 100;
-    info.type = type;
-    std::strcpy(info.name, (std::to_string(width) + "x" + std::to_string(height)).c_str());
+    info.vscan = model.vscan;
+    info.clock = model.rate * 100;
+    info.flags = model.flags;
+    info.type = model.preferred ? DRM_MODE_TYPE_PREFERRED : 0;
+    std::strcpy(info.name, (std::to_string(model.width) + "x" + std::to_string(model.height)).c_str());
     return info;
+}
+
+std::vector<std::byte> bytes_of(const std::vector<std::uint16_t>& numbers)
+{
+    std::vector<std::byte> bytes(numbers.size() * sizeof(std::uint16_t));
+    std::memcpy(bytes.data(), numbers.data(), bytes.size());
+    return bytes;
 }
 
 /// Copies as the kernel does: where there is room for all, or not at all.
@@ -114,20 +120,129 @@ void give(const std::vector<T>& all, std::uint64_t to, Count& room)
 
 } // namespace
 
+std::vector<std::byte> formats_blob(const std::vector<std::uint32_t>& formats)
+{
+    drm_format_modifier_blob header{};
+    header.version = 1;
+    header.count_formats = static_cast<std::uint32_t>(formats.size());
+    header.formats_offset = sizeof header;
+    header.count_modifiers = 1;
+    const std::size_t codes = formats.size() * sizeof(std::uint32_t);
+    header.modifiers_offset = static_cast<std::uint32_t>(sizeof header + codes);
+    drm_format_modifier modifier{};
+    modifier.formats = (std::uint64_t{1} << formats.size()) - 1;
+    std::vector<std::byte> blob(sizeof header + codes + sizeof modifier);
+    std::memcpy(blob.data(), &header, sizeof header);
+    std::memcpy(blob.data() + sizeof header, formats.data(), codes);
+    std::memcpy(blob.data() + sizeof header + codes, &modifier, sizeof modifier);
+    return blob;
+}
+
+const PlaneModel* Displays::plane(std::uint32_t id) const
+{
+    const auto found =
+        std::find_if(model_.planes.begin(), model_.planes.end(), [&](const PlaneModel& each) { return each.id == id; });
+    return found != model_.planes.end() ? &*found : nullptr;
+}
+
+std::vector<std::string> Displays::names_of(std::uint32_t object) const
+{
+    switch (object) {
+    case second_connector:
+    case connector: return {"CRTC_ID"};
+    case writeback: return {"CRTC_ID", "WRITEBACK_FB_ID", "WRITEBACK_OUT_FENCE_PTR", "WRITEBACK_PIXEL_FORMATS"};
+    case second_crtc:
+    case crtc: return {"MODE_ID", "ACTIVE", "OUT_FENCE_PTR", "GAMMA_LUT"};
+    default: break;
+    }
+    const PlaneModel* found = plane(object);
+    if (found == nullptr)
+        return {};
+    std::vector<std::string> names{"type",   "IN_FORMATS", "FB_ID",  "CRTC_ID",  "IN_FENCE_FD",
+                                   "SRC_X",  "SRC_Y",      "SRC_W",  "SRC_H",    "CRTC_X",
+                                   "CRTC_Y", "CRTC_W",     "CRTC_H", "rotation", "alpha"};
+    if (!found->async_formats.empty())
+        names.emplace_back("IN_FORMATS_ASYNC");
+    if (!found->size_hints.empty())
+        names.emplace_back("SIZE_HINTS");
+    if (found->type == 2 && model_.virtual_cursor) {
+        names.emplace_back("HOTSPOT_X");
+        names.emplace_back("HOTSPOT_Y");
+    }
+    return names;
+}
+
+bool Displays::is_active(std::uint32_t crtc_id) const
+{
+    const auto now = model_.now.find(crtc_id);
+    if (now == model_.now.end() || !now->second.contains("ACTIVE"))
+        return model_.is_lit;
+    return now->second.at("ACTIVE") != 0;
+}
+
+std::optional<int> Displays::ask_planes(unsigned long request, void* argument) const
+{
+    switch (request) {
+    case DRM_IOCTL_MODE_GETPLANERESOURCES: {
+        auto& planes = *static_cast<drm_mode_get_plane_res*>(argument);
+        std::vector<std::uint32_t> ids;
+        for (const PlaneModel& each : model_.planes) {
+            const bool hidden = each.type == 2 && model_.virtual_cursor && atomic_ && !hotspot_;
+            if (!hidden && (model_.present || each.type == 1))
+                ids.push_back(each.id);
+        }
+        give(ids, planes.plane_id_ptr, planes.count_planes);
+        return 0;
+    }
+    case DRM_IOCTL_MODE_GETPLANE: {
+        auto& answer = *static_cast<drm_mode_get_plane*>(argument);
+        const PlaneModel* found = plane(answer.plane_id);
+        if (found == nullptr)
+            return failed(ENOENT);
+        answer.possible_crtcs = model_.present ? found->crtcs : 0;
+        give(found->formats.empty() ? card_.formats : found->formats, answer.format_type_ptr,
+             answer.count_format_types);
+        return 0;
+    }
+    case DRM_IOCTL_MODE_OBJ_GETPROPERTIES: return get_properties(*static_cast<drm_mode_obj_get_properties*>(argument));
+    case DRM_IOCTL_MODE_GETPROPERTY: return get_property(*static_cast<drm_mode_get_property*>(argument));
+    case DRM_IOCTL_MODE_GETPROPBLOB: {
+        auto& blob = *static_cast<drm_mode_get_blob*>(argument);
+        std::vector<std::byte> content;
+        if (const PlaneModel* found = plane(blob.blob_id - plane_formats_blob))
+            content = formats_blob(found->formats);
+        else if (const PlaneModel* async = plane(blob.blob_id - plane_async_blob))
+            content = formats_blob(async->async_formats);
+        else if (const PlaneModel* sizes = plane(blob.blob_id - plane_sizes_blob))
+            content = bytes_of(sizes->size_hints);
+        else
+            return std::nullopt;
+        give(content, blob.data, blob.length);
+        return 0;
+    }
+    default: return std::nullopt;
+    }
+}
+
 int Displays::get_connector(drm_mode_get_connector& request) const
 {
     if (model_.lease_revoked)
         return failed(ENOENT);
-    if (request.connector_id != connector && (request.connector_id != writeback || !model_.writeback))
+    const bool second = request.connector_id == second_connector && model_.heads > 1;
+    if (request.connector_id != connector && !second && (request.connector_id != writeback || !model_.writeback))
         return failed(ENOENT);
     const bool virtual_one = request.connector_id == writeback;
     request.connector_type = virtual_one ? DRM_MODE_CONNECTOR_WRITEBACK : DRM_MODE_CONNECTOR_HDMIA;
-    request.connector_type_id = 1;
+    request.connector_type_id = second ? 2 : 1;
     request.connection = !virtual_one && model_.connected ? 1 : 2;
-    const std::vector<drm_mode_modeinfo> modes{mode(128, 64, 30, 0), mode(64, 32, 30, 0),
-                                               mode(64, 32, 60, DRM_MODE_TYPE_PREFERRED)};
-    give(virtual_one ? std::vector<drm_mode_modeinfo>{} : modes, request.modes_ptr, request.count_modes);
-    give(std::vector<std::uint32_t>{virtual_one ? 62U : 61U}, request.encoders_ptr, request.count_encoders);
+    std::vector<drm_mode_modeinfo> modes;
+    if (!virtual_one)
+        std::transform(model_.modes.begin(), model_.modes.end(), std::back_inserter(modes), mode);
+    give(modes, request.modes_ptr, request.count_modes);
+    give(std::vector<std::uint32_t>{second        ? 63U
+                                    : virtual_one ? 62U
+                                                  : 61U},
+         request.encoders_ptr, request.count_encoders);
     return 0;
 }
 
@@ -139,10 +254,17 @@ int Displays::get_properties(drm_mode_obj_get_properties& request) const
     for (const std::string& name : names) {
         ids.push_back(id_of(name));
         std::uint64_t value = 0;
+        const PlaneModel* of = plane(request.obj_id);
         if (name == "type")
-            value = request.obj_id == primary ? 1 : 0;
+            value = of->type;
         else if (name == "IN_FORMATS")
-            value = card_.modifiers ? in_formats_blob : 0;
+            value = !card_.modifiers ? 0 : of->formats.empty() ? in_formats_blob : plane_formats_blob + of->id;
+        else if (name == "IN_FORMATS_ASYNC")
+            value = plane_async_blob + of->id;
+        else if (name == "SIZE_HINTS")
+            value = plane_sizes_blob + of->id;
+        else if (name == "ACTIVE")
+            value = is_active(request.obj_id) ? 1 : 0;
         else if (name == "WRITEBACK_PIXEL_FORMATS")
             value = writeback_blob;
         else if (const auto object = model_.now.find(request.obj_id); object != model_.now.end()) {
@@ -177,6 +299,36 @@ int Displays::get_property(drm_mode_get_property& request) const
     return 0;
 }
 
+/// As drm_atomic_set_property() and drm_atomic_check_only() do.
+int Displays::check(std::uint32_t flags, const DisplayModel::Values& values) const
+{
+    const bool async = (flags & DRM_MODE_PAGE_FLIP_ASYNC) != 0;
+    if (async && !model_.async_flips)
+        return EINVAL;
+    for (const auto& [object, settings] : values) {
+        const auto before = model_.now.find(object);
+        for (const auto& [name, value] : settings) {
+            if (name == "IN_FENCE_FD" && value != UINT64_MAX && model_.fence_error != 0)
+                return model_.fence_error;
+            if (!async || (plane(object) != nullptr && (name == "FB_ID" || name == "IN_FENCE_FD")))
+                continue;
+            const bool known = before != model_.now.end() && before->second.contains(name);
+            if (name == "OUT_FENCE_PTR" || value != (known ? before->second.at(name) : 0))
+                return EINVAL;
+        }
+    }
+    for (const std::uint32_t id : {crtc, second_crtc}) {
+        const auto mine = values.find(id);
+        const bool touched = mine != values.end();
+        const bool asks = (flags & DRM_MODE_PAGE_FLIP_EVENT) != 0 ||
+                          (touched && mine->second.contains("OUT_FENCE_PTR") && mine->second.at("OUT_FENCE_PTR") != 0);
+        const bool after = touched && mine->second.contains("ACTIVE") ? mine->second.at("ACTIVE") != 0 : is_active(id);
+        if ((touched || id == crtc) && asks && !is_active(id) && !after)
+            return EINVAL;
+    }
+    return 0;
+}
+
 int Displays::commit(Machine& machine, const drm_mode_atomic& request)
 {
     const bool test = (request.flags & DRM_MODE_ATOMIC_TEST_ONLY) != 0;
@@ -208,6 +360,8 @@ int Displays::commit(Machine& machine, const drm_mode_atomic& request)
     if (model_.lease_revoked)
         return failed(ENOENT);
     if (const int error = model_.refusal ? model_.refusal(made.values) : 0; error != 0)
+        return failed(error);
+    if (const int error = check(request.flags, made.values); error != 0)
         return failed(error);
     if (test) {
         if ((request.flags & DRM_MODE_PAGE_FLIP_EVENT) != 0)
@@ -250,13 +404,22 @@ int Displays::commit(Machine& machine, const drm_mode_atomic& request)
 std::optional<int> Displays::ioctl(Machine& machine, unsigned long request, void* argument)
 {
     if (!model_.present)
-        return std::nullopt;
+        return ask_planes(request, argument);
     if (model_.gone && request != DRM_IOCTL_GEM_CLOSE && request != DRM_IOCTL_MODE_RMFB)
         return failed(ENODEV);
     switch (request) {
     case DRM_IOCTL_SET_CLIENT_CAP: {
         const auto& capability = *static_cast<drm_set_client_cap*>(argument);
-        return capability.capability == DRM_CLIENT_CAP_ATOMIC && !model_.atomic ? failed(EOPNOTSUPP) : 0;
+        if (capability.capability == DRM_CLIENT_CAP_ATOMIC && !model_.atomic)
+            return failed(EOPNOTSUPP);
+        if (capability.capability == DRM_CLIENT_CAP_ATOMIC)
+            atomic_ = true;
+        if (capability.capability == client_cap_cursor_plane_hotspot) {
+            if (!model_.virtual_cursor || !atomic_)
+                return failed(model_.virtual_cursor ? EINVAL : EOPNOTSUPP);
+            hotspot_ = true;
+        }
+        return 0;
     }
     case DRM_IOCTL_AUTH_MAGIC: return failed(model_.master ? EINVAL : EACCES);
     case DRM_IOCTL_MODE_GETRESOURCES: {
@@ -265,27 +428,29 @@ std::optional<int> Displays::ioctl(Machine& machine, unsigned long request, void
             resources = {};
             return 0;
         }
-        give(std::vector<std::uint32_t>{crtc}, resources.crtc_id_ptr, resources.count_crtcs);
+        std::vector<std::uint32_t> crtcs{crtc};
         std::vector<std::uint32_t> connectors{connector};
         if (model_.writeback)
             connectors.push_back(writeback);
+        if (model_.heads > 1) {
+            crtcs.push_back(second_crtc);
+            connectors.push_back(second_connector);
+        }
+        give(crtcs, resources.crtc_id_ptr, resources.count_crtcs);
         give(connectors, resources.connector_id_ptr, resources.count_connectors);
         resources.max_width = resources.max_height = 8192;
         return 0;
     }
-    case DRM_IOCTL_MODE_GETPLANERESOURCES: {
-        auto& planes = *static_cast<drm_mode_get_plane_res*>(argument);
-        give(std::vector<std::uint32_t>{overlay, primary}, planes.plane_id_ptr, planes.count_planes);
+    case DRM_IOCTL_MODE_GETCONNECTOR: return get_connector(*static_cast<drm_mode_get_connector*>(argument));
+    case DRM_IOCTL_MODE_GETENCODER: {
+        auto& encoder = *static_cast<drm_mode_get_encoder*>(argument);
+        encoder.possible_crtcs = encoder.encoder_id == 63 ? 2 : 1;
         return 0;
     }
-    case DRM_IOCTL_MODE_GETCONNECTOR: return get_connector(*static_cast<drm_mode_get_connector*>(argument));
-    case DRM_IOCTL_MODE_GETENCODER: static_cast<drm_mode_get_encoder*>(argument)->possible_crtcs = 1; return 0;
-    case DRM_IOCTL_MODE_OBJ_GETPROPERTIES: return get_properties(*static_cast<drm_mode_obj_get_properties*>(argument));
-    case DRM_IOCTL_MODE_GETPROPERTY: return get_property(*static_cast<drm_mode_get_property*>(argument));
     case DRM_IOCTL_MODE_GETPROPBLOB: {
         auto& blob = *static_cast<drm_mode_get_blob*>(argument);
         if (blob.blob_id != writeback_blob)
-            return std::nullopt;
+            return ask_planes(request, argument);
         give(std::vector<std::uint32_t>{DRM_FORMAT_XRGB8888}, blob.length >= 4 ? blob.data : 0, blob.length);
         blob.length = sizeof(std::uint32_t);
         return 0;
@@ -307,7 +472,7 @@ std::optional<int> Displays::ioctl(Machine& machine, unsigned long request, void
         return 0;
     }
     case DRM_IOCTL_MODE_ATOMIC: return commit(machine, *static_cast<drm_mode_atomic*>(argument));
-    default: return std::nullopt;
+    default: return ask_planes(request, argument);
     }
 }
 

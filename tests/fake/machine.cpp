@@ -288,10 +288,16 @@ bool Machine::faulty(const std::string& name)
     return false;
 }
 
-int Machine::open(const char* path, int)
+int Machine::open(const char* name, int)
 {
     if (faulty("open"))
         return -1;
+    std::string path = name;
+    const std::string descriptors = "/proc/self/fd/";
+    if (path.starts_with(descriptors)) {
+        const auto opened = file(std::stoi(path.substr(descriptors.size())));
+        path = opened != nullptr ? opened->node : std::string();
+    }
     if (forbidden_.contains(path))
         return failed(EACCES);
     const auto node = nodes_.find(path);
@@ -299,6 +305,7 @@ int Machine::open(const char* path, int)
         return failed(ENOENT);
     // A node is the same however often it is opened.
     std::shared_ptr<File> file = node->second();
+    file->node = path;
     file->inode = inodes_.try_emplace(path, next_inode_).first->second;
     if (file->inode == next_inode_)
         ++next_inode_;

@@ -41,6 +41,7 @@ public:
 
     std::uint64_t inode = 0;
     unsigned descriptors = 0;
+    std::string node; ///< the path that it was opened by
 };
 
 /// Work of a device: 0 while it is pending, 1, or a negative errno value.
@@ -178,10 +179,37 @@ struct CameraModel {
     std::uint32_t sequence = 0;
 };
 
+/// One plane of a card.
+struct PlaneModel {
+    std::uint32_t id = 0;
+    std::uint64_t type = 0;                     ///< 0 overlay, 1 primary, 2 cursor
+    std::vector<std::uint32_t> formats{};       ///< those of the card if empty
+    std::vector<std::uint32_t> async_formats{}; ///< IN_FORMATS_ASYNC
+    std::uint32_t crtcs = 1;                    ///< a bit for each that can show it
+    std::vector<std::uint16_t> size_hints{};    ///< widths and heights
+};
+
+/// One mode of the connectors, whose picture has 1000x100 pixels with its blanks.
+struct ModeModel {
+    std::uint16_t width = 0;
+    std::uint16_t height = 0;
+    std::uint32_t rate = 0;
+    bool preferred = false;
+    std::uint32_t flags = 0; ///< DRM_MODE_FLAG_*
+    std::uint16_t vscan = 0;
+};
+
 /// What a card shows: one connector (41), a writeback connector (42), one CRTC (51), a primary
-/// plane (31) and an overlay (32).
+/// plane (31) and an overlay (32). The second head is connector 43 with CRTC 52.
 struct DisplayModel {
     bool present = false;
+    unsigned heads = 1;
+    std::vector<PlaneModel> planes{{.id = 32}, {.id = 31, .type = 1}};
+    std::vector<ModeModel> modes{{128, 64, 30}, {64, 32, 30}, {64, 32, 60, true}};
+    bool virtual_cursor = false; ///< hides cursors from atomic clients that know no hot spot
+    bool async_flips = false;
+    bool is_lit = true;  ///< before the first commit
+    int fence_error = 0; ///< what a commit with IN_FENCE_FD gets
     bool master = true;
     bool gone = false;          ///< unplugged
     bool lease_revoked = false; ///< the file is a lease that was taken back
@@ -237,12 +265,21 @@ struct CardModel {
     bool tells_eventfds = true;          ///< as since Linux 6.6
     std::function<void()> while_waiting; ///< happens once, where a wait would take time
     std::uint32_t pitch_align = 1;
+    std::uint32_t dumb_pitch_align = 1;
+    std::uint32_t dumb_bits = 0; ///< the only depth of dumb buffers, as of virtio-gpu; 0 for any
     std::vector<std::uint32_t> formats;
     std::vector<std::byte> in_formats; ///< the blob as it stands, instead of one made of `formats`
     DisplayModel display;
 
     unsigned framebuffers = 0;
     std::uint32_t next_id = 1;
+    struct Dumb {
+        std::uint32_t width;
+        std::uint32_t height;
+        std::uint32_t bits;
+        friend bool operator==(const Dumb&, const Dumb&) = default;
+    };
+    std::vector<Dumb> dumb_buffers; ///< all that were made
 };
 
 class Machine final : public commonbuf::os::Kernel {

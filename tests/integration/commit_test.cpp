@@ -73,6 +73,30 @@ TEST_F(Commits, WhatTheKernelSaysOfADisplayIsDescribed)
     EXPECT_EQ(screen.display().primary().type, drm::PlaneType::primary);
 }
 
+TEST_F(Commits, ADisplayThatIsOffTakesWhatItsTestTakes)
+{
+    NEED_SCREEN(screen);
+    const auto image = Screen::image(screen.display().device(), red);
+    ASSERT_TRUE(image) << image.error().message();
+    const auto commits = [&](const drm::Commit& commit, const char* what) {
+        const auto tested = drm::test_commits({&commit, 1});
+        ASSERT_TRUE(tested && tested->accepted) << what;
+        const auto done = screen.queue.commit(commit, cb::deadline_in(1s));
+        ASSERT_TRUE(done) << what << ": " << done.error().message();
+        EXPECT_TRUE(done->shown.wait(cb::deadline_in(1s))) << what;
+    };
+    commits(screen.commit().disable(), "never lit");
+    commits(screen.picture(*image).enable(), "lit");
+    commits(screen.commit().disable(), "turned off");
+    commits(screen.commit().disable(), "turned off twice");
+    for (const drm::PropertyInfo& property : screen.display().primary().properties) {
+        if (!property.immutable && property.kind == drm::PropertyKind::bitmask)
+            commits(screen.commit().set(screen.display().primary(), property.name, property.value),
+                    property.name.c_str());
+    }
+    commits(screen.picture(*image).enable(), "lit again");
+}
+
 TEST_F(Commits, AFrameIsShownAndWrittenBack)
 {
     NEED_SCREEN(screen);

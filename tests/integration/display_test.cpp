@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: MIT
 #include "devices.hpp"
+#include "screen.hpp"
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
+#include <sys/klog.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 namespace {
 
 namespace cb = commonbuf;
+using namespace std::chrono_literals;
 
 class Displays : public devices::Test {};
 
@@ -86,6 +98,116 @@ TEST_F(Displays, AWrappedCopyOfTheDescriptorSharesTheTable)
     const auto buffer = image(display);
     ASSERT_TRUE(buffer) << buffer.error().message();
     EXPECT_EQ(display.framebuffer(*buffer)->id(), again->framebuffer(*buffer)->id());
+}
+
+TEST_F(Displays, AnImageWithoutAModifierIsTaken)
+{
+    NEED_DISPLAY(display);
+    for (const std::uint32_t format : {DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12}) {
+        const auto plan = cb::Allocator().plan({format, 640, 480}, {display.scanout()});
+        if (!plan)
+            continue; // virtio-gpu has no NV12
+        const auto buffer = plan->allocate();
+        ASSERT_TRUE(buffer) << buffer.error().message();
+        cb::Layout layout = buffer->layout();
+        layout.modifier = cb::implicit_modifier;
+        std::vector<cb::UniqueFd> memories;
+        for (std::uint32_t i = 0; i < layout.memory_count; ++i)
+            memories.push_back(cb::duplicate(buffer->dma_buf_fd(i)).value());
+        const auto same = cb::Buffer::wrap(layout, std::move(memories));
+        ASSERT_TRUE(same) << same.error().message();
+        const auto framebuffer = display.framebuffer(*same);
+        EXPECT_TRUE(framebuffer) << framebuffer.error().message();
+    }
+}
+
+TEST_F(Displays, APlanIsForThePlaneThatItNames)
+{
+    NEED_DISPLAY(display);
+    const auto all = cb::drm::display_resources(display);
+    ASSERT_TRUE(all) << all.error().message();
+    std::set<cb::Format> formats;
+    for (const cb::drm::DisplayPlane& plane : all->planes) {
+        for (const cb::drm::FormatModifier& each : plane.formats) {
+            if (cb::format_info(each.format) != nullptr)
+                formats.insert(each.format);
+        }
+    }
+    const auto shows = [](const cb::drm::DisplayPlane& plane, cb::Format format) {
+        return std::any_of(plane.formats.begin(), plane.formats.end(),
+                           [format](const auto& each) { return each.format == format; });
+    };
+    for (const cb::Format format : formats) {
+        bool primaries = true;
+        for (const cb::drm::DisplayPlane& plane : all->planes) {
+            primaries = primaries && (plane.type != cb::drm::PlaneType::primary || shows(plane, format));
+            const bool cursor = plane.type == cb::drm::PlaneType::cursor;
+            const cb::drm::ImageSize size = cursor ? plane.cursor_sizes.at(0) : cb::drm::ImageSize{64, 64};
+            const auto one = display.scanout(plane).importer().support({format, size.width, size.height});
+            EXPECT_EQ(one.has_value(), shows(plane, format)) << plane.id << " " << to_string(format);
+        }
+        const auto support = display.scanout().importer().support({format, 64, 64});
+        EXPECT_EQ(support.has_value(), primaries) << to_string(format);
+    }
+}
+
+TEST_F(Displays, EveryPlaneThatTheKernelHasIsListed)
+{
+    NEED_DISPLAY(display);
+    const auto all = cb::drm::display_resources(display);
+    ASSERT_TRUE(all) << all.error().message();
+    // A client without atomic modesetting sees the cursors of virtual cards too.
+    const auto other = cb::drm::Device::open(display.info().path);
+    ASSERT_TRUE(other);
+    ASSERT_EQ(drmSetClientCap(other->fd(), DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1), 0);
+    drmModePlaneRes* theirs = drmModeGetPlaneResources(other->fd());
+    ASSERT_NE(theirs, nullptr);
+    EXPECT_EQ(all->planes.size(), theirs->count_planes);
+    drmModeFreePlaneResources(theirs);
+    for (const cb::drm::DisplayPlane& plane : all->planes) {
+        if (plane.type == cb::drm::PlaneType::cursor && display.info().driver == "virtio_gpu") {
+            EXPECT_NE(plane.find("HOTSPOT_X"), nullptr);
+        }
+    }
+}
+
+/// How often the host of a virtual card has refused a command so far, by the kernel's log.
+std::size_t refusals_of_the_host()
+{
+    constexpr int read_all = 3; // SYSLOG_ACTION_READ_ALL
+    std::string log(1U << 20U, '\0');
+    const int length = ::klogctl(read_all, log.data(), static_cast<int>(log.size()));
+    log.resize(static_cast<std::size_t>(std::max(length, 0)));
+    std::size_t count = 0;
+    for (auto at = log.find("response 0x12"); at != std::string::npos; at = log.find("response 0x12", at + 1))
+        ++count;
+    return count;
+}
+
+TEST_F(Displays, TheHostOfAVirtualCardShowsDumbBuffersOfEverySize)
+{
+    NEED_DISPLAY(card);
+    if (card.info().driver != "virtio_gpu")
+        GTEST_SKIP() << card.info().path << " is not a virtual card";
+    if (drmSetMaster(card.fd()) != 0)
+        GTEST_SKIP() << "another program is master, or this user may not become it";
+    const std::size_t before = refusals_of_the_host();
+    for (const auto& [width, height] : {std::pair(640U, 480U), std::pair(800U, 600U), std::pair(1280U, 800U)}) {
+        const auto on = cb::drm::Display::choose(card, {.width = width, .height = height});
+        if (!on)
+            continue;
+        auto queue = cb::drm::CommitQueue::create(*on);
+        const auto picture = Screen::image(card, 0xff0000, width, height);
+        ASSERT_TRUE(queue && picture) << picture.error().message();
+        auto commit = cb::drm::Commit(*on).enable().show(on->primary(), *picture);
+        const auto done = queue->commit(std::move(commit), cb::deadline_in(5s));
+        ASSERT_TRUE(done) << done.error().message();
+        EXPECT_TRUE(done->shown.wait(cb::deadline_in(5s)));
+        std::this_thread::sleep_for(500ms); // the host answers in its own time
+        ASSERT_TRUE(queue->commit(cb::drm::Commit(*on).disable(), cb::deadline_in(5s)));
+    }
+    drmDropMaster(card.fd());
+    EXPECT_EQ(refusals_of_the_host(), before);
 }
 
 } // namespace

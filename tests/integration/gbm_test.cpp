@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <utility>
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #include <sanitizer/lsan_interface.h>
@@ -69,6 +71,78 @@ TEST_F(Gbm, AnObjectOfTheCallersIsShownAndReadAfterItIsGone)
 }
 
 using Device = std::unique_ptr<gbm_device, Freer<gbm_device_destroy>>;
+
+/// GBM and the library on one open file, as compositors have them.
+class GbmOnOneFile : public Gbm {
+protected:
+    using Object = std::unique_ptr<gbm_bo, Freer<gbm_bo_destroy>>;
+
+    static Object make(const Device& device)
+    {
+        return Object(
+            gbm_bo_create(device.get(), 640, 480, DRM_FORMAT_XRGB8888, GBM_BO_USE_SCANOUT | GBM_BO_USE_LINEAR));
+    }
+
+    static bool lives(const Object& object) { return cb::UniqueFd(gbm_bo_get_fd(object.get())).get() >= 0; }
+};
+
+TEST_F(GbmOnOneFile, AnObjectOutlivesTheFramebuffer)
+{
+    NEED_DISPLAY(display);
+    const Device device(create_device(display.fd()));
+    if (device == nullptr)
+        GTEST_SKIP() << "GBM has no driver for " << display.info().path;
+    const Object object = make(device);
+    ASSERT_NE(object, nullptr);
+    {
+        const auto buffer = cb::gbm::wrap(object.get());
+        ASSERT_TRUE(buffer) << buffer.error().message();
+        const auto framebuffer = display.framebuffer(*buffer);
+        ASSERT_TRUE(framebuffer) << framebuffer.error().message();
+    }
+    EXPECT_TRUE(lives(object)) << "its handle was closed with the framebuffer";
+}
+
+TEST_F(GbmOnOneFile, AFramebufferOutlivesTheObjectAndTheNextOneKeepsItsHandle)
+{
+    NEED_DISPLAY(display);
+    const Device device(create_device(display.fd()));
+    if (device == nullptr)
+        GTEST_SKIP() << "GBM has no driver for " << display.info().path;
+    Object object = make(device);
+    ASSERT_NE(object, nullptr);
+    std::optional<cb::Buffer> buffer = cb::gbm::wrap(object.get()).value();
+    ASSERT_TRUE(display.framebuffer(*buffer));
+    const std::uint32_t handle = gbm_bo_get_handle(object.get()).u32;
+    object.reset();
+    // One that the library knows, and one that it never sees.
+    const Object second = make(device);
+    const Object third = make(device);
+    ASSERT_TRUE(second != nullptr && third != nullptr);
+    EXPECT_TRUE(gbm_bo_get_handle(second.get()).u32 == handle || gbm_bo_get_handle(third.get()).u32 == handle)
+        << "nobody got the freed number, so the test shows nothing";
+    const auto known = cb::gbm::wrap(second.get());
+    ASSERT_TRUE(known && display.framebuffer(*known));
+    buffer.reset();
+    EXPECT_TRUE(lives(second));
+    EXPECT_TRUE(lives(third));
+}
+
+TEST_F(GbmOnOneFile, APlanWithItsHeapClosesNothing)
+{
+    NEED_DISPLAY(display);
+    const Device device(create_device(display.fd()));
+    if (device == nullptr)
+        GTEST_SKIP() << "GBM has no driver for " << display.info().path;
+    const Object object = make(device);
+    ASSERT_NE(object, nullptr);
+    const auto heap = cb::gbm::heap(device.get(), cb::gbm::BufferUse::scanout);
+    const auto plan = cb::Allocator({heap}).plan({DRM_FORMAT_XRGB8888, 640, 480}, {display.scanout()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    const auto buffer = plan->allocate();
+    ASSERT_TRUE(buffer && display.framebuffer(*buffer));
+    EXPECT_TRUE(lives(object));
+}
 
 TEST_F(Gbm, AsAHeapItProposesItsLayoutsAndADisplayShowsThem)
 {

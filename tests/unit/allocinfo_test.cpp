@@ -52,10 +52,27 @@ TEST(ParseImage, RefusesNonsenseAsUsage)
 
 TEST(ParseUse, RefusesNonsenseAsUsage)
 {
-    for (const char* word :
-         {"", ":", "::", "cpu", "cpu:", "cpu:execute", "v4l2", "v4l2:/dev/video0", "v4l2::capture", "v4l2:@:capture",
-          "v4l2:/dev/video0:scanout", "drm:/dev/dri/card0:capture", "gpu:x:sampled", "vulkan:gpu:draw",
-          "vulkan:gpu:sampled+", "vulkan:gpu:+sampled", "vulkan::sampled", "vulkan:gpu"}) {
+    for (const char* word : {"",
+                             ":",
+                             "::",
+                             "cpu",
+                             "cpu:",
+                             "cpu:execute",
+                             "v4l2",
+                             "v4l2:/dev/video0",
+                             "v4l2::capture",
+                             "v4l2:@:capture",
+                             "v4l2:/dev/video0:scanout",
+                             "drm:/dev/dri/card0:capture",
+                             "drm:/dev/dri/card0:plane=",
+                             "drm:/dev/dri/card0:plane=x",
+                             "drm:/dev/dri/card0:plane=0",
+                             "gpu:x:sampled",
+                             "vulkan:gpu:draw",
+                             "vulkan:gpu:sampled+",
+                             "vulkan:gpu:+sampled",
+                             "vulkan::sampled",
+                             "vulkan:gpu"}) {
         const auto use = parse_use(word);
         ASSERT_FALSE(use) << word;
         EXPECT_TRUE(is_usage_error(use.error())) << word;
@@ -120,6 +137,10 @@ TEST_F(Machine, UsesNameDevicesByPathOrName)
     EXPECT_EQ(parse_use("v4l2:@fake-cam:capture")->name(), "v4l2:/dev/video0:capture");
     EXPECT_EQ(parse_use("drm:/dev/dri/card0:scanout")->name(), "drm:/dev/dri/card0:scanout");
     EXPECT_EQ(parse_use("cpu:rw")->name(), "cpu:rw");
+    for (const char* role : {"async-scanout", "overlay", "cursor", "writeback"}) {
+        const std::string word = std::string("drm:/dev/dri/card0:") + role;
+        EXPECT_EQ(parse_use(word)->name(), word);
+    }
     const auto missing = parse_use("drm:@0000:00:02.0:scanout");
     ASSERT_FALSE(missing);
     EXPECT_FALSE(is_usage_error(missing.error()));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "buffer/buffer_state.hpp"
 #include "display_fixture.hpp"
 
 #include <commonbuf/job.hpp>
 
+#include <drm_mode.h>
 #include <linux/dma-buf.h>
 #include <poll.h>
 
@@ -461,6 +463,172 @@ TEST_F(CommitQueueTest, EveryCallThatFailsReachesTheCallerAndLeavesNothing)
         }
     }
     commonbuf::os::set_kernel(&machine);
+}
+
+/// Drivers that answer a commit with a fence (IN_FENCE_FD) with one of these.
+class RefusedFenceTest : public CommitQueueTest, public testing::WithParamInterface<int> {
+protected:
+    void SetUp() override
+    {
+        CommitQueueTest::SetUp();
+        model.fence_error = GetParam();
+    }
+};
+
+TEST_P(RefusedFenceTest, TheLibraryWaitsInstead)
+{
+    CommitQueue queue = make();
+    const auto render = machine.add_fence("render");
+    ASSERT_TRUE(queue.submit(picture(queue, fence(render)).wait_by(FenceWait::kernel)));
+    EXPECT_TRUE(model.commits.empty()) << "the picture is not drawn yet";
+    EXPECT_EQ(queue.waiting(), 1U);
+    EXPECT_FALSE(readable(queue.poll_fd()));
+    render->status = 1;
+    EXPECT_TRUE(readable(queue.poll_fd()));
+    EXPECT_EQ(queue.advance().value(), 1U);
+    EXPECT_FALSE(queue.pop_committed().at(0).kernel_waits);
+    EXPECT_FALSE(model.commits.back().values.at(Objects::primary).contains("IN_FENCE_FD"));
+    refresh();
+    // Not tried again on this card.
+    const std::size_t tries = machine.count("DRM_IOCTL_MODE_ATOMIC");
+    const auto more = machine.add_fence("more");
+    ASSERT_TRUE(queue.submit(picture(queue, fence(more)).wait_by(FenceWait::kernel)));
+    EXPECT_EQ(machine.count("DRM_IOCTL_MODE_ATOMIC"), tries);
+    more->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+    EXPECT_EQ(machine.count("DRM_IOCTL_MODE_ATOMIC"), tries + 1);
+}
+
+TEST_P(RefusedFenceTest, PicturesThatAreReadyAreShown)
+{
+    CommitQueue queue = make();
+    for (int i = 0; i < 4; ++i) {
+        const auto number = queue.submit(picture(queue));
+        ASSERT_TRUE(number) << i << ": " << number.error().message();
+        refresh();
+    }
+    EXPECT_EQ(model.commits.size(), 4U);
+}
+
+TEST_P(RefusedFenceTest, ABadPictureIsStillBlamedForItself)
+{
+    CommitQueue queue = make();
+    ASSERT_TRUE(queue.submit(picture(queue)));
+    refresh();
+    model.refusal = [](const auto&) { return ERANGE; };
+    const auto refused = queue.submit(picture(queue));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::unsupported);
+    EXPECT_NE(refused.error().detail.find("64x32"), std::string::npos) << refused.error().message();
+}
+
+INSTANTIATE_TEST_SUITE_P(Answers, RefusedFenceTest, testing::Values(EPERM, EINVAL, EOPNOTSUPP));
+
+TEST_F(CommitQueueTest, ARefusedPictureIsNoReasonToGiveUpFences)
+{
+    CommitQueue queue = make();
+    model.refusal = [](const auto&) { return EINVAL; };
+    const auto render = machine.add_fence("render");
+    EXPECT_FALSE(queue.submit(picture(queue, fence(render)).wait_by(FenceWait::kernel)));
+    model.refusal = {};
+    ASSERT_TRUE(queue.submit(picture(queue, fence(render)).wait_by(FenceWait::kernel)));
+    EXPECT_EQ(model.commits.back().in_fence, render);
+}
+
+TEST_F(CommitQueueTest, ARefusedCommitIsToldToThePlan)
+{
+    CommitQueue queue = make();
+    std::string told;
+    Buffer image = buffer();
+    image.state().on_import_failure([&](const std::string& identity) { told = identity; });
+    model.refusal = [](const auto&) { return EINVAL; };
+    const Display& on = queue.display();
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
+    EXPECT_EQ(told, on.device().scanout().identity());
+    told.clear();
+    model.refusal = [](const auto&) { return ENOMEM; };
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
+    EXPECT_EQ(told, "") << "it says nothing of the memory";
+    model.refusal = [](const fake::DisplayModel::Values& values) {
+        const auto plane = values.find(Objects::primary);
+        return plane != values.end() && plane->second.contains("alpha") ? EINVAL : 0;
+    };
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image).set(on.primary(), "alpha", 1)));
+    EXPECT_EQ(told, "") << "a property was refused";
+}
+
+TEST_F(CommitQueueTest, ADisplayThatIsOffIsCommittedTo)
+{
+    CommitQueue queue = make();
+    const Display& on = queue.display();
+    model.is_lit = false;
+    for (const Commit& commit :
+         {Commit(on).disable(), Commit(on).set(on.crtc(), "GAMMA_LUT", std::span<const std::byte>{}),
+          Commit(on).set(on.primary(), "alpha", 7)}) {
+        EXPECT_TRUE(test_commits({&commit, 1})->accepted);
+        const auto done = queue.commit(commit, deadline_in(milliseconds(5)));
+        ASSERT_TRUE(done) << done.error().message();
+        EXPECT_TRUE(done->shown.signalled().value()) << "nothing will be shown";
+    }
+    ASSERT_TRUE(queue.commit(picture(queue).enable(), deadline_in(milliseconds(5))));
+    refresh();
+    ASSERT_TRUE(queue.commit(Commit(on).disable(), deadline_in(milliseconds(5))));
+    refresh();
+    EXPECT_TRUE(queue.commit(Commit(on).disable(), deadline_in(milliseconds(5)))) << "twice";
+}
+
+TEST_F(CommitQueueTest, ADisplayThatIsOffHasNoEventsAndTheTestSaysSo)
+{
+    CommitQueue queue = make();
+    const Display& on = queue.display();
+    model.is_lit = false;
+    const Commit commit = Commit(on).set(on.primary(), "alpha", 7).event(1);
+    const auto tested = test_commits({&commit, 1});
+    ASSERT_TRUE(tested && tested->refused.size() == 1);
+    EXPECT_NE(tested->refused[0].detail.find("is off and stays off"), std::string::npos);
+    const auto done = queue.submit(commit);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error(), tested->refused[0]);
+    EXPECT_TRUE(queue.submit(picture(queue).enable().event(1)));
+}
+
+TEST_F(CommitQueueTest, AFlipAtOnceReplacesBuffersAndNothingElse)
+{
+    model.async_flips = true;
+    CommitQueue queue = make();
+    const Display& on = queue.display();
+    ASSERT_TRUE(queue.submit(picture(queue).enable()));
+    refresh();
+    const auto render = machine.add_fence("render");
+    const Commit flip = picture(queue, fence(render)).flip_async().wait_by(FenceWait::kernel);
+    EXPECT_TRUE(test_commits({&flip, 1})->accepted);
+    ASSERT_TRUE(queue.submit(flip));
+    EXPECT_EQ(model.commits.size(), 1U) << "a call that waits inside must not wait for others";
+    render->status = 1;
+    EXPECT_EQ(queue.advance().value(), 1U);
+    EXPECT_EQ(model.commits.back().flags, std::uint32_t{DRM_MODE_PAGE_FLIP_ASYNC});
+    EXPECT_FALSE(model.commits.back().values.at(Objects::primary).empty());
+    EXPECT_EQ(last(Objects::crtc, "OUT_FENCE_PTR"), 0U);
+    EXPECT_TRUE(queue.pop_committed().back().shown.signalled().value()) << "the call lasts until it is shown";
+    for (const Commit& wrong :
+         {picture(queue).flip_async().enable(), Commit(on).flip_async().disable(), Commit(on).flip_async(),
+          Commit(on).hide(on.primary()).flip_async(), picture(queue).write_back(buffer()).flip_async()}) {
+        const auto refused = test_commits({&wrong, 1});
+        ASSERT_TRUE(refused && refused->refused.size() == 1);
+        EXPECT_EQ(refused->refused[0].category, Category::invalid_argument) << refused->refused[0].message();
+    }
+    model.fence_error = EINVAL; // kernels before 6.13 take no fence with such a flip
+    ASSERT_TRUE(queue.submit(picture(queue).flip_async()));
+    EXPECT_EQ(model.commits.size(), 3U);
+}
+
+TEST_F(CommitQueueTest, WithoutTheDriverNoFlipIsAtOnce)
+{
+    CommitQueue queue = make();
+    const auto refused = queue.submit(picture(queue).flip_async());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::unsupported);
+    EXPECT_NE(refused.error().detail.find("DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP"), std::string::npos);
 }
 
 } // namespace

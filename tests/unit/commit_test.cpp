@@ -191,6 +191,30 @@ TEST_F(CommitTest, ARefusalNamesThePropertiesThatWereSet)
     EXPECT_EQ(test_commits({&unknown, 1})->refused.at(0).target, "colour");
 }
 
+TEST_F(CommitTest, TheRefusedPropertyIsFound)
+{
+    model.refusal = [](const fake::DisplayModel::Values& values) {
+        const auto crtc = values.find(Objects::crtc);
+        return crtc != values.end() && crtc->second.contains("GAMMA_LUT") ? EINVAL : 0;
+    };
+    const Display on = display();
+    const std::vector<std::byte> lut(16);
+    const Commit one = Commit(on)
+                           .show(on.primary(), buffer())
+                           .set(on.primary(), "alpha", 0x8000)
+                           .set(on.crtc(), "GAMMA_LUT", lut)
+                           .set(on.primary(), "rotation", "rotate-180");
+    const auto tested = test_commits({&one, 1});
+    ASSERT_TRUE(tested) << tested.error().message();
+    EXPECT_EQ(tested->refused.at(0).target, "GAMMA_LUT");
+    EXPECT_NE(tested->refused.at(0).detail.find("this property of object 51"), std::string::npos)
+        << tested->refused.at(0).message();
+    CommitQueue queue = CommitQueue::create(on).value();
+    const auto committed = queue.submit(one);
+    ASSERT_FALSE(committed);
+    EXPECT_EQ(committed.error().target, "GAMMA_LUT");
+}
+
 TEST_F(CommitTest, TurningOffHidesThePlanesOfTheCrtc)
 {
     model.ends_at_once = true;

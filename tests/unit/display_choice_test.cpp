@@ -3,7 +3,11 @@
 
 #include <commonbuf/drm/flip_event.hpp>
 
+#include <drm_mode.h>
+
 #include <cerrno>
+#include <string>
+#include <vector>
 
 namespace commonbuf::drm {
 namespace {
@@ -105,6 +109,94 @@ TEST_F(DisplayChoiceTest, AConnectorKeepsItsCrtcAndABusyOneIsNotTaken)
     EXPECT_EQ(Display::choose(device()).error().category, Category::busy);
 }
 
+/// Two heads, and planes that every CRTC can show.
+class TwoDisplaysTest : public DisplayChoiceTest {
+protected:
+    static constexpr std::uint32_t second_primary = 36;
+
+    void SetUp() override
+    {
+        DisplayChoiceTest::SetUp();
+        model.heads = 2;
+        model.planes = {{.id = 32, .crtcs = 3},
+                        {.id = Objects::primary, .type = 1, .crtcs = 3},
+                        {.id = second_primary, .type = 1, .crtcs = 3}};
+        model.writeback = false;
+    }
+
+    static Display second() { return Display::choose(device(), {.connector = "HDMI-A-2"}).value(); }
+};
+
+TEST_F(TwoDisplaysTest, EachGetsAPrimaryPlaneBeforeEitherIsLit)
+{
+    EXPECT_EQ(second().primary().id, second_primary);
+    EXPECT_EQ(display().primary().id, Objects::primary);
+    EXPECT_EQ(display().planes()[1].id, Objects::overlay) << "before the other one's primary plane";
+    EXPECT_EQ(display().planes()[2].id, second_primary);
+}
+
+TEST_F(TwoDisplaysTest, WhatIsOnOneScreenIsNotTakenForTheOther)
+{
+    model.now[Objects::primary]["CRTC_ID"] = Objects::crtc;
+    for (const DisplayPlane& plane : second().planes())
+        EXPECT_NE(plane.id, Objects::primary);
+    model.now[Objects::primary]["CRTC_ID"] = 0;
+    // The other way round than the kernel lists them: what each has counts.
+    model.now[second_primary]["CRTC_ID"] = Objects::crtc;
+    model.now[Objects::primary]["CRTC_ID"] = Objects::second_crtc;
+    EXPECT_EQ(display().primary().id, second_primary);
+    EXPECT_EQ(second().primary().id, Objects::primary);
+    model.now[Objects::primary]["CRTC_ID"] = Objects::crtc;
+    model.now[Objects::overlay]["CRTC_ID"] = Objects::crtc;
+    const auto none = Display::choose(device(), {.connector = "HDMI-A-2"});
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().category, Category::busy) << none.error().message();
+}
+
+TEST_F(DisplayChoiceTest, RefreshRatesAreThoseOfTheKernel)
+{
+    model.modes = {{64, 32, 30, false, DRM_MODE_FLAG_INTERLACE},
+                   {64, 32, 60, false, DRM_MODE_FLAG_DBLSCAN},
+                   {64, 32, 60, false, 0, 3},
+                   {64, 32, 60, false, 0, 1}};
+    const auto all = display_resources(device()).value();
+    const auto& modes = all.connectors[0].modes;
+    EXPECT_EQ(modes[0].refresh_millihertz, 60000U) << "fields count";
+    EXPECT_TRUE(modes[0].interlaced);
+    EXPECT_EQ(modes[1].refresh_millihertz, 30000U);
+    EXPECT_EQ(modes[2].refresh_millihertz, 20000U);
+    EXPECT_EQ(modes[3].refresh_millihertz, 60000U);
+    EXPECT_FALSE(modes[3].interlaced);
+}
+
+TEST_F(DisplayChoiceTest, OfEqualSizesAWholePictureAtTheHighestRate)
+{
+    model.modes = {{64, 32, 50, true}, {64, 32, 100, false, DRM_MODE_FLAG_INTERLACE}, {64, 32, 75}, {64, 32, 60}};
+    EXPECT_EQ(Display::choose(device(), {.width = 64, .height = 32})->mode().refresh_millihertz, 75000U);
+    EXPECT_EQ(display().mode().refresh_millihertz, 50000U) << "the preferred one, where no size is asked for";
+    model.modes = {{64, 32, 60}, {64, 32, 60, true, DRM_MODE_FLAG_PHSYNC}};
+    EXPECT_TRUE(Display::choose(device(), {.width = 64, .height = 32})->mode().preferred);
+}
+
+TEST_F(DisplayChoiceTest, ACallThatFailsIsNotADisplayWithLess)
+{
+    const std::size_t begin = machine.calls().size();
+    {
+        const Display once = display();
+    }
+    const std::vector<std::string> calls(machine.calls().begin() + static_cast<std::ptrdiff_t>(begin),
+                                         machine.calls().end());
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        if (!calls[i].starts_with("DRM_IOCTL_MODE_GET") && calls[i] != "DRM_IOCTL_MODE_OBJ_GETPROPERTIES")
+            continue;
+        machine.fail(machine.calls().size() + i, EIO);
+        const auto opened = Device::open("/dev/dri/card0");
+        const auto chosen = opened ? Display::choose(*opened) : opened.error();
+        ASSERT_FALSE(chosen) << i << " " << calls[i];
+        EXPECT_EQ(chosen.error().category, Category::device_failed) << calls[i] << ": " << chosen.error().message();
+    }
+}
+
 TEST_F(DisplayChoiceTest, AnUnpluggedDisplayIsTold)
 {
     const Display chosen = display();
@@ -127,8 +219,8 @@ TEST_F(DisplayChoiceTest, EachCallThatFailsLeavesNothing)
         one.display.present = true;
         other.fail_all(call, ENOMEM);
         {
-            const Device opened = Device::open("/dev/dri/card0").value();
-            const auto chosen = Display::choose(opened);
+            const auto opened = Device::open("/dev/dri/card0");
+            const auto chosen = opened ? Display::choose(*opened) : opened.error();
             ASSERT_FALSE(chosen) << call;
             EXPECT_EQ(chosen.error().category, Category::out_of_memory) << call;
         }

@@ -4,10 +4,15 @@
 
 #include <commonbuf/drm/device.hpp>
 
+#include <drm.h>
 #include <drm_fourcc.h>
+#include <drm_mode.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace commonbuf::drm {
 namespace {
@@ -121,6 +126,101 @@ TEST_F(DrmTest, OffsetsBeyondDrmAreRefused)
     const auto framebuffer = device.framebuffer(buffer());
     ASSERT_FALSE(framebuffer);
     EXPECT_EQ(framebuffer.error().category, Category::unsupported);
+}
+
+/// A dumb buffer that the program makes itself on a file that it shares with the library.
+class DrmHandleTest : public DrmTest {
+protected:
+    struct Dumb {
+        std::uint32_t handle;
+        UniqueFd fd;
+    };
+
+    Dumb make(const Device& device)
+    {
+        drm_mode_create_dumb request{.height = 32, .width = 64, .bpp = 32};
+        EXPECT_EQ(machine.ioctl(device.fd(), DRM_IOCTL_MODE_CREATE_DUMB, &request), 0);
+        return {request.handle, exported(device, request.handle)};
+    }
+
+    UniqueFd exported(const Device& device, std::uint32_t handle)
+    {
+        drm_prime_handle request{.handle = handle};
+        return UniqueFd(machine.ioctl(device.fd(), DRM_IOCTL_PRIME_HANDLE_TO_FD, &request) == 0 ? request.fd : -1);
+    }
+
+    void close(const Device& device, std::uint32_t handle)
+    {
+        drm_gem_close request{.handle = handle};
+        EXPECT_EQ(machine.ioctl(device.fd(), DRM_IOCTL_GEM_CLOSE, &request), 0);
+    }
+
+    Buffer wrap(UniqueFd fd) const
+    {
+        std::vector<UniqueFd> memories;
+        memories.push_back(std::move(fd));
+        return Buffer::wrap(layout, std::move(memories)).value();
+    }
+};
+
+TEST_F(DrmHandleTest, TheProgramsHandleOutlivesTheFramebuffer)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    Dumb own = make(device);
+    {
+        const Buffer image = wrap(std::move(own.fd));
+        ASSERT_TRUE(device.framebuffer(image));
+    }
+    EXPECT_TRUE(exported(device, own.handle)) << "the library closed it";
+    close(device, own.handle);
+}
+
+TEST_F(DrmHandleTest, TheFramebufferOutlivesTheProgramsHandle)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    Dumb own = make(device);
+    std::optional<Buffer> image = wrap(std::move(own.fd));
+    ASSERT_TRUE(device.framebuffer(*image));
+    close(device, own.handle);
+    // Another object, which the library never sees, gets the number.
+    Dumb other = make(device);
+    EXPECT_EQ(other.handle, own.handle);
+    image.reset();
+    EXPECT_TRUE(exported(device, other.handle)) << "the library closed it";
+    close(device, other.handle);
+}
+
+TEST_F(DrmHandleTest, APlanClosesNothingOfTheProgram)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    const Dumb own = make(device);
+    const auto trial = device.scanout().importer().begin_trial(layout);
+    ASSERT_TRUE(trial);
+    const int memory = own.fd.get();
+    EXPECT_TRUE((*trial)->attempt({&memory, 1}).serves());
+    EXPECT_TRUE(exported(device, own.handle));
+    close(device, own.handle);
+}
+
+TEST_F(DrmHandleTest, WhereTheNodeCannotBeOpenedAgainTheCallersFileServes)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    machine.forbid("/dev/dri/card0");
+    const std::size_t open = machine.open_descriptors();
+    const Buffer image = buffer();
+    EXPECT_TRUE(device.framebuffer(image));
+    EXPECT_EQ(machine.open_descriptors(), open + 1) << "the dma-buf's";
+}
+
+TEST_F(DrmHandleTest, NoDescriptorForTheOwnFileIsToldAndTriedAgain)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    const Buffer image = buffer();
+    machine.fail(machine.calls().size(), EMFILE);
+    const auto failed = device.framebuffer(image);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().category, Category::too_many_files);
+    EXPECT_TRUE(device.framebuffer(image));
 }
 
 TEST_F(DrmTest, NodesAreListedEvenWhenForbidden)

@@ -279,9 +279,6 @@ void every_call_fails_once(void (*furnish_machine)(fake::Machine&), Status (*way
                                               "DRM_IOCTL_GET_CAP",
                                               "VIDIOC_ENUM_FMT",
                                               "VIDIOC_TRY_FMT",
-                                              "DRM_IOCTL_MODE_GETPLANERESOURCES",
-                                              "DRM_IOCTL_MODE_GETPLANE",
-                                              "DRM_IOCTL_MODE_GETRESOURCES",
                                               "VIDIOC_QUERYCAP"};
     std::size_t points = 0;
     std::size_t survived = 0;

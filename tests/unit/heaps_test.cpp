@@ -5,7 +5,9 @@
 #include "os/os.hpp"
 
 #include <commonbuf/heap.hpp>
+#include <commonbuf/layout.hpp>
 
+#include <drm_fourcc.h>
 #include <gtest/gtest.h>
 #include <linux/dma-buf.h>
 
@@ -52,6 +54,68 @@ TEST(FindHeaps, AMachineWithoutAnyListsUdmabufAsMissing)
     ASSERT_TRUE(heaps[0]->info().obstacle);
     EXPECT_EQ(heaps[0]->info().obstacle->category, Category::not_present);
     EXPECT_FALSE(heaps[0]->allocate(4096));
+}
+
+/// The dumb buffers of one card.
+class DumbHeapTest : public testing::Test {
+protected:
+    using Sizes = std::vector<fake::CardModel::Dumb>;
+
+    fake::Machine machine;
+    fake::CardModel& card = machine.add_card("card0", {});
+
+    void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
+
+    /// Allocates one and tells what the driver made.
+    Sizes made(const Layout& layout)
+    {
+        card.dumb_buffers.clear();
+        const auto heap = heaps::find_drm_dumb().at(0);
+        const auto memories = heap->allocate_image(layout);
+        EXPECT_TRUE(memories) << memories.error().message();
+        if (memories) {
+            EXPECT_EQ(memories->size(), layout.memory_count);
+            EXPECT_GE(os::size_of(memories->at(0).get()).value(), layout.memory_sizes[0]);
+        }
+        return card.dumb_buffers;
+    }
+};
+
+TEST_F(DumbHeapTest, ADumbBufferIsThePictureThatTheLayoutIs)
+{
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_XRGB8888, 640, 480}, 2560, Memories::single)), (Sizes{{640, 480, 32}}));
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_RGB565, 640, 480}, 1280, Memories::single)), (Sizes{{640, 480, 16}}));
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_XRGB8888, 600, 480}, 2560, Memories::single)), (Sizes{{640, 480, 32}}))
+        << "the rows have the layout's stride";
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_NV12, 640, 480}, 640, Memories::single)), (Sizes{{640, 720, 8}}));
+}
+
+TEST_F(DumbHeapTest, ADriverWithOneDepthHasTheSameRowsInIt)
+{
+    card.dumb_bits = 32;
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_XRGB8888, 800, 600}, 3200, Memories::single)), (Sizes{{800, 600, 32}}));
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_RGB565, 640, 480}, 1280, Memories::single)), (Sizes{{320, 480, 32}}));
+}
+
+TEST_F(DumbHeapTest, WhereTheDriversStrideIsAnotherOneItIsBytes)
+{
+    card.dumb_pitch_align = 4096;
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_XRGB8888, 640, 480}, 2560, Memories::single)).back(),
+              (fake::CardModel::Dumb{1024, 300, 32}));
+}
+
+TEST_F(DumbHeapTest, SeveralMemoriesAreBytes)
+{
+    EXPECT_EQ(made(*linear_layout({DRM_FORMAT_NV12, 1024, 512}, 1024, Memories::per_plane)),
+              (Sizes{{1024, 128, 32}, {1024, 64, 32}}));
+}
+
+TEST_F(DumbHeapTest, ACardThatIsGoneIsNotOneWithoutDumbBuffers)
+{
+    machine.fail_all("DRM_IOCTL_GET_CAP", EIO);
+    const auto heap = heaps::find_drm_dumb().at(0);
+    ASSERT_TRUE(heap->info().obstacle);
+    EXPECT_EQ(heap->info().obstacle->category, Category::device_failed);
 }
 
 TEST(FindHeaps, SaysWhatStandsInTheWay)

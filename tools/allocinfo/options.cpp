@@ -8,7 +8,11 @@ namespace allocinfo {
 const char* const words_help = R"(Uses:
   v4l2:TARGET:capture    a V4L2 device writes frames
   v4l2:TARGET:output     a V4L2 device reads frames
-  drm:TARGET:scanout     a display shows the image
+  drm:TARGET:scanout     a display shows the image on its primary plane
+  drm:TARGET:ROLE        ROLE is overlay or cursor (another type of plane),
+                         plane=ID (one plane), async-scanout or async-plane=ID
+                         (flips that do not wait for vblank), or writeback (a
+                         display writes what it shows)
   vulkan:TARGET:ROLE     a GPU works on it; ROLE is sampled, storage,
                          color-attachment, input-attachment, transfer-source,
                          transfer-destination, or several with + between

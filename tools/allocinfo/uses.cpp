@@ -8,6 +8,7 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -17,6 +18,16 @@ namespace {
 
 using commonbuf::Use;
 using commonbuf::text::format;
+
+/// Reads a whole decimal number without signs and blanks; nullopt for anything else.
+std::optional<std::uint64_t> parse_number(std::string_view text)
+{
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size())
+        return std::nullopt;
+    return value;
+}
 
 Expected<Use> v4l2_use(const Parts& parts)
 {
@@ -31,13 +42,69 @@ Expected<Use> v4l2_use(const Parts& parts)
 #endif
 }
 
+#if __has_include(<commonbuf/drm/device.hpp>) && defined(ALLOCINFO_DRM)
+constexpr std::string_view async_prefix = "async-";
+
+/// Reads the id in "plane=ID" or "async-plane=ID"; 0 for other roles. Errors: usage.
+Expected<std::uint32_t> plane_id(std::string_view role)
+{
+    constexpr std::string_view key = "plane=";
+    if (role.starts_with(async_prefix))
+        role.remove_prefix(async_prefix.size());
+    if (!role.starts_with(key))
+        return std::uint32_t{0};
+    role.remove_prefix(key.size());
+    const auto id = parse_number(role);
+    if (id.value_or(0) == 0 || *id > std::numeric_limits<std::uint32_t>::max())
+        return wrong(format("'{}' is not the id of a plane", role),
+                     "write a number, as drm_info or modetest list them");
+    return static_cast<std::uint32_t>(*id);
+}
+
+Expected<Use> plane_use(const commonbuf::drm::Device& device, std::uint32_t id, bool async)
+{
+    const auto all = commonbuf::drm::display_resources(device);
+    if (!all)
+        return Problem(all.error(), trouble);
+    std::string known;
+    for (const commonbuf::drm::DisplayPlane& plane : all->planes) {
+        if (plane.id == id)
+            return async ? device.async_scanout(plane) : device.scanout(plane);
+        known += format("{}{} ({})", known.empty() ? "" : ", ", plane.id, to_string(plane.type));
+    }
+    return Problem(
+        commonbuf::Error::not_present(format("find plane {} of {}", id, device.info().path), "the planes are " + known),
+        trouble);
+}
+#endif
+
+bool is_drm_role(std::string_view role)
+{
+    constexpr std::array<std::string_view, 5> roles{"scanout", "async-scanout", "overlay", "cursor", "writeback"};
+    return std::find(roles.begin(), roles.end(), role) != roles.end() || role.starts_with("plane=") ||
+           role.starts_with("async-plane=");
+}
+
 Expected<Use> drm_use(const Parts& parts)
 {
 #if __has_include(<commonbuf/drm/device.hpp>) && defined(ALLOCINFO_DRM)
+    using commonbuf::drm::PlaneType;
+    const std::string_view role = parts.role;
+    const auto id = plane_id(role);
+    if (!id)
+        return id.error();
     const auto device = commonbuf::drm::Device::open(parts.target);
     if (!device)
         return Problem(device.error(), trouble);
-    return device->scanout();
+    if (*id != 0)
+        return plane_use(*device, *id, role.starts_with(async_prefix));
+    if (role == "overlay")
+        return device->scanout(PlaneType::overlay);
+    if (role == "cursor")
+        return device->scanout(PlaneType::cursor);
+    if (role == "writeback")
+        return device->writeback();
+    return role == "async-scanout" ? device->async_scanout() : device->scanout();
 #else
     static_cast<void>(parts);
     return left_out("DRM");
@@ -58,16 +125,6 @@ Expected<Use> vulkan_use(const Parts& parts)
 #else
 Expected<Use> vulkan_use(const Parts& /*parts*/) { return left_out("Vulkan"); }
 #endif
-
-/// Reads a whole decimal number without signs and blanks; nullopt for anything else.
-std::optional<std::uint64_t> parse_number(std::string_view text)
-{
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size())
-        return std::nullopt;
-    return value;
-}
 
 } // namespace
 
@@ -97,13 +154,13 @@ Expected<Use> parse_use(std::string_view word)
     const auto parts = split(word);
     if (parts && parts->kind == "v4l2" && (parts->role == "capture" || parts->role == "output"))
         return v4l2_use(*parts);
-    if (parts && parts->kind == "drm" && parts->role == "scanout")
+    if (parts && parts->kind == "drm" && is_drm_role(parts->role))
         return drm_use(*parts);
     if (parts && parts->kind == "vulkan")
         return vulkan_use(*parts);
     return wrong(format("'{}' is not a use", word),
                  "write v4l2:TARGET:capture, v4l2:TARGET:output, drm:TARGET:scanout, vulkan:TARGET:sampled (or "
-                 "another word of --help), cpu:read, cpu:write or cpu:rw, where TARGET is a path or @name");
+                 "other words of --help), cpu:read, cpu:write or cpu:rw, where TARGET is a path or @name");
 }
 
 Expected<std::vector<Use>> parse_uses(const std::vector<std::string>& words)

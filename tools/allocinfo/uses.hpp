@@ -17,8 +17,8 @@
 namespace allocinfo {
 
 /// Opens the device that a word of the command line names, and gives its use. The word is
-/// `v4l2:TARGET:capture|output`, `drm:TARGET:scanout`, `vulkan:TARGET:sampled|storage|...` (several
-/// with + between) or `cpu:read|write|rw`; TARGET is a path or `@name`.
+/// `v4l2:TARGET:capture|output`, `drm:TARGET:scanout|async-scanout|overlay|cursor|writeback|plane=ID`,
+/// `vulkan:TARGET:sampled|storage|...` (several with + between) or `cpu:read|write|rw`; TARGET is a path or `@name`.
 ///
 /// Errors: usage for a word that names no use; trouble for a device that cannot be opened.
 Expected<commonbuf::Use> parse_use(std::string_view word);

@@ -58,7 +58,8 @@ enum class FenceWait : std::uint8_t {
     /// which drivers lose some. Do not use it for timelines of another program (sw_sync, syncobj
     /// points that nobody has submitted yet). KMS shows the result of failed work as if it were
     /// good; the library tells afterwards, when Committed::shown or Committed::written is waited
-    /// for.
+    /// for. If the driver refuses commits with fences, the library waits instead, from the first
+    /// refusal on.
     kernel,
 };
 
@@ -78,8 +79,8 @@ public:
     explicit Commit(Display display, std::string name = "display", Place where = Place::here());
 
     /// Shows the whole buffer on the plane, scaled to the whole display, once `ready` and the
-    /// jobs that write the buffer have signalled. The display reads the buffer until another
-    /// commit replaces it.
+    /// jobs that write the buffer have signalled. A cursor plane shows it unscaled, in the top left
+    /// corner. The display reads the buffer until another commit replaces it.
     Commit& show(const DisplayPlane& plane, const Buffer& buffer, const Fence& ready = {});
 
     /// Shows a part of the buffer, anywhere on the display.
@@ -111,12 +112,22 @@ public:
     /// properties that need it. enable() and disable() imply it.
     Commit& allow_modeset() noexcept;
 
-    /// Asks for an event when the commit is on the screen: see read_flip_events().
+    /// Flips without waiting for vblank, which may tear (DRM_MODE_PAGE_FLIP_ASYNC). Such a commit
+    /// only replaces buffers on planes that keep their place: the kernel refuses any other change,
+    /// and the commit must not enable(), disable(), hide() or write_back(). The call that makes it
+    /// lasts until the flip is done, since kernels give no fence for it (OUT_FENCE_PTR): `shown` has
+    /// signalled then. So the library always waits for the fences, whatever wait_by() says.
+    Commit& flip_async() noexcept;
+
+    /// Asks for an event when the commit is on the screen: see read_flip_events(). A display that
+    /// is off and stays off has no events: there such a commit is refused.
     Commit& event(std::uint64_t user_data) noexcept;
 
     /// Sets a property by name, for everything that has no function here. `object` is one of the
     /// display's. The second form takes the name of a value. The third makes a blob of the bytes
     /// that lives as long as the kernel needs it; without bytes the property gets no blob.
+    /// Negative values are 64-bit two's complement. If the kernel refuses a commit for one of these
+    /// properties, Error::target names it.
     Commit& set(const DisplayObject& object, std::string_view property, std::uint64_t value);
     Commit& set(const DisplayObject& object, std::string_view property, std::string_view value_name);
     Commit& set(const DisplayObject& object, std::string_view property, std::span<const std::byte> blob);
@@ -164,6 +175,7 @@ private:
     Power power_ = Power::as_it_is;
     FenceWait wait_ = FenceWait::library;
     bool modeset_ = false;
+    bool async_ = false;
 };
 
 /// What the kernel answered about several ways to show the same.

@@ -22,7 +22,8 @@ struct Committed {
     std::uint64_t number = 0; ///< what submit() returned
 
     /// Signals when it is on the screen (OUT_FENCE_PTR). Fails if work failed that the kernel
-    /// waited for: then what is on the screen is worthless.
+    /// waited for: then what is on the screen is worthless. Has signalled if the display is off and
+    /// stays off, and for Commit::flip_async().
     Fence shown;
 
     /// Signals when the writeback is complete (WRITEBACK_OUT_FENCE_PTR); empty without one.
@@ -80,7 +81,8 @@ public:
     /// The number identifies it in pop_committed() and pop_withheld().
     ///
     /// Errors, all of which leave nothing of it in the queue: invalid_argument (the commit is for
-    /// another display, or has a mistake), unsupported (the driver does not show this), work_failed
+    /// another display, or has a mistake), unsupported (the driver does not show this; what is
+    /// remembered of its memory in plans for this card is forgotten then), work_failed
     /// (of the work that it waits for), not_master, permission_denied, busy (somebody else commits
     /// to this CRTC), device_gone, lease_revoked, device_failed, out_of_memory, too_many_files.
     Result<std::uint64_t> submit(Commit commit);

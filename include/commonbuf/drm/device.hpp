@@ -9,7 +9,9 @@
 #include <commonbuf/unique_fd.hpp>
 #include <commonbuf/use.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,13 +20,21 @@
 namespace commonbuf::drm {
 
 class File; // the library's own
+enum class PlaneType : std::uint8_t;
+struct DisplayPlane;
 
 /// One open DRM node. A handle: copies share the descriptor, which is closed with the last of
 /// them, its uses and its framebuffers. Thread-safe.
 ///
 /// GEM handles belong to the DRM file, and the kernel does not count them: two imports of one
-/// dma-buf give the same handle, and closing it ends both. The library keeps one table for each
-/// file, so do not import into that file yourself what the library imports there.
+/// dma-buf give the same handle, and closing it ends both. So the library imports memory and makes
+/// framebuffers on an open file of its own on the same node, which it opens for the first import
+/// (through /proc/self/fd). GBM and others may use fd() as they like: the library never closes a
+/// handle there. Ids of framebuffers are valid on every file of the card.
+///
+/// If the node cannot be opened again (a sandbox without /proc, or a user who got the descriptor
+/// from a seat manager and may not open the node), the library imports into fd() and says so in
+/// the log. Then do not import there yourself what the library imports.
 class COMMONBUF_API Device {
 public:
     /// Opens a node by its path ("/dev/dri/card0"), or by the name of its driver or device
@@ -50,14 +60,38 @@ public:
     /// Returns the descriptor for modesetting; the Device keeps it.
     int fd() const noexcept;
 
-    /// Returns the use "a plane of this device's displays shows the image".
+    /// Returns the use "the primary plane of a display shows the image". It accepts what every
+    /// primary plane of the device shows, so that a plan holds for each of its displays. Name a
+    /// plane to get more from one that can do more than the others.
     Use scanout() const;
 
-    /// Returns the same use for flips that do not wait for vblank (DRM_MODE_PAGE_FLIP_ASYNC).
-    /// Such flips accept fewer formats and modifiers, those of IN_FORMATS_ASYNC. If a driver can
-    /// flip so and does not list them, everything that it shows is offered, and the first flip
-    /// tells.
+    /// Returns the use "a plane of this type shows the image":
+    /// - primary: as scanout().
+    /// - overlay: what any overlay plane shows. Display::plane_for() finds a plane of a display
+    ///   that shows the plan's format and modifier.
+    /// - cursor: what every cursor plane shows, in rows without padding and in sizes that the
+    ///   device takes for sure: those of SIZE_HINTS, or else the one of DRM_CAP_CURSOR_WIDTH and
+    ///   _HEIGHT. A smaller pointer is drawn into the corner of an image of such a size.
+    Use scanout(PlaneType type) const;
+
+    /// Returns the use "this plane shows the image". The plane is one of display_resources() or of
+    /// a Display, and is not asked again.
+    Use scanout(const DisplayPlane& plane) const;
+
+    /// Returns scanout() for flips that do not wait for vblank: see Commit::flip_async(). Such
+    /// flips accept fewer formats and modifiers, those of IN_FORMATS_ASYNC. If a driver can flip so
+    /// and does not list them, everything that the plane shows is offered, and the first flip
+    /// tells. Support is refused if the driver cannot flip so in an atomic commit
+    /// (DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP), which is how this library commits.
     Use async_scanout() const;
+
+    /// Returns the same use of one plane. Drivers flip primary planes so, and few also others.
+    Use async_scanout(const DisplayPlane& plane) const;
+
+    /// Returns the use "a display writes what it shows into the image" (Commit::write_back()), in
+    /// the formats that every writeback connector of the device lists (WRITEBACK_PIXEL_FORMATS).
+    /// Its support() turns on the client capabilities that display_resources() names.
+    Use writeback() const;
 
     /// Returns the framebuffer of a buffer. The first call imports it and keeps it with the
     /// buffer; later calls make no system call.
@@ -74,7 +108,17 @@ private:
     std::shared_ptr<File> file_;
 };
 
-/// Says which device's planes a use stands for; nothing for uses that come from no drm::Device.
+/// Says which device's planes a use stands for; nothing for writeback, and for uses that come from
+/// no drm::Device.
 COMMONBUF_API std::optional<Device> device_of(const Use& use);
+
+/// Which planes of a device a use stands for.
+struct UsedPlanes {
+    PlaneType type{};
+    std::optional<std::uint32_t> plane; ///< the id of one; none for all of this type
+};
+
+/// Says which planes a use stands for; nothing where device_of() says nothing.
+COMMONBUF_API std::optional<UsedPlanes> planes_of(const Use& use);
 
 } // namespace commonbuf::drm

@@ -19,8 +19,11 @@ namespace commonbuf::drm {
 
 /// Which display to choose, as far as the caller cares.
 struct DisplayRequest {
-    std::string connector;                 ///< by name; empty for the first that is connected
-    std::uint32_t width = 0;               ///< of the mode; 0 for the one that the display prefers
+    std::string connector; ///< by name; empty for the first that is connected
+    /// Of the mode. 0 for the mode that the display prefers. Of several modes of this size, one
+    /// that is not interlaced is chosen before one that is, then the one with the highest refresh
+    /// rate, then the one that the display prefers.
+    std::uint32_t width = 0;
     std::uint32_t height = 0;              ///< likewise
     std::optional<std::uint32_t> crtc;     ///< by id; otherwise the present one, or a free one
     std::optional<Mode> mode;              ///< the caller's own, instead of a listed one
@@ -38,11 +41,16 @@ class DisplayState; // the library's own
 /// (DRM_IOCTL_SET_MASTER), or gets such a file from logind, libseat or a lease (Device::wrap()).
 class COMMONBUF_API Display {
 public:
-    /// Chooses a connector, a CRTC, a mode and the planes.
+    /// Chooses a connector, a CRTC, a mode and the planes. Planes that show something on another
+    /// CRTC are left alone. The primary plane is the one that the CRTC has now; or else the one at
+    /// the CRTC's place among the primary planes, so that two displays that are chosen before
+    /// either is lit get one each. Overlays that several CRTCs can show are in the list of each
+    /// display: see DisplayRequest::not_planes.
     ///
     /// Errors: those of display_resources(); not_present (there is no such connector, or none is
-    /// connected), unsupported (no such mode, or no CRTC can drive the connector), busy (every
-    /// CRTC that can is driving another connector).
+    /// connected), unsupported (no such mode, no CRTC can drive the connector, or the CRTC has no
+    /// plane), busy (every CRTC that can is driving another connector, or every plane is on another
+    /// CRTC).
     static Result<Display> choose(const Device& device, const DisplayRequest& request = {});
 
     const Device& device() const noexcept;
@@ -50,13 +58,16 @@ public:
     const Crtc& crtc() const noexcept;
     const Mode& mode() const noexcept;
 
-    /// Returns the planes: primary first, then overlays, then cursors. There is at least one.
+    /// Returns the planes: its primary plane first, then overlays, then primary planes that are
+    /// meant for other CRTCs, then cursors. There is at least one.
     std::span<const DisplayPlane> planes() const noexcept;
 
     /// Returns the first of planes().
     const DisplayPlane& primary() const noexcept;
 
-    /// Returns the first of planes() that shows this pair; nullptr if none does.
+    /// Returns the first of planes() that shows an image with this modifier; nullptr if none does. A
+    /// plane of a driver without modifiers shows linear images; one without a modifier
+    /// (implicit_modifier) may suit every plane that has the format.
     const DisplayPlane* plane_for(Format format, Modifier modifier) const noexcept;
 
     /// Returns the connector that writes the picture into a buffer; nullptr if there is none.

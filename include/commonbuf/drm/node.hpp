@@ -19,9 +19,10 @@ struct NodeInfo {
     bool render = false;      ///< a render node: no displays
     bool modesetting = false; ///< has displays
     bool dumb_buffers = false;
-    bool imports = false;                ///< DRM_PRIME_CAP_IMPORT
-    bool exports = false;                ///< DRM_PRIME_CAP_EXPORT
-    bool async_flips = false;            ///< can flip without waiting for vblank (DRM_CAP_ASYNC_PAGE_FLIP)
+    bool imports = false;     ///< DRM_PRIME_CAP_IMPORT
+    bool exports = false;     ///< DRM_PRIME_CAP_EXPORT
+    bool async_flips = false; ///< can flip without waiting for vblank in the legacy call (DRM_CAP_ASYNC_PAGE_FLIP)
+    bool atomic_async_flips = false;     ///< the same in an atomic commit (DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP)
     bool modifiers = false;              ///< DRM_CAP_ADDFB2_MODIFIERS
     std::vector<std::string> connectors; ///< for example "Virtual-1"
     std::optional<Error> obstacle;       ///< why the node could not be asked

@@ -33,8 +33,11 @@ struct Mode {
     std::string name; ///< for example "1920x1080"
     std::uint32_t width = 0;
     std::uint32_t height = 0;
+    /// How often the picture is refreshed: fields of an interlaced mode count, each of which has
+    /// half of the rows.
     std::uint32_t refresh_millihertz = 0;
-    bool preferred = false; ///< the display prefers it
+    bool preferred = false;  ///< the display prefers it
+    bool interlaced = false; ///< shows every other row in turn (DRM_MODE_FLAG_INTERLACE)
     std::array<std::byte, 68> timings{};
 };
 
@@ -63,12 +66,26 @@ struct FormatModifier {
     friend auto operator<=>(const FormatModifier&, const FormatModifier&) = default;
 };
 
+/// Pixels of a whole image.
+struct ImageSize {
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+
+    friend bool operator==(const ImageSize&, const ImageSize&) = default;
+};
+
 struct COMMONBUF_API DisplayPlane : DisplayObject {
     PlaneType type = PlaneType::overlay;
     std::vector<std::uint32_t> crtcs; ///< ids of the CRTCs that can show it
     /// What IN_FORMATS lists. If there is no IN_FORMATS: each format with the implicit modifier.
     /// Sorted.
     std::vector<FormatModifier> formats;
+    /// What IN_FORMATS_ASYNC lists, for flips that do not wait for vblank; empty if the driver does
+    /// not say. Sorted.
+    std::vector<FormatModifier> async_formats;
+    /// Of a cursor plane: the sizes that it takes for sure, best first. What SIZE_HINTS lists, or
+    /// else the size of DRM_CAP_CURSOR_WIDTH and _HEIGHT. Empty for other planes.
+    std::vector<ImageSize> cursor_sizes;
 
     /// Whether `formats` lists exactly this pair.
     bool shows(Format format, Modifier modifier) const noexcept;
@@ -81,11 +98,14 @@ struct DisplayResources {
     std::vector<DisplayPlane> planes;
 };
 
-/// Reads all of them. Turns on the file's client capabilities ATOMIC, UNIVERSAL_PLANES and
-/// WRITEBACK_CONNECTORS, which stay on. Works without DRM master, but then the kernel does not
-/// probe the connectors and answers with what it last saw.
+/// Reads all of them. Turns on the file's client capabilities ATOMIC, UNIVERSAL_PLANES,
+/// WRITEBACK_CONNECTORS and CURSOR_PLANE_HOTSPOT, which stay on. With the last one a virtual card
+/// shows its cursor plane, and expects the point of the pointer in the properties HOTSPOT_X and
+/// HOTSPOT_Y (Commit::set()). Works without DRM master, but then the kernel does not probe the
+/// connectors and answers with what it last saw. A connector that goes away meanwhile is left out.
 ///
-/// Errors: unsupported (no displays; no atomic modesetting), device_gone.
+/// Errors: unsupported (no displays; no atomic modesetting), device_gone, device_failed,
+/// out_of_memory.
 COMMONBUF_API Result<DisplayResources> display_resources(const Device& device);
 
 } // namespace commonbuf::drm

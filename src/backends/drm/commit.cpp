@@ -94,6 +94,12 @@ Commit& Commit::allow_modeset() noexcept
     return *this;
 }
 
+Commit& Commit::flip_async() noexcept
+{
+    async_ = true;
+    return *this;
+}
+
 Commit& Commit::event(std::uint64_t user_data) noexcept
 {
     event_ = user_data;

@@ -58,9 +58,10 @@ public:
     struct Waiting {
         std::uint64_t number;
         Commit commit;
-        bool awaited = true;   ///< its caller is still inside submit() or commit()
-        bool gathered = false; ///< `before` is up to date
-        std::vector<Job> jobs; ///< one for each plane that shows something, in their order; then the writeback's
+        bool awaited = true;        ///< its caller is still inside submit() or commit()
+        bool gathered = false;      ///< `before` is up to date
+        bool fence_refused = false; ///< the driver seems to refuse it for its fence
+        std::vector<Job> jobs;      ///< one for each plane that shows something, in their order; then the writeback's
         Fence before;
     };
 
@@ -74,7 +75,7 @@ public:
 
     std::uint64_t add(Commit commit)
     {
-        waiting.push_back({next_++, std::move(commit), true, false, {}, {}});
+        waiting.push_back({next_++, std::move(commit), true, false, false, {}, {}});
         return waiting.back().number;
     }
 
@@ -122,7 +123,7 @@ public:
             return wakeup.after(look_again()); // no fence tells when the trouble is over
         const Waiting& first = waiting.front();
         std::vector<Fence> waits{flip};
-        if (!kernel_waits_for(first.commit))
+        if (!kernel_waits_for(first))
             waits.push_back(first.before);
         for (Fence& fence : waits) {
             const auto fd = pending_fd(fence);
@@ -187,7 +188,7 @@ private:
         auto done = one.before.signalled();
         if (!done)
             return done;
-        const bool kernel = kernel_waits_for(one.commit);
+        const bool kernel = kernel_waits_for(one);
         return (*done || kernel) && over(flip) && (!one.commit.written_ || writeback_over());
     }
 
@@ -209,10 +210,18 @@ private:
         return true;
     }
 
-    /// Whether the kernel may wait and can: the commit shows a plane, and every plane that it shows
-    /// takes a fence.
-    bool kernel_waits_for(const Commit& commit) const
+    bool gets_a_fence(const Waiting& one) const
     {
+        return !one.fence_refused && !display.state().file().refuses_fences(one.commit.async_);
+    }
+
+    /// Whether the kernel may wait and can: the commit shows a plane, and every plane that it shows
+    /// takes a fence. A flip at once would hold the caller up meanwhile.
+    bool kernel_waits_for(const Waiting& one_waiting) const
+    {
+        const Commit& commit = one_waiting.commit;
+        if (commit.wait_ != FenceWait::kernel || commit.async_ || !gets_a_fence(one_waiting))
+            return false;
         bool any = false;
         for (const Commit::Shown& one : commit.shown_) {
             const DisplayPlane* plane = display.state().plane(one.plane);
@@ -222,7 +231,7 @@ private:
                 return false;
             any = true;
         }
-        return any && commit.wait_ == FenceWait::kernel;
+        return any;
     }
 
     /// Returns nothing while it has to wait.
@@ -243,13 +252,16 @@ private:
                     static_cast<void>(one.before.set_deadline(deadline_in(display.state().refresh())));
                 return std::nullopt;
             }
-            if (fresh)
-                return commit(one);
+            if (fresh) {
+                if (auto made = commit(one))
+                    return made;
+            }
             one.gathered = false; // others may have come while it waited
         }
     }
 
-    Result<Committed> commit(Waiting& one)
+    /// Returns nothing if the driver refuses the fence, so that the library has to wait first.
+    std::optional<Result<Committed>> commit(Waiting& one)
     {
         auto request = CommitRequest::create(one.commit);
         if (!request)
@@ -261,9 +273,24 @@ private:
         // Asked again, because the descriptor does not have what failed before it was merged.
         if (const auto good = one.before.signalled(); !good)
             return good.error();
-        auto fences = (*request)->commit(*in_fence >= 0 ? *in_fence : signalled_fd());
-        if (!fences)
+        const int given = !gets_a_fence(one) ? -1 : *in_fence >= 0 ? *in_fence : signalled_fd();
+        auto fences = (*request)->commit(given);
+        if (!fences && given >= 0 && (*request)->may_be_for_the_fence(fences.error())) {
+            // Some drivers refuse every commit that carries one.
+            one.fence_refused = true;
+            if (*in_fence >= 0)
+                return std::nullopt;
+            fences = (*request)->commit(-1);
+        }
+        if (!fences) {
+            if ((*request)->is_of_the_picture(fences.error())) {
+                for (const Buffer& buffer : one.commit.buffers())
+                    buffer.state().import_failed(display.state().file().identity());
+            }
             return std::move(fences.error());
+        }
+        if (one.fence_refused)
+            refuse_fences(one.commit.async_);
 
         Committed done{.number = one.number, .kernel_waits = *in_fence >= 0};
         flip = made(std::move(fences->shown));
@@ -277,6 +304,15 @@ private:
         }
         take_place((*request)->changed(), one, done);
         return done;
+    }
+
+    /// It is the driver's way: the commit was made without its fence.
+    void refuse_fences(bool async) const
+    {
+        File& file = *display.device().file();
+        if (!file.refuses_fences(async))
+            log(file.info().path + " refuses commits with fences (IN_FENCE_FD): the library waits for them");
+        file.note_refused_fence(async);
     }
 
     /// Returns a descriptor that has signalled, -1 before the first commit. A plane with a fence of

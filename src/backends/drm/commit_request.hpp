@@ -6,6 +6,7 @@
 #include <commonbuf/drm/commit.hpp>
 #include <commonbuf/unique_fd.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,11 +30,19 @@ public:
     Status test();
 
     struct Fences {
-        UniqueFd shown;
-        UniqueFd written;
+        UniqueFd shown;   ///< none if the display stays off, and for flips at once
+        UniqueFd written; ///< none without a writeback
     };
-    /// Makes the commit; call it once. `in_fence` is borrowed, -1 for none. Errors: those of test().
+    /// Makes the commit; call it once, or again after an error. `in_fence` is borrowed, -1 for none.
+    /// Errors: those of test().
     Result<Fences> commit(int in_fence);
+
+    /// Whether a refusal of commit() may be for its fence: the driver takes the rest.
+    bool may_be_for_the_fence(const Error& refusal) const;
+
+    /// Whether a refusal is for the picture or its memory, as far as can be known: not for a
+    /// property that the caller set.
+    bool is_of_the_picture(const Error& refusal) const;
 
     /// The planes that show something else, or nothing, after the commit.
     const std::vector<std::uint32_t>& changed() const noexcept { return changed_; }
@@ -51,17 +60,25 @@ private:
     void power();
     Status show(const Commit::Shown& shown);
     void hide(std::uint32_t plane);
-    void hide_others();
+    Status hide_others();
     Status write_back(const Buffer& buffer);
     Status settings();
+    Status check_async() const;
+    Status check_event() const;
     void set(const DisplayObject& object, std::string_view name, std::uint64_t value);
+    Result<Fences> attempt(int in_fence, bool out_fence);
+    bool stays_off() const;
+    std::uint32_t common_flags() const noexcept;
+    int ioctl(const std::vector<Value>& values, std::uint32_t flags) const;
     Status call(std::uint32_t flags, const char* operation) const;
     Error failure(int error, const char* operation) const;
+    Error refusal(Error failure) const;
     Error denied(Error failure) const;
 
     const Commit& commit_;
     const DisplayState& state_;
     std::vector<Value> values_;
+    std::size_t first_setting_ = 0; ///< where the caller's own properties begin in `values_`
     std::vector<std::uint32_t> changed_;
     std::vector<std::uint32_t> blobs_;
     std::vector<std::string> description_;

@@ -22,7 +22,8 @@ bool goes_by(const os::DrmNode& node, std::string_view name)
     if (!node.driver.empty())
         return false;
     const auto fd = os::open_drm(node.path);
-    return fd && os::drm_driver_name(fd->get()) == name;
+    const auto driver = fd ? os::drm_driver_name(fd->get(), node.path) : fd.error();
+    return driver && *driver == name;
 }
 
 Result<std::string> resolve(std::string_view target)
@@ -89,7 +90,14 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
 
 const NodeInfo& Device::info() const noexcept { return file_->info(); }
 int Device::fd() const noexcept { return file_->fd(); }
-Use Device::scanout() const { return make_scanout(file_, Flip::at_vblank); }
-Use Device::async_scanout() const { return make_scanout(file_, Flip::at_once); }
+Use Device::scanout() const { return make_scanout(file_, {}); }
+Use Device::scanout(PlaneType type) const { return make_scanout(file_, {.type = type}); }
+Use Device::scanout(const DisplayPlane& plane) const { return make_scanout(file_, {.type = plane.type, .one = plane}); }
+Use Device::async_scanout() const { return make_scanout(file_, {.flip = Flip::at_once}); }
+Use Device::async_scanout(const DisplayPlane& plane) const
+{
+    return make_scanout(file_, {.type = plane.type, .one = plane, .flip = Flip::at_once});
+}
+Use Device::writeback() const { return make_writeback(file_); }
 
 } // namespace commonbuf::drm

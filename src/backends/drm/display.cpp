@@ -6,8 +6,14 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdlib>
 #include <iterator>
+#include <map>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 
 namespace commonbuf::drm {
 namespace {
@@ -71,12 +77,15 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
     if (request.mode)
         return *request.mode;
     const bool any = request.width == 0 && request.height == 0;
+    const auto rank = [any](const Mode& mode) {
+        return any ? std::tuple(mode.preferred, 0U, false)
+                   : std::tuple(!mode.interlaced, mode.refresh_millihertz, mode.preferred);
+    };
     const Mode* best = nullptr;
     for (const Mode& mode : connector.modes) {
         if (!any && (mode.width != request.width || mode.height != request.height))
             continue;
-        if (best == nullptr ||
-            (any ? mode.preferred && !best->preferred : mode.refresh_millihertz > best->refresh_millihertz))
+        if (best == nullptr || rank(mode) > rank(*best))
             best = &mode;
     }
     if (best != nullptr)
@@ -86,6 +95,56 @@ Result<Mode> choose_mode(const Connector& connector, const DisplayRequest& reque
                                   : text::format("it has no mode of {}x{}; its modes are {}", request.width,
                                                  request.height, names_of(connector.modes, &Mode::name)),
                               any ? "" : "choose one of these, or give a mode of your own");
+}
+
+/// Chooses the planes of a CRTC, its primary plane first. Planes that show something on another
+/// CRTC belong to another display.
+Result<std::vector<DisplayPlane>> choose_planes(const File& file, const DisplayResources& all, const Crtc& crtc,
+                                                const std::vector<std::uint32_t>& not_planes)
+{
+    const auto place =
+        std::find_if(all.crtcs.begin(), all.crtcs.end(), [&](const Crtc& each) { return each.id == crtc.id; }) -
+        all.crtcs.begin();
+    // Drivers make a primary plane for each CRTC, in the order of the CRTCs, even where every CRTC
+    // could show it.
+    constexpr std::ptrdiff_t shown_here = -1;
+    std::map<std::uint32_t, std::ptrdiff_t> distances; // of primary planes
+    std::ptrdiff_t primaries = 0;
+    bool is_taken = false;
+    std::vector<DisplayPlane> planes;
+    for (const DisplayPlane& plane : all.planes) {
+        const std::uint64_t on = value_of(plane, "CRTC_ID");
+        if (plane.type == PlaneType::primary) {
+            distances[plane.id] = on == crtc.id ? shown_here : std::abs(primaries - place);
+            ++primaries;
+        }
+        if (!has(plane.crtcs, crtc.id) || has(not_planes, plane.id))
+            continue;
+        if (on != 0 && on != crtc.id)
+            is_taken = true;
+        else
+            planes.push_back(plane);
+    }
+    if (planes.empty())
+        return Error::of(is_taken ? Category::busy : Category::unsupported, "find a plane on " + file.info().path,
+                         text::format("CRTC {} has no plane that is free{}", crtc.id,
+                                      is_taken ? ": those that it can show are on another CRTC" : ""));
+    std::optional<std::uint32_t> own;
+    for (const DisplayPlane& plane : planes) {
+        if (plane.type == PlaneType::primary && (!own || distances[plane.id] < distances[*own]))
+            own = plane.id;
+    }
+    const auto rank = [own](const DisplayPlane& plane) {
+        switch (plane.type) {
+        case PlaneType::primary: return plane.id == own ? 0 : 2;
+        case PlaneType::overlay: return 1;
+        case PlaneType::cursor: break;
+        }
+        return 3;
+    };
+    std::stable_sort(planes.begin(), planes.end(),
+                     [&](const DisplayPlane& a, const DisplayPlane& b) { return rank(a) < rank(b); });
+    return planes;
 }
 
 } // namespace
@@ -136,15 +195,10 @@ Result<Display> Display::choose(const Device& device, const DisplayRequest& requ
     if (!mode)
         return mode.error();
     state->mode = std::move(*mode);
-    for (DisplayPlane& plane : all->planes) {
-        if (has(plane.crtcs, state->crtc.id) && !has(request.not_planes, plane.id))
-            state->planes.push_back(std::move(plane));
-    }
-    std::stable_sort(state->planes.begin(), state->planes.end(),
-                     [](const DisplayPlane& a, const DisplayPlane& b) { return a.type < b.type; });
-    if (state->planes.empty())
-        return Error::unsupported("find a plane on " + file.info().path,
-                                  text::format("CRTC {} has no plane that is free", state->crtc.id));
+    auto planes = choose_planes(file, *all, state->crtc, request.not_planes);
+    if (!planes)
+        return planes.error();
+    state->planes = std::move(*planes);
     for (Connector& other : all->connectors) {
         if (other.writeback && !state->writeback && has(other.crtcs, state->crtc.id))
             state->writeback = std::move(other);
@@ -166,8 +220,15 @@ const Connector* Display::writeback() const noexcept { return state_->writeback 
 
 const DisplayPlane* Display::plane_for(Format format, Modifier modifier) const noexcept
 {
-    const auto found = std::find_if(state_->planes.begin(), state_->planes.end(),
-                                    [&](const DisplayPlane& plane) { return plane.shows(format, modifier); });
+    const auto shows = [&](const DisplayPlane& plane) {
+        // An image without a modifier may lie in any way that the driver knows; a driver without
+        // modifiers shows linear images, because dumb buffers are linear.
+        return plane.shows(format, modifier) || (modifier == linear && plane.shows(format, implicit_modifier)) ||
+               (modifier == implicit_modifier &&
+                std::any_of(plane.formats.begin(), plane.formats.end(),
+                            [format](const FormatModifier& each) { return each.format == format; }));
+    };
+    const auto found = std::find_if(state_->planes.begin(), state_->planes.end(), shows);
     return found != state_->planes.end() ? &*found : nullptr;
 }
 

@@ -2,13 +2,17 @@
 #include "backends/drm/file.hpp"
 
 #include "backends/drm/measure.hpp"
+#include "backends/drm/objects.hpp"
 #include "backends/drm/plane_formats.hpp"
+#include "base/log.hpp"
 #include "base/text.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <vector>
 
 namespace commonbuf::drm {
@@ -66,8 +70,10 @@ std::shared_ptr<File> File::find(int fd)
 
 Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
 {
-    std::string driver = os::drm_driver_name(fd.get());
-    if (driver.empty())
+    auto driver = os::drm_driver_name(fd.get(), path);
+    if (!driver)
+        return driver.error();
+    if (driver->empty())
         return Error::invalid_argument(Call{"DRM_IOCTL_VERSION", path}, "this is not a DRM node",
                                        "allocinfo devices lists those of this machine");
     NodeInfo info;
@@ -76,15 +82,27 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
             info = info_of(node);
     }
     info.path = std::move(path);
-    info.driver = std::move(driver);
-    const std::uint64_t prime = os::drm_capability(fd.get(), DRM_CAP_PRIME);
-    info.imports = (prime & DRM_PRIME_CAP_IMPORT) != 0;
-    info.exports = (prime & DRM_PRIME_CAP_EXPORT) != 0;
-    info.dumb_buffers = os::drm_capability(fd.get(), DRM_CAP_DUMB_BUFFER) != 0;
-    info.modifiers = os::drm_capability(fd.get(), DRM_CAP_ADDFB2_MODIFIERS) != 0;
-    info.async_flips = os::drm_capability(fd.get(), DRM_CAP_ASYNC_PAGE_FLIP) != 0;
+    info.driver = std::move(*driver);
+    constexpr std::array<std::uint64_t, 5> asked{DRM_CAP_PRIME, DRM_CAP_DUMB_BUFFER, DRM_CAP_ADDFB2_MODIFIERS,
+                                                 DRM_CAP_ASYNC_PAGE_FLIP, cap_atomic_async_page_flip};
+    std::array<std::uint64_t, asked.size()> answers{};
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        const auto answer = os::drm_capability(fd.get(), asked[i], info.path);
+        if (!answer)
+            return answer.error();
+        answers[i] = *answer;
+    }
+    info.imports = (answers[0] & DRM_PRIME_CAP_IMPORT) != 0;
+    info.exports = (answers[0] & DRM_PRIME_CAP_EXPORT) != 0;
+    info.dumb_buffers = answers[1] != 0;
+    info.modifiers = answers[2] != 0;
+    info.async_flips = answers[3] != 0;
+    info.atomic_async_flips = answers[4] != 0;
     drm_mode_card_res resources{};
-    info.modesetting = os::ioctl_again(fd.get(), DRM_IOCTL_MODE_GETRESOURCES, &resources) == 0;
+    const int error = os::ioctl_again(fd.get(), DRM_IOCTL_MODE_GETRESOURCES, &resources);
+    if (error != 0 && error != EOPNOTSUPP && error != EINVAL && error != EACCES) // a render node
+        return Error::from_errno(error, {"DRM_IOCTL_MODE_GETRESOURCES", info.path});
+    info.modesetting = error == 0;
 
     std::shared_ptr<File> file(new File(std::move(fd), std::move(info)));
     Registry& known = registry();
@@ -100,11 +118,38 @@ File::File(UniqueFd fd, NodeInfo info)
       identity_(identity_of(info_, fd_.get()))
 {}
 
+Result<int> File::memory_fd()
+{
+    const std::lock_guard lock(mutex_);
+    return open_memory();
+}
+
+Result<int> File::open_memory()
+{
+    if (memory_fd_ >= 0)
+        return memory_fd_;
+    auto own = os::open_drm_again(fd_.get());
+    if (own) {
+        own_ = std::move(*own);
+        memory_fd_ = own_.get();
+        return memory_fd_;
+    }
+    const Category why = own.error().category;
+    if (why != Category::permission_denied && why != Category::not_present && why != Category::busy)
+        return own.error();
+    log(info_.path + " cannot be opened again, so memory is imported into the caller's file: " + own.error().message());
+    memory_fd_ = fd_.get();
+    return memory_fd_;
+}
+
 Result<std::uint32_t> File::import(int dma_buf)
 {
     const std::lock_guard lock(mutex_);
+    const auto fd = open_memory();
+    if (!fd)
+        return fd.error();
     drm_prime_handle request{.fd = dma_buf};
-    if (const int error = ioctl(DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0) {
+    if (const int error = os::ioctl_again(*fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0) {
         Error result =
             Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not import this memory");
         if (result.category == Category::invalid_argument)
@@ -122,7 +167,7 @@ void File::release(std::uint32_t handle) noexcept
         return;
     counts_.erase(handle);
     drm_gem_close request{.handle = handle};
-    ioctl(DRM_IOCTL_GEM_CLOSE, &request);
+    os::ioctl_again(memory_fd_, DRM_IOCTL_GEM_CLOSE, &request);
 }
 
 Result<std::shared_ptr<const ScanoutSupport>> File::scanout_support()
@@ -137,14 +182,19 @@ Result<std::shared_ptr<const ScanoutSupport>> File::scanout_support()
     return scanout_;
 }
 
-SharedConstraints File::constraints(Format format, std::uint32_t width)
+Result<SharedConstraints> File::constraints(Format format, std::uint32_t width)
 {
     const std::lock_guard lock(mutex_);
     if (const auto known = measured_.find({format, width}); known != measured_.end())
         return known->second;
-    auto found = measure_framebuffers(*this, format, width);
-    if (!found)
-        return {};
+    const auto fd = open_memory();
+    auto found = fd ? measure_framebuffers(*this, *fd, format, width) : fd.error();
+    if (!found) {
+        const Category why = found.error().category;
+        if (why == Category::device_gone || why == Category::device_failed)
+            return found.error();
+        return SharedConstraints{};
+    }
     return measured_.emplace(std::pair(format, width), std::move(*found)).first->second;
 }
 

@@ -17,6 +17,15 @@ Result<std::shared_ptr<FramebufferObject>> FramebufferObject::create(std::shared
 {
     std::shared_ptr<FramebufferObject> object(new FramebufferObject(std::move(file)));
     const File& drm = *object->file_;
+    const bool implicit = layout.modifier == implicit_modifier;
+    if (!drm.info().modifiers && !implicit && layout.modifier != linear)
+        return Error::unsupported(drm.where("DRM_IOCTL_MODE_ADDFB2"),
+                                  text::format("the driver has no modifiers (DRM_CAP_ADDFB2_MODIFIERS), so it would "
+                                               "not know that the image is {}",
+                                               to_string(layout.modifier)));
+    const auto fd = object->file_->memory_fd();
+    if (!fd)
+        return fd.error();
     for (const int memory : memories) {
         const auto handle = object->file_->import(memory);
         if (!handle)
@@ -25,11 +34,14 @@ Result<std::shared_ptr<FramebufferObject>> FramebufferObject::create(std::shared
     }
 
     const Call call = drm.where("DRM_IOCTL_MODE_ADDFB2");
+    // With the flag the kernel refuses DRM_FORMAT_MOD_INVALID. Without it the driver decides how the
+    // image lies, from what it knows of its own memory.
+    const bool tells = drm.info().modifiers && !implicit;
     drm_mode_fb_cmd2 request{
         .width = layout.width,
         .height = layout.height,
         .pixel_format = layout.format.fourcc,
-        .flags = drm.info().modifiers ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U,
+        .flags = tells ? unsigned{DRM_MODE_FB_MODIFIERS} : 0U,
     };
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const Plane& plane = layout.planes[i];
@@ -39,23 +51,24 @@ Result<std::shared_ptr<FramebufferObject>> FramebufferObject::create(std::shared
         request.handles[i] = object->handles_[plane.memory];
         request.pitches[i] = plane.stride;
         request.offsets[i] = static_cast<std::uint32_t>(plane.offset);
-        if (drm.info().modifiers)
+        if (tells)
             request.modifier[i] = layout.modifier.value;
     }
-    if (const int error = drm.ioctl(DRM_IOCTL_MODE_ADDFB2, &request); error != 0) {
+    if (const int error = os::ioctl_again(*fd, DRM_IOCTL_MODE_ADDFB2, &request); error != 0) {
         Error result = Error::from_errno(error, call, "the driver does not show " + to_string(layout));
         if (result.category == Category::invalid_argument)
             result.category = Category::unsupported;
         return result;
     }
     object->id_ = request.fb_id;
+    object->fd_ = *fd;
     return object;
 }
 
 FramebufferObject::~FramebufferObject()
 {
     if (id_ != 0)
-        file_->ioctl(DRM_IOCTL_MODE_RMFB, &id_);
+        os::ioctl_again(fd_, DRM_IOCTL_MODE_RMFB, &id_);
     for (const std::uint32_t handle : handles_)
         file_->release(handle);
 }

@@ -32,6 +32,7 @@ private:
 
     std::shared_ptr<File> file_;
     std::vector<std::uint32_t> handles_; ///< one for each memory
+    int fd_ = -1;                        ///< of the file, which owns the framebuffer
     std::uint32_t id_ = 0;
 };
 

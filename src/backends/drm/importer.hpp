@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <commonbuf/drm/resources.hpp>
 #include <commonbuf/use.hpp>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace commonbuf::drm {
 
@@ -16,7 +18,17 @@ enum class Flip : std::uint8_t {
     at_once, ///< DRM_MODE_PAGE_FLIP_ASYNC
 };
 
+/// Which planes a use stands for.
+struct PlaneChoice {
+    PlaneType type = PlaneType::primary;
+    std::optional<DisplayPlane> one{}; ///< this one only
+    Flip flip = Flip::at_vblank;
+};
+
 /// Makes the use of the device's planes.
-Use make_scanout(std::shared_ptr<File> file, Flip flip);
+Use make_scanout(std::shared_ptr<File> file, PlaneChoice planes);
+
+/// Makes the use of its writeback connectors.
+Use make_writeback(std::shared_ptr<File> file);
 
 } // namespace commonbuf::drm

@@ -23,9 +23,10 @@ namespace {
 
 class Prober {
 public:
-    Prober(const File& file, const FormatInfo& info, std::uint32_t width)
+    Prober(const File& file, int fd, const FormatInfo& info, std::uint32_t width)
         : file_(file),
-          dumb_(os::DumbBuffer::create(file.fd(), file.info().path, {side, side, bits})),
+          fd_(fd),
+          dumb_(os::DumbBuffer::create(fd, file.info().path, {side, side, bits})),
           info_(info),
           width_(width)
     {
@@ -36,9 +37,9 @@ public:
         height_ = (std::max(resources.min_height, 1U) + whole_samples - 1) / whole_samples * whole_samples;
     }
 
-    bool ready() const noexcept { return dumb_.has_value(); }
-    /// Whether a call failed for a reason other than the numbers. Then nothing was learned.
-    bool troubled() const noexcept { return troubled_; }
+    /// Says why a call failed for a reason other than the numbers. Then nothing was learned.
+    const std::optional<Error>& trouble() const noexcept { return trouble_; }
+    const Result<os::DumbBuffer>& dumb() const noexcept { return dumb_; }
 
     /// Returns the layout with this stride; nothing if the buffer is too small for it.
     std::optional<Layout> layout(std::uint32_t stride) const
@@ -61,11 +62,11 @@ public:
             request.pitches[i] = layout->planes[i].stride;
             request.offsets[i] = static_cast<std::uint32_t>(layout->planes[i].offset);
         }
-        const int error = file_.ioctl(DRM_IOCTL_MODE_ADDFB2, &request);
+        const int error = os::ioctl_again(fd_, DRM_IOCTL_MODE_ADDFB2, &request);
         if (error == 0)
-            file_.ioctl(DRM_IOCTL_MODE_RMFB, &request.fb_id);
+            os::ioctl_again(fd_, DRM_IOCTL_MODE_RMFB, &request.fb_id);
         else if (error != EINVAL && error != ERANGE && error != EOVERFLOW)
-            troubled_ = true;
+            trouble_ = Error::from_errno(error, file_.where("DRM_IOCTL_MODE_ADDFB2"));
         return error == 0;
     }
 
@@ -76,11 +77,12 @@ private:
     static constexpr std::uint32_t bits = 32;
 
     const File& file_;
+    int fd_;
     Result<os::DumbBuffer> dumb_;
     const FormatInfo& info_;
     std::uint32_t width_;
     std::uint32_t height_ = 0;
-    bool troubled_ = false;
+    std::optional<Error> trouble_;
 };
 
 constexpr auto steps = std::to_array<std::uint32_t>({1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096});
@@ -129,15 +131,15 @@ std::optional<std::uint32_t> offset_step(Prober& prober, std::uint32_t stride)
 
 } // namespace
 
-std::optional<Constraints> measure_framebuffers(const File& file, Format format, std::uint32_t width)
+Result<Constraints> measure_framebuffers(const File& file, int fd, Format format, std::uint32_t width)
 {
     const FormatInfo* info = format_info(format);
     constexpr std::uint32_t most_pixels = 16384;
     if (info == nullptr || width > most_pixels || !file.info().dumb_buffers)
         return Constraints{};
-    Prober prober(file, *info, width);
-    if (!prober.ready())
-        return std::nullopt;
+    Prober prober(file, fd, *info, width);
+    if (!prober.dumb())
+        return prober.dumb().error();
 
     Constraints found;
     const auto note = [&](Constraint constraint, std::uint64_t value) {
@@ -164,7 +166,9 @@ std::optional<Constraints> measure_framebuffers(const File& file, Format format,
         }
     }
     // If not even a plain framebuffer is accepted, the trial will say why.
-    return prober.troubled() ? std::nullopt : std::optional(std::move(found));
+    if (prober.trouble())
+        return *prober.trouble();
+    return found;
 }
 
 } // namespace commonbuf::drm

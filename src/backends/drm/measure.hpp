@@ -5,15 +5,15 @@
 
 #include <commonbuf/constraints.hpp>
 #include <commonbuf/format.hpp>
+#include <commonbuf/result.hpp>
 
 #include <cstdint>
-#include <optional>
 
 namespace commonbuf::drm {
 
 /// Finds out with trial framebuffers over a dumb buffer what the driver requires of strides and
-/// offsets. Without dumb buffers the constraints are empty. Returns nothing if a trial failed for
-/// another reason, so that a later call may learn more.
-std::optional<Constraints> measure_framebuffers(const File& file, Format format, std::uint32_t width);
+/// offsets; `fd` is File::memory_fd(). Without dumb buffers the constraints are empty. Errors: why a
+/// trial failed for another reason than its numbers, so that a later call may learn more.
+Result<Constraints> measure_framebuffers(const File& file, int fd, Format format, std::uint32_t width);
 
 } // namespace commonbuf::drm

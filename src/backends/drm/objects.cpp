@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/objects.hpp"
 
+#include <cerrno>
+
 namespace commonbuf::drm {
 
-std::vector<std::uint32_t> plane_ids(const File& file)
+Result<std::vector<std::uint32_t>> plane_ids(const File& file)
 {
     using Request = drm_mode_get_plane_res;
     std::vector<std::uint32_t> ids;
     Request request{};
     const int error = read_arrays(file, DRM_IOCTL_MODE_GETPLANERESOURCES, request,
                                   Array{ids, &Request::count_planes, &Request::plane_id_ptr});
-    return error == 0 ? ids : std::vector<std::uint32_t>();
+    if (error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETPLANERESOURCES"));
+    return ids;
 }
 
-std::vector<std::pair<std::uint32_t, std::uint64_t>> property_values(const File& file, std::uint32_t object,
-                                                                     std::uint32_t type)
+Result<PropertyValues> property_values(const File& file, std::uint32_t object, std::uint32_t type)
 {
     using Request = drm_mode_obj_get_properties;
     std::vector<std::uint32_t> ids;
     std::vector<std::uint64_t> values;
     Request request{.obj_id = object, .obj_type = type};
-    std::vector<std::pair<std::uint32_t, std::uint64_t>> all;
-    if (read_arrays(file, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, request,
-                    Array{ids, &Request::count_props, &Request::props_ptr},
-                    Array{values, &Request::count_props, &Request::prop_values_ptr}) != 0)
-        return all;
+    PropertyValues all;
+    const int error = read_arrays(file, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, request,
+                                  Array{ids, &Request::count_props, &Request::props_ptr},
+                                  Array{values, &Request::count_props, &Request::prop_values_ptr});
+    if (error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_OBJ_GETPROPERTIES"));
     for (std::size_t i = 0; i < ids.size(); ++i)
         all.emplace_back(ids[i], values[i]);
     return all;
@@ -36,14 +40,17 @@ std::uint64_t value_of(const DisplayObject& object, std::string_view name) noexc
     return property != nullptr ? property->value : 0;
 }
 
-std::vector<std::byte> read_blob(const File& file, std::uint64_t id)
+Result<std::vector<std::byte>> read_blob(const File& file, std::uint64_t id)
 {
     using Request = drm_mode_get_blob;
     std::vector<std::byte> blob;
+    if (id == 0)
+        return blob;
     Request request{.blob_id = static_cast<std::uint32_t>(id)};
-    if (id == 0 ||
-        read_arrays(file, DRM_IOCTL_MODE_GETPROPBLOB, request, Array{blob, &Request::length, &Request::data}) != 0)
-        return {};
+    const int error =
+        read_arrays(file, DRM_IOCTL_MODE_GETPROPBLOB, request, Array{blob, &Request::length, &Request::data});
+    if (error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETPROPBLOB"));
     return blob;
 }
 
@@ -62,6 +69,14 @@ void destroy_blob(const File& file, std::uint32_t id) noexcept
     file.ioctl(DRM_IOCTL_MODE_DESTROYPROPBLOB, &request);
 }
 
+Error no_displays(const File& file, int error)
+{
+    Error result = Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"));
+    if (error == EACCES || error == EINVAL || error == EOPNOTSUPP)
+        result.detail = "the node has no displays";
+    return result;
+}
+
 Result<Pipes> pipes_of(const File& file)
 {
     using Request = drm_mode_card_res;
@@ -71,7 +86,7 @@ Result<Pipes> pipes_of(const File& file)
                                   Array{pipes.crtcs, &Request::count_crtcs, &Request::crtc_id_ptr},
                                   Array{pipes.connectors, &Request::count_connectors, &Request::connector_id_ptr});
     if (error != 0)
-        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
+        return no_displays(file, error);
     return pipes;
 }
 

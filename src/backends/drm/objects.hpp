@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 
 #include <commonbuf/drm/resources.hpp>
+#include <commonbuf/result.hpp>
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -63,28 +64,42 @@ int read_arrays(const File& file, unsigned long call, Request& request, Array<Re
 /// As struct drm_mode_get_connector has it; 2 is disconnected, 3 unknown.
 inline constexpr std::uint32_t connection_connected = 1;
 
+// Numbers that Debian 12's drm.h does not have.
+inline constexpr std::uint64_t client_cap_cursor_plane_hotspot = 6; ///< since Linux 6.6
+inline constexpr std::uint64_t cap_atomic_async_page_flip = 0x15;   ///< since Linux 6.8
+
+/// Ids of properties, and their values.
+using PropertyValues = std::vector<std::pair<std::uint32_t, std::uint64_t>>;
+
 /// Reads the ids and values of all properties of an object; `type` is one of DRM_MODE_OBJECT_*.
-std::vector<std::pair<std::uint32_t, std::uint64_t>> property_values(const File& file, std::uint32_t object,
-                                                                     std::uint32_t type);
+/// Errors: not_present (the object is gone), device_gone,
+/// device_failed, out_of_memory.
+Result<PropertyValues> property_values(const File& file, std::uint32_t object, std::uint32_t type);
 
 /// Returns a property that was read with its object; 0 if the object has none of that name.
 std::uint64_t value_of(const DisplayObject& object, std::string_view name) noexcept;
 
-/// Reads a blob; empty for 0 and for blobs that are gone.
-std::vector<std::byte> read_blob(const File& file, std::uint64_t id);
+/// Reads a blob; empty for 0. Errors: not_present (the blob is gone), device_gone, device_failed,
+/// out_of_memory.
+Result<std::vector<std::byte>> read_blob(const File& file, std::uint64_t id);
 
 /// Makes a blob with this content, which stays until it is destroyed or the file is closed.
 Result<std::uint32_t> create_blob(const File& file, std::span<const std::byte> content);
 void destroy_blob(const File& file, std::uint32_t id) noexcept;
 
-std::vector<std::uint32_t> plane_ids(const File& file);
+Result<std::vector<std::uint32_t>> plane_ids(const File& file);
 
 /// The ids of CRTCs and connectors.
 struct Pipes {
     std::vector<std::uint32_t> crtcs;
     std::vector<std::uint32_t> connectors;
 };
+/// Errors: those of no_displays().
 Result<Pipes> pipes_of(const File& file);
+
+/// The error of DRM_IOCTL_MODE_GETRESOURCES: unsupported or permission_denied for a node without
+/// displays, device_gone, device_failed, out_of_memory.
+Error no_displays(const File& file, int error);
 
 /// Lists what an object has, for an error: each name once.
 template <typename List, typename Name>

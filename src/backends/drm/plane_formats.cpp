@@ -1,42 +1,25 @@
 // SPDX-License-Identifier: MIT
 //
-// GETPLANE lists the formats of a plane. The property IN_FORMATS is a blob that pairs formats with
-// modifiers (struct drm_format_modifier_blob in drm_mode.h).
+// GETPLANE lists the formats of a plane. The properties IN_FORMATS and IN_FORMATS_ASYNC are blobs
+// that pair formats with modifiers (struct drm_format_modifier_blob in drm_mode.h); SIZE_HINTS is one
+// of sizes (struct drm_plane_size_hint).
 #include "backends/drm/plane_formats.hpp"
 
 #include "backends/drm/objects.hpp"
+#include "backends/drm/resources.hpp"
 #include "format/checked.hpp"
+#include "os/drm_node.hpp"
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace commonbuf::drm {
 namespace {
-
-std::vector<std::uint32_t> bare_formats(const File& file, std::uint32_t plane)
-{
-    using Request = drm_mode_get_plane;
-    std::vector<std::uint32_t> formats;
-    Request request{.plane_id = plane};
-    const int error = read_arrays(file, DRM_IOCTL_MODE_GETPLANE, request,
-                                  Array{formats, &Request::count_format_types, &Request::format_type_ptr});
-    return error == 0 ? formats : std::vector<std::uint32_t>();
-}
-
-/// Reads the value of a plane's property; 0 if the plane has none of that name.
-std::uint64_t property_of(const File& file, std::uint32_t plane, std::string_view name)
-{
-    for (const auto& [id, value] : property_values(file, plane, DRM_MODE_OBJECT_PLANE)) {
-        drm_mode_get_property property{.prop_id = id};
-        if (file.ioctl(DRM_IOCTL_MODE_GETPROPERTY, &property) == 0 &&
-            name == std::string_view(property.name, ::strnlen(property.name, sizeof property.name)))
-            return value;
-    }
-    return 0;
-}
 
 /// Reads a T from a blob; nothing if it reaches past the end.
 template <typename T>
@@ -50,10 +33,9 @@ std::optional<T> read_at(std::span<const std::byte> blob, std::uint64_t offset)
     return value;
 }
 
-std::vector<FormatModifier> listed(const File& file, std::uint32_t plane, std::string_view property)
+std::vector<FormatModifier> pairs_in(const std::vector<std::byte>& blob)
 {
     std::vector<FormatModifier> formats;
-    const auto blob = read_blob(file, property_of(file, plane, property));
     const auto header = read_at<drm_format_modifier_blob>(blob, 0);
     if (!header)
         return formats;
@@ -73,47 +55,85 @@ std::vector<FormatModifier> listed(const File& file, std::uint32_t plane, std::s
     return formats;
 }
 
-void sort(std::vector<FormatModifier>& formats)
+Result<std::vector<FormatModifier>> listed(const File& file, const DisplayPlane& plane, std::string_view property)
 {
+    const auto blob = read_blob(file, value_of(plane, property));
+    if (!blob)
+        return blob.error();
+    auto formats = pairs_in(*blob);
     std::sort(formats.begin(), formats.end());
     formats.erase(std::unique(formats.begin(), formats.end()), formats.end());
+    return formats;
 }
 
-void append(std::vector<FormatModifier>& all, const std::vector<FormatModifier>& more)
+/// Returns the sizes that a cursor plane takes for sure.
+Result<std::vector<ImageSize>> cursor_sizes(const File& file, const DisplayPlane& plane)
 {
-    all.insert(all.end(), more.begin(), more.end());
+    struct Hint { // struct drm_plane_size_hint, which Debian 12's drm_mode.h does not have
+        std::uint16_t width;
+        std::uint16_t height;
+    };
+    const auto blob = read_blob(file, value_of(plane, "SIZE_HINTS"));
+    if (!blob)
+        return blob.error();
+    std::vector<ImageSize> sizes;
+    for (std::size_t at = 0; const auto hint = read_at<Hint>(*blob, at); at += sizeof(Hint))
+        sizes.push_back({hint->width, hint->height});
+    if (!sizes.empty())
+        return sizes;
+    // Drivers mean different things by these numbers, but promise that a cursor of this size works.
+    const auto width = os::drm_capability(file.fd(), DRM_CAP_CURSOR_WIDTH, file.info().path);
+    const auto height = os::drm_capability(file.fd(), DRM_CAP_CURSOR_HEIGHT, file.info().path);
+    if (!width || !height)
+        return width ? height.error() : width.error();
+    constexpr std::uint64_t usual = 64; // of kernels that do not know the capability
+    return std::vector{ImageSize{static_cast<std::uint32_t>(*width != 0 ? *width : usual),
+                                 static_cast<std::uint32_t>(*height != 0 ? *height : usual)}};
 }
 
 } // namespace
 
-std::vector<FormatModifier> plane_formats(const File& file, std::uint32_t plane)
+Status read_formats(const File& file, const std::vector<std::uint32_t>& bare, DisplayPlane& plane)
 {
-    std::vector<FormatModifier> formats = listed(file, plane, "IN_FORMATS");
-    if (formats.empty()) {
-        for (const std::uint32_t fourcc : bare_formats(file, plane))
-            formats.push_back({fourcc, implicit_modifier});
+    auto formats = listed(file, plane, "IN_FORMATS");
+    auto async = listed(file, plane, "IN_FORMATS_ASYNC");
+    if (!formats || !async)
+        return formats ? async.error() : formats.error();
+    plane.formats = std::move(*formats);
+    plane.async_formats = std::move(*async);
+    if (plane.formats.empty()) {
+        for (const std::uint32_t fourcc : bare)
+            plane.formats.push_back({fourcc, implicit_modifier});
+        std::sort(plane.formats.begin(), plane.formats.end());
     }
-    sort(formats);
-    return formats;
+    if (plane.type == PlaneType::cursor) {
+        auto sizes = cursor_sizes(file, plane);
+        if (!sizes)
+            return sizes.error();
+        plane.cursor_sizes = std::move(*sizes);
+    }
+    return {};
 }
 
 Result<ScanoutSupport> read_scanout_support(const File& file)
 {
-    // Without this capability the kernel hides primary and cursor planes.
-    drm_set_client_cap universal{DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1};
-    file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &universal);
-
+    // Without the first capability the kernel hides primary and cursor planes; without the second
+    // it hides the cursors of virtual cards from files that have chosen atomic modesetting. Others
+    // refuse it.
+    for (const std::uint64_t capability :
+         {std::uint64_t{DRM_CLIENT_CAP_UNIVERSAL_PLANES}, client_cap_cursor_plane_hotspot}) {
+        drm_set_client_cap request{capability, 1};
+        const int error = file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &request);
+        if (error != 0 && error != EINVAL && error != EOPNOTSUPP)
+            return Error::from_errno(error, file.where("DRM_IOCTL_SET_CLIENT_CAP"));
+    }
     drm_mode_card_res resources{};
     if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources); error != 0)
-        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"), "the node has no displays");
-    ScanoutSupport support{.max_width = resources.max_width, .max_height = resources.max_height};
-    for (const std::uint32_t plane : plane_ids(file)) {
-        append(support.formats, plane_formats(file, plane));
-        append(support.async_formats, listed(file, plane, "IN_FORMATS_ASYNC"));
-    }
-    sort(support.formats);
-    sort(support.async_formats);
-    return support;
+        return no_displays(file, error);
+    auto planes = read_planes(file);
+    if (!planes)
+        return planes.error();
+    return ScanoutSupport{std::move(*planes), resources.max_width, resources.max_height};
 }
 
 } // namespace commonbuf::drm

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Connectors, CRTCs and planes with everything that the kernel says about them.
-#include <commonbuf/drm/resources.hpp>
+#include "backends/drm/resources.hpp"
 
 #include "backends/drm/objects.hpp"
 #include "backends/drm/plane_formats.hpp"
@@ -11,10 +11,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <map>
-#include <optional>
 
 namespace commonbuf::drm {
 namespace {
@@ -43,35 +43,38 @@ class Reader {
 public:
     explicit Reader(const File& file) : file_(file) {}
 
-    void read(DisplayObject& object, std::uint32_t type)
+    /// Errors: not_present (the object is gone), device_gone, device_failed, out_of_memory.
+    Status read(DisplayObject& object, std::uint32_t type)
     {
-        for (const auto& [id, value] : property_values(file_, object.id, type)) {
-            if (PropertyInfo* known = describe(id); known != nullptr) {
-                object.properties.push_back(*known);
-                object.properties.back().value = value;
+        const auto values = property_values(file_, object.id, type);
+        if (!values)
+            return values.error();
+        for (const auto& [id, value] : *values) {
+            auto known = known_.find(id);
+            if (known == known_.end()) {
+                auto answer = ask(id);
+                if (!answer)
+                    return answer.error();
+                known = known_.emplace(id, std::move(*answer)).first;
             }
+            object.properties.push_back(known->second);
+            object.properties.back().value = value;
         }
+        return {};
     }
 
 private:
-    PropertyInfo* describe(std::uint32_t id)
-    {
-        const auto [place, fresh] = known_.try_emplace(id);
-        if (fresh)
-            place->second = ask(id);
-        return place->second ? &*place->second : nullptr;
-    }
-
-    std::optional<PropertyInfo> ask(std::uint32_t id) const
+    Result<PropertyInfo> ask(std::uint32_t id) const
     {
         using Request = drm_mode_get_property;
         std::vector<std::uint64_t> values;
         std::vector<drm_mode_property_enum> names; // the kernel has none for other kinds
         Request request{.prop_id = id};
-        if (read_arrays(file_, DRM_IOCTL_MODE_GETPROPERTY, request,
-                        Array{values, &Request::count_values, &Request::values_ptr},
-                        Array{names, &Request::count_enum_blobs, &Request::enum_blob_ptr}) != 0)
-            return std::nullopt;
+        const int error = read_arrays(file_, DRM_IOCTL_MODE_GETPROPERTY, request,
+                                      Array{values, &Request::count_values, &Request::values_ptr},
+                                      Array{names, &Request::count_enum_blobs, &Request::enum_blob_ptr});
+        if (error != 0)
+            return Error::from_errno(error, file_.where("DRM_IOCTL_MODE_GETPROPERTY"));
         PropertyInfo info{.name = text_of(request.name),
                           .id = id,
                           .kind = kind_of(request.flags),
@@ -86,7 +89,7 @@ private:
     }
 
     const File& file_;
-    std::map<std::uint32_t, std::optional<PropertyInfo>> known_;
+    std::map<std::uint32_t, PropertyInfo> known_;
 };
 
 Mode mode_of(const drm_mode_modeinfo& info)
@@ -96,10 +99,18 @@ Mode mode_of(const drm_mode_modeinfo& info)
     mode.width = info.hdisplay;
     mode.height = info.vdisplay;
     mode.preferred = (info.type & DRM_MODE_TYPE_PREFERRED) != 0;
-    const std::uint64_t pixels = std::uint64_t{info.htotal} * info.vtotal;
+    mode.interlaced = (info.flags & DRM_MODE_FLAG_INTERLACE) != 0;
+    // As drm_mode_vrefresh() of the kernel: fields count, and rows that are shown several times take
+    // as long each time.
+    std::uint64_t pixels = std::uint64_t{info.htotal} * info.vtotal;
+    if ((info.flags & DRM_MODE_FLAG_DBLSCAN) != 0)
+        pixels *= 2;
+    if (info.vscan > 1)
+        pixels *= info.vscan;
     constexpr std::uint64_t scale = 1000000; // the clock is in kHz
+    const std::uint64_t clock = info.clock * scale * (mode.interlaced ? 2 : 1);
     if (pixels > 0)
-        mode.refresh_millihertz = static_cast<std::uint32_t>((info.clock * scale + pixels / 2) / pixels);
+        mode.refresh_millihertz = static_cast<std::uint32_t>((clock + pixels / 2) / pixels);
     static_assert(sizeof info == sizeof mode.timings);
     std::memcpy(mode.timings.data(), &info, sizeof info);
     return mode;
@@ -122,22 +133,26 @@ std::vector<Format> formats_in(const std::vector<std::byte>& blob)
     return {codes.begin(), codes.end()};
 }
 
-std::optional<Connector> read_connector(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
-                                        Reader& reader)
+Result<Connector> read_connector(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
+                                 Reader& reader)
 {
     using Request = drm_mode_get_connector;
     std::vector<drm_mode_modeinfo> modes;
     std::vector<std::uint32_t> encoders;
     Request answer{.connector_id = id};
     // If the file is DRM master, the driver probes the display when it is asked for the lengths.
-    if (read_arrays(file, DRM_IOCTL_MODE_GETCONNECTOR, answer, Array{modes, &Request::count_modes, &Request::modes_ptr},
-                    Array{encoders, &Request::count_encoders, &Request::encoders_ptr}) != 0)
-        return std::nullopt;
+    if (const int error = read_arrays(file, DRM_IOCTL_MODE_GETCONNECTOR, answer,
+                                      Array{modes, &Request::count_modes, &Request::modes_ptr},
+                                      Array{encoders, &Request::count_encoders, &Request::encoders_ptr});
+        error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETCONNECTOR"));
     std::uint32_t possible = 0;
     for (const std::uint32_t encoder_id : encoders) {
         drm_mode_get_encoder encoder{.encoder_id = encoder_id};
-        if (file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder) == 0)
-            possible |= encoder.possible_crtcs;
+        const int error = file.ioctl(DRM_IOCTL_MODE_GETENCODER, &encoder);
+        if (error != 0 && error != ENOENT)
+            return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETENCODER"));
+        possible |= error == 0 ? encoder.possible_crtcs : 0;
     }
     Connector connector;
     connector.id = id;
@@ -147,47 +162,77 @@ std::optional<Connector> read_connector(const File& file, std::uint32_t id, cons
     connector.connected = !connector.writeback && answer.connection == connection_connected;
     std::transform(modes.begin(), modes.end(), std::back_inserter(connector.modes), mode_of);
     connector.crtcs = chosen(possible, crtcs);
-    reader.read(connector, DRM_MODE_OBJECT_CONNECTOR);
-    if (connector.writeback)
-        connector.write_formats = formats_in(read_blob(file, value_of(connector, "WRITEBACK_PIXEL_FORMATS")));
+    if (Status read = reader.read(connector, DRM_MODE_OBJECT_CONNECTOR); !read)
+        return read.error();
+    if (connector.writeback) {
+        const auto blob = read_blob(file, value_of(connector, "WRITEBACK_PIXEL_FORMATS"));
+        if (!blob)
+            return blob.error();
+        connector.write_formats = formats_in(*blob);
+    }
     return connector;
 }
 
-std::optional<DisplayPlane> read_plane(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
-                                       Reader& reader)
+Result<DisplayPlane> read_plane(const File& file, std::uint32_t id, const std::vector<std::uint32_t>& crtcs,
+                                Reader& reader)
 {
-    drm_mode_get_plane answer{.plane_id = id};
-    if (file.ioctl(DRM_IOCTL_MODE_GETPLANE, &answer) != 0)
-        return std::nullopt;
+    using Request = drm_mode_get_plane;
+    std::vector<std::uint32_t> formats;
+    Request answer{.plane_id = id};
+    if (const int error = read_arrays(file, DRM_IOCTL_MODE_GETPLANE, answer,
+                                      Array{formats, &Request::count_format_types, &Request::format_type_ptr});
+        error != 0)
+        return Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETPLANE"));
     DisplayPlane plane;
     plane.id = id;
     plane.crtcs = chosen(answer.possible_crtcs, crtcs);
-    reader.read(plane, DRM_MODE_OBJECT_PLANE);
+    if (Status read = reader.read(plane, DRM_MODE_OBJECT_PLANE); !read)
+        return read.error();
     // The numbers of enum drm_plane_type are not part of the interface; the names are.
     const PropertyInfo* type = plane.find("type");
     if (type != nullptr && type->named("Primary") == type->value)
         plane.type = PlaneType::primary;
     else if (type != nullptr && type->named("Cursor") == type->value)
         plane.type = PlaneType::cursor;
-    plane.formats = plane_formats(file, id);
+    if (Status read = read_formats(file, formats, plane); !read)
+        return read.error();
     return plane;
 }
 
+Result<std::vector<DisplayPlane>> read_planes(const File& file, const std::vector<std::uint32_t>& crtcs, Reader& reader)
+{
+    const auto ids = plane_ids(file);
+    if (!ids)
+        return ids.error();
+    std::vector<DisplayPlane> planes;
+    for (const std::uint32_t id : *ids) {
+        auto plane = read_plane(file, id, crtcs, reader);
+        if (!plane)
+            return plane.error();
+        planes.push_back(std::move(*plane));
+    }
+    return planes;
+}
+
 /// Without the first two capabilities the kernel hides planes and their properties, without the
-/// third writeback connectors. A card that has none of those refuses the third.
+/// third writeback connectors, without the fourth the cursor planes of virtual cards. A card that
+/// has no such objects refuses the last two.
 Status show_everything(const File& file)
 {
-    constexpr std::array<std::uint64_t, 3> capabilities{DRM_CLIENT_CAP_UNIVERSAL_PLANES, DRM_CLIENT_CAP_ATOMIC,
-                                                        DRM_CLIENT_CAP_WRITEBACK_CONNECTORS};
+    constexpr std::array<std::uint64_t, 4> capabilities{DRM_CLIENT_CAP_UNIVERSAL_PLANES, DRM_CLIENT_CAP_ATOMIC,
+                                                        DRM_CLIENT_CAP_WRITEBACK_CONNECTORS,
+                                                        client_cap_cursor_plane_hotspot};
     for (const std::uint64_t capability : capabilities) {
         drm_set_client_cap request{capability, 1};
         const int error = file.ioctl(DRM_IOCTL_SET_CLIENT_CAP, &request);
-        if (error == 0 || capability != DRM_CLIENT_CAP_ATOMIC)
+        const bool refused = error == EINVAL || error == EOPNOTSUPP;
+        if (error == 0 || (refused && capability != DRM_CLIENT_CAP_ATOMIC))
             continue;
-        Error result = Error::from_errno(error, file.where("DRM_IOCTL_SET_CLIENT_CAP"),
-                                         "the driver has no atomic modesetting (DRM_CLIENT_CAP_ATOMIC)");
-        if (result.category != Category::device_gone)
+        Error result = Error::from_errno(error, file.where("DRM_IOCTL_SET_CLIENT_CAP"));
+        if (refused) {
             result.category = Category::unsupported;
+            result.detail = "the driver has no atomic modesetting (DRM_CLIENT_CAP_ATOMIC)";
+        }
         return result;
     }
     return {};
@@ -217,9 +262,19 @@ bool DisplayPlane::shows(Format format, Modifier modifier) const noexcept
     return std::binary_search(formats.begin(), formats.end(), FormatModifier{format, modifier});
 }
 
-Result<DisplayResources> display_resources(const Device& device)
+Result<std::vector<DisplayPlane>> read_planes(const File& file)
 {
-    const File& file = *device.file();
+    const auto pipes = pipes_of(file);
+    if (!pipes)
+        return pipes.error();
+    Reader reader(file);
+    return read_planes(file, pipes->crtcs, reader);
+}
+
+Result<DisplayResources> display_resources(const Device& device) { return read_resources(*device.file()); }
+
+Result<DisplayResources> read_resources(const File& file)
+{
     if (const Status shown = show_everything(file); !shown)
         return shown.error();
     const auto pipes = pipes_of(file);
@@ -228,17 +283,23 @@ Result<DisplayResources> display_resources(const Device& device)
     Reader reader(file);
     DisplayResources all;
     for (const std::uint32_t id : pipes->connectors) {
-        if (auto connector = read_connector(file, id, pipes->crtcs, reader))
+        auto connector = read_connector(file, id, pipes->crtcs, reader);
+        if (connector)
             all.connectors.push_back(std::move(*connector));
+        else if (connector.error().sys_errno != ENOENT) // connectors of docks come and go
+            return connector.error();
     }
     for (const std::uint32_t id : pipes->crtcs) {
-        all.crtcs.emplace_back().id = id;
-        reader.read(all.crtcs.back(), DRM_MODE_OBJECT_CRTC);
+        Crtc crtc;
+        crtc.id = id;
+        if (Status read = reader.read(crtc, DRM_MODE_OBJECT_CRTC); !read)
+            return read.error();
+        all.crtcs.push_back(std::move(crtc));
     }
-    for (const std::uint32_t id : plane_ids(file)) {
-        if (auto plane = read_plane(file, id, pipes->crtcs, reader))
-            all.planes.push_back(std::move(*plane));
-    }
+    auto planes = read_planes(file, pipes->crtcs, reader);
+    if (!planes)
+        return planes.error();
+    all.planes = std::move(*planes);
     return all;
 }
 
