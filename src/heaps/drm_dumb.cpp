@@ -6,22 +6,34 @@
 #include "os/drm_node.hpp"
 #include "os/dumb_buffer.hpp"
 #include "os/os.hpp"
+#include "base/text.hpp"
 
 #include <drm.h>
+
+#include <mutex>
+#include <optional>
 
 namespace commonbuf::heaps {
 namespace {
 
 class DrmDumb final : public Heap {
 public:
-    DrmDumb(HeapInfo info, UniqueFd node) : info_(std::move(info)), node_(std::move(node)) {}
+    DrmDumb(HeapInfo info, std::string identity, std::optional<os::FileId> id)
+        : info_(std::move(info)),
+          identity_(std::move(identity)),
+          id_(id)
+    {}
 
     const HeapInfo& info() const noexcept override { return info_; }
+    const std::string& identity() const noexcept override { return identity_; }
 
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
         if (info_.obstacle)
             return *info_.obstacle;
+        const auto node = opened();
+        if (!node)
+            return node.error();
 
         // As many rows of 4 KiB as it takes: the layout is ours, not the driver's.
         constexpr std::uint32_t pixels = 1024;
@@ -32,8 +44,7 @@ public:
         if (rows == 0 || rows > most_rows)
             return Error::invalid_argument("allocate from " + info_.name,
                                            "no dumb buffer has " + std::to_string(bytes) + " bytes");
-        const auto buffer =
-            os::DumbBuffer::create(node_.get(), info_.path, {pixels, static_cast<std::uint32_t>(rows), bits});
+        const auto buffer = os::DumbBuffer::create(*node, info_.path, {pixels, static_cast<std::uint32_t>(rows), bits});
         if (!buffer) {
             Error result = buffer.error();
             result.detail = "the driver did not allocate " + std::to_string(bytes) + " bytes";
@@ -48,7 +59,32 @@ public:
     }
 
 private:
+    /// Opens the card when its memory is first needed: whoever opens one as the first becomes DRM master
+    /// for a moment, and a list of heaps is no reason for that.
+    Result<int> opened()
+    {
+        const std::lock_guard lock(mutex_);
+        if (node_)
+            return node_.get();
+        auto node = os::open_drm(info_.path);
+        if (!node)
+            return node.error();
+        if (const auto id = os::id_of(node->get()); !id || id_ != *id)
+            return Error::device_gone(Call{"open", info_.path},
+                                      "the node is another one than when the heaps were listed",
+                                      "list the heaps again");
+        if (os::drm_capability(node->get(), DRM_CAP_DUMB_BUFFER) == 0)
+            return Error::unsupported(Call{"DRM_IOCTL_GET_CAP", info_.path}, "the driver has no dumb buffers");
+        if ((os::drm_capability(node->get(), DRM_CAP_PRIME) & DRM_PRIME_CAP_EXPORT) == 0)
+            return Error::unsupported(Call{"DRM_IOCTL_GET_CAP", info_.path}, "the driver does not export dma-bufs");
+        node_ = std::move(*node);
+        return node_.get();
+    }
+
     HeapInfo info_;
+    std::string identity_;
+    std::optional<os::FileId> id_; ///< of the node
+    std::mutex mutex_;
     UniqueFd node_;
 };
 
@@ -67,15 +103,15 @@ std::vector<std::shared_ptr<Heap>> find_drm_dumb()
         // dma-heap does; the kernel does not tell.
         info.scarce = true;
         info.path = drm.path;
-        auto node = os::open_drm(drm.path);
-        if (!node)
-            info.obstacle = node.error();
-        else if (os::drm_capability(node->get(), DRM_CAP_DUMB_BUFFER) == 0)
-            info.obstacle = Error::unsupported(Call{"DRM_IOCTL_GET_CAP", drm.path}, "the driver has no dumb buffers");
-        else if ((os::drm_capability(node->get(), DRM_CAP_PRIME) & DRM_PRIME_CAP_EXPORT) == 0)
-            info.obstacle =
-                Error::unsupported(Call{"DRM_IOCTL_GET_CAP", drm.path}, "the driver does not export dma-bufs");
-        heaps.push_back(std::make_shared<DrmDumb>(std::move(info), std::move(node).value_or(UniqueFd())));
+        info.obstacle = obstacle_of(drm.path);
+        // Another device may get the same number after this one was unplugged, but never the same node.
+        std::optional<os::FileId> id;
+        std::string identity;
+        if (const auto found = os::id_of(drm.path)) {
+            id = *found;
+            identity = text::format("{} {} {} {}:{}", info.name, drm.bus, drm.device, id->device, id->inode);
+        }
+        heaps.push_back(std::make_shared<DrmDumb>(std::move(info), std::move(identity), id));
     }
     return heaps;
 }

@@ -11,6 +11,8 @@
 #include "backends/drm/objects.hpp"
 #include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
+#include "os/reach.hpp"
 
 #include <algorithm>
 
@@ -88,20 +90,32 @@ private:
     {
         const FormatInfo* info = format_info(format);
         auto entry = std::lower_bound(shown.begin(), shown.end(), FormatModifier{format, linear});
+        const auto reach = os::reach_of("/sys/class/drm/" + os::last_part(file_->info().path) + "/device");
         // A driver without modifiers shows linear images, because dumb buffers are linear.
         bool is_linear = false;
         for (; entry != shown.end() && entry->format == format; ++entry) {
             if (entry->modifier == linear || entry->modifier == implicit_modifier)
                 is_linear = true;
             else
-                support.entries.push_back({format, entry->modifier, Memories::single, {}});
+                support.entries.push_back({format, entry->modifier, Memories::single, within(reach, {})});
         }
         if (!is_linear || info == nullptr)
             return;
-        const SharedConstraints asked = file_->constraints(format, width);
+        const SharedConstraints asked = within(reach, file_->constraints(format, width));
         support.entries.push_back({format, linear, Memories::single, asked});
         if (info->plane_count > 1)
             support.entries.push_back({format, linear, Memories::per_plane, asked});
+    }
+
+    /// The same constraints, and addresses that the device reaches.
+    SharedConstraints within(std::optional<std::uint32_t> reach, const SharedConstraints& asked) const
+    {
+        if (!reach)
+            return asked;
+        Constraints limited = *asked;
+        limited.address_bits = std::min(limited.address_bits, *reach);
+        limited.add_origin({Constraint::address_bits, *reach, name_, "dma_mask_bits"});
+        return limited;
     }
 
     std::shared_ptr<File> file_;
