@@ -69,7 +69,7 @@ private:
         auto node = os::open_drm(info_.path);
         if (!node)
             return node.error();
-        if (const auto id = os::id_of(node->get()); !id || id_ != *id)
+        if (const auto id = os::id_of(node->get()); id_ && (!id || *id_ != *id))
             return Error::device_gone(Call{"open", info_.path},
                                       "the node is another one than when the heaps were listed",
                                       "list the heaps again");

@@ -340,16 +340,19 @@ Result<std::vector<UseVerdict>> Proof::ask_uses(Heap& heap, std::vector<UniqueFd
 Status Proof::judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece)
 {
     using Scatter = TriedUse::Scatter;
-    bool lasting = true;
+    // What the answer to an open question would add may decide tomorrow.
+    bool lasting = use.scatter != Scatter::undecided;
     if (verdict.serves() && use.scatter != Scatter::taken && !is_in_one_piece) {
         auto finding = rule_out_luck(use, heap, std::move(verdict));
         if (!finding)
             return finding.error();
         verdict = std::move(finding->verdict);
-        lasting = finding->lasting && use.scatter != Scatter::undecided;
+        lasting = lasting && finding->lasting;
     } else if (may_want_more(use, heap.info(), verdict)) {
-        use.slack_sought = true;
-        use.slack = look_for_slack(use, heap);
+        const auto slack = look_for_slack(use, heap);
+        lasting = lasting && slack;
+        use.slack = slack.value_or(0);
+        use.slack_sought = slack.has_value();
     }
     if (verdict.outcome == Outcome::refused && use.slack != 0)
         verdict = lacks(use.slack, std::move(verdict));
@@ -369,33 +372,41 @@ bool Proof::may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdi
            (use.scatter != TriedUse::Scatter::refused || heap.memory.contiguous != false);
 }
 
-/// What a use says to fresh memory of a heap; nothing if that cannot be had.
-std::optional<Outcome> Proof::offer(const TriedUse& use, Heap& heap, const Layout& layout) const
+/// What a use says to fresh memory of a heap; not_tried if that cannot be had, or the trial failed for another
+/// reason.
+Outcome Proof::offer(const TriedUse& use, Heap& heap, const Layout& layout) const
 {
-    if (negotiate::objection(layout, subject_.constraints) || !has_room(heap.info(), layout))
-        return std::nullopt;
+    if (negotiate::objection(layout, subject_.constraints))
+        return Outcome::refused;
+    if (!has_room(heap.info(), layout))
+        return Outcome::not_tried;
     const auto memories = allocate_memories(heap, layout);
     if (!memories)
-        return std::nullopt;
+        return memories.error().is_final() ? Outcome::refused : Outcome::not_tried;
     return use.trial->attempt(borrow(*memories)).settled().outcome;
 }
 
-/// The bytes beyond the layout with which a use takes memory of this heap; 0 if that does not help.
-std::uint64_t Proof::look_for_slack(const TriedUse& use, Heap& heap) const
+/// The bytes beyond the layout with which a use takes memory of this heap; 0 if that does not help, nothing if
+/// it could not be found out.
+std::optional<std::uint64_t> Proof::look_for_slack(const TriedUse& use, Heap& heap) const
 {
     for (const std::uint64_t bytes : slack_steps(subject_.layout)) {
         const auto larger = with_more(subject_.layout, bytes);
-        const auto answer = larger ? offer(use, heap, *larger) : std::nullopt;
-        if (!answer || answer == Outcome::not_tried)
+        if (!larger)
             return 0;
+        const Outcome answer = offer(use, heap, *larger);
+        if (answer == Outcome::not_tried)
+            return std::nullopt;
         if (answer == Outcome::refused)
             continue;
         // The larger memory may have been in one piece by luck. Memory with an odd end is not, and the
         // exact size may be now.
         const auto odd = negotiate::with_odd_sizes(*larger, subject_.constraints);
-        const bool is_size = offer(use, heap, odd.value_or(*larger)).value_or(Outcome::refused) <= Outcome::accepted &&
-                             offer(use, heap, subject_.layout) == Outcome::refused;
-        return is_size ? bytes : 0;
+        const Outcome with_odd_end = offer(use, heap, odd.value_or(*larger));
+        const Outcome again = offer(use, heap, subject_.layout);
+        if (with_odd_end == Outcome::not_tried || again == Outcome::not_tried)
+            return std::nullopt;
+        return with_odd_end != Outcome::refused && again == Outcome::refused ? bytes : 0;
     }
     return 0;
 }

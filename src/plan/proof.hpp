@@ -108,8 +108,8 @@ private:
     Status judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece);
     Result<Finding> rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
     bool may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdict& verdict) const;
-    std::optional<Outcome> offer(const TriedUse& use, Heap& heap, const Layout& layout) const;
-    std::uint64_t look_for_slack(const TriedUse& use, Heap& heap) const;
+    Outcome offer(const TriedUse& use, Heap& heap, const Layout& layout) const;
+    std::optional<std::uint64_t> look_for_slack(const TriedUse& use, Heap& heap) const;
     Verdict lacks(std::uint64_t slack, Verdict verdict) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
     std::optional<Verdict> without_trial(const HeapInfo& heap, const std::optional<negotiate::Objection>& objection);

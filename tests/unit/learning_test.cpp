@@ -416,6 +416,28 @@ TEST_F(LearningTest, ADeviceThatWantsTheBytesOfAPaddedHeightGetsThem)
     EXPECT_EQ(made->layout().memory_sizes[0], 1068U * 6400 + 16 * 6400) << made->explain();
 }
 
+/// Whatever fails once on the way to a device's slack: the next plan finds it.
+TEST_F(LearningTest, WhatFailsOnceHidesNoSlack)
+{
+    machine.add_heap("system");
+    machine.add_udmabuf();
+    const std::uint64_t size = 5120U * 768;
+    request.height = 768;
+    for (std::size_t call = 0;; ++call) {
+        auto device = std::make_shared<TestDevice>(wanting(size + 4096));
+        Allocator allocator;
+        const std::size_t before = machine.calls().size();
+        machine.fail(before + call, EIO);
+        static_cast<void>(allocator.plan(request, {Use(device)}));
+        if (machine.calls().size() <= before + call)
+            break;
+        const auto made = allocator.plan(request, {Use(device)});
+        ASSERT_TRUE(made) << call;
+        EXPECT_EQ(made->layout().memory_sizes[0], size + 4096) << machine.calls().at(before + call);
+        EXPECT_FALSE(made->report().constraints.contiguous);
+    }
+}
+
 TEST_F(LearningTest, ADeviceThatRefusesEverySizeIsNotSaidToWantMore)
 {
     machine.add_heap("system");
