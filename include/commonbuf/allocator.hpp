@@ -11,6 +11,7 @@
 #include <commonbuf/purpose.hpp>
 #include <commonbuf/use.hpp>
 #include <commonbuf/report.hpp>
+#include <commonbuf/verdict.hpp>
 
 #include <memory>
 #include <span>
@@ -30,6 +31,7 @@ struct VerifyOptions {
 struct UseContent {
     std::string use; ///< as the use names itself
     Content content;
+    Verdict verdict; ///< what is known now of this use and heap; not_tried if that did not change
 };
 
 /// What proof by content found out about a plan.
@@ -72,8 +74,9 @@ public:
     /// use with its verdict.
     ///
     /// The first plan takes a few milliseconds for each heap and use: it allocates and imports.
-    /// Afterwards the verdicts are known, by the use's identity, the heap and the layout, until a
-    /// device refuses what it took before. Devices are left as they were, even if the program is
+    /// Afterwards the verdicts are known, by the identities of the use and the heap and by the layout.
+    /// What fails for a reason that may pass is not remembered. A device that refuses at work what it
+    /// took in a trial replaces the verdict (refuted()). Devices are left as they were, even if the program is
     /// killed meanwhile: while a trial has another format set on a camera or a video output, a
     /// child process stands by to put it back. It raises no SIGCHLD, wait(2) does not see it, and
     /// it is gone when this returns. It costs as much as fork(2); if the system does not allow
@@ -84,8 +87,9 @@ public:
     ///
     /// Errors: invalid_argument (sizes, unknown format, no use, senseless CPU costs); busy,
     /// not_present, permission_denied, not_master, device_gone, lease_revoked or device_failed (a
-    /// device cannot be used now); incompatible (no layout or no heap serves every use;
-    /// Report::nearest tells where a conversion would do).
+    /// device cannot be used now); too_many_files (the descriptors ran out, so that trials say
+    /// nothing); incompatible (no layout or no heap serves every use; Report::nearest tells where a
+    /// conversion would do); another category that may pass (a device could not be asked).
     Result<Plan> plan(const Request& request, std::span<const Use> uses, const Preferences& preferences = {});
     Result<Plan> plan(const Request& request, std::initializer_list<Use> uses, const Preferences& preferences = {})
     {
@@ -107,9 +111,23 @@ public:
     /// heaps; the report says why: plan anew with all uses), and those of plan().
     Result<Plan> add(const Plan& plan, const Use& use);
 
+    /// Tell that a use refused, at work, memory of the plan's first heap that it took in its trial: at
+    /// an atomic commit, for example. The verdict becomes a refusal with this error, also in the
+    /// file of remember_in(), so that the next plan is another one and says why. V4L2 queues, DRM
+    /// framebuffers and Vulkan imports tell it by themselves of the buffers of a plan.
+    ///
+    /// Returns whether that changed what is known. It does not if the error may pass
+    /// (Error::is_final()), or if nothing is remembered of the use or the heap (empty identities).
+    bool refuted(const Plan& plan, const Use& use, const Error& error);
+
     /// Prove a plan by content: let every use really work in buffers of its first heap, one use
     /// after the other, and compare. A use that fails or cannot be checked is an entry that says
     /// so, not an error.
+    ///
+    /// What it shows is remembered like the verdicts of trials. Different bytes are a refusal. The same
+    /// bytes are Outcome::verified, if the heap's memory is known to be in one piece or the use does
+    /// as well in memory that certainly has breaks (of udmabuf): otherwise a later buffer could
+    /// differ from these. Verification::uses says so.
     ///
     /// The devices stream or show pictures during the call. A camera or codec that another
     /// program streams from, and a display that another program is master of, are left alone.

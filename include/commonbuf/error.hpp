@@ -136,6 +136,13 @@ struct COMMONBUF_API Error {
     /// a device.
     bool is_transient() const noexcept;
 
+    /// Returns whether the error is an answer to the request itself, so that the same request would be
+    /// refused again: the categories incompatible, unsupported and invalid_argument, except for
+    /// EBADF; and of kernel_failure the errnos by which drivers refuse memory (EFAULT, ERANGE,
+    /// EOVERFLOW, E2BIG, EFBIG, EPROTONOSUPPORT, EREMOTEIO). Any other failure may be gone at the next try, and
+    /// must not be remembered.
+    bool is_final() const noexcept;
+
     /// Add data to an error.
     Error with_sizes(std::uint64_t needed_bytes, std::uint64_t offered_bytes) &&;
     Error with_errno(int error) &&;

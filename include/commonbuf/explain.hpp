@@ -38,7 +38,7 @@ COMMONBUF_API std::string_view ranking_rule() noexcept;
 
 /// The version of the JSON below, as its member "schema" says. It is raised if a member changes
 /// its meaning or goes away; new members may come at any time.
-inline constexpr unsigned json_schema = 2;
+inline constexpr unsigned json_schema = 3;
 
 /// Write a value as JSON, as docs/plan.schema.json describes it.
 ///

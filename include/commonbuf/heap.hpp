@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace commonbuf {
@@ -37,6 +38,11 @@ public:
     Heap& operator=(const Heap&) = delete;
 
     virtual const HeapInfo& info() const noexcept = 0;
+
+    /// A name that stays the same as long as the memory is of the same origin. Verdicts are remembered
+    /// under it, or never if it is empty. Without an override it is the heap's name: override it if
+    /// that may mean other memory later, as the node of a device does that can be unplugged.
+    virtual const std::string& identity() const noexcept;
 
     /// Allocate a dma-buf of at least `bytes` bytes, zeroed by the kernel, close-on-exec,
     /// readable and writable. The caller owns it.
@@ -67,7 +73,8 @@ public:
 
 /// Find every heap of this machine, usable or not: dma-heaps, udmabuf, and the dumb buffers of
 /// DRM devices. Needs no privilege; info().obstacle tells what stands in the way of a heap.
-/// Allocates nothing.
+/// Allocates nothing, and opens no DRM device: whether one has dumb buffers shows when they are
+/// allocated.
 COMMONBUF_API std::vector<std::shared_ptr<Heap>> find_heaps();
 
 } // namespace commonbuf

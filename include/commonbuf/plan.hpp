@@ -34,7 +34,7 @@ public:
 
     /// Allocate a buffer from the chosen heap. If that is full, it comes from the next heap with
     /// as good a verdict, and Buffer::fallback() and the log say so; never from a worse one, and
-    /// never from another one without Preferences::fall_back.
+    /// never from another one without Preferences::fall_back. Verified and proved count as equals here.
     ///
     /// Errors: out_of_memory (the heaps that may serve are full; all are named), and those of
     /// Heap::allocate().

@@ -14,13 +14,14 @@ namespace commonbuf {
 
 /// How much is known, from best to worst.
 enum class Outcome : std::uint8_t {
-    proved,    ///< the device took the memory and mapped it
+    verified,  ///< the device worked in such memory, and the bytes were what they should be
+    proved,    ///< the device attached and mapped the memory; of the bytes nothing is known
     accepted,  ///< the device took the descriptor; whether it can use the memory shows later
     not_tried, ///< nothing is known; the reason says why
     refused,   ///< a call failed, or a constraint is not met
 };
 
-/// Name an outcome as it stands in JSON: "proved", "accepted", "not-tried", "refused".
+/// Name an outcome as it stands in JSON: "verified", "proved", "accepted", "not-tried", "refused".
 COMMONBUF_API std::string_view to_string(Outcome outcome) noexcept;
 
 /// What is known of one heap for one use.
@@ -46,15 +47,21 @@ struct COMMONBUF_API Verdict {
     std::optional<std::uint64_t> needed{};
     std::optional<std::uint64_t> offered{};
 
-    /// Whether memory may serve with this verdict: proved or accepted.
+    /// Whether memory may serve with this verdict: verified, proved or accepted.
     bool serves() const noexcept { return outcome <= Outcome::accepted; }
 
-    /// Whether the same trial would end the same way a minute later. It does not if memory,
-    /// descriptors, permission or a free device were missing, or if nothing was tried.
+    /// Whether the same trial would end the same way a minute later. Of failures only those last
+    /// that are the device's or the library's answer to this memory (Error::is_final()); of what
+    /// was not tried nothing lasts.
     bool is_lasting() const noexcept;
 
+    static Verdict verified(std::string call, std::string reason);
     static Verdict proved(std::string call, std::string reason);
     static Verdict accepted(std::string call, std::string reason);
+
+    /// The same verdict as what a trial found out: a refusal that does not last becomes not_tried, with
+    /// the reason "could not be tried: ...".
+    Verdict settled() &&;
 
     /// A failure that says nothing about the memory: the heap cannot be used at all.
     static Verdict not_tried(const Error& error);

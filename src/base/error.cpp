@@ -109,6 +109,19 @@ std::string Error::message() const
 bool Error::concerns_device() const noexcept { return (traits_of(category).flags & device) != 0; }
 bool Error::is_transient() const noexcept { return commonbuf::is_transient(category); }
 
+bool Error::is_final() const noexcept
+{
+    switch (category) {
+    case Category::incompatible:
+    case Category::unsupported: return true;
+    case Category::invalid_argument: return sys_errno != EBADF;
+    case Category::kernel_failure: break;
+    default: return false;
+    }
+    constexpr auto refusals = std::to_array({EFAULT, ERANGE, EOVERFLOW, E2BIG, EFBIG, EPROTONOSUPPORT, EREMOTEIO});
+    return std::ranges::find(refusals, sys_errno) != refusals.end();
+}
+
 bool is_transient(Category category) noexcept { return (traits_of(category).flags & transient) != 0; }
 
 Error Error::with_sizes(std::uint64_t needed_bytes, std::uint64_t offered_bytes) &&

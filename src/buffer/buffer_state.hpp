@@ -99,15 +99,14 @@ public:
 
     /// Sets the handler that is told when a device refuses this memory at a real import. Set it
     /// before the buffer is handed out.
-    void on_import_failure(std::function<void(const std::string& identity)> handler)
+    using ImportFailed = std::function<void(const std::string& identity, const Error& error)>;
+    void on_import_failure(ImportFailed handler) { import_failed_ = std::move(handler); }
+    /// Reports that the use with this identity failed to import the memory. For backends. An error that may
+    /// pass says nothing of the memory, and is not passed on.
+    void import_failed(const std::string& identity, const Error& error) const
     {
-        import_failed_ = std::move(handler);
-    }
-    /// Reports that the use with this identity refused the memory. For backends.
-    void import_failed(const std::string& identity) const
-    {
-        if (import_failed_)
-            import_failed_(identity);
+        if (import_failed_ && error.is_final())
+            import_failed_(identity, error);
     }
 
 private:
@@ -120,7 +119,7 @@ private:
     std::vector<Memory> memories_;
     std::string heap_;
     std::string fallback_;
-    std::function<void(const std::string& identity)> import_failed_;
+    ImportFailed import_failed_;
     KeptFences fences_;
     std::atomic<std::uint64_t> accesses_{0};
 

@@ -26,6 +26,7 @@ std::string known_of(const HeapVerdict& heap)
 std::string_view in_words(Outcome outcome)
 {
     switch (outcome) {
+    case Outcome::verified: return "verified";
     case Outcome::proved: return "proved";
     case Outcome::accepted: return "accepted, not proved";
     case Outcome::refused: return "refused";
@@ -120,7 +121,8 @@ std::string why_below(const Report& report, std::size_t heap)
 
 std::string_view ranking_rule() noexcept
 {
-    return "Heaps are ranked by what is known of them: proved, then accepted, then not tried, then refused. A heap is "
+    return "Heaps are ranked by what is known of them: verified, then proved, then accepted, then not tried, then "
+           "refused. A heap is "
            "as good as its worst use. Among equals decide, in this order: what the caller prefers; what the CPU pays, "
            "if it was measured (twice as much or more); whether the memory is scarce, that is set aside for devices "
            "that need it; the kind of heap; the name.";

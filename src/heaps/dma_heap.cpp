@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <mutex>
 #include <string_view>
 
@@ -94,10 +95,14 @@ void mark_duplicates(std::vector<HeapInfo>& heaps)
 
 } // namespace
 
-std::vector<std::shared_ptr<Heap>> find_dma_heaps()
+std::vector<std::shared_ptr<Heap>> find_dma_heaps(std::optional<Error>* failure)
 {
+    std::vector<std::string> names;
+    if (os::kernel().list(folder.c_str(), names) != 0 && errno != ENOENT && failure != nullptr)
+        *failure = Error::from_errno(errno, {"opendir", folder});
+    std::ranges::sort(names);
     std::vector<HeapInfo> infos;
-    for (const std::string& name : os::list(folder)) {
+    for (const std::string& name : names) {
         HeapInfo info;
         info.name = name;
         info.kind = HeapKind::dma_heap;
@@ -107,8 +112,7 @@ std::vector<std::shared_ptr<Heap>> find_dma_heaps()
             info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
         else
             info.scarce = true;
-        if (const auto fd = os::open(info.path); !fd)
-            info.obstacle = fd.error();
+        info.obstacle = obstacle_of(info.path);
         infos.push_back(std::move(info));
     }
     mark_duplicates(infos);

@@ -67,7 +67,7 @@ Result<UniqueFd> create(const UniqueFd& node, unsigned long request, std::string
 
 class Udmabuf final : public Heap {
 public:
-    Udmabuf(HeapInfo info, UniqueFd node) : info_(std::move(info)), node_(std::move(node)) {}
+    explicit Udmabuf(HeapInfo info) : info_(std::move(info)) {}
 
     const HeapInfo& info() const noexcept override { return info_; }
 
@@ -78,16 +78,18 @@ public:
         const auto size = whole_pages(bytes);
         if (!size)
             return size.error();
+        const auto node = os::open(path);
+        if (!node)
+            return node.error();
         const auto memory = sealed_memory(*size);
         if (!memory)
             return memory.error();
         udmabuf_create request{static_cast<std::uint32_t>(memory->get()), UDMABUF_FLAGS_CLOEXEC, 0, *size};
-        return create(node_, UDMABUF_CREATE, "UDMABUF_CREATE", &request, *size);
+        return create(*node, UDMABUF_CREATE, "UDMABUF_CREATE", &request, *size);
     }
 
 private:
     HeapInfo info_;
-    UniqueFd node_;
 };
 
 } // namespace
@@ -100,10 +102,8 @@ std::vector<std::shared_ptr<Heap>> find_udmabuf()
     info.path = path;
     // Pages of the page cache, wherever these lie (udmabuf.c).
     info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
-    auto node = os::open(path);
-    if (!node)
-        info.obstacle = node.error();
-    return {std::make_shared<Udmabuf>(std::move(info), std::move(node).value_or(UniqueFd()))};
+    info.obstacle = obstacle_of(path);
+    return {std::make_shared<Udmabuf>(std::move(info))};
 }
 
 Result<PageOrders> PageOrders::create(std::uint64_t bytes)
@@ -111,7 +111,8 @@ Result<PageOrders> PageOrders::create(std::uint64_t bytes)
     auto node = os::open(path);
     if (!node)
         return node.error();
-    const auto size = whole_pages(std::max(bytes, 2 * page));
+    constexpr std::uint64_t min_pieces = 4; // fewer have no mixed order
+    const auto size = whole_pages(std::max(bytes, min_pieces * page));
     if (!size)
         return size.error();
     const std::uint64_t pages = *size / page;
@@ -123,7 +124,19 @@ Result<PageOrders> PageOrders::create(std::uint64_t bytes)
     return PageOrders(std::move(*node), std::move(*memory), piece, static_cast<std::uint32_t>(count));
 }
 
-Result<UniqueFd> PageOrders::make(bool backwards) const
+/// Which piece of the file comes as number `i`.
+std::uint64_t PageOrders::place_of(Order order, std::uint32_t i) const
+{
+    switch (order) {
+    case Order::forwards: return i;
+    case Order::backwards: return count_ - 1 - i;
+    case Order::mixed: break;
+    }
+    const std::uint32_t even = (count_ + 1) / 2;
+    return i < even ? 2 * i : 2 * (count_ - 1 - i) + 1;
+}
+
+Result<UniqueFd> PageOrders::make(Order order) const
 {
     // A udmabuf_create_list with room for its items.
     struct {
@@ -133,7 +146,7 @@ Result<UniqueFd> PageOrders::make(bool backwards) const
     } request{UDMABUF_FLAGS_CLOEXEC, count_, {}};
     static_assert(offsetof(decltype(request), items) == sizeof(udmabuf_create_list));
     for (std::uint32_t i = 0; i < count_; ++i) {
-        const std::uint64_t place = backwards ? count_ - 1 - i : i;
+        const std::uint64_t place = place_of(order, i);
         request.items.at(i) = {static_cast<std::uint32_t>(memory_.get()), 0, place * piece_, piece_};
     }
     return heaps::create(node_, UDMABUF_CREATE_LIST, "UDMABUF_CREATE_LIST", &request, piece_ * count_);

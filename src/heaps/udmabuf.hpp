@@ -19,9 +19,15 @@ public:
     /// Prepares the pages. Errors: why udmabuf cannot be used.
     static Result<PageOrders> create(std::uint64_t bytes);
 
-    Result<UniqueFd> make(bool backwards) const;
+    /// How the pages follow each other. Neither memory that was taken upwards nor memory that was taken
+    /// downwards is contiguous in the mixed order.
+    enum class Order : std::uint8_t { forwards, backwards, mixed };
+
+    Result<UniqueFd> make(Order order) const;
 
 private:
+    std::uint64_t place_of(Order order, std::uint32_t i) const;
+
     PageOrders(UniqueFd node, UniqueFd memory, std::uint64_t piece, std::uint32_t count)
         : node_(std::move(node)),
           memory_(std::move(memory)),

@@ -28,6 +28,7 @@ Verdict failed(Outcome outcome, const Error& error)
 std::string_view to_string(Outcome outcome) noexcept
 {
     switch (outcome) {
+    case Outcome::verified: return "verified";
     case Outcome::proved: return "proved";
     case Outcome::accepted: return "accepted";
     case Outcome::not_tried: return "not-tried";
@@ -38,8 +39,17 @@ std::string_view to_string(Outcome outcome) noexcept
 
 bool Verdict::is_lasting() const noexcept
 {
-    // A device that is not there may come back.
-    return outcome != Outcome::not_tried && category != Category::not_present && !(category && is_transient(*category));
+    if (outcome == Outcome::not_tried)
+        return false;
+    Error failure;
+    failure.category = category.value_or(Category::incompatible); // without a failure it is somebody's judgement
+    failure.sys_errno = sys_errno;
+    return failure.is_final();
+}
+
+Verdict Verdict::verified(std::string call, std::string reason)
+{
+    return {.outcome = Outcome::verified, .call = std::move(call), .reason = std::move(reason)};
 }
 
 Verdict Verdict::proved(std::string call, std::string reason)
@@ -55,5 +65,14 @@ Verdict Verdict::accepted(std::string call, std::string reason)
 Verdict Verdict::not_tried(const Error& error) { return failed(Outcome::not_tried, error); }
 Verdict Verdict::not_tried(std::string reason) { return {.reason = std::move(reason)}; }
 Verdict Verdict::refused(const Error& error) { return failed(Outcome::refused, error); }
+
+Verdict Verdict::settled() &&
+{
+    if (outcome != Outcome::refused || is_lasting())
+        return std::move(*this);
+    outcome = Outcome::not_tried;
+    reason.insert(0, reason.empty() ? "could not be tried" : "could not be tried: ");
+    return std::move(*this);
+}
 
 } // namespace commonbuf

@@ -42,6 +42,7 @@ int Kernel::ppoll(pollfd* fds, nfds_t count, const timespec* timeout) { return :
 off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offset, whence); }
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }
 int Kernel::stat(const char* path, struct stat* result) { return ::stat(path, result); }
+int Kernel::access(const char* path) { return ::faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS); }
 int Kernel::kcmp_file(int a, int b)
 {
     const auto self = ::getpid();

@@ -85,6 +85,13 @@ Result<UniqueFd> open(const std::string& path)
     return UniqueFd(fd);
 }
 
+Status may_open(const std::string& path)
+{
+    if (kernel().access(path.c_str()) != 0)
+        return open_failure(errno, path);
+    return {};
+}
+
 int ioctl(int fd, unsigned long request, void* argument) noexcept
 {
     while (kernel().ioctl(fd, request, argument) < 0) {
@@ -157,6 +164,14 @@ Result<FileId> id_of(int fd)
     struct stat file {};
     if (kernel().fstat(fd, &file) != 0)
         return Error::from_errno(errno, "fstat");
+    return FileId{file.st_dev, file.st_ino};
+}
+
+Result<FileId> id_of(const std::string& path)
+{
+    struct stat file {};
+    if (kernel().stat(path.c_str(), &file) != 0)
+        return Error::from_errno(errno, {"stat", path});
     return FileId{file.st_dev, file.st_ino};
 }
 

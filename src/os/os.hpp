@@ -25,6 +25,10 @@ Error open_failure(int error, const std::string& path);
 /// Opens read-write and close-on-exec. Errors: see open_failure().
 Result<UniqueFd> open(const std::string& path);
 
+/// Tells whether open() would be allowed, without opening: some files do something when they are
+/// opened. Errors: see open_failure().
+Status may_open(const std::string& path);
+
 /// Returns 0, or a positive errno value. Retries after EINTR.
 int ioctl(int fd, unsigned long request, void* argument) noexcept;
 
@@ -52,8 +56,11 @@ Result<std::uint64_t> size_of(int fd);
 struct FileId {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
+
+    friend bool operator==(const FileId&, const FileId&) = default;
 };
 Result<FileId> id_of(int fd);
+Result<FileId> id_of(const std::string& path);
 
 /// Opens and closes CPU access once for reading and writing. The kernel maps a udmabuf for CPU
 /// access once, in the direction of the first access, and keeps that mapping (begin_cpu_udmabuf):

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/log.hpp"
+#include "heaps/heaps.hpp"
 #include "negotiate/candidates.hpp"
 #include "plan/planning.hpp"
 #include "plan/ranking.hpp"
@@ -20,6 +21,17 @@ void save(VerdictCache& cache)
         log(saved.error().message());
 }
 
+/// Finds the heaps of this machine, unless they were found before. A list with a failure is used only now.
+Status find_once(std::vector<std::shared_ptr<Heap>>& heaps, bool& found)
+{
+    if (found)
+        return {};
+    heaps::Found all = heaps::find_all();
+    heaps = std::move(all.heaps);
+    found = !all.failure;
+    return found ? Status() : Status(*all.failure);
+}
+
 /// Verdicts and preferences know heaps by their names.
 bool is_there(const std::vector<std::shared_ptr<Heap>>& heaps, const std::string& name)
 {
@@ -38,10 +50,8 @@ Allocator::Allocator(std::vector<std::shared_ptr<Heap>> heaps)
 
 const std::vector<std::shared_ptr<Heap>>& Allocator::heaps()
 {
-    if (finds_ && !found_) {
-        heaps_ = find_heaps();
-        found_ = true;
-    }
+    if (finds_)
+        static_cast<void>(find_once(heaps_, found_));
     return heaps_;
 }
 
@@ -50,6 +60,8 @@ Status Allocator::add_heap(std::shared_ptr<Heap> heap)
     const std::string operation = "add a heap";
     if (heap == nullptr)
         return Error::invalid_argument(operation, "there is none");
+    if (const Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
+        return listed;
     const std::string& name = heap->info().name;
     if (is_there(heaps(), name))
         return Error::invalid_argument(operation, text::format("there is a heap {} already", name),
@@ -88,7 +100,9 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
         return sensible.error();
     if (const Status sensible = ranking::check_costs(preferences.cpu_costs); !sensible)
         return sensible.error();
-    const PlanningContext context{heaps(), own_heaps(uses), preferences, cache_};
+    if (const Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
+        return listed.error();
+    const PlanningContext context{heaps_, own_heaps(uses), preferences, cache_};
     auto plan = Planning(request, uses, context, std::move(purposes)).run();
     save(*cache_);
     return plan;
@@ -103,6 +117,14 @@ Result<Plan> Allocator::plan(const Request& request, Purpose purpose, const Pref
     if (!resolution)
         return resolution.error();
     return plan(request, resolution->uses, preferences, std::move(resolution->purposes));
+}
+
+bool Allocator::refuted(const Plan& plan, const Use& use, const Error& error)
+{
+    const bool is_news = cache_->replace(use.identity(), plan.state().serving.front()->identity(),
+                                         class_of(plan.layout()), refused_at_work(error));
+    save(*cache_);
+    return is_news;
 }
 
 Result<Plan> Allocator::add(const Plan& plan, const Use& use)

@@ -12,18 +12,31 @@
 namespace commonbuf {
 namespace {
 
-/// Throws a verdict away if the device refuses such memory later.
-void watch_refusals(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const std::string& heap)
+/// Replaces a verdict if the device refuses such memory at work.
+void watch_refusals(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const Heap& heap)
 {
-    buffer.state().on_import_failure([cache, heap, layout = class_of(buffer.layout())](const std::string& identity) {
-        cache->forget(identity, heap, layout);
-        log(text::format("{} refused memory of {} that it took before: its verdicts are thrown away", identity, heap));
+    buffer.state().on_import_failure([cache, heap = heap.identity(), name = heap.info().name,
+                                      layout = class_of(buffer.layout())](const std::string& identity,
+                                                                          const Error& error) {
+        if (!cache->replace(identity, heap, layout, refused_at_work(error)))
+            return;
+        log(text::format("{} refused memory of {} that it took before: its verdict is thrown away, and is a refusal "
+                         "now: {}",
+                         identity, name, error.message()));
         if (const Status saved = cache->save(); !saved)
             log(saved.error().message());
     });
 }
 
 } // namespace
+
+Verdict refused_at_work(const Error& error)
+{
+    Verdict verdict = Verdict::refused(error);
+    verdict.reason = "it took such memory in a trial, and refused it at work" +
+                     (verdict.reason.empty() ? std::string() : ": " + verdict.reason);
+    return verdict;
+}
 
 Plan::Plan(std::shared_ptr<const PlanState> state) noexcept : state_(std::move(state)) {}
 
@@ -45,7 +58,7 @@ Result<Buffer> Plan::allocate() const
         if (memories) {
             auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
             if (buffer) {
-                watch_refusals(*buffer, state_->cache, heap->info().name);
+                watch_refusals(*buffer, state_->cache, *heap);
                 if (!full.empty())
                     log(text::format("a buffer comes from {}: {}", heap->info().name, full));
             }

@@ -31,6 +31,18 @@ Error give_up(Error error, Report report)
 constexpr auto name_of_heap = [](const std::shared_ptr<Heap>& heap) -> const std::string& { return heap->info().name; };
 constexpr auto name_of_judged = [](const HeapVerdict& each) -> const std::string& { return each.heap.name; };
 
+/// Why a use could not be tried; nothing if all heaps have their answers.
+std::optional<Category> undecided(const std::vector<HeapVerdict>& heaps)
+{
+    for (const HeapVerdict& heap : heaps) {
+        for (const UseVerdict& use : heap.uses) {
+            if (use.verdict.outcome == Outcome::not_tried && use.verdict.category)
+                return use.verdict.category;
+        }
+    }
+    return std::nullopt;
+}
+
 /// The verdicts of an old plan, with those of the added uses on its heaps.
 std::vector<HeapVerdict> joined(const Plan& old, const std::vector<HeapVerdict>& added)
 {
@@ -73,7 +85,7 @@ Result<Plan> Planning::run() const
     if (answers.error) {
         // The others may share an arrangement, to which this one could be converted.
         Error error = *answers.error;
-        if (!error.concerns_device()) {
+        if (!error.concerns_device() && !error.is_transient()) {
             report.nearest = negotiate::Candidates(request_, answers.supports).nearest();
             error.category = Category::incompatible;
             if (uses_.size() > 1 && report.nearest)
@@ -119,10 +131,14 @@ Result<Plan> Planning::run() const
         return finished(std::move(report), *shown, heaps, cpu_);
 
     report.nearest = found.nearest;
+    // What was not tried may serve at the next call.
+    const auto open = shown != found.attempts.end() ? undecided(shown->heaps) : std::nullopt;
     Error error = found.why_none ? *found.why_none
                                  : Error::incompatible(text::format("plan {} {}x{}", to_string(request_.format),
                                                                     request_.width, request_.height),
                                                        explain::summary(report));
+    if (!found.why_none && open)
+        error.category = *open;
     if (report.nearest) {
         error.detail += "; " + explain::describe(*report.nearest, names_.size());
         error.advice = "convert there, or add a format that all of them have";
@@ -197,8 +213,8 @@ Planning::Answers Planning::ask() const
             answers.supports.push_back({use.name(), std::move(*support)});
             continue;
         }
-        answers.not_served.push_back({use.name(), Verdict::refused(support.error())});
-        if (support.error().concerns_device()) {
+        answers.not_served.push_back({use.name(), Verdict::refused(support.error()).settled()});
+        if (stops_planning(support.error())) {
             answers.error = support.error();
             return answers;
         }
@@ -213,7 +229,7 @@ Planning::Answers Planning::ask() const
 Result<Planning::Attempt> Planning::attempt(const negotiate::Candidate& candidate, const Heaps& heaps,
                                             const Attempt* before) const
 {
-    Attempt result{candidate.layout, candidate.layout, candidate.constraints, {}, {}, {}};
+    Attempt result{candidate.layout, candidate.layout, candidate.constraints, {}, {}, {}, {}};
     if (before != nullptr) {
         result = *before;
         // A layout that a use refused as such needs no heap.
@@ -235,7 +251,7 @@ Result<Planning::Attempt> Planning::attempt(const negotiate::Candidate& candidat
         if (std::ranges::find(result.heaps, name_of_heap(heap), name_of_judged) == result.heaps.end())
             (is_forbidden(*heap, heaps) ? banned : allowed).push_back(heap);
     }
-    if (const Status proved = prove(result, candidate.constraints, allowed, request_.count); !proved)
+    if (const Status proved = prove_and_grow(result, candidate.constraints, allowed); !proved)
         return proved.error();
     if (result.refusal)
         return result;
@@ -257,9 +273,9 @@ Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constra
         for (const Use& use : uses_) {
             const auto answer = use.importer().fit(layout);
             if (!answer) {
-                if (answer.error().concerns_device())
+                if (stops_planning(answer.error()))
                     return answer.error();
-                return Fitted{layout, LayoutVerdict{layout, use.name(), Verdict::refused(answer.error())}};
+                return Fitted{layout, LayoutVerdict{layout, use.name(), Verdict::refused(answer.error()).settled()}};
             }
             for (std::uint32_t i = 0; i < layout.memory_count; ++i)
                 layout.memory_sizes[i] = std::max(layout.memory_sizes[i], answer->memory_sizes[i]);
@@ -276,24 +292,57 @@ Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constra
 }
 
 /// Tries the layout of an attempt on heaps, and notes the verdicts, or the use that does not take
-/// it. `asked` is what the uses ask for; what proofs found out stands in the attempt. Errors: those
-/// that concern a device.
+/// it. `asked` is what the uses ask for; what proofs found out stands in the attempt. Errors: what stops
+/// planning.
 Status Planning::prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const
 {
     Proof proof({attempt.layout, negotiate::with_odd_sizes(attempt.layout, asked), asked}, count, *context_.cache);
     for (const Use& use : uses_) {
         if (Status begun = proof.add(use, heaps); !begun) {
-            if (begun.error().concerns_device())
+            if (stops_planning(begun.error()))
                 return begun;
-            attempt.refusal = {attempt.layout, use.name(), Verdict::refused(begun.error())};
+            attempt.refusal = {attempt.layout, use.name(), Verdict::refused(begun.error()).settled()};
             return {};
         }
     }
-    for (const auto& heap : heaps)
-        attempt.heaps.push_back(proof.attempt(*heap));
+    for (const auto& heap : heaps) {
+        auto verdict = proof.attempt(*heap);
+        if (!verdict)
+            return verdict.error();
+        attempt.heaps.push_back(std::move(*verdict));
+    }
     for (Origin& origin : proof.contiguity()) {
         attempt.constraints.contiguous = true;
         attempt.constraints.add_origin(std::move(origin));
+    }
+    attempt.slack = proof.slack();
+    return {};
+}
+
+/// Tries the layout of an attempt, with larger memories if trials show that a use wants bytes beyond it.
+/// Errors: what stops planning.
+Status Planning::prove_and_grow(Attempt& attempt, const Constraints& asked, const Heaps& heaps) const
+{
+    // What one device asks for may not do for the next one.
+    constexpr int max_rounds = 3;
+    // The verdicts of a search before this one are on the smaller memories.
+    const bool may_grow = attempt.heaps.empty();
+    for (int round = 0; round < max_rounds; ++round) {
+        if (const Status proved = prove(attempt, asked, heaps, request_.count); !proved || attempt.refusal)
+            return proved;
+        if (attempt.slack.bytes == 0 || !may_grow)
+            return {};
+        Layout larger = attempt.layout;
+        for (std::uint32_t i = 0; i < larger.memory_count; ++i)
+            larger.memory_sizes[i] += attempt.slack.bytes;
+        if (!validate(larger) || negotiate::objection(larger, asked))
+            return {};
+        attempt.layout = larger;
+        attempt.heaps.clear();
+        for (Origin& origin : attempt.slack.origins) {
+            attempt.constraints.min_size = std::max(attempt.constraints.min_size, origin.value);
+            attempt.constraints.add_origin(std::move(origin));
+        }
     }
     return {};
 }
@@ -340,9 +389,10 @@ Report Planning::begun_report() const
 Plan Planning::finished(Report report, const Attempt& attempt, const Heaps& heaps, std::optional<Access> cpu) const
 {
     Heaps serving;
-    const Outcome best = attempt.heaps.front().verdict.outcome;
+    // That one heap was verified too makes no proved one worse than it was.
+    const Outcome worst = std::max(attempt.heaps.front().verdict.outcome, Outcome::proved);
     for (const HeapVerdict& entry : attempt.heaps) {
-        if (entry.verdict.outcome != best)
+        if (entry.verdict.outcome > worst)
             break;
         serving.push_back(*std::ranges::find(heaps, entry.heap.name, name_of_heap));
     }
@@ -382,7 +432,7 @@ Result<Plan> Planning::extend(const Plan& plan) const
     report.not_served = answers.not_served;
     if (answers.error) {
         Error error = *answers.error;
-        if (!error.concerns_device())
+        if (!error.concerns_device() && !error.is_transient())
             error.category = Category::incompatible;
         return give_up(std::move(error), std::move(report));
     }
@@ -396,7 +446,7 @@ Result<Plan> Planning::extend(const Plan& plan) const
     const auto fitted = fit(plan.layout(), *added);
     if (!fitted)
         return give_up(fitted.error(), std::move(report));
-    Attempt attempt{plan.layout(), plan.layout(), *added, {}, fitted->refusal, {}};
+    Attempt attempt{plan.layout(), plan.layout(), *added, {}, fitted->refusal, {}, {}};
     if (!attempt.refusal && fitted->layout != plan.layout())
         attempt.refusal = {fitted->layout, names_.front(), Verdict::not_tried("it needs " + to_string(fitted->layout))};
     if (!attempt.refusal) {

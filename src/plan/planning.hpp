@@ -46,7 +46,8 @@
 //      linux,cma       proved                     accepted              accepted
 //
 //    The camera refused scattered pages and took contiguous ones, so "contiguous" joins the
-//    constraints.
+//    constraints. If a use takes only memory that is larger than the layout, the memories grow, and 4
+//    is done once more.
 //
 // 5. rank(): ranking::compare() puts linux,cma above system, by the key `outcome`.
 //
@@ -69,6 +70,9 @@ struct PlanState {
     std::shared_ptr<VerdictCache> cache;
     std::optional<Access> cpu; ///< what the CPU does in all uses together
 };
+
+/// The verdict on memory that a device took in a trial, and refused when it was to work with it.
+Verdict refused_at_work(const Error& error);
 
 /// What an allocator plans with.
 struct PlanningContext {
@@ -114,6 +118,7 @@ private:
         std::vector<HeapVerdict> heaps; ///< best first; none if a use refused the layout as such
         std::optional<LayoutVerdict> refusal;
         std::optional<CpuCostEffect> cpu_cost_effect;
+        Proof::Slack slack; ///< what uses want beyond the layout
 
         bool serves() const { return !heaps.empty() && heaps.front().verdict.serves(); }
     };
@@ -135,6 +140,7 @@ private:
     Result<Attempt> attempt(const negotiate::Candidate& candidate, const Heaps& heaps, const Attempt* before) const;
     Result<Fitted> fit(Layout layout, const Constraints& constraints) const;
     Status prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const;
+    Status prove_and_grow(Attempt& attempt, const Constraints& asked, const Heaps& heaps) const;
     std::optional<LayoutVerdict> refusal_everywhere(const Attempt& attempt) const;
     void gather(Proposals& proposals, const WantedImage& image, const Heaps& heaps) const;
     bool is_forbidden(const Heap& heap, const Heaps& all) const;

@@ -38,6 +38,13 @@ namespace commonbuf {
 /// The first is asked once for each use, the second once for each use and heap, and only if the
 /// first does not hold. Lasting answers are not asked for again: a use whose verdicts are all
 /// known is not even opened for a trial.
+///
+/// A trial that fails for a reason that may pass (Error::is_final()) says nothing: the verdict is
+/// "not tried", nothing follows from it, and it is not remembered. Neither is what was found out
+/// without the first question because that could not be asked just then.
+///
+/// Some devices want bytes beyond the layout that no query tells. A use that refuses memory is offered
+/// larger memory; if it takes that, and refuses the exact size again, the difference is its slack().
 class Proof {
 public:
     /// What is proved: a layout, the same layout in odd sizes (none if the constraints allow
@@ -61,8 +68,17 @@ public:
     Proof& operator=(const Proof&) = delete;
     ~Proof();
 
-    /// Try all uses with memory of this heap, one of those that they were added with.
-    HeapVerdict attempt(Heap& heap);
+    /// Try all uses with memory of this heap, one of those that they were added with. Errors: what stops
+    /// planning (stops_planning()).
+    Result<HeapVerdict> attempt(Heap& heap);
+
+    /// What uses want in each memory beyond the layout, and how that is known. Ask when all heaps were
+    /// tried.
+    struct Slack {
+        std::uint64_t bytes = 0;
+        std::vector<Origin> origins; ///< with the size that a memory must have at least
+    };
+    Slack slack() const;
 
     /// The uses that need contiguous memory, and how that is known: they refused scattered pages,
     /// and took memory of a heap. Ask when all heaps were tried.
@@ -74,9 +90,11 @@ private:
         std::string identity;
         std::map<std::string, Verdict> known; ///< by heap
         std::unique_ptr<Trial> trial;         ///< none when all is known
-        /// What the page orders say of the use.
-        enum class Scatter : std::uint8_t { unknown, taken, refused } scatter = Scatter::unknown;
+        /// What the page orders say of the use. Undecided: nothing, and they may say more at the next try.
+        enum class Scatter : std::uint8_t { unknown, undecided, taken, refused } scatter = Scatter::unknown;
         bool takes_something = false; ///< memory of some heap, in this layout
+        bool slack_sought = false;
+        std::uint64_t slack = 0; ///< bytes beyond the layout in each memory
     };
     /// A verdict, and whether another trial would give the same.
     struct Finding {
@@ -84,9 +102,15 @@ private:
         bool lasting = true;
     };
 
-    void look_for_scatter();
-    Result<std::vector<UseVerdict>> ask_uses(Heap& heap);
-    Finding rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
+    Status look_for_scatter();
+    Result<std::vector<UniqueFd>> allocate_if_needed(Heap& heap) const;
+    Result<std::vector<UseVerdict>> ask_uses(Heap& heap, std::vector<UniqueFd> memories);
+    Status judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece);
+    Result<Finding> rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
+    bool may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdict& verdict) const;
+    Outcome offer(const TriedUse& use, Heap& heap, const Layout& layout) const;
+    std::optional<std::uint64_t> look_for_slack(const TriedUse& use, Heap& heap) const;
+    Verdict lacks(std::uint64_t slack, Verdict verdict) const;
     Verdict make_room(Heap& heap, Verdict verdict) const;
     std::optional<Verdict> without_trial(const HeapInfo& heap, const std::optional<negotiate::Objection>& objection);
     std::optional<Verdict> too_large(const HeapInfo& heap);
@@ -100,6 +124,10 @@ private:
     bool scatter_open_ = false;                             ///< some use was not asked yet
     std::optional<std::optional<std::uint64_t>> available_; ///< memory, asked once
 };
+
+/// Tell whether a failure of a device ends planning, because trials say nothing as long as it lasts: the
+/// device itself is the obstacle (Error::concerns_device()), or the descriptors ran out.
+bool stops_planning(const Error& error);
 
 /// Tell whether only a trial can say what becomes of a heap.
 bool is_tryable(const HeapInfo& heap);

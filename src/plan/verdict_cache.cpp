@@ -19,7 +19,7 @@ namespace {
 
 /// Every version of the file begins so.
 constexpr std::string_view magic = "commonbuf verdicts ";
-constexpr std::string_view first_line = "commonbuf verdicts 2";
+constexpr std::string_view first_line = "commonbuf verdicts 3";
 
 /// A line that is another one after every boot. If a driver is loaded again without a boot, the
 /// identity of its devices changes.
@@ -111,7 +111,7 @@ std::string class_of(const Layout& layout)
 std::optional<Verdict> VerdictCache::find(const std::string& identity, const std::string& heap,
                                           const std::string& layout) const
 {
-    if (identity.empty())
+    if (identity.empty() || heap.empty())
         return std::nullopt;
     const std::lock_guard lock(mutex_);
     const auto of_layout = verdicts_.find(layout);
@@ -126,7 +126,7 @@ void VerdictCache::remember(const std::string& identity, const std::string& heap
 {
     // A program that always plans for new sizes starts again with an empty cache one day.
     constexpr std::size_t max_layouts = 1024;
-    if (identity.empty() || !verdict.is_lasting())
+    if (identity.empty() || heap.empty() || !verdict.is_lasting())
         return;
     const std::lock_guard lock(mutex_);
     if (verdicts_.size() >= max_layouts)
@@ -136,15 +136,20 @@ void VerdictCache::remember(const std::string& identity, const std::string& heap
         changes_[layout][{identity, heap}] = verdict;
 }
 
-void VerdictCache::forget(const std::string& identity, const std::string& heap, const std::string& layout)
+bool VerdictCache::replace(const std::string& identity, const std::string& heap, const std::string& layout,
+                           const Verdict& verdict)
 {
-    const std::lock_guard lock(mutex_);
-    for (const std::string& origin : {heap, std::string(scattered)}) {
+    if (identity.empty() || heap.empty() || !verdict.is_lasting())
+        return false;
+    if (!verdict.serves()) {
+        const std::lock_guard lock(mutex_);
         if (const auto of_layout = verdicts_.find(layout); of_layout != verdicts_.end())
-            of_layout->second.erase({identity, origin});
+            of_layout->second.erase({identity, scattered});
         if (!path_.empty())
-            changes_[layout][{identity, origin}] = std::nullopt;
+            changes_[layout][{identity, scattered}] = std::nullopt;
     }
+    remember(identity, heap, layout, verdict);
+    return true;
 }
 
 Status VerdictCache::keep_in(std::string path)

@@ -20,21 +20,24 @@ namespace commonbuf {
 /// since a driver's limit may depend on any of them.
 std::string class_of(const Layout& layout);
 
-/// The verdicts of trials, by the identity of the use, the heap and the class of layout.
+/// The verdicts of trials, by the identity of the use, that of the heap and the class of layout.
 /// Thread-safe.
 class VerdictCache {
 public:
     /// Stands for a heap in verdicts on scattered memory of no heap: accepted means taken.
-    static constexpr const char* scattered = "";
+    static constexpr const char* scattered = "scattered pages";
 
     std::optional<Verdict> find(const std::string& identity, const std::string& heap, const std::string& layout) const;
 
-    /// Keep a verdict, unless the identity is empty or the verdict does not last.
+    /// Keep a verdict, unless an identity is empty or the verdict does not last.
     void remember(const std::string& identity, const std::string& heap, const std::string& layout,
                   const Verdict& verdict);
 
-    /// Forget the verdicts on a layout, because the device refused later what it took before.
-    void forget(const std::string& identity, const std::string& heap, const std::string& layout);
+    /// Replace the verdict on a layout, because more is known now than its trial said: the device refused the
+    /// memory at work, or worked in it. What was known of scattered pages goes with a refusal. Returns whether
+    /// the verdict was kept, on the terms of remember().
+    bool replace(const std::string& identity, const std::string& heap, const std::string& layout,
+                 const Verdict& verdict);
 
     /// Read what another process left in the file under the same boot, and write there at every
     /// save() from now on. Lines of another boot, of another version, or that are not ours do not

@@ -164,6 +164,7 @@ void Machine::add_name(const std::string& path)
 void Machine::add_node(const std::string& path, Opener opener)
 {
     nodes_[path] = std::move(opener);
+    inodes_.erase(path); // what comes in the place of another one gets a node of its own
     add_name(path);
 }
 
@@ -306,10 +307,16 @@ int Machine::open(const char* name, int)
     // A node is the same however often it is opened.
     std::shared_ptr<File> file = node->second();
     file->node = path;
-    file->inode = inodes_.try_emplace(path, next_inode_).first->second;
-    if (file->inode == next_inode_)
-        ++next_inode_;
+    file->inode = inode_of(path);
     return new_descriptor(std::move(file));
+}
+
+std::uint64_t Machine::inode_of(const std::string& path)
+{
+    const auto [known, is_new] = inodes_.try_emplace(path, next_inode_);
+    if (is_new)
+        ++next_inode_;
+    return known->second;
 }
 
 int Machine::create(const char* path)
@@ -512,7 +519,20 @@ int Machine::stat(const char* path, struct stat* result)
         return failed(ENOENT);
     *result = {};
     result->st_mode = S_IFCHR | S_IRUSR | S_IWUSR;
+    if (nodes_.contains(path)) {
+        result->st_dev = 1;
+        result->st_ino = inode_of(path);
+    }
     return 0;
+}
+
+int Machine::access(const char* path)
+{
+    if (faulty("access"))
+        return -1;
+    if (forbidden_.contains(path))
+        return failed(EACCES);
+    return nodes_.contains(path) || texts_.contains(path) ? 0 : failed(ENOENT);
 }
 
 int Machine::kcmp_file(int a, int b)

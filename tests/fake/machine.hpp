@@ -316,8 +316,12 @@ public:
 
     /// Makes the call with this index fail.
     void fail(std::size_t index, int error) { fault_ = {index, error}; }
-    /// Makes every call of this name fail.
-    void fail_all(const std::string& name, int error) { all_faults_[name] = error; }
+    /// Makes every call of this name fail, until it is told 0.
+    void fail_all(const std::string& name, int error)
+    {
+        all_faults_[name] = error;
+        std::erase_if(all_faults_, [](const auto& each) { return each.second == 0; });
+    }
     bool fault_hit() const { return fault_hit_; }
 
     /// Does what the guardians would do if the program were killed now.
@@ -351,6 +355,7 @@ public:
     off_t lseek(int fd, off_t offset, int whence) override;
     int fstat(int fd, struct stat* result) override;
     int stat(const char* path, struct stat* result) override;
+    int access(const char* path) override;
     int kcmp_file(int a, int b) override;
     int memfd_create(const char* name, unsigned flags) override;
     int ftruncate(int fd, off_t length) override;
@@ -376,6 +381,7 @@ private:
     using Opener = std::function<std::shared_ptr<File>()>;
 
     bool faulty(const std::string& name);
+    std::uint64_t inode_of(const std::string& path);
     void add_node(const std::string& path, Opener opener);
     void add_name(const std::string& path);
 

@@ -66,7 +66,7 @@ TEST_F(Allocinfo, ContiguousCameraGetsARegionAndSystemIsRefusedAtPrepare)
     const Answer run = allocinfo(plan(camera));
     ASSERT_EQ(run.status, 0) << run.out;
     const Json document = Json::parse(run.out);
-    EXPECT_EQ(document["schema"], 2);
+    EXPECT_EQ(document["schema"], 3);
     EXPECT_EQ(document["chosen"]["kind"], "dma-heap");
     EXPECT_NE(document["chosen"]["heap"], "system");
     bool seen = false;
@@ -401,7 +401,7 @@ TEST_F(Allocinfo, ADumpHoldsWhatTheDevicesAnswer)
     ASSERT_EQ(run.status, 0);
     EXPECT_EQ(format_now(), before);
     Json dump = Json::parse(run.out);
-    EXPECT_EQ(dump["schema"], 2);
+    EXPECT_EQ(dump["schema"], 3);
     EXPECT_EQ(dump["width"], 640);
     EXPECT_EQ(dump["heaps"], Json::parse(allocinfo("heaps --json").out)["heaps"]);
 

@@ -132,6 +132,32 @@ TEST_F(Verify, ADisplay)
     }
 }
 
+/// The pictures are larger than 2 MB, and shown in memory that certainly has breaks too.
+TEST_F(Verify, WhatWasShownByContentIsBetterThanAccepted)
+{
+    NEED_CAMERA(camera, devices::scattered_camera());
+    NEED_DISPLAY(display);
+    NEED_HEAP(false, "ordinary heap");
+    const devices::Fast fast(camera);
+    const cb::Request request{DRM_FORMAT_XRGB8888, 1280, 720};
+    const std::vector<cb::Use> uses{camera.capture(), display.scanout(), cb::cpu(cb::Access::read)};
+    cb::Allocator allocator;
+    const auto made = allocator.plan(request, uses);
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->chosen().verdict.outcome, cb::Outcome::accepted) << made->explain();
+    const auto shown = allocator.verify(*made, uses, {.frames = 8});
+    ASSERT_TRUE(shown) << shown.error().message();
+    for (const cb::UseContent& use : shown->uses) {
+        SKIP_A_LOST_WRITEBACK(display, cb::Result<cb::Content>(use.content));
+        EXPECT_EQ(use.content.result, Sameness::same) << use.use << ": " << use.content.reason;
+        EXPECT_EQ(use.verdict.outcome, cb::Outcome::verified) << use.use << ": " << use.verdict.reason;
+    }
+    const auto again = allocator.plan(request, uses);
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ(again->chosen().heap, made->chosen().heap);
+    EXPECT_EQ(again->chosen().verdict.outcome, cb::Outcome::verified) << again->explain();
+}
+
 TEST_F(Verify, TheCpu)
 {
     if (devices::usable_heap(false) == nullptr && devices::usable_heap(true) == nullptr)

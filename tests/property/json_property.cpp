@@ -89,7 +89,7 @@ Constraint constraint() { return one_of(Constraint::address_bits, Constraint::st
 Verdict verdict()
 {
     Verdict made;
-    made.outcome = one_of(Outcome::proved, Outcome::refused);
+    made.outcome = one_of(Outcome::verified, Outcome::refused);
     made.call = text();
     made.category = maybe([] { return one_of(Category::invalid_argument, Category::kernel_failure); });
     made.sys_errno = error_number();

@@ -86,8 +86,8 @@ TEST(Dump, WhatIsWrongIsNamed)
     };
     const std::vector<Case> cases{
         {"/command", "plan", "command is not 'devices'"},
-        {"/schema", 3, "schema is not between 1 and 2"},
-        {"/schema", 0, "schema is not between 1 and 2"},
+        {"/schema", 4, "schema is not between 1 and 3"},
+        {"/schema", 0, "schema is not between 1 and 3"},
         {"/schema", "1", "schema is no whole number"},
         {"/width", 0, "width is not between 1 and 65536"},
         {"/width", -1280, "width is no whole number"},

@@ -244,16 +244,17 @@ TEST_F(AllocatorTest, ALaterRefusalThrowsTheVerdictOut)
     ASSERT_TRUE(made);
     const auto buffer = made->allocate();
     ASSERT_TRUE(buffer) << buffer.error().message();
-    buffer->state().import_failed(camera->identity());
+    buffer->state().import_failed(camera->identity(), Error::from_errno(EFAULT, "QUEUE", "scattered"));
     set_log(nullptr);
     ASSERT_EQ(messages.size(), 1U);
     EXPECT_NE(messages[0].find("own:camera 1.0 refused memory of plenty"), std::string::npos) << messages[0];
 
-    camera->answer = Verdict::refused(Error::from_errno(EFAULT, "MAP", "scattered"));
+    // Even if a trial would pass again: what happened at work counts for more.
     const auto again = allocator.plan(request, {Use(camera)});
     ASSERT_TRUE(again);
     EXPECT_EQ(order(again->report())[0], "region"); // of which nobody said anything
     EXPECT_EQ(verdict(again->report(), "plenty").sys_errno, EFAULT);
+    EXPECT_EQ(verdict(again->report(), "plenty").call, "QUEUE");
 }
 
 TEST_F(AllocatorTest, VerdictsOutliveTheProcessUnderOneBoot)
@@ -285,7 +286,7 @@ TEST_F(AllocatorTest, WhatOneProcessThrewOutAnotherDoesNotBringBack)
     ASSERT_TRUE(made);
     Allocator other({plenty, region, secret});
     ASSERT_TRUE(other.remember_in("/v"));
-    made->allocate()->state().import_failed(camera->identity());
+    made->allocate()->state().import_failed(camera->identity(), Error::from_errno(EFAULT, "QUEUE", "scattered"));
     // The other one still has it in mind, and learns something else.
     ASSERT_TRUE(other.plan(request, {Use(codec)}));
 
@@ -293,8 +294,11 @@ TEST_F(AllocatorTest, WhatOneProcessThrewOutAnotherDoesNotBringBack)
     ASSERT_TRUE(third.remember_in("/v"));
     const unsigned of_camera = camera->trials;
     const unsigned of_codec = codec->trials;
-    ASSERT_TRUE(third.plan(request, {Use(camera), Use(codec)}));
-    EXPECT_GT(camera->trials, of_camera);
+    // The refusal is known to it, and no reason to try again.
+    const auto later = third.plan(request, {Use(camera), Use(codec)});
+    ASSERT_TRUE(later);
+    EXPECT_EQ(verdict(later->report(), "plenty").call, "QUEUE");
+    EXPECT_EQ(camera->trials, of_camera);
     EXPECT_EQ(codec->trials, of_codec);
 }
 
@@ -305,7 +309,7 @@ TEST_F(AllocatorTest, AFileOfVerdictsIsNotBelievedBlindly)
     EXPECT_EQ(allocator.remember_in("/notes").error().category, Category::invalid_argument);
     const std::string layout = class_of(*linear_layout(request, 5120, Memories::single));
     const std::string key = "own:camera 1.0\tplenty\t" + layout + "\t";
-    const std::string head = "commonbuf verdicts 2\nboot one\n" + key;
+    const std::string head = "commonbuf verdicts 3\nboot one\n" + key;
     for (const char* rest :
          {"", "refused", "refused\tkernel-failure\t14\t\t\t\tMAP", "perfect\t\t0\t\t\t\tMAP\tfine",
           "refused\tkernel-failure\t9999999999999\t\t\t\tMAP\tfine", "refused\tkernel-failure\t14\t-1\t\t\tMAP\tfine",
@@ -329,7 +333,8 @@ TEST_F(AllocatorTest, AFileOfVerdictsIsNotBelievedBlindly)
     EXPECT_EQ(known.needed, 8192U);
     EXPECT_EQ(known.offered, 4096U);
     // A file of another version is ours, and counts for nothing.
-    machine.add_text("/v", "commonbuf verdicts 1\nboot one\n" + key + "refused\t14\t0\t0\tMAP\tfrom the file\n");
+    machine.add_text("/v", "commonbuf verdicts 2\nboot one\n" + key +
+                               "refused\tkernel-failure\t14\t8192\t4096\tmax_size\tMAP\tfrom the file\n");
     Allocator newer({plenty});
     ASSERT_TRUE(newer.remember_in("/v"));
     EXPECT_TRUE(newer.plan(request, {Use(camera)}));

@@ -150,7 +150,7 @@ TEST(Json, MistakesAreNamedWithTheirPlace)
         return report ? std::string() : report.error().message();
     };
     const std::vector<std::array<const char*, 3>> cases{
-        {"\"schema\": 2", "\"schema\": 3", "schema is not 2"},
+        {"\"schema\": 3", "\"schema\": 4", "schema is not 3"},
         {"\"width\": 64", "\"width\": 4294967296", "request.width is not a whole number from 0 to 4294967295"},
         {"\"width\": 64", "\"width\": -1", "request.width is not a whole number"},
         {"\"XR24\"", "\"XX99\"", "request.format is 'XX99', which is not a known format"},

@@ -47,7 +47,7 @@ void Page::below(const Branch& branch, const std::string& indent)
 
 std::string Page::verdict(const std::string& outcome) const
 {
-    if (outcome == "proved")
+    if (outcome == "verified" || outcome == "proved")
         return good(outcome);
     if (outcome == "accepted")
         return fair("accepted, not proved");

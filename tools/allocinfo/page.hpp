@@ -54,7 +54,7 @@ public:
     std::string fair(const std::string& words) const { return paint("33", words); }
     std::string bad(const std::string& words) const { return paint("31", words); }
 
-    /// "proved", "accepted, not proved", "refused" or "not tried".
+    /// "verified", "proved", "accepted, not proved", "refused" or "not tried".
     std::string verdict(const std::string& outcome) const;
 
     std::string take() { return std::move(text_); }

@@ -41,8 +41,13 @@ void render_verification(Page& page, const Json& document)
               plain(request["width"]), plain(request["height"]), text(verification["heap"]),
               text(document["chosen"]["verdict"]), plain(verification["buffers"]),
               plain(document["layout"]["planes"][0]["stride"]));
-    for (const Json& use : verification["uses"])
+    for (const Json& use : verification["uses"]) {
         page.line(1, "{}", line(use));
+        if (!use["known"].is_null())
+            page.line(2, "remembered as {}", text(use["known"]));
+        else if (!use["known_reason"].is_null())
+            page.line(2, "not remembered: {}", text(use["known_reason"]));
+    }
 }
 
 } // namespace allocinfo

@@ -79,8 +79,8 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
             for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
                 memories.push_back(buffer.dma_buf_fd(i));
             auto made = FramebufferObject::create(file_, buffer.layout(), memories);
-            if (!made && !made.error().is_transient())
-                buffer.state().import_failed(file_->identity());
+            if (!made)
+                buffer.state().import_failed(file_->identity(), made.error());
             return made;
         });
     if (!object)

@@ -12,6 +12,8 @@
 #include "backends/drm/plane_formats.hpp"
 #include "backends/drm/resources.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
+#include "os/reach.hpp"
 
 #include <commonbuf/drm/device.hpp>
 
@@ -100,13 +102,14 @@ protected:
     {
         const FormatInfo* info = format_info(format);
         auto entry = std::lower_bound(known.begin(), known.end(), FormatModifier{format, linear});
+        const auto reach = os::reach_of("/sys/class/drm/" + os::last_part(file_->info().path) + "/device");
         // A driver without modifiers shows linear images, because dumb buffers are linear.
         bool is_linear = false;
         for (; entry != known.end() && entry->format == format; ++entry) {
             if (entry->modifier == linear || entry->modifier == implicit_modifier)
                 is_linear = true;
             else
-                support.entries.push_back({format, entry->modifier, Memories::single, {}});
+                support.entries.push_back({format, entry->modifier, Memories::single, within(reach, {})});
         }
         const bool any = is_linear || (!support.entries.empty() && support.entries.back().format == format);
         // What the device's own allocator laid out is accepted without a modifier too: the driver
@@ -118,9 +121,9 @@ protected:
         const auto measured = file_->constraints(format, width);
         if (!measured)
             return measured.error();
-        SharedConstraints asked = *measured;
+        SharedConstraints asked = within(reach, *measured);
         if (role_ != "scanout" || more != Constraints()) {
-            Constraints own = **measured;
+            Constraints own = *asked;
             for (Origin& origin : own.origins)
                 origin.device = name_;
             auto merged = merge(own, more);
@@ -135,6 +138,17 @@ protected:
     }
 
 private:
+    /// The same constraints, and addresses that the device reaches.
+    SharedConstraints within(std::optional<std::uint32_t> reach, const SharedConstraints& asked) const
+    {
+        if (!reach)
+            return asked;
+        Constraints limited = *asked;
+        limited.address_bits = std::min(limited.address_bits, *reach);
+        limited.add_origin({Constraint::address_bits, *reach, name_, "dma_mask_bits"});
+        return limited;
+    }
+
     std::shared_ptr<File> file_;
     std::string role_;
     std::string name_;

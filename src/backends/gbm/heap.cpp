@@ -71,9 +71,14 @@ public:
         info_.path = node ? "/dev/dri/" + *node : std::string();
         // It is memory of one device, like dumb buffers.
         info_.scarce = true;
+        // Another device may have this number later, but not the same node.
+        if (const auto id = os::id_of(gbm_device_get_fd(device)))
+            identity_ =
+                text::format("{} {} {}:{}", info_.name, gbm_device_get_backend_name(device), id->device, id->inode);
     }
 
     const HeapInfo& info() const noexcept override { return info_; }
+    const std::string& identity() const noexcept override { return identity_; }
 
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
@@ -156,6 +161,7 @@ private:
     gbm_device* device_;
     std::uint32_t flags_;
     HeapInfo info_;
+    std::string identity_;
     std::mutex mutex_; ///< GBM does not promise to be thread-safe
 };
 

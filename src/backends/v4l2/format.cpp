@@ -71,6 +71,17 @@ std::uint32_t pixel_format(Format format, Memories memories) noexcept
     return memories == Memories::single ? info->v4l2_single : info->v4l2_multi;
 }
 
+std::uint32_t code_of(const Node& node, Role role, Format format, Memories memories)
+{
+    const std::uint32_t code = pixel_format(format, memories);
+    if (code != V4L2_PIX_FMT_MJPEG && code != V4L2_PIX_FMT_JPEG)
+        return code;
+    const std::uint32_t other = code == V4L2_PIX_FMT_MJPEG ? V4L2_PIX_FMT_JPEG : V4L2_PIX_FMT_MJPEG;
+    const auto& known = node.formats(role);
+    const auto has = [&known](std::uint32_t each) { return std::ranges::find(known, each) != known.end(); };
+    return !has(code) && has(other) ? other : code;
+}
+
 Memories memories_of(const Layout& layout) noexcept
 {
     return layout.memory_count > 1 ? Memories::per_plane : Memories::single;
@@ -86,7 +97,7 @@ std::uint32_t padded_rows(const Layout& layout) noexcept
 
 v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
 {
-    v4l2_format format = bare_format(node, role, pixel_format(layout.format, memories_of(layout)));
+    v4l2_format format = bare_format(node, role, code_of(node, role, layout.format, memories_of(layout)));
     if (node.info().metadata) {
         format.fmt.meta.buffersize = narrow(layout.memory_sizes[0]);
         return format;
@@ -151,7 +162,7 @@ Status same_image(const Node& node, Role role, const Layout& layout, const Answe
 {
     const bool coded = node.is_coded(role);
     const auto differs = [&](std::string detail) { return Error::unsupported(node.where(call), std::move(detail)); };
-    const std::uint32_t fourcc = pixel_format(layout.format, memories_of(layout));
+    const std::uint32_t fourcc = code_of(node, role, layout.format, memories_of(layout));
     // V4L2 has no way to say where in a memory the image begins (vb2 itself refuses a
     // data_offset in a capture buffer).
     if (layout.planes[0].offset != 0)

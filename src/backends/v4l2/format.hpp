@@ -20,6 +20,9 @@ std::uint32_t narrow(std::uint64_t bytes) noexcept;
 /// is its own, in one memory.
 std::uint32_t pixel_format(Format format, Memories memories) noexcept;
 
+/// The same, as a node calls it. Drivers use MJPG and JPEG for the same frames, one JPEG image each.
+std::uint32_t code_of(const Node& node, Role role, Format format, Memories memories);
+
 /// How a layout with several planes lies in memory.
 Memories memories_of(const Layout& layout) noexcept;
 

@@ -26,6 +26,7 @@ public:
     QueueHeap(std::shared_ptr<Node> node, Role role) : node_(std::move(node)), role_(role)
     {
         info_.name = heap_name(*node_, role);
+        identity_ = node_->identity(role);
         info_.kind = HeapKind::v4l2;
         info_.path = node_->info().path;
         // Of whatever the driver needs: often of the one region that suits it.
@@ -33,6 +34,7 @@ public:
     }
 
     const HeapInfo& info() const noexcept override { return info_; }
+    const std::string& identity() const noexcept override { return identity_; }
 
     Result<UniqueFd> allocate(std::uint64_t bytes) override
     {
@@ -69,6 +71,7 @@ private:
     std::shared_ptr<Node> node_;
     Role role_;
     HeapInfo info_;
+    std::string identity_;
 };
 
 } // namespace

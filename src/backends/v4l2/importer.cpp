@@ -7,6 +7,8 @@
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/trial.hpp"
 #include "base/text.hpp"
+#include "os/os.hpp"
+#include "os/reach.hpp"
 
 #include <commonbuf/v4l2/device.hpp>
 
@@ -86,7 +88,7 @@ private:
         for (const Memories memories : {Memories::single, Memories::per_plane}) {
             if (memories == Memories::per_plane && (info == nullptr || info->plane_count < 2))
                 continue;
-            const std::uint32_t fourcc = pixel_format(request.format, memories);
+            const std::uint32_t fourcc = code_of(*node_, role_, request.format, memories);
             const auto& known = node_->formats(role_);
             if (fourcc == 0 || std::find(known.begin(), known.end(), fourcc) == known.end())
                 continue;
@@ -131,6 +133,11 @@ private:
         }
 
         Constraints constraints;
+        if (const auto reach =
+                os::reach_of("/sys/class/video4linux/" + os::last_part(node_->info().path) + "/device")) {
+            constraints.address_bits = *reach;
+            constraints.add_origin({Constraint::address_bits, *reach, name_, "dma_mask_bits"});
+        }
         // The driver may want bytes beyond the pixels, for padding or headers.
         if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
             constraints.min_size = own->sizes[0];

@@ -215,10 +215,10 @@ Error SlotTable::refused(const Buffer& buffer, const Payload& payload, int error
 {
     tell_back(buffer, true);
     const bool in_request = payload.request >= 0;
-    // The driver refused the memory itself, whatever a trial said before.
-    if (!in_request && !is_own() && (error == EFAULT || error == EINVAL || error == EIO))
-        buffer.state().import_failed(node_->identity(role_));
     Error failure = node_->failed(error, "VIDIOC_QBUF");
+    // The driver refused the memory itself, whatever a trial said before.
+    if (!in_request && !is_own() && (error == EFAULT || error == EINVAL))
+        buffer.state().import_failed(node_->identity(role_), failure);
     if (error == EBADR) {
         failure.category = Category::invalid_argument;
         requires_requests_ = !in_request;

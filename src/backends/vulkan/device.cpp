@@ -9,18 +9,6 @@
 #include <vector>
 
 namespace commonbuf::vulkan {
-namespace {
-
-/// Tells the plan of a refusal that another try would not change.
-void note_refusal(const Buffer& buffer, const Error& error, const std::string& identity)
-{
-    if (error.category == Category::incompatible || error.category == Category::unsupported ||
-        error.category == Category::kernel_failure)
-        buffer.state().import_failed(identity);
-}
-
-} // namespace
-
 Result<Device> Device::wrap(const WrapInfo& info)
 {
     return Context::create(info).map([](auto context) { return Device(std::move(context)); });
@@ -57,7 +45,7 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
             memories.push_back(buffer.dma_buf_fd(i));
         auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
         if (!made)
-            note_refusal(buffer, made.error(), image_identity(*context_, usage));
+            buffer.state().import_failed(image_identity(*context_, usage), made.error());
         return made;
     };
     return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import).map([](auto object) {
@@ -76,7 +64,7 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
         auto made =
             BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.dma_buf_fd(memory));
         if (!made)
-            note_refusal(buffer, made.error(), buffer_identity(*context_, usage));
+            buffer.state().import_failed(buffer_identity(*context_, usage), made.error());
         return made;
     };
     const void* owner = context_->owners().of(std::pair(usage, memory));

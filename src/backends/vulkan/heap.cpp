@@ -22,6 +22,7 @@ public:
     VulkanHeap(const Device& device, ImageUsage usage) : context_(device.context()), usage_(std::move(usage))
     {
         info_.name = "vulkan-" + context_->info().label;
+        identity_ = text::format("{} heap {:#x}", context_->info().identity, usage_.flags);
         info_.kind = HeapKind::vulkan;
         info_.path = context_->info().name;
         // It belongs to one device, as dumb buffers belong to one display.
@@ -39,6 +40,7 @@ public:
     }
 
     const HeapInfo& info() const noexcept override { return info_; }
+    const std::string& identity() const noexcept override { return identity_; }
     Result<UniqueFd> allocate(std::uint64_t bytes) override;
     Result<std::vector<Layout>> propose(const WantedImage& image) override;
     Result<std::vector<UniqueFd>> allocate_image(const Layout& layout) override;
@@ -58,6 +60,7 @@ private:
     std::shared_ptr<const Context> context_;
     ImageUsage usage_;
     HeapInfo info_;
+    std::string identity_;
     bool images_ = false;
     bool buffers_ = false;
 };

@@ -25,6 +25,7 @@ void add_options(Options& options)
     options.number("--frames", options.words().frames, "how many frames to compare (default 30)");
     options.number("--seconds", options.words().seconds, "how long each use may take (default 60)");
     options.added_heaps();
+    options.word("--remember", options.words().remember, "FILE", "keep what is shown in this file, as plan does");
     options.explain_words();
 }
 
@@ -48,6 +49,8 @@ Json content_json(const UseContent& use)
         {"stage", text(content.stage)},
         {"errno", content.sys_errno == 0 ? Json(nullptr) : Json(errno_name(content.sys_errno))},
         {"reason", text(content.reason)},
+        {"known", use.verdict.outcome == Outcome::not_tried ? Json(nullptr) : Json(to_string(use.verdict.outcome))},
+        {"known_reason", text(use.verdict.reason)},
     };
 }
 
@@ -68,6 +71,10 @@ Expected<Verified> verify(const Words& words)
     Allocator allocator;
     if (const auto added = add_heaps(allocator, words.added_heaps); !added)
         return added.error();
+    if (!words.remember.empty()) {
+        if (const auto kept = allocator.remember_in(words.remember); !kept)
+            return kept.error();
+    }
     const auto plan = allocator.plan(*request, *uses);
     if (!plan)
         return plan.error();

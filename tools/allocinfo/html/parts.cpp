@@ -48,6 +48,8 @@ std::string verdict_class(const Json& verdict) { return verdict == "not-tried" ?
 
 Spelled spelled(const Json& verdict)
 {
+    if (verdict == "verified")
+        return {"✓", "verified"};
     if (verdict == "proved")
         return {"✓", "proved"};
     if (verdict == "accepted")

@@ -34,7 +34,7 @@ Spelled spelled(const Json& verdict);
 /// A verdict's colour, sign and words: never only the colour.
 Markup badge(const Json& verdict);
 
-/// The class of style.hpp for a verdict: "proved", "accepted", "refused" or "untried".
+/// The class of style.hpp for a verdict: "verified", "proved", "accepted", "refused" or "untried".
 std::string verdict_class(const Json& verdict);
 
 /// A long name that may break over lines after '_', '/' and ':'.

@@ -32,13 +32,13 @@ code, .mono { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, mo
 .answer { margin: 1rem 0; padding: .8rem 1rem; border: 1px solid var(--line); border-left-width: 6px; border-radius: 6px;
   background: var(--card); }
 .answer p:first-child { margin-top: 0; font-size: 1.1rem; }
-.answer.proved { border-left-color: var(--proved); }
+.answer.verified, .answer.proved { border-left-color: var(--proved); }
 .answer.accepted { border-left-color: var(--accepted); }
 .answer.refused { border-left-color: var(--refused); }
 .uses { list-style: none; margin: .4rem 0; padding: 0; display: flex; flex-wrap: wrap; gap: .35rem; }
 .uses li { padding: .05rem .55rem; border: 1px solid var(--line); border-radius: 999px; background: var(--card); }
 .badge { display: inline-block; padding: .02rem .5rem; border-radius: 4px; font-weight: 600; white-space: nowrap; }
-.badge.proved { color: var(--proved); background: var(--proved-bg); }
+.badge.verified, .badge.proved { color: var(--proved); background: var(--proved-bg); }
 .badge.accepted { color: var(--accepted); background: var(--accepted-bg); }
 .badge.untried { color: var(--untried); background: var(--untried-bg); }
 .badge.refused { color: var(--refused); background: var(--refused-bg); }
@@ -58,7 +58,7 @@ tr.nobody td, tr.nobody th { color: var(--soft); font-weight: 400; }
 .matrix tr.chosen th { outline: 2px solid var(--proved); outline-offset: -2px; }
 .matrix tr.chosen.accepted th { outline-color: var(--accepted); }
 .matrix td { padding: 0; border: 0; border-radius: 5px; height: 1px; }
-.matrix td.proved { color: var(--proved); background: var(--proved-bg); }
+.matrix td.verified, .matrix td.proved { color: var(--proved); background: var(--proved-bg); }
 .matrix td.accepted { color: var(--accepted); background: var(--accepted-bg);
   background-image: repeating-linear-gradient(45deg, transparent 0 9px, rgb(128 128 128 / .13) 9px 11px); }
 .matrix td.untried { color: var(--untried); background: var(--untried-bg); }
