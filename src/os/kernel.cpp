@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -42,6 +43,7 @@ int Kernel::ppoll(pollfd* fds, nfds_t count, const timespec* timeout) { return :
 off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offset, whence); }
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }
 int Kernel::stat(const char* path, struct stat* result) { return ::stat(path, result); }
+int Kernel::flock(int fd, int operation) { return ::flock(fd, operation); }
 int Kernel::kcmp_file(int a, int b)
 {
     const auto self = ::getpid();

@@ -45,6 +45,7 @@ public:
     virtual off_t lseek(int fd, off_t offset, int whence);
     virtual int fstat(int fd, struct stat* result);
     virtual int stat(const char* path, struct stat* result);
+    virtual int flock(int fd, int operation);
     /// kcmp(2) with KCMP_FILE: 0 if both are one open file.
     virtual int kcmp_file(int a, int b);
     virtual int memfd_create(const char* name, unsigned flags);
