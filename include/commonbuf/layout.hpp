@@ -33,6 +33,14 @@ struct COMMONBUF_API Layout {
     std::uint32_t memory_count = 0;
     std::array<Plane, max_planes> planes{};
     std::array<std::uint64_t, max_planes> memory_sizes{}; ///< bytes that each memory needs
+    /// Rows of the first plane's stride in front of the pixels and behind them, in its memory; see
+    /// Request::lines_before. They are part of no plane.
+    std::uint32_t lines_before = 0;
+    std::uint32_t lines_after = 0;
+    /// How many rows each device counts from one plane to the next, padding included, if the
+    /// caller said so (Preferences::constraints.height_align). 0 if nobody did: padding then is
+    /// what some device asked for, and a device that cannot be told of it refuses the layout.
+    std::uint32_t rows = 0;
 
     std::span<const Plane> used_planes() const { return {planes.data(), plane_count}; }
     std::span<const std::uint64_t> used_memories() const { return {memory_sizes.data(), memory_count}; }
@@ -71,8 +79,12 @@ struct Request {
     std::uint32_t width = 0;  ///< pixels
     std::uint32_t height = 0; ///< pixels
     std::uint32_t count = 1;  ///< how many buffers there will be at once
-    /// Room in front of the pixels and behind them, for example for the lines that a
-    /// sensor puts around its image: rows of the first plane's stride, in its memory.
+    /// Room in front of the pixels and behind them, for the lines that a sensor puts around its
+    /// image: rows of the first plane's stride, in its memory.
+    ///
+    /// A V4L2 queue fills or reads the room too: its image begins at the first byte of the
+    /// memory and has so many rows more (formats with one plane). All other devices see the
+    /// picture only, at its offset.
     std::uint32_t lines_before = 0;
     std::uint32_t lines_after = 0;
     /// Other formats that will do, best first, behind `format`.

@@ -11,6 +11,7 @@
 ///
 ///     json("width", layout.width);          a member
 ///     json.or_null("call", verdict.call);   null stands for the default: no text, no limit
+///     json.if_any("rows", layout.rows);     left out if it is 0
 ///     json.derived("message", ...);         follows from the others: written, and not read
 ///     json.derived("answer");               likewise; who writes the whole document fills it in
 namespace commonbuf::explain {
@@ -72,6 +73,9 @@ void members(auto& json, Is<Layout> auto& layout)
     json("height", layout.height);
     json.counted("planes", layout.planes, layout.plane_count);
     json.counted("memories", layout.memory_sizes, layout.memory_count);
+    json.if_any("lines_before", layout.lines_before);
+    json.if_any("lines_after", layout.lines_after);
+    json.if_any("rows", layout.rows);
 }
 
 void members(auto& json, Is<LayoutVerdict> auto& layout)

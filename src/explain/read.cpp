@@ -47,6 +47,12 @@ public:
     {
         to = (*this)[name].get<std::optional<T>>().value_or(std::move(none));
     }
+    void if_any(const char* name, std::uint32_t& to) const
+    {
+        to = 0;
+        if (json_->is_object() && json_->contains(name))
+            (*this)(name, to);
+    }
     void error_number(const char* name, int& to) const
     {
         constexpr int max_errno = 4095; // MAX_ERRNO of the kernel

@@ -26,6 +26,11 @@ public:
     {
         object_[name] = value == none ? Json(nullptr) : write(value);
     }
+    void if_any(const char* name, std::uint32_t number)
+    {
+        if (number != 0)
+            object_[name] = number;
+    }
     void error_number(const char* name, int error)
     {
         object_[name] = error == 0 ? Json(nullptr) : Json(errno_name(error));

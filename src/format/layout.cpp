@@ -135,6 +135,8 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
     if (!first_memory || *first_memory > max_bytes)
         return invalid(overflow);
     layout.memory_sizes[0] = *first_memory;
+    layout.lines_before = request.lines_before;
+    layout.lines_after = request.lines_after;
     return layout;
 }
 

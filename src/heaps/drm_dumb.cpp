@@ -174,7 +174,7 @@ std::vector<std::shared_ptr<Heap>> find_drm_dumb()
         if (drm.render)
             continue;
         HeapInfo info;
-        info.name = "dumb-" + os::last_part(drm.path);
+        info.name = "dumb-" + drm.name;
         info.kind = HeapKind::drm_dumb;
         // A display that needs contiguous memory may take them from the same region as a
         // dma-heap does; the kernel does not tell.

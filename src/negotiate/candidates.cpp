@@ -27,6 +27,16 @@ Request for_format(const Request& request, Format format)
     return {format, request.width, request.height, request.count, request.lines_before, request.lines_after};
 }
 
+/// The least stride of the first plane with which every plane has room for its rows: an odd width
+/// needs another half of a chroma sample, as everywhere in DRM.
+std::uint64_t least_stride(const FormatInfo& info, std::uint32_t width)
+{
+    std::uint64_t whole = width;
+    for (const PlaneInfo& plane : std::span(info.planes).first(info.plane_count))
+        whole = std::max<std::uint64_t>(whole, (std::uint64_t{width} + plane.hsub - 1) / plane.hsub * plane.hsub);
+    return min_stride(info, 0, static_cast<std::uint32_t>(whole));
+}
+
 /// The best is the greatest: heaps have it on top. Equals go by their value, so that the
 /// order does not depend on chance.
 constexpr auto worse = [](const auto& a, const auto& b) { return b.rank != a.rank ? b.rank < a.rank : b.way < a.way; };
@@ -67,13 +77,6 @@ Status check_request(const Request& request)
     if (request.count == 0 || request.count > max_buffers)
         return Error::invalid_argument(planning(request),
                                        text::format("{} buffers are not between 1 and {}", request.count, max_buffers));
-    if (info == nullptr)
-        return {};
-    if (request.width % info->hsub != 0 || request.height % info->vsub != 0)
-        return Error::invalid_argument(
-            planning(request), text::format("{} shares samples among {}x{} pixels", info->name, info->hsub, info->vsub),
-            text::format("use {}x{}", (request.width + info->hsub - 1U) / info->hsub * info->hsub,
-                         (request.height + info->vsub - 1U) / info->vsub * info->vsub));
     return {};
 }
 
@@ -302,12 +305,14 @@ Result<std::vector<Layout>> Candidates::linear_layouts(const Turn& turn) const
         if (!align || *align > std::numeric_limits<std::uint32_t>::max())
             continue;
         padded.stride_align = static_cast<std::uint32_t>(*align);
-        const auto fitted =
-            fit_stride(padded, min_stride(*info, 0, request_.width)).and_then([&](std::uint32_t stride) {
-                return linear_layout(for_format(request_, format), stride, turn.arrangement.memories,
-                                     static_cast<std::uint32_t>(*rows), constraints.offset_align);
-            });
+        const auto fitted = fit_stride(padded, least_stride(*info, request_.width)).and_then([&](std::uint32_t stride) {
+            return linear_layout(for_format(request_, format), stride, turn.arrangement.memories,
+                                 static_cast<std::uint32_t>(*rows), constraints.offset_align);
+        });
         Layout layout = fitted.value_or(Layout{});
+        // What the caller says of all devices holds for the one that cannot say it, too.
+        if (extra_.height_align > 1 && *rows != request_.height)
+            layout.rows = static_cast<std::uint32_t>(*rows);
         const Status sized = fitted ? fit_sizes(layout, constraints) : Status(fitted.error());
         if (!sized && !why_not)
             why_not = sized.error();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/drm_node.hpp"
 
+#include "os/device_node.hpp"
 #include "os/os.hpp"
 #include "base/text.hpp"
 
@@ -22,7 +23,8 @@ std::vector<DrmNode> drm_nodes()
         if (!card && !is_numbered(name, "renderD"))
             continue;
         DrmNode node;
-        node.path = "/dev/dri/" + name;
+        node.name = name;
+        node.path = find_node("/dev/dri/" + name, sysfs + name);
         node.render = !card;
         const std::string device = sysfs + name + "/device";
         node.device = link_name(device).value_or("");

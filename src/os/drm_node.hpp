@@ -12,7 +12,8 @@
 namespace commonbuf::os {
 
 struct DrmNode {
-    std::string path;   ///< "/dev/dri/card0"
+    std::string name;   ///< the kernel's: "card0"
+    std::string path;   ///< "/dev/dri/card0", or what else it is called there
     std::string device; ///< its name in sysfs, for example "vkms"
     std::string bus;    ///< "pci", "platform", "faux"...
     std::string driver; ///< from sysfs; empty if the bus has no driver for each device

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -43,6 +44,7 @@ off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offse
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }
 int Kernel::stat(const char* path, struct stat* result) { return ::stat(path, result); }
 int Kernel::access(const char* path) { return ::faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS); }
+int Kernel::flock(int fd, int operation) { return ::flock(fd, operation); }
 int Kernel::kcmp_file(int a, int b)
 {
     const auto self = ::getpid();

@@ -47,6 +47,7 @@ public:
     virtual int stat(const char* path, struct stat* result);
     /// faccessat(2) for reading and writing, with the rights that open(2) would have.
     virtual int access(const char* path);
+    virtual int flock(int fd, int operation);
     /// kcmp(2) with KCMP_FILE: 0 if both are one open file.
     virtual int kcmp_file(int a, int b);
     virtual int memfd_create(const char* name, unsigned flags);

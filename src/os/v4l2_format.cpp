@@ -2,9 +2,11 @@
 #include "os/v4l2_format.hpp"
 
 #include "os/os.hpp"
+#include "os/v4l2_failure.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace commonbuf::os {
@@ -36,10 +38,16 @@ void SavedFormat::restore(F call)
 
 Status SavedFormat::save(const std::string& path)
 {
+    if (shared_) {
+        auto lock = NodeLock::acquire(fd_, path);
+        if (!lock)
+            return lock.error();
+        lock_ = std::move(*lock);
+    }
     v4l2_format format{};
     format.type = type_;
     if (const int error = os::ioctl(fd_, VIDIOC_G_FMT, &format); error != 0)
-        return Error::from_errno(error, {"VIDIOC_G_FMT", path});
+        return v4l2_failure(error, {"VIDIOC_G_FMT", path});
     // A new format may reset what is cropped and composed.
     for (std::size_t i = 0; i < targets.size(); ++i) {
         v4l2_selection selection{};
@@ -91,8 +99,24 @@ bool SavedFormat::selects_a_part() const
     });
 }
 
+std::optional<v4l2_format> SavedFormat::current() const
+{
+    v4l2_format format{};
+    format.type = type_;
+    return os::ioctl(fd_, VIDIOC_G_FMT, &format) == 0 ? std::optional(format) : std::nullopt;
+}
+
+void SavedFormat::note_change()
+{
+    if (shared_)
+        ours_ = current();
+}
+
 SavedFormat::~SavedFormat()
 {
+    const auto now = ours_ ? current() : std::nullopt;
+    if (now && std::memcmp(now->fmt.raw_data, ours_->fmt.raw_data, sizeof now->fmt.raw_data) != 0)
+        return;
     restore([this](const Ioctl& call) { os::ioctl(fd_, call.request, call.argument); });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "buffer/buffer_state.hpp"
+#include "buffer/image_place.hpp"
 #include "base/log.hpp"
 #include "plan/planning.hpp"
 #include "base/text.hpp"
@@ -90,15 +91,15 @@ Result<std::vector<Buffer>> Plan::allocate(std::uint32_t count) const
 Status Plan::serves(const Buffer& buffer) const
 {
     const std::string operation = "use a buffer of " + (buffer.heap().empty() ? "unknown origin" : buffer.heap());
-    Layout same = buffer.layout();
-    same.memory_sizes = layout().memory_sizes;
-    if (same != layout())
-        return Error::incompatible(operation, text::format("it is {}, and the plan is for {}",
-                                                           to_string(buffer.layout()), to_string(layout())));
+    const auto place = find_image(buffer, layout());
+    if (!place)
+        return Error::incompatible(operation,
+                                   text::format("it is {}, and the plan is for {}: {}", to_string(buffer.layout()),
+                                                to_string(layout()), place.error().detail));
     for (std::uint32_t i = 0; i < layout().memory_count; ++i) {
-        if (buffer.size(i) < layout().memory_sizes[i])
+        if (buffer.size((*place)[i]) < layout().memory_sizes[i])
             return Error::incompatible(operation, text::format("memory {} has {} bytes, and {} are needed", i,
-                                                               buffer.size(i), layout().memory_sizes[i]));
+                                                               buffer.size((*place)[i]), layout().memory_sizes[i]));
     }
     const auto& heaps = state_->report->heaps;
     const auto verdict = std::ranges::find(heaps, buffer.heap(), [](const auto& each) { return each.heap.name; });

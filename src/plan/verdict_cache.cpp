@@ -105,6 +105,8 @@ std::string class_of(const Layout& layout)
         text += text::format(" {}:{}+{}/{}", plane.memory, plane.offset, plane.stride, plane.size);
     for (const std::uint64_t size : layout.used_memories())
         text += text::format(" {}", size);
+    if (layout.lines_before != 0 || layout.lines_after != 0 || layout.rows != 0)
+        text += text::format(" ~{}:{}:{}", layout.lines_before, layout.lines_after, layout.rows);
     return text;
 }
 

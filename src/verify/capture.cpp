@@ -23,28 +23,35 @@
 namespace commonbuf::content {
 namespace {
 
+/// A picture that stands still; of an interlaced source one for each field (V4L2_FIELD_...), whose
+/// rows differ.
+using Stills = std::map<std::uint32_t, Picture>;
+
 /// The last picture that each camera gave frame after frame in its own memory. Kept between calls:
 /// frames that equal it need no new one, and a small region has no room for the driver's buffers
 /// beside ours.
 class StillPictures {
 public:
-    std::optional<Picture> find(const std::string& camera, const Layout& layout)
+    /// Returns none if it is not known.
+    Stills find(const std::string& camera, const Layout& layout)
     {
         const std::lock_guard lock(mutex_);
         const auto found = pictures_.find(camera);
-        const bool fits = found != pictures_.end() && found->second.fits(layout);
-        return fits ? std::optional(found->second) : std::nullopt;
+        const bool fits = found != pictures_.end() && std::ranges::all_of(found->second, [&](const auto& each) {
+                              return each.second.fits(layout);
+                          });
+        return fits ? found->second : Stills();
     }
 
-    void keep(const std::string& camera, Picture picture)
+    void keep(const std::string& camera, const Stills& pictures)
     {
         const std::lock_guard lock(mutex_);
-        pictures_.insert_or_assign(camera, std::move(picture));
+        pictures_.insert_or_assign(camera, pictures);
     }
 
 private:
     std::mutex mutex_;
-    std::map<std::string, Picture> pictures_;
+    std::map<std::string, Stills> pictures_;
 };
 
 StillPictures& still_pictures()
@@ -73,9 +80,10 @@ public:
         // memory may be unable to get its own.
         if (auto filled = fill_queue(); !filled)
             return filled.error();
-        const auto known = still_pictures().find(identity_, asked_.layout());
+        const Stills known = still_pictures().find(identity_, asked_.layout());
         Result<Content> content = not_checked({});
-        if ((still_ = known)) {
+        still_ = known;
+        if (!still_.empty()) {
             hold_text();
             content = stream();
             if (!content || content->result == Sameness::same)
@@ -84,14 +92,14 @@ public:
         if (const Status found = find_still(); !found)
             return without_picture(found.error());
         // The same picture as before: then it is the buffers that are different.
-        if (still_ && still_ == known)
+        if (!still_.empty() && still_ == known)
             return content;
         content = stream();
-        if (!content || content->result != Sameness::different || !still_)
+        if (!content || content->result != Sameness::different || still_.empty())
             return content;
         // Was it the picture that changed meanwhile?
         const auto again = own_frames(2);
-        if (again && again->back() != *still_)
+        if (again && !is_still(again->back()))
             return not_checked("its picture changes now and then, so nothing can be said of frames that differ");
         return content;
     }
@@ -158,8 +166,20 @@ private:
         return queue;
     }
 
-    /// Frames in the driver's own memory.
-    Result<std::vector<Picture>> own_frames(std::uint32_t count)
+    /// What a frame showed.
+    struct Shown {
+        std::uint32_t field;
+        Picture picture;
+    };
+
+    bool is_still(const Shown& frame) const
+    {
+        const auto still = still_.find(frame.field);
+        return still != still_.end() && still->second == frame.picture;
+    }
+
+    /// Frames in the driver's own memory; twice as many if each is only one field.
+    Result<std::vector<Shown>> own_frames(std::uint32_t count)
     {
         const auto layout = own_layout(camera_, v4l2::Role::capture, asked_.layout());
         if (!layout)
@@ -176,39 +196,56 @@ private:
         }
         if (const Status started = queue->start(); !started)
             return started.error();
-        std::vector<Picture> pictures;
-        while (pictures.size() < count) {
+        count *= period_of(queue->field());
+        std::vector<Shown> frames;
+        while (frames.size() < count) {
             const auto frame = queue->dequeue(asked_.deadline);
             if (!frame)
                 return frame.error();
             auto picture = take_picture(frame->buffer, asked_.deadline);
             if (!picture)
                 return picture.error();
-            pictures.push_back(std::move(*picture));
+            frames.push_back({part_of(*queue, *frame), std::move(*picture)});
             if (const Status queued = queue->queue(frame->buffer); !queued)
                 return queued.error();
         }
-        return pictures;
+        return frames;
     }
+
+    /// Which part of the picture a frame is: its field, or 0 for all of it.
+    static std::uint32_t part_of(const v4l2::Queue& queue, const v4l2::Frame& frame) noexcept
+    {
+        return period_of(queue.field()) > 1 ? frame.field : 0;
+    }
+
+    /// After how many frames the same part of the picture comes again.
+    static std::uint32_t period_of(std::uint32_t field) noexcept { return field == V4L2_FIELD_ALTERNATE ? 2 : 1; }
 
     /// Finds a picture that comes frame after frame, if need be with text and scene held still by
     /// the driver's controls. A camera that cannot be stilled has none.
     Status find_still()
     {
-        still_.reset();
+        still_.clear();
         for (const auto hold : {&CaptureCheck::hold_nothing, &CaptureCheck::hold_text, &CaptureCheck::hold_scene}) {
             if (!(this->*hold)())
                 continue;
             // The first frame after a start is sometimes half of one.
             constexpr std::uint32_t enough = 3;
-            auto pictures = own_frames(enough);
-            if (!pictures)
-                return pictures.error();
-            if (pictures->back() == (*pictures)[enough - 2]) {
-                still_ = std::move(pictures->back());
-                still_pictures().keep(identity_, *still_);
+            const auto frames = own_frames(enough);
+            if (!frames)
+                return frames.error();
+            const std::size_t period = frames->size() / enough;
+            for (std::size_t i = frames->size() - period; i < frames->size(); ++i) {
+                const Shown& last = (*frames)[i];
+                const Shown& before = (*frames)[i - period];
+                if (last.field == before.field && last.picture == before.picture)
+                    still_.emplace(last.field, last.picture);
+            }
+            if (still_.size() == period) {
+                still_pictures().keep(identity_, still_);
                 return {};
             }
+            still_.clear();
         }
         return {};
     }
@@ -297,8 +334,8 @@ private:
             return filled.error();
         if (!partial_.empty())
             return not_checked(partial_);
-        Content content{.stage = still_ ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)"
-                                        : "what stood in the buffers before"};
+        Content content{.stage = !still_.empty() ? "a frame in the driver's own memory (V4L2_MEMORY_MMAP)"
+                                                 : "what stood in the buffers before"};
         if (const Status started = filled->queue.start(); !started)
             return started.error();
         for (std::uint32_t i = 0; i < asked_.frames; ++i) {
@@ -307,9 +344,9 @@ private:
                 return frame.error();
             const std::byte before = canaries_[frame->buffer.id()];
             const Status looked = look(frame->buffer, Access::read, asked_.deadline, [&](const View& view) {
-                if (still_)
-                    add(content, i, *still_, view, before);
-                else
+                if (const auto still = still_.find(part_of(filled->queue, *frame)); still != still_.end())
+                    add(content, i, still->second, view, before);
+                else if (still_.empty())
                     look_for_canary(view, before, i, content);
             });
             if (!looked)
@@ -318,7 +355,7 @@ private:
             if (const Status given = send(*filled); !given)
                 return given.error();
         }
-        if (still_)
+        if (!still_.empty())
             return finished(std::move(content));
         if (content.result == Sameness::not_checked)
             content.reason = "its picture moves and no control holds it still: every row of every frame was written, "
@@ -329,7 +366,7 @@ private:
     v4l2::Device camera_;
     const std::string& identity_;
     const Stream& asked_;
-    std::optional<Picture> still_;
+    Stills still_;        ///< none if the picture moves
     std::string partial_; ///< which part of the image the camera fills; empty if it fills all
     std::map<BufferId, std::byte> canaries_;
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> untouched_; ///< frames, by plane and row

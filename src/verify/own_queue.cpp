@@ -19,7 +19,9 @@ Memories memories_of(const Layout& layout) noexcept
 
 Result<Layout> own_layout(const v4l2::Device& device, v4l2::Role role, const Layout& image)
 {
-    const Request request{image.format, image.width, image.height};
+    Request request{image.format, image.width, image.height};
+    request.lines_before = image.lines_before;
+    request.lines_after = image.lines_after;
     const auto support = use_of(device, role).importer().support(request);
     if (!support)
         return support.error();
@@ -32,8 +34,12 @@ Result<Layout> own_layout(const v4l2::Device& device, v4l2::Role role, const Lay
             text::format("find the layout of {} for {}", to_string(image.format), device.info().path),
             "the driver does not have the format in this arrangement of memories");
     const Constraints& asked = *entry->constraints;
-    const std::uint32_t rows = (image.height + asked.height_align - 1) / asked.height_align * asked.height_align;
-    return linear_layout(request, asked.min_stride, memories_of(image), asked.height_align > 1 ? rows : 0);
+    const std::uint32_t padded = (image.height + asked.height_align - 1) / asked.height_align * asked.height_align;
+    const std::uint32_t rows = std::max(image.rows, asked.height_align > 1 ? padded : 0U);
+    return linear_layout(request, asked.min_stride, memories_of(image), rows).map([&](Layout layout) {
+        layout.rows = image.rows;
+        return layout;
+    });
 }
 
 } // namespace commonbuf::content

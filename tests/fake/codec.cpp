@@ -213,11 +213,11 @@ private:
         const bool raw = is_raw(format.type);
         pix = {};
         pix.width = width;
-        pix.height = height;
+        pix.height = std::min((height + model_.row_step - 1) / model_.row_step * model_.row_step, model_.max_rows);
         pix.field = V4L2_FIELD_NONE;
         pix.pixelformat = raw ? V4L2_PIX_FMT_NV12 : V4L2_PIX_FMT_FWHT;
         pix.bytesperline = raw ? width : 0;
-        pix.sizeimage = raw ? width * height * 3 / 2 : model_.coded_size;
+        pix.sizeimage = raw ? width * pix.height * 3 / 2 : model_.coded_size;
     }
 
     int queue(Machine& machine, const v4l2_buffer& buffer)

@@ -153,9 +153,13 @@ private:
     int query(v4l2_capability& answer) const
     {
         answer = {};
-        std::strcpy(reinterpret_cast<char*>(answer.driver), "fake");
+        model_.driver.copy(reinterpret_cast<char*>(answer.driver), sizeof answer.driver - 1);
+        model_.card.copy(reinterpret_cast<char*>(answer.card), sizeof answer.card - 1);
+        model_.bus.copy(reinterpret_cast<char*>(answer.bus_info), sizeof answer.bus_info - 1);
         answer.capabilities = V4L2_CAP_DEVICE_CAPS;
-        answer.device_caps = V4L2_CAP_STREAMING;
+        answer.device_caps = V4L2_CAP_STREAMING | model_.capabilities;
+        if (model_.no_pictures)
+            return 0;
         if (model_.memory_to_memory)
             answer.device_caps |= V4L2_CAP_VIDEO_M2M;
         else
@@ -165,7 +169,9 @@ private:
 
     int enumerate(v4l2_fmtdesc& entry) const
     {
-        if (entry.index >= model_.formats.size())
+        // A node with pictures and metadata names other formats for the metadata.
+        const bool metadata = entry.type == V4L2_BUF_TYPE_META_CAPTURE || entry.type == V4L2_BUF_TYPE_META_OUTPUT;
+        if (entry.index >= model_.formats.size() || metadata != model_.no_pictures)
             return failed(EINVAL);
         entry.pixelformat = model_.formats[entry.index];
         return 0;
@@ -179,8 +185,43 @@ private:
         format.fmt.pix.pixelformat = model_.fourcc;
         format.fmt.pix.bytesperline = model_.stride;
         format.fmt.pix.sizeimage = model_.size;
-        format.fmt.pix.field = V4L2_FIELD_NONE;
+        format.fmt.pix.field = model_.field;
+        format.fmt.pix.priv = V4L2_PIX_FMT_PRIV_MAGIC;
+        format.fmt.pix.colorspace = model_.colorspace;
+        format.fmt.pix.quantization = model_.quantization;
         return 0;
+    }
+
+    /// As vivid: what an output queue's pictures are is the program's to say, and a default
+    /// otherwise. What a camera's are is the driver's, unless it can convert.
+    void adjust_colours(v4l2_pix_format& pix) const
+    {
+        const bool asked = (pix.flags & V4L2_PIX_FMT_FLAG_SET_CSC) != 0 && model_.converts_colours;
+        const bool extended = pix.priv == V4L2_PIX_FMT_PRIV_MAGIC;
+        if (!model_.output && !asked) {
+            pix.colorspace = model_.colorspace;
+            pix.quantization = model_.quantization;
+        }
+        if (pix.colorspace == V4L2_COLORSPACE_DEFAULT)
+            pix.colorspace = V4L2_COLORSPACE_REC709;
+        if (!extended || pix.quantization == V4L2_QUANTIZATION_DEFAULT)
+            pix.quantization = model_.output || asked ? V4L2_QUANTIZATION_LIM_RANGE : model_.quantization;
+        pix.priv = V4L2_PIX_FMT_PRIV_MAGIC;
+        pix.flags = 0;
+    }
+
+    /// As devices with an interlaced source do.
+    void adjust_field(v4l2_pix_format& pix) const
+    {
+        const std::uint32_t asked = pix.field;
+        pix.field = V4L2_FIELD_NONE;
+        if (model_.lines == 0)
+            return;
+        const bool one = model_.only_fields || asked == V4L2_FIELD_ALTERNATE;
+        pix.field = one ? V4L2_FIELD_ALTERNATE : V4L2_FIELD_INTERLACED;
+        if (!one && model_.fields_in_row && asked != V4L2_FIELD_INTERLACED)
+            pix.field = V4L2_FIELD_SEQ_TB;
+        pix.height = one ? model_.lines / 2 : model_.lines;
     }
 
     /// As drivers do: corrects what it cannot do instead of refusing it.
@@ -190,7 +231,8 @@ private:
         if (std::find(model_.formats.begin(), model_.formats.end(), pix.pixelformat) == model_.formats.end())
             pix.pixelformat = model_.formats.front();
         pix.width = std::min(pix.width, model_.max_width);
-        pix.field = V4L2_FIELD_NONE;
+        adjust_field(pix);
+        adjust_colours(pix);
         const bool semi_planar = pix.pixelformat == V4L2_PIX_FMT_NV12;
         const std::uint32_t least = semi_planar ? pix.width : pix.width * 4;
         std::uint32_t stride = least;
@@ -215,6 +257,9 @@ private:
         model_.fourcc = format.fmt.pix.pixelformat;
         model_.stride = format.fmt.pix.bytesperline;
         model_.size = format.fmt.pix.sizeimage;
+        model_.field = format.fmt.pix.field;
+        model_.colorspace = format.fmt.pix.colorspace;
+        model_.quantization = format.fmt.pix.quantization;
         model_.crop = 0;
         return 0;
     }
@@ -225,6 +270,7 @@ private:
             return failed(EINVAL);
         if (model_.owned_elsewhere)
             return failed(EBUSY);
+        request.count = std::min<std::uint32_t>(request.count, max_slots());
         model_.slots = request.count;
         model_.memory = request.memory;
         model_.own_sizes.assign(request.memory == V4L2_MEMORY_MMAP ? request.count : 0, model_.size);
@@ -232,6 +278,8 @@ private:
         inodes_.assign(request.count, 0);
         return 0;
     }
+
+    std::uint32_t max_slots() const { return model_.max_slots != 0 ? model_.max_slots : VIDEO_MAX_FRAME; }
 
     bool has_memory(std::uint32_t memory) const
     {
@@ -241,13 +289,19 @@ private:
     /// As vb2_ioctl_create_bufs(): of none, it says what there is.
     int create_buffers(v4l2_create_buffers& request)
     {
-        if (!model_.exports)
+        if (!model_.exports && model_.max_slots == 0)
             return failed(ENOTTY);
         if (!has_memory(request.memory))
             return failed(EINVAL);
         request.index = model_.slots;
         request.capabilities = V4L2_BUF_CAP_SUPPORTS_MMAP | (model_.imports ? V4L2_BUF_CAP_SUPPORTS_DMABUF : 0U) |
                                (model_.orphans ? V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS : 0U);
+        if (model_.max_slots != 0) {
+            // Newer than the headers of some systems.
+            request.capabilities |= 1U << 8U;
+            std::memcpy(reinterpret_cast<char*>(&request.flags) + sizeof request.flags, &model_.max_slots,
+                        sizeof model_.max_slots);
+        }
         if (request.count == 0)
             return 0;
         if (model_.owned_elsewhere)
@@ -257,8 +311,12 @@ private:
             return failed(EINVAL);
         if (size > model_.room)
             return failed(ENOMEM);
+        request.count = std::min(request.count, max_slots() - std::min(max_slots(), model_.slots));
+        if (request.count == 0)
+            return failed(ENOBUFS);
         model_.memory = request.memory;
         model_.slots += request.count;
+        inodes_.resize(model_.slots);
         model_.own_sizes.insert(model_.own_sizes.end(), request.count, size);
         return 0;
     }
@@ -278,6 +336,9 @@ private:
         if (model_.memory == V4L2_MEMORY_MMAP)
             return buffer.index < model_.slots && buffer.memory == V4L2_MEMORY_MMAP ? 0 : failed(EINVAL);
         if (buffer.index >= model_.slots || buffer.memory != V4L2_MEMORY_DMABUF)
+            return failed(EINVAL);
+        const bool field = buffer.field == V4L2_FIELD_TOP || buffer.field == V4L2_FIELD_BOTTOM;
+        if (model_.output && model_.field == V4L2_FIELD_ALTERNATE && !field)
             return failed(EINVAL);
         const auto file = machine.file(buffer.m.fd);
         const auto* memory = dynamic_cast<const DmaBuf*>(file.get());
@@ -299,6 +360,7 @@ private:
             return -1;
         if (std::find(model_.queue.begin(), model_.queue.end(), buffer.index) != model_.queue.end())
             return failed(EINVAL);
+        model_.fields_queued.push_back(buffer.field);
         model_.queue.push_back(buffer.index);
         return 0;
     }

@@ -10,7 +10,9 @@
 #include <linux/udmabuf.h>
 #include <linux/media.h>
 #include <linux/videodev2.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -168,6 +170,33 @@ void Machine::add_node(const std::string& path, Opener opener)
     add_name(path);
 }
 
+void Machine::add_device(const std::string& path, const std::string& sysfs)
+{
+    constexpr unsigned char_major = 200;
+    const auto place = static_cast<unsigned>(numbers_.size() + 1);
+    const std::string number = std::to_string(char_major) + ":" + std::to_string(place);
+    numbers_[path] = makedev(char_major, place);
+    by_number_[number] = sysfs;
+    links_["/sys/dev/char/" + number] = "../.." + sysfs.substr(std::strlen("/sys"));
+    add_text(sysfs + "/dev", number + "\n");
+}
+
+void Machine::add_alias(const std::string& path, const std::string& node)
+{
+    add_node(path, nodes_.at(node));
+    numbers_[path] = numbers_.at(node);
+}
+
+std::string Machine::resolved(const std::string& path) const
+{
+    const std::string folder = "/sys/dev/char/";
+    if (!path.starts_with(folder))
+        return path;
+    const std::size_t end = std::min(path.find('/', folder.size()), path.size());
+    const auto known = by_number_.find(path.substr(folder.size(), end - folder.size()));
+    return known != by_number_.end() ? known->second + path.substr(end) : path;
+}
+
 void Machine::add_text(const std::string& path, const std::string& content)
 {
     texts_[path] = content;
@@ -192,6 +221,7 @@ CameraModel& Machine::add_camera(const std::string& node, const CameraModel& mod
     cameras_.push_back(std::make_unique<CameraModel>(model));
     CameraModel& camera = *cameras_.back();
     add_node("/dev/" + node, [&camera] { return open_camera(camera); });
+    add_device("/dev/" + node, "/sys/class/video4linux/" + node);
     add_text("/sys/class/video4linux/" + node + "/name", model.name + "\n");
     return camera;
 }
@@ -201,9 +231,10 @@ CodecModel& Machine::add_codec(const std::string& node, const CodecModel& model)
     codecs_.push_back(std::make_unique<CodecModel>(model));
     CodecModel& codec = *codecs_.back();
     add_node("/dev/" + node, [&codec] { return open_codec(codec); });
+    add_device("/dev/" + node, "/sys/class/video4linux/" + node);
     add_text("/sys/class/video4linux/" + node + "/name", model.name + "\n");
     add_node("/dev/media0", [] { return open_media(); });
-    add_name("/sys/class/video4linux/" + node + "/device/media0");
+    add_device("/dev/media0", "/sys/class/video4linux/" + node + "/device/media0");
     return codec;
 }
 
@@ -212,6 +243,7 @@ CardModel& Machine::add_card(const std::string& node, const CardModel& model)
     cards_.push_back(std::make_unique<CardModel>(model));
     CardModel& card = *cards_.back();
     add_node("/dev/dri/" + node, [&card] { return open_card(card); });
+    add_device("/dev/dri/" + node, "/sys/class/drm/" + node);
     const std::string device = "/sys/class/drm/" + node + "/device";
     links_[device] = "../../devices/" + model.driver;
     links_[device + "/subsystem"] = "../../bus/faux";
@@ -308,6 +340,8 @@ int Machine::open(const char* name, int)
     std::shared_ptr<File> file = node->second();
     file->node = path;
     file->inode = inode_of(path);
+    if (const auto number = numbers_.find(path); number != numbers_.end())
+        file->number = number->second;
     return new_descriptor(std::move(file));
 }
 
@@ -362,8 +396,10 @@ int Machine::close(int fd)
     }
     const std::shared_ptr<File> file = found->second;
     descriptors_.erase(found);
-    if (--file->descriptors == 0)
+    if (--file->descriptors == 0) {
         file->closed(*this);
+        std::erase_if(locks_, [&file](const auto& lock) { return lock.second == file.get(); });
+    }
     return 0;
 }
 
@@ -508,6 +544,8 @@ int Machine::fstat(int fd, struct stat* result)
     *result = {};
     result->st_dev = 1;
     result->st_ino = target->inode;
+    result->st_rdev = target->number;
+    result->st_mode = target->number != 0 ? S_IFCHR : S_IFREG;
     return 0;
 }
 
@@ -523,6 +561,27 @@ int Machine::stat(const char* path, struct stat* result)
         result->st_dev = 1;
         result->st_ino = inode_of(path);
     }
+    if (const auto number = numbers_.find(path); number != numbers_.end())
+        result->st_rdev = number->second;
+    return 0;
+}
+
+int Machine::flock(int fd, int operation)
+{
+    if (faulty("flock"))
+        return -1;
+    const auto target = file(fd);
+    if (target == nullptr)
+        return failed(EBADF);
+    const auto held = locks_.find(target->inode);
+    if ((operation & LOCK_UN) != 0) {
+        if (held != locks_.end() && held->second == target.get())
+            locks_.erase(held);
+        return 0;
+    }
+    if ((held != locks_.end() && held->second != target.get()) || (locked_elsewhere && locked_elsewhere()))
+        return failed(EWOULDBLOCK);
+    locks_[target->inode] = target.get();
     return 0;
 }
 
@@ -582,7 +641,7 @@ int Machine::read_file(const char* path, std::string& content)
 {
     if (faulty("read"))
         return -1;
-    const auto text = texts_.find(path);
+    const auto text = texts_.find(resolved(path));
     if (text == texts_.end())
         return failed(ENOENT);
     content = text->second;
@@ -593,7 +652,7 @@ int Machine::list(const char* path, std::vector<std::string>& names)
 {
     if (faulty("list"))
         return -1;
-    std::string folder = path;
+    std::string folder = resolved(path);
     if (folder.ends_with('/'))
         folder.pop_back();
     const auto found = folders_.find(folder);

@@ -40,6 +40,7 @@ public:
     virtual void closed(Machine&) {}
 
     std::uint64_t inode = 0;
+    std::uint64_t number = 0; ///< of a device (st_rdev)
     unsigned descriptors = 0;
     std::string node; ///< the path that it was opened by
 };
@@ -148,6 +149,11 @@ struct CameraModel {
     std::string name = "fake-cam";
     bool output = false;
     bool memory_to_memory = false;
+    std::uint32_t capabilities = 0; ///< V4L2_CAP_... beside those of its queue
+    bool no_pictures = false;       ///< its queue is only what `capabilities` say
+    std::string driver = "fake";
+    std::string card;
+    std::string bus;
     bool needs_contiguous = false;
     bool has_prepare = true;
     bool imports = true;            ///< V4L2_MEMORY_DMABUF
@@ -161,9 +167,18 @@ struct CameraModel {
     std::uint32_t stride_step = 1;             ///< 0: takes no stride but its own
     std::uint32_t extra_bytes = 0;             ///< padding behind the image
     std::uint32_t max_width = 4096;
+    std::uint32_t max_slots = 0;   ///< if it says so; 32 otherwise
+    std::uint32_t lines = 0;       ///< of an interlaced picture, the only one that it has
+    bool only_fields = false;      ///< it sends one field after the other, whatever it is asked for
+    bool fields_in_row = false;    ///< it puts one field behind the other unless asked for something else
+    bool converts_colours = false; ///< V4L2_PIX_FMT_FLAG_SET_CSC
     std::vector<std::uint32_t> formats;
 
     // What it is set to.
+    std::uint32_t field = 1;        // V4L2_FIELD_NONE
+    std::uint32_t colorspace = 3;   // V4L2_COLORSPACE_REC709
+    std::uint32_t quantization = 2; // V4L2_QUANTIZATION_LIM_RANGE
+    std::vector<std::uint32_t> fields_queued;
     std::uint32_t width = 640;
     std::uint32_t height = 480;
     std::uint32_t fourcc = 0;
@@ -252,6 +267,8 @@ struct CodecModel {
     std::uint32_t visible_width = 62;
     std::uint32_t visible_height = 30;
     std::uint32_t coded_size = 8192;
+    std::uint32_t row_step = 1; ///< the rows of its pictures are multiples of it, but not more than
+    std::uint32_t max_rows = 8192;
 };
 
 /// One DRM card.
@@ -307,6 +324,13 @@ public:
     int add_eventfd();
     std::size_t open_descriptors() const { return descriptors_.size(); }
 
+    /// Another name of a node, as mknod(2) or a link makes it.
+    void add_alias(const std::string& path, const std::string& node);
+
+    /// Whether another program has the lock of a node now; it is asked at each try.
+    std::function<bool()> locked_elsewhere;
+    std::size_t locks() const { return locks_.size(); }
+
     /// How often somebody polled that would have slept until the deadline.
     unsigned slept = 0;
 
@@ -356,6 +380,7 @@ public:
     int fstat(int fd, struct stat* result) override;
     int stat(const char* path, struct stat* result) override;
     int access(const char* path) override;
+    int flock(int fd, int operation) override;
     int kcmp_file(int a, int b) override;
     int memfd_create(const char* name, unsigned flags) override;
     int ftruncate(int fd, off_t length) override;
@@ -383,7 +408,10 @@ private:
     bool faulty(const std::string& name);
     std::uint64_t inode_of(const std::string& path);
     void add_node(const std::string& path, Opener opener);
+    void add_device(const std::string& path, const std::string& sysfs);
     void add_name(const std::string& path);
+    /// The path behind one in /sys/dev/char, where every device has a link by its number.
+    std::string resolved(const std::string& path) const;
 
     std::map<std::string, Opener> nodes_;
     std::map<std::string, std::string> texts_;
@@ -402,7 +430,10 @@ private:
     std::map<std::string, int> all_faults_;
     bool fault_hit_ = false;
     std::string complaints_;
-    std::map<std::string, std::uint64_t> inodes_; ///< of the nodes
+    std::map<std::string, std::uint64_t> inodes_;  ///< of the nodes
+    std::map<std::string, std::uint64_t> numbers_; ///< of devices, by their nodes
+    std::map<std::string, std::string> by_number_; ///< folders in sysfs, by "200:1"
+    std::map<std::uint64_t, const File*> locks_;   ///< by inode
     std::uint64_t next_inode_ = 1;
     int next_descriptor_;
     pid_t next_child_ = 1;

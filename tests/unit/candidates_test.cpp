@@ -64,14 +64,12 @@ TEST(CheckRequest, RefusesNonsenseWithWhatToDo)
               "plan XR24 0x720: a width of 0 is not between 1 and 65536 pixels");
     EXPECT_EQ(message({DRM_FORMAT_XRGB8888, 1280, 1U << 31U}),
               "plan XR24 1280x2147483648: a height of 2147483648 is not between 1 and 65536 pixels");
-    EXPECT_EQ(message({DRM_FORMAT_NV12, 641, 480}),
-              "plan NV12 641x480: NV12 shares samples among 2x2 pixels; use 642x480");
-    EXPECT_EQ(message({DRM_FORMAT_YUYV, 641, 481}),
-              "plan YUYV 641x481: YUYV shares samples among 2x1 pixels; use 642x481");
+    // Half a chroma sample is a whole one, as for wrap() and for DRM.
+    EXPECT_EQ(message({DRM_FORMAT_NV12, 641, 481}), "fine");
+    EXPECT_EQ(message({DRM_FORMAT_YUYV, 641, 481}), "fine");
     // Packed samples are not shared ones: 1280 is not a multiple of P030's 3.
     EXPECT_EQ(message({DRM_FORMAT_P030, 1280, 720}), "fine");
-    EXPECT_EQ(message({DRM_FORMAT_YUV410, 642, 480}),
-              "plan YUV9 642x480: YUV410 shares samples among 4x4 pixels; use 644x480");
+    EXPECT_EQ(message({DRM_FORMAT_YUV410, 642, 479}), "fine");
     EXPECT_NE(message({0x12345678, 640, 480}).find("does not know this format"), std::string::npos);
     EXPECT_NE(message({DRM_FORMAT_XRGB8888, 640, 480, 0}).find("0 buffers"), std::string::npos);
 }
@@ -85,6 +83,40 @@ TEST(Candidates, GoFromTightToPadded)
     EXPECT_EQ(found[2].layout.planes[0].stride, 5632U); // 256 (and 128)
     for (std::size_t i = 1; i < found.size(); ++i)
         EXPECT_GT(found[i].layout.planes[0].stride, found[i - 1].layout.planes[0].stride);
+}
+
+TEST(Candidates, OddSizesGetWholeChromaSamples)
+{
+    for (const Memories memories : {Memories::single, Memories::per_plane}) {
+        const auto found = candidates({nv12, 853, 481}, {use("a", nv12, {}, {memories})}).all;
+        ASSERT_FALSE(found.empty());
+        const Layout& tight = found[0].layout;
+        EXPECT_EQ(tight.planes[0].stride, 854U) << "a row of chroma has 427 samples of 2 bytes";
+        EXPECT_EQ(tight.planes[1].stride, 854U);
+        EXPECT_EQ(tight.planes[1].size, 854U * 241);
+        EXPECT_TRUE(validate(tight));
+    }
+    // Four columns and four rows share a sample.
+    const auto found = candidates({DRM_FORMAT_YUV410, 642, 479}, {use("a", DRM_FORMAT_YUV410, {})}).all;
+    ASSERT_FALSE(found.empty());
+    EXPECT_EQ(found[0].layout.planes[0].stride, 644U);
+    EXPECT_EQ(found[0].layout.planes[2].size, 161U * 120);
+}
+
+TEST(Candidates, OnlyWhatTheCallerSaysOfRowsIsSaidInTheLayout)
+{
+    Constraints sixteen;
+    sixteen.height_align = 16;
+    const auto by_caller = candidates({nv12, 1920, 1080}, {use("a", nv12, {})}, sixteen).all;
+    const auto by_device = candidates({nv12, 1920, 1080}, {use("a", nv12, sixteen)}).all;
+    ASSERT_FALSE(by_caller.empty());
+    ASSERT_FALSE(by_device.empty());
+    EXPECT_EQ(by_caller[0].layout.rows, 1088U);
+    EXPECT_EQ(by_device[0].layout.rows, 0U);
+    EXPECT_EQ(by_caller[0].layout.planes[1].offset, 1920U * 1088);
+    EXPECT_EQ(by_device[0].layout.planes[1].offset, 1920U * 1088);
+    // Where nothing is padded, there is nothing to say.
+    EXPECT_EQ(candidates({nv12, 1920, 1088}, {use("a", nv12, {})}, sixteen).all[0].layout.rows, 0U);
 }
 
 TEST(Candidates, OneWhenTheStrideFitsEveryStep)

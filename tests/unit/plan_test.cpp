@@ -267,15 +267,32 @@ TEST_F(PlanTest, BayerIsNotShown)
     EXPECT_NE(made.error().message().find("no plane shows v4l2:RG16"), std::string::npos) << made.error().message();
 }
 
-TEST_F(PlanTest, RoomInFrontOfTheImageIsNoneForV4l2)
+TEST_F(PlanTest, ACameraFillsTheLinesAroundThePictureThatADisplayShows)
 {
-    add_camera(false);
+    const fake::CameraModel& model = add_camera(false);
+    add_card();
     machine.add_heap("system");
     request.lines_before = 2;
-    const auto made = plan({camera()});
-    ASSERT_FALSE(made);
-    EXPECT_NE(made.error().message().find("at the start of its memory"), std::string::npos) << made.error().message();
+    request.lines_after = 3;
+    const auto around = plan({camera(), display()});
+    ASSERT_TRUE(around) << around.error().message();
+    const Layout& layout = around->layout();
+    EXPECT_EQ(layout.planes[0].offset, std::uint64_t{layout.planes[0].stride} * 2);
+    EXPECT_EQ(layout.height, 720U);
+    {
+        const auto device = v4l2::Device::open("/dev/video0");
+        const auto queue = device->open_queue(v4l2::Role::capture, layout, 1);
+        ASSERT_TRUE(queue) << queue.error().message();
+        EXPECT_EQ(model.height, 725U) << "its image has the lines, from the first byte of the memory";
+    }
+    // Planes behind the first would lie elsewhere for the camera.
+    request.format = DRM_FORMAT_NV12;
+    const auto planes = plan({camera()});
+    ASSERT_FALSE(planes);
+    EXPECT_NE(planes.error().message().find("only in formats with one plane, and not in NV12"), std::string::npos)
+        << planes.error().message();
     EXPECT_TRUE(plan({cpu(Access::read)}));
+    request.format = DRM_FORMAT_XRGB8888;
     request.lines_before = 0;
     request.lines_after = 2;
     const auto behind = plan({camera()});

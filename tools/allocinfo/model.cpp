@@ -2,6 +2,9 @@
 #include "model.hpp"
 
 #include "text.hpp"
+#ifdef ALLOCINFO_V4L2
+#include "colours.hpp"
+#endif
 #ifdef ALLOCINFO_VULKAN
 #include "gpus.hpp"
 
@@ -112,6 +115,8 @@ Json devices_document()
             {"streaming", known ? Json(node.streaming) : Json(nullptr)},
             {"capture_formats", known ? fourccs(node.capture_formats) : Json(nullptr)},
             {"output_formats", known ? fourccs(node.output_formats) : Json(nullptr)},
+            {"capture_colours", known ? colours_json(node, v4l2::Role::capture) : Json(nullptr)},
+            {"output_colours", known ? colours_json(node, v4l2::Role::output) : Json(nullptr)},
             {"obstacle", obstacle_json(node.obstacle)},
         });
     }

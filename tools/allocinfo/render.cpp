@@ -36,10 +36,17 @@ void render_v4l2(Page& page, const Json& node)
               node["multiplanar"].get<bool>() ? "multi-planar" : "single-planar",
               node["memory_to_memory"].get<bool>() ? ", memory to memory" : "",
               node["streaming"].get<bool>() ? "" : ", no buffer queues");
+    const auto queue = [&](const char* title, const char* formats, const char* colours) {
+        page.line(1, "{}{}", title, list(node[formats]));
+        if (node[colours].is_object())
+            page.line(2, "colours: {}, transfer {}, encoding {}, {}", text(node[colours]["colorspace"], "default"),
+                      text(node[colours]["xfer_func"], "default"), text(node[colours]["ycbcr_enc"], "default"),
+                      text(node[colours]["quantization"], "default range"));
+    };
     if (node["capture"].get<bool>())
-        page.line(1, "capture: {}", list(node["capture_formats"]));
+        queue("capture: ", "capture_formats", "capture_colours");
     if (node["output"].get<bool>())
-        page.line(1, "output:  {}", list(node["output_formats"]));
+        queue("output:  ", "output_formats", "output_colours");
     if (!node["capture"].get<bool>() && !node["output"].get<bool>())
         page.line(1, "no queues for images or metadata");
 }

@@ -37,8 +37,10 @@ struct DisplayPlane;
 /// the log. Then do not import there yourself what the library imports.
 class COMMONBUF_API Device {
 public:
-    /// Opens a node by its path ("/dev/dri/card0"), or by the name of its driver or device
-    /// ("@vkms", "@0000:00:02.0"). A name selects the card node, not the render node.
+    /// Opens a node by its path ("/dev/dri/card0"), or by the name of its device, of its driver
+    /// or of that driver in sysfs ("@0000:00:02.0", "@virtio_gpu", "@virtio-pci"). A name selects
+    /// the card node, not the render node. The path may be any name of the node, such as a link:
+    /// what the node is follows from its device number.
     ///
     /// The first program to open a card becomes DRM master without asking; the library gives
     /// that up at once and never becomes master again. To set modes, become master on fd()

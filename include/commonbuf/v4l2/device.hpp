@@ -7,6 +7,7 @@
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
 #include <commonbuf/use.hpp>
+#include <commonbuf/v4l2/colorimetry.hpp>
 #include <commonbuf/v4l2/node_info.hpp>
 
 #include <cstdint>
@@ -27,8 +28,10 @@ class Queue;
 /// last queue are gone. Thread-safe.
 class COMMONBUF_API Device {
 public:
-    /// Opens a node by its path ("/dev/video0") or by the kernel's name of it
-    /// ("@vivid-000-vid-cap").
+    /// Opens a node by its path ("/dev/video0") or by a name ("@vivid-000-vid-cap"): the
+    /// kernel's name of the node, or, if no node has that, what its driver calls the card, the
+    /// bus or itself (NodeInfo). The path may be any name of the node, such as a link: what the
+    /// node is follows from its device number.
     ///
     /// Errors: not_present, permission_denied (with the group that may open it),
     /// invalid_argument (several nodes have the name; not a V4L2 node), busy.
@@ -50,11 +53,32 @@ public:
     /// Returns the use in which the device reads frames from the image.
     Use output() const;
 
+    /// Returns the colorimetry of a queue's pictures (VIDIOC_G_FMT).
+    ///
+    /// Errors: unsupported (no such queue; metadata has no colours), device_gone.
+    Result<Colorimetry> colorimetry(Role role) const;
+
+    /// Sets the colorimetry of a queue's pictures and returns what the driver made of it: for an
+    /// output queue what the pictures are, for a capture queue what they should be
+    /// (V4L2_PIX_FMT_FLAG_SET_CSC; drivers that cannot convert ignore it).
+    ///
+    /// It holds for all queues that this Device and its copies open afterwards, and for their
+    /// trials. An output queue without one keeps the colorimetry that it has.
+    ///
+    /// Errors: unsupported (no such queue; metadata has no colours), busy (the queue has slots),
+    /// device_gone.
+    Result<Colorimetry> set_colorimetry(Role role, const Colorimetry& wanted) const;
+
     /// Sets the format of a queue to a layout and makes `slots` buffer slots of
     /// V4L2_MEMORY_DMABUF. The driver may make more; Queue::slots() says how many there are.
     ///
-    /// Errors: busy (another file handle owns the queue), unsupported (no such queue, or the
-    /// driver does not take this layout; the error has the driver's numbers), out_of_memory,
+    /// A driver that sends interlaced pictures field by field takes a layout of half the height:
+    /// then each buffer holds one field (Queue::field(), Frame::field).
+    ///
+    /// Errors: busy (another file handle owns the queue, or another program tries formats on
+    /// the node and does not end within 5 seconds), unsupported (no such queue, or the driver
+    /// does not take this layout; the error has the driver's numbers), invalid_argument (more
+    /// slots than the driver has: often 32, see VIDIOC_CREATE_BUFS), out_of_memory,
     /// too_many_files, device_gone.
     Result<Queue> open_queue(Role role, const Layout& layout, std::uint32_t slots) const;
 

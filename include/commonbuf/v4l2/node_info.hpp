@@ -23,14 +23,14 @@ COMMONBUF_API std::string_view to_string(Role role) noexcept;
 /// One /dev/videoN.
 struct NodeInfo {
     std::string path;   ///< for example "/dev/video0"
-    std::string name;   ///< the kernel's name of the node, for example "vivid-000-vid-cap"
+    std::string name;   ///< the kernel's name of the node, for example "vivid-000-vid-cap", by its device number
     std::string driver; ///< empty if the node cannot be opened; so are the fields below
     std::string card;
     std::string bus;
     std::string version;                        ///< of the driver, usually the kernel's
     bool capture = false;                       ///< has a capture queue
     bool output = false;                        ///< has an output queue
-    bool metadata = false;                      ///< its queue carries metadata, which is opaque
+    bool metadata = false;                      ///< its queues carry only metadata, which is opaque
     bool memory_to_memory = false;              ///< each file handle has both queues for itself
     bool encodes = false;                       ///< memory to memory, raw images in, compressed ones out
     bool decodes = false;                       ///< memory to memory, compressed images in, raw ones out

@@ -28,7 +28,9 @@ struct Payload {
     /// has the same time stamp. The buffer comes back after a slice that does not hold it, before
     /// a slice with another time stamp, or by M2m::flush() (V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF).
     bool hold_capture = false;
-    std::uint32_t field = 0; ///< V4L2_FIELD_...; 0 for V4L2_FIELD_NONE
+    /// V4L2_FIELD_...; 0 for whole pictures. If a buffer of the queue holds one field
+    /// (Queue::field()), 0 stands for top and bottom in turn, beginning with the top.
+    std::uint32_t field = 0;
     std::optional<Timecode> timecode{};
     /// A media request that the buffer becomes a part of, borrowed (MediaRequest::fd()); -1
     /// for none. The device gets the buffer when the request is submitted.

@@ -8,6 +8,7 @@
 #include <commonbuf/layout.hpp>
 #include <commonbuf/place.hpp>
 #include <commonbuf/result.hpp>
+#include <commonbuf/v4l2/colorimetry.hpp>
 #include <commonbuf/v4l2/frame.hpp>
 #include <commonbuf/v4l2/node_info.hpp>
 #include <commonbuf/v4l2/payload.hpp>
@@ -55,6 +56,16 @@ public:
 
     /// Returns how many slots there are.
     std::uint32_t slots() const noexcept;
+
+    /// Returns what part of a picture each buffer holds: V4L2_FIELD_NONE or V4L2_FIELD_INTERLACED...
+    /// for whole pictures; V4L2_FIELD_ALTERNATE for one field, Frame::field says which.
+    std::uint32_t field() const noexcept;
+
+    /// Returns the colorimetry of the pictures now; a decoder's capture side has that of the
+    /// stream. Device::set_colorimetry() sets it.
+    ///
+    /// Errors: unsupported (metadata has no colours), device_gone.
+    Result<Colorimetry> colorimetry() const;
 
     /// Returns how many buffers the device has.
     std::size_t with_device() const noexcept;
@@ -154,7 +165,8 @@ public:
     /// are now. The driver may make fewer.
     ///
     /// Errors: unsupported (the driver cannot; the queue is in the driver's own memory),
-    /// invalid_argument (none, or more than VIDEO_MAX_FRAME in all), out_of_memory, device_gone.
+    /// invalid_argument (none, or more in all than the driver has: often 32, see
+    /// VIDIOC_CREATE_BUFS), out_of_memory, device_gone.
     Result<std::uint32_t> grow(std::uint32_t more);
 
     /// Returns the buffers in the driver's own memory, one for each slot; none for other queues.

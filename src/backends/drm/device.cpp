@@ -13,14 +13,13 @@
 namespace commonbuf::drm {
 namespace {
 
-/// Whether a name is that of the card's device, or of its driver in sysfs. Where sysfs names no
-/// driver (the faux bus), the driver is asked.
-bool goes_by(const os::DrmNode& node, std::string_view name)
+/// Whether a name is that of the card's device, or of its driver in sysfs.
+bool goes_by(const os::DrmNode& node, std::string_view name) { return node.device == name || node.driver == name; }
+
+/// Whether a name is what the driver calls itself, which may be another one than that in sysfs
+/// (virtio_gpu, virtio-pci).
+bool calls_itself(const os::DrmNode& node, std::string_view name)
 {
-    if (node.device == name || node.driver == name)
-        return true;
-    if (!node.driver.empty())
-        return false;
     const auto fd = os::open_drm(node.path);
     const auto driver = fd ? os::drm_driver_name(fd->get(), node.path) : fd.error();
     return driver && *driver == name;
@@ -31,9 +30,15 @@ Result<std::string> resolve(std::string_view target)
     if (!target.starts_with('@'))
         return std::string(target);
     std::vector<std::string> found;
-    for (const os::DrmNode& node : os::drm_nodes()) {
-        if (!node.render && goes_by(node, target.substr(1)))
-            found.push_back(node.path);
+    const std::vector<os::DrmNode> nodes = os::drm_nodes();
+    // Cards are opened only if sysfs does not have the name.
+    for (const auto matches : {&goes_by, &calls_itself}) {
+        for (const os::DrmNode& node : nodes) {
+            if (!node.render && matches(node, target.substr(1)))
+                found.push_back(node.path);
+        }
+        if (!found.empty())
+            break;
     }
     const std::string operation = text::format("find the DRM card {}", target);
     if (found.empty())

@@ -6,6 +6,7 @@
 #include "backends/drm/plane_formats.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "os/device_node.hpp"
 
 #include <drm.h>
 #include <drm_mode.h>
@@ -77,8 +78,9 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
         return Error::invalid_argument(Call{"DRM_IOCTL_VERSION", path}, "this is not a DRM node",
                                        "allocinfo devices lists those of this machine");
     NodeInfo info;
+    const std::string name = os::kernel_name(fd.get()).value_or(os::last_part(path));
     for (const os::DrmNode& node : os::drm_nodes()) {
-        if (node.path == path)
+        if (node.name == name)
             info = info_of(node);
     }
     info.path = std::move(path);

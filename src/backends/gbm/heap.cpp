@@ -7,6 +7,7 @@
 
 #include "backends/gbm/describe.hpp"
 #include "base/text.hpp"
+#include "os/device_node.hpp"
 #include "os/os.hpp"
 
 #include <gbm.h>
@@ -65,7 +66,7 @@ class GbmHeap final : public Heap {
 public:
     GbmHeap(gbm_device* device, BufferUse use) : device_(device), flags_(info_of(use).flags)
     {
-        const auto node = os::link_name("/proc/self/fd/" + std::to_string(gbm_device_get_fd(device)));
+        const auto node = os::kernel_name(gbm_device_get_fd(device));
         info_.name = text::format("gbm-{}-{}", node.value_or(gbm_device_get_backend_name(device)), info_of(use).word);
         info_.kind = HeapKind::gbm;
         info_.path = node ? "/dev/dri/" + *node : std::string();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "backends/v4l2/format.hpp"
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/importer.hpp"
 #include "backends/v4l2/node.hpp"
@@ -10,41 +11,73 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 namespace commonbuf::v4l2 {
 namespace {
 
-/// The path behind a target: the target itself, or the node whose name in sysfs follows the '@'.
-Result<std::string> resolve(std::string_view target)
+/// Whether a node's driver calls the card, the bus or itself by a name.
+bool is_called(const NodePlace& place, std::string_view name)
 {
-    if (!target.starts_with('@'))
-        return std::string(target);
-    const std::string_view wanted = target.substr(1);
-    std::vector<std::string> found = node_paths();
-    std::erase_if(found, [wanted](const std::string& path) { return node_name(path) != wanted; });
-    const std::string operation = text::format("find the V4L2 node {}", target);
+    auto fd = place.open();
+    if (!fd)
+        return false;
+    const auto node = Node::create(std::move(*fd), place.path);
+    if (!node)
+        return false;
+    const NodeInfo& info = (*node)->info();
+    return info.card == name || info.bus == name || info.driver == name;
+}
+
+/// The node with a name. The kernel's own names come first: nodes need not be opened for them.
+Result<NodePlace> find(std::string_view name)
+{
+    const std::vector<NodePlace> all = node_places();
+    std::vector<NodePlace> found;
+    std::ranges::copy_if(all, std::back_inserter(found), [&](const NodePlace& place) { return place.name == name; });
+    if (found.empty())
+        std::ranges::copy_if(all, std::back_inserter(found),
+                             [&](const NodePlace& place) { return is_called(place, name); });
+    const std::string operation = text::format("find the V4L2 node @{}", name);
     if (found.empty())
         return Error::not_present(operation, "no node has this name",
                                   "run allocinfo devices to list the names on this machine");
-    if (found.size() > 1)
+    if (found.size() > 1) {
+        std::vector<std::string> paths;
+        std::ranges::transform(found, std::back_inserter(paths), &NodePlace::path);
         return Error::invalid_argument(
-            operation, text::format("{} nodes have this name: {}", found.size(), text::join(found, ", ")),
+            operation, text::format("{} nodes have this name: {}", found.size(), text::join(paths, ", ")),
             "name one of them by its path");
+    }
     return found.front();
+}
+
+/// Whether a queue has pictures, whose numbers mean colours.
+Status check_colours(const Node& node, Role role)
+{
+    if (!node.has(role))
+        return Error::unsupported(node.trying("ask for colorimetry"),
+                                  text::format("it has no {} queue", to_string(role)));
+    if (node.is_metadata(role))
+        return Error::unsupported(node.trying("ask for colorimetry"), "metadata has no colours");
+    return {};
 }
 
 } // namespace
 
 Result<Device> Device::open(std::string_view target)
 {
-    auto path = resolve(target);
-    if (!path)
-        return path.error();
-    auto fd = os::open(*path);
-    if (!fd)
-        return fd.error();
-    return wrap(std::move(*fd), std::move(*path));
+    if (!target.starts_with('@')) {
+        auto fd = os::open(std::string(target));
+        return fd ? wrap(std::move(*fd), std::string(target)) : fd.error();
+    }
+    const auto place = find(target.substr(1));
+    if (!place)
+        return place.error();
+    auto fd = place->open();
+    return fd ? wrap(std::move(*fd), place->path) : fd.error();
 }
 
 Result<Device> Device::wrap(UniqueFd fd, std::string path)
@@ -77,9 +110,38 @@ Result<Queue> Device::open_own_queue(Role role, const Layout& layout, std::uint3
 
 Result<Queue> Device::open(Role role, const Layout& layout, std::uint32_t slots, bool own) const
 {
-    return check_opening(*node_, role, layout, slots)
-        .and_then([&] { return set_format(*node_, role, layout); })
-        .and_then([&](const Answer& answer) { return Queue::make(node_, role, layout, answer, slots, own); });
+    if (const Status can = check_opening(*node_, role, layout, slots); !can)
+        return can.error();
+    // Until the slots are there, another program's trial could put another format back.
+    const auto lock = lock_formats(*node_);
+    if (!lock)
+        return lock.error();
+    const auto answer = set_format(*node_, role, layout);
+    return answer ? Queue::make(node_, role, layout, *answer, slots, own) : answer.error();
+}
+
+Result<Colorimetry> Device::colorimetry(Role role) const
+{
+    return check_colours(*node_, role)
+        .and_then([&] { return current_format(*node_, role); })
+        .map([](const v4l2_format& format) { return colorimetry_of(format); });
+}
+
+Result<Colorimetry> Device::set_colorimetry(Role role, const Colorimetry& wanted) const
+{
+    if (const Status can = check_colours(*node_, role); !can)
+        return can.error();
+    const auto lock = lock_formats(*node_);
+    if (!lock)
+        return lock.error();
+    auto format = current_format(*node_, role);
+    if (!format)
+        return format.error();
+    set_colorimetry_of(*format, role, wanted);
+    if (const int error = node_->ioctl(VIDIOC_S_FMT, &*format); error != 0)
+        return node_->failed(error, "VIDIOC_S_FMT");
+    node_->want_colorimetry(role, wanted);
+    return colorimetry_of(*format);
 }
 
 } // namespace commonbuf::v4l2

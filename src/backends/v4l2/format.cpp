@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -51,9 +52,40 @@ bool same_size(const Layout& layout, const Answer& answer, bool coded, bool comp
         return answer.width >= layout.width && answer.height >= layout.height;
     if (!coded)
         return answer.width == layout.width && answer.height == layout.height;
-    const bool asked = layout.planes[0].stride != 0;
-    return answer.width >= layout.width &&
-           (asked ? answer.height == padded_rows(layout) : answer.height >= layout.height);
+    if (answer.width < layout.width || answer.height < layout.height)
+        return false;
+    // Where the caller knows the padding, the driver may leave it out of the height.
+    return layout.planes[0].stride == 0 || answer.height == padded_rows(layout) ||
+           (layout.rows != 0 && answer.height < layout.rows);
+}
+
+/// What to ask for, one after the other, until the driver makes the image.
+constexpr std::array<std::uint32_t, 3> asked_fields{V4L2_FIELD_NONE, V4L2_FIELD_INTERLACED, V4L2_FIELD_ALTERNATE};
+
+/// Sends VIDIOC_TRY_FMT or VIDIOC_S_FMT. Returns the first answer that is the image, or the very
+/// first one.
+Result<Answer> ask(const Node& node, Role role, const Layout& layout, bool set,
+                   const std::optional<Colorimetry>& colours)
+{
+    const char* const call = set ? "VIDIOC_S_FMT" : "VIDIOC_TRY_FMT";
+    std::optional<Answer> first;
+    for (const std::uint32_t field : asked_fields) {
+        v4l2_format format = to_v4l2(node, role, layout, field);
+        if (colours)
+            set_colorimetry_of(format, role, *colours);
+        if (const int error = node.ioctl(set ? VIDIOC_S_FMT : VIDIOC_TRY_FMT, &format); error != 0)
+            return node.failed(error, call);
+        Answer answer = from_v4l2(format);
+        answer.asked_field = field;
+        if (same_image(node, role, layout, answer, call))
+            return answer;
+        if (!first)
+            first = answer;
+        // A device whose pictures have no fields has no others.
+        if (first->field == V4L2_FIELD_NONE)
+            break;
+    }
+    return *first;
 }
 
 } // namespace
@@ -95,18 +127,33 @@ std::uint32_t padded_rows(const Layout& layout) noexcept
     return std::max(layout.height, narrow(first.size / first.stride));
 }
 
-v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout)
+Layout with_lines(const Layout& layout) noexcept
 {
+    Layout whole = layout;
+    if (layout.lines_before == 0 && layout.lines_after == 0)
+        return whole;
+    Plane& plane = whole.planes[0];
+    whole.height = narrow(std::uint64_t{layout.lines_before} + layout.height + layout.lines_after);
+    plane.size = std::uint64_t{plane.stride} * whole.height;
+    if (plane.offset == std::uint64_t{layout.lines_before} * plane.stride)
+        plane.offset = 0;
+    whole.lines_before = whole.lines_after = 0;
+    return whole;
+}
+
+v4l2_format to_v4l2(const Node& node, Role role, const Layout& picture, std::uint32_t field)
+{
+    const Layout layout = with_lines(picture);
     v4l2_format format = bare_format(node, role, code_of(node, role, layout.format, memories_of(layout)));
-    if (node.info().metadata) {
+    if (node.is_metadata(role)) {
         format.fmt.meta.buffersize = narrow(layout.memory_sizes[0]);
         return format;
     }
     v4l2_pix_format& pix = format.fmt.pix;
     pix.width = layout.width;
     pix.height = node.is_coded(role) ? padded_rows(layout) : layout.height;
-    pix.field = V4L2_FIELD_NONE;
-    if (!node.is_planar()) {
+    pix.field = field;
+    if (!node.is_planar(role)) {
         pix.bytesperline = stride_of_memory(layout, 0);
         pix.sizeimage = narrow(layout.memory_sizes[0]);
         return format;
@@ -123,7 +170,7 @@ v4l2_format bare_format(const Node& node, Role role, std::uint32_t fourcc) noexc
 {
     v4l2_format format{};
     format.type = node.type(role);
-    if (node.info().metadata)
+    if (node.is_metadata(role))
         format.fmt.meta.dataformat = fourcc;
     else
         format.fmt.pix.pixelformat = fourcc;
@@ -158,31 +205,92 @@ Answer from_v4l2(const v4l2_format& format) noexcept
     return answer;
 }
 
-Status same_image(const Node& node, Role role, const Layout& layout, const Answer& answer, std::string_view call)
+Colorimetry colorimetry_of(const v4l2_format& format) noexcept
 {
+    if (V4L2_TYPE_IS_MULTIPLANAR(format.type)) {
+        const v4l2_pix_format_mplane& planar = format.fmt.pix_mp;
+        return {planar.colorspace, planar.xfer_func, planar.ycbcr_enc, planar.quantization};
+    }
+    const v4l2_pix_format& pix = format.fmt.pix;
+    // Old drivers leave what follows the magic number undefined.
+    if (pix.priv != V4L2_PIX_FMT_PRIV_MAGIC)
+        return {.colorspace = pix.colorspace};
+    return {pix.colorspace, pix.xfer_func, pix.ycbcr_enc, pix.quantization};
+}
+
+void set_colorimetry_of(v4l2_format& format, Role role, const Colorimetry& wanted) noexcept
+{
+    if (is_metadata(format.type))
+        return;
+    const std::uint32_t flag = role == Role::capture ? V4L2_PIX_FMT_FLAG_SET_CSC : 0U;
+    if (V4L2_TYPE_IS_MULTIPLANAR(format.type)) {
+        v4l2_pix_format_mplane& planar = format.fmt.pix_mp;
+        planar.colorspace = wanted.colorspace;
+        planar.xfer_func = static_cast<__u8>(wanted.xfer_func);
+        planar.ycbcr_enc = static_cast<__u8>(wanted.ycbcr_enc);
+        planar.quantization = static_cast<__u8>(wanted.quantization);
+        planar.flags = static_cast<__u8>(planar.flags | flag);
+        return;
+    }
+    v4l2_pix_format& pix = format.fmt.pix;
+    pix.priv = V4L2_PIX_FMT_PRIV_MAGIC;
+    pix.colorspace = wanted.colorspace;
+    pix.xfer_func = wanted.xfer_func;
+    pix.ycbcr_enc = wanted.ycbcr_enc;
+    pix.quantization = wanted.quantization;
+    pix.flags |= flag;
+}
+
+std::optional<Colorimetry> colours_to_set(const Node& node, Role role)
+{
+    if (node.is_metadata(role))
+        return std::nullopt;
+    auto wanted = node.wanted_colorimetry(role);
+    if (wanted || role == Role::capture)
+        return wanted;
+    const auto format = current_format(node, role);
+    return format ? std::optional(colorimetry_of(*format)) : std::nullopt;
+}
+
+Status same_image(const Node& node, Role role, const Layout& picture, const Answer& answer, std::string_view call)
+{
+    const Layout layout = with_lines(picture);
     const bool coded = node.is_coded(role);
     const auto differs = [&](std::string detail) { return Error::unsupported(node.where(call), std::move(detail)); };
     const std::uint32_t fourcc = code_of(node, role, layout.format, memories_of(layout));
+    if (layout.height != picture.height && (coded || layout.plane_count > 1))
+        return differs(text::format("it fills the lines around a picture only in formats with one plane, and {}",
+                                    coded ? "not as a codec" : "not in " + to_string(layout.format)));
+    if (picture.lines_after != 0 && padded_rows(picture) != picture.height)
+        return differs(text::format("V4L2 puts the lines behind a picture right behind its {} rows, but the layout "
+                                    "puts them behind {}",
+                                    picture.height, padded_rows(picture)));
     // V4L2 has no way to say where in a memory the image begins (vb2 itself refuses a
     // data_offset in a capture buffer).
     if (layout.planes[0].offset != 0)
         return differs(text::format("V4L2 puts the image at the start of its memory, but the layout puts it at {}",
                                     layout.planes[0].offset));
-    if (const auto misplaced = misplaced_plane(layout, coded ? padded_rows(layout) : layout.height))
+    if (const auto misplaced =
+            misplaced_plane(layout, coded ? padded_rows(layout) : std::max(layout.rows, layout.height)))
         return differs(text::format("V4L2 puts plane {} right behind the one before, but the layout puts it at {}",
                                     *misplaced, layout.planes[*misplaced].offset));
     // Metadata has no pixels.
-    if (!node.info().metadata && !same_size(layout, answer, coded, node.is_compressed(role)))
-        return differs(text::format("asked for {}x{}, the driver sets {}x{}", layout.width, layout.height, answer.width,
-                                    answer.height));
+    if (!node.is_metadata(role) && !same_size(layout, answer, coded, node.is_compressed(role))) {
+        Error error =
+            differs(text::format("asked for {}x{}, the driver sets {}x{}{}", layout.width, layout.height, answer.width,
+                                 answer.height, answer.is_one_field() ? ": one field of the picture in a buffer" : ""));
+        if (answer.is_one_field())
+            error.advice = text::format("use {}x{}, and each buffer holds one field", answer.width, answer.height);
+        return error;
+    }
     if (answer.fourcc != fourcc || answer.memory_count != layout.memory_count)
         return differs(text::format("asked for {} in {} memories, the driver sets {} in {}",
                                     to_string(Format::v4l2(fourcc)), layout.memory_count,
                                     to_string(Format::v4l2(answer.fourcc)), answer.memory_count));
-    // Sequential and alternating fields are not rows of one image.
-    if (answer.field != V4L2_FIELD_NONE && answer.field != V4L2_FIELD_INTERLACED &&
-        answer.field != V4L2_FIELD_INTERLACED_TB && answer.field != V4L2_FIELD_INTERLACED_BT)
-        return differs(text::format("the driver delivers separate fields (v4l2_field {})", answer.field));
+    // A single field is an image of half the height. Two, one after the other, are not.
+    if (answer.field == V4L2_FIELD_SEQ_TB || answer.field == V4L2_FIELD_SEQ_BT)
+        return differs(text::format("the driver puts both fields into a buffer, one after the other (v4l2_field {})",
+                                    answer.field));
     for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
         const std::uint32_t stride = stride_of_memory(layout, i);
         if (stride != 0 && answer.strides[i] != stride)
@@ -200,16 +308,22 @@ Result<v4l2_format> current_format(const Node& node, Role role)
     return format;
 }
 
-Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
+Result<Answer> try_format(const Node& node, Role role, const Layout& layout)
 {
-    v4l2_format format = to_v4l2(node, role, layout);
-    if (const int error = node.ioctl(VIDIOC_S_FMT, &format); error != 0)
-        return node.failed(error, "VIDIOC_S_FMT");
-    const Answer answer = from_v4l2(format);
+    return ask(node, role, layout, false, node.wanted_colorimetry(role));
+}
+
+Result<Answer> set_format(const Node& node, Role role, const Layout& layout, std::optional<Colorimetry> colours)
+{
+    auto asked = ask(node, role, layout, true, colours ? colours : colours_to_set(node, role));
+    if (!asked)
+        return asked.error();
+    const Answer answer = *asked;
     if (const Status same = same_image(node, role, layout, answer, "VIDIOC_S_FMT"); !same)
         return same.error();
-    // The stream itself says which part of its pictures a decoder shows.
-    if (role == Role::capture || node.info().metadata || node.is_compressed(role) ||
+    // The stream itself says which part of its pictures a decoder shows. With lines, all of it is
+    // picture to the device.
+    if (role == Role::capture || !node.is_coded(role) ||
         (answer.width == layout.width && answer.height == layout.height))
         return answer;
     v4l2_selection selection{};
@@ -224,6 +338,13 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout)
                                                layout.width, layout.height, answer.width, answer.height,
                                                selection.r.width, selection.r.height));
     return answer;
+}
+
+Result<os::NodeLock> lock_formats(const Node& node)
+{
+    if (node.info().memory_to_memory)
+        return os::NodeLock();
+    return os::NodeLock::acquire(node.fd(), node.info().path);
 }
 
 std::string sizes_advice(const Node& node, std::uint32_t fourcc)

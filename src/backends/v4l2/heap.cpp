@@ -78,7 +78,7 @@ private:
 
 std::string heap_name(const Node& node, Role role)
 {
-    return text::format("v4l2-{}-{}", os::last_part(node.info().path), to_string(role));
+    return text::format("v4l2-{}-{}", node.kernel_name(), to_string(role));
 }
 
 std::shared_ptr<Heap> make_heap(const std::shared_ptr<Node>& node, Role role)

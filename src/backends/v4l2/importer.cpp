@@ -13,6 +13,7 @@
 #include <commonbuf/v4l2/device.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <numeric>
 #include <optional>
 
@@ -49,8 +50,15 @@ public:
 
         auto support = std::make_shared<Support>();
         std::optional<Error> why_not;
-        for (const Format format : request.formats())
-            measure_format({format, request.width, request.height}, *support, why_not);
+        for (const Format format : request.formats()) {
+            Request one = request;
+            one.format = format;
+            one.alternatives.clear();
+            measure_format(one, *support, why_not);
+            // A device that is gone lacks no format.
+            if (why_not && why_not->concerns_device())
+                return std::move(*why_not);
+        }
         support->sort();
         if (!support->entries.empty())
             return support;
@@ -62,7 +70,7 @@ public:
 
     Result<Layout> fit(const Layout& layout) override
     {
-        const auto answer = ask(layout);
+        const auto answer = try_format(*node_, role_, layout);
         if (!answer)
             return answer.error();
         if (const Status same = same_image(*node_, role_, layout, *answer, "VIDIOC_TRY_FMT"); !same)
@@ -93,6 +101,10 @@ private:
             if (fourcc == 0 || std::find(known.begin(), known.end(), fourcc) == known.end())
                 continue;
             auto constraints = measure(request, memories);
+            if (!constraints && constraints.error().concerns_device()) {
+                why_not = constraints.error();
+                return;
+            }
             if (constraints)
                 support.entries.push_back({request.format, linear, memories, std::move(*constraints)});
             else
@@ -100,10 +112,15 @@ private:
         }
     }
 
-    Result<Answer> ask(const Layout& layout) const
+    /// What the driver makes of a layout that may not be one; nothing if it does not take it at
+    /// all. Errors: what else it answers.
+    Result<std::optional<Answer>> sample(const Layout& layout, std::uint32_t field) const
     {
-        v4l2_format format = to_v4l2(*node_, role_, layout);
-        if (const int error = node_->ioctl(VIDIOC_TRY_FMT, &format); error != 0)
+        v4l2_format format = to_v4l2(*node_, role_, layout, field);
+        const int error = node_->ioctl(VIDIOC_TRY_FMT, &format);
+        if (error == EINVAL)
+            return std::nullopt;
+        if (error != 0)
             return node_->failed(error, "VIDIOC_TRY_FMT");
         return from_v4l2(format);
     }
@@ -116,19 +133,22 @@ private:
         probe.format = request.format;
         probe.width = request.width;
         probe.height = request.height;
+        probe.lines_before = request.lines_before;
+        probe.lines_after = request.lines_after;
         const FormatInfo* info = format_info(request.format);
         probe.plane_count = info != nullptr ? info->plane_count : 1;
         probe.memory_count = memories == Memories::single ? 1 : probe.plane_count;
         for (std::uint32_t i = 0; i < probe.plane_count; ++i)
             probe.planes[i].memory = memories == Memories::single ? 0 : i;
 
-        const auto own = ask(probe);
+        const auto own = try_format(*node_, role_, probe);
         if (!own)
             return own.error();
         if (const Status same = same_image(*node_, role_, probe, *own, "VIDIOC_TRY_FMT"); !same) {
             Error error = same.error();
-            if (own->width != request.width || own->height != request.height)
-                error.advice = sizes_advice(*node_, own->fourcc);
+            const bool resized = own->width != request.width || own->height != request.height;
+            if (std::string advice = resized ? sizes_advice(*node_, own->fourcc) : ""; !advice.empty())
+                error.advice = std::move(advice);
             return error;
         }
 
@@ -147,18 +167,26 @@ private:
             return constraints; // compressed frames have no rows
         const std::uint32_t stride = own->strides[0];
         constraints.min_stride = stride;
-        const std::uint32_t next = stride_for(probe, stride + 1).value_or(stride);
-        if (next > stride) {
-            constraints.stride_align = std::gcd(stride, next);
+        const auto next = stride_for(probe, *own, stride + 1);
+        if (!next)
+            return next.error();
+        if (*next > stride) {
+            constraints.stride_align = std::gcd(stride, *next);
             constexpr std::uint32_t huge = 1U << 30U;
-            const std::uint32_t most = stride_for(probe, huge).value_or(0);
-            if (most >= next && most < huge)
-                constraints.max_stride = most;
+            const auto most = stride_for(probe, *own, huge);
+            if (!most)
+                return most.error();
+            if (*most >= *next && *most < huge)
+                constraints.max_stride = *most;
         } else {
             constraints.max_stride = stride;
         }
-        if (node_->is_coded(role_))
-            constraints.height_align = row_step(probe, own->height);
+        if (node_->is_coded(role_)) {
+            const auto step = row_step(probe, own->height);
+            if (!step)
+                return step.error();
+            constraints.height_align = *step;
+        }
         const Constraints none;
         const auto note = [&](Constraint constraint, std::uint32_t Constraints::*value) {
             if (constraints.*value != none.*value)
@@ -171,22 +199,43 @@ private:
         return constraints;
     }
 
-    /// The steps in which a codec pads the rows of its pictures.
-    std::uint32_t row_step(Layout probe, std::uint32_t rows) const
+    /// The steps in which a codec pads the rows of its pictures, so that a picture of the probe's
+    /// height gets `rows`.
+    Result<std::uint32_t> row_step(Layout probe, std::uint32_t rows) const
     {
-        probe.height = rows + 1;
-        const auto next = ask(probe);
-        if (!next || next->height <= rows)
-            return rows;
-        return std::gcd(rows, next->height);
+        const auto rows_for = [&](std::uint32_t height) {
+            probe.height = height;
+            return sample(probe, V4L2_FIELD_NONE).map([](const std::optional<Answer>& answer) {
+                return answer ? answer->height : 0U;
+            });
+        };
+        const std::uint32_t wanted = probe.height;
+        auto more = rows_for(rows + 1);
+        if (!more)
+            return more.error();
+        std::uint32_t step = std::gcd(rows, *more);
+        // At the greatest height of all, smaller ones tell: two that follow each other.
+        if (*more <= rows) {
+            const auto half = rows_for(rows / 2 + 1);
+            if (!half)
+                return half.error();
+            more = rows_for(*half + 1);
+            if (!more)
+                return more.error();
+            step = *half != 0 && *half < *more && *more <= rows ? std::gcd(std::gcd(rows, *half), *more) : rows;
+        }
+        // The least height of all is no step either, but nothing else leads there.
+        const std::uint64_t padded = (std::uint64_t{wanted} + step - 1) / step * step;
+        return padded == rows ? step : rows;
     }
 
-    /// What the driver makes of a stride; nothing if it does not answer.
-    std::optional<std::uint32_t> stride_for(Layout probe, std::uint32_t stride) const
+    /// What the driver makes of a stride, which is its own if it takes no other.
+    Result<std::uint32_t> stride_for(Layout probe, const Answer& own, std::uint32_t stride) const
     {
         probe.planes[0].stride = stride;
-        const auto answer = ask(probe);
-        return answer ? std::optional(answer->strides[0]) : std::nullopt;
+        return sample(probe, own.asked_field).map([&](const std::optional<Answer>& answer) {
+            return answer ? answer->strides[0] : own.strides[0];
+        });
     }
 
     std::string format_list() const

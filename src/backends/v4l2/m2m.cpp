@@ -184,11 +184,13 @@ Status M2m::open_queues(const Layout& output, const Layout& capture, std::uint32
     if (Status can = check_opening(node, Role::capture, capture, slots); !can)
         return can;
     const bool encodes = state.kind == Kind::encoder;
+    // Choosing the codec may reset what the pictures were said to be.
+    const auto colours = colours_to_set(node, Role::output);
     if (encodes) {
         if (const auto codec = set_format(node, Role::capture, capture); !codec)
             return codec.error();
     }
-    const auto in = set_format(node, Role::output, output);
+    const auto in = set_format(node, Role::output, output, colours);
     if (!in)
         return in.error();
     const auto out = encodes ? state.format_of(Role::capture, capture) : set_format(node, Role::capture, capture);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backends/v4l2/node.hpp"
+#include "os/device_node.hpp"
 #include "os/os.hpp"
 #include "base/text.hpp"
 
@@ -128,13 +129,17 @@ Result<MediaDevice> MediaDevice::open(const Device& device)
 {
     // Drivers register both nodes under one parent.
     const std::string& node = device.info().path;
-    for (const std::string& name : os::list("/sys/class/video4linux/" + os::last_part(node) + "/device")) {
+    const std::string parent = device.node_->sysfs() + "/device";
+    for (const std::string& name : os::list(parent)) {
         if (!os::is_numbered(name, "media"))
             continue;
-        std::string path = "/dev/" + name;
+        const std::string sysfs = parent + "/" + name;
+        std::string path = os::find_node("/dev/" + name, sysfs);
         auto fd = os::open(path);
         if (!fd)
             return fd.error();
+        if (!os::is_device(fd->get(), sysfs))
+            return Error::not_present("find the media device of " + node, "another device has its name, " + path);
         return MediaDevice(device.node_, std::make_shared<const UniqueFd>(std::move(*fd)), std::move(path));
     }
     return Error::not_present("find the media device of " + node, "the node belongs to none");

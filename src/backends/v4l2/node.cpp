@@ -2,50 +2,15 @@
 #include "backends/v4l2/node.hpp"
 
 #include "base/text.hpp"
+#include "os/device_node.hpp"
+#include "os/v4l2_failure.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <span>
 
 namespace commonbuf::v4l2 {
 namespace {
-
-const std::string sysfs = "/sys/class/video4linux/";
-
-// What an errno means in V4L2, if it means more than elsewhere. The sources are the kernel's
-// Documentation/userspace-api/media/v4l/vidioc-*.rst, and videobuf2 for EIO: after
-// vb2_queue_error() every call on a queue answers EIO until the queue is stopped.
-struct Meaning {
-    std::string_view call; ///< empty for every call
-    int error;
-    Category category;
-    const char* detail;
-    const char* advice;
-};
-
-constexpr const char* restart = "the signal is gone or changed: stop, queue the buffers again, start";
-
-constexpr std::array meanings{
-    Meaning{"VIDIOC_STREAMON", EPIPE, Category::invalid_state, "the media pipeline is not configured like the queue",
-            "give its pads the queue's format and size, and enable its links (media-ctl --print-topology shows both)"},
-    Meaning{"VIDIOC_STREAMON", ENOLINK, Category::invalid_state, "a link of the media pipeline is not enabled",
-            "enable the links up to this node (media-ctl --print-topology shows them)"},
-    Meaning{"VIDIOC_STREAMON", ENOSPC, Category::no_bandwidth, "the bus cannot carry this stream beside the others",
-            "for a USB camera, take a smaller picture, a port on another controller, or fewer cameras"},
-    Meaning{"VIDIOC_STREAMON", EINVAL, Category::invalid_state, "the driver wants more buffers before it starts",
-            "queue buffers first, or open the queue with more slots"},
-    Meaning{"VIDIOC_STREAMON", EIO, Category::device_failed, "the device or its signal failed", restart},
-    Meaning{"VIDIOC_QBUF", EIO, Category::device_failed, "the device or its signal failed, or it cannot map the memory",
-            restart},
-    Meaning{"VIDIOC_DQBUF", EIO, Category::device_failed, "the device or its signal failed", restart},
-    Meaning{"VIDIOC_DQBUF", EPIPE, Category::end_of_stream, "the last frame has come",
-            "stop and start the queue, or let the codec resume"},
-    Meaning{"VIDIOC_DQBUF", EINVAL, Category::invalid_state, "the queue is not streaming", "call start() first"},
-    Meaning{"", EBUSY, Category::busy, "another program, or another part of this one, owns the queue",
-            "stop it, or plan with another node"},
-    Meaning{"", ENODEV, Category::device_gone, "the device is gone", "close it, and open it again when it is back"},
-};
 
 /// A field of fixed size that a driver filled in; it may lack its NUL.
 std::string field_text(std::span<const __u8> field)
@@ -60,7 +25,8 @@ struct Formats {
     bool compressed = false; ///< some are not
 };
 
-Formats enumerate_formats(int fd, v4l2_buf_type type)
+/// Errors: what the driver answers, except that there is no further format.
+Result<Formats> enumerate_formats(int fd, v4l2_buf_type type, const std::string& path)
 {
     // No driver has so many; one that never answers EINVAL must not keep us here.
     constexpr std::uint32_t most = 1024;
@@ -69,23 +35,19 @@ Formats enumerate_formats(int fd, v4l2_buf_type type)
         v4l2_fmtdesc entry{};
         entry.index = i;
         entry.type = type;
-        if (os::ioctl(fd, VIDIOC_ENUM_FMT, &entry) != 0)
+        const int error = os::ioctl(fd, VIDIOC_ENUM_FMT, &entry);
+        // ENOTTY: loopback and other old drivers name no formats.
+        if (error == EINVAL || error == ENOTTY)
             break;
+        if (error != 0)
+            return os::v4l2_failure(error, {"VIDIOC_ENUM_FMT", path});
         formats.codes.push_back(entry.pixelformat);
         ((entry.flags & V4L2_FMT_FLAG_COMPRESSED) != 0 ? formats.compressed : formats.raw) = true;
     }
     return formats;
 }
 
-v4l2_buf_type buffer_type(const NodeInfo& node, Role role) noexcept
-{
-    const bool captures = role == Role::capture;
-    if (node.metadata)
-        return captures ? V4L2_BUF_TYPE_META_CAPTURE : V4L2_BUF_TYPE_META_OUTPUT;
-    if (node.multiplanar)
-        return captures ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
-    return captures ? V4L2_BUF_TYPE_VIDEO_CAPTURE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
-}
+constexpr bool has_any(std::uint32_t value, std::uint32_t bits) noexcept { return (value & bits) != 0; }
 
 } // namespace
 
@@ -106,9 +68,14 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     constexpr std::uint32_t both = V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE;
     constexpr std::uint32_t multi =
         V4L2_CAP_VIDEO_CAPTURE_MPLANE | V4L2_CAP_VIDEO_OUTPUT_MPLANE | V4L2_CAP_VIDEO_M2M_MPLANE;
+    constexpr std::uint32_t captures = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE | both;
+    constexpr std::uint32_t outputs = V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE | both;
 
+    const auto sysfs = os::sysfs_folder(fd.get());
+    if (!sysfs)
+        return sysfs.error();
     NodeInfo info;
-    info.name = node_name(path);
+    info.name = os::read_text(*sysfs + "/name").value_or("");
     info.path = std::move(path);
     info.driver = field_text(answer.driver);
     info.card = field_text(answer.card);
@@ -116,40 +83,59 @@ Result<std::shared_ptr<Node>> Node::create(UniqueFd fd, std::string path)
     // KERNEL_VERSION packs three numbers.
     info.version = text::format("{}.{}.{}", answer.version >> 16U, (answer.version >> 8U) & 0xffU, // NOLINT
                                 answer.version & 0xffU);                                           // NOLINT
-    info.metadata = (caps & (V4L2_CAP_META_CAPTURE | V4L2_CAP_META_OUTPUT)) != 0;
-    info.capture =
-        (caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE | V4L2_CAP_META_CAPTURE | both)) != 0;
-    info.output = (caps & (V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE | V4L2_CAP_META_OUTPUT | both)) != 0;
-    info.memory_to_memory = (caps & both) != 0;
-    info.multiplanar = (caps & multi) != 0;
-    info.streaming = (caps & V4L2_CAP_STREAMING) != 0;
-    const auto formats = [&](bool has, Role role) {
-        return has ? enumerate_formats(fd.get(), buffer_type(info, role)) : Formats{};
+    info.capture = has_any(caps, captures | V4L2_CAP_META_CAPTURE);
+    info.output = has_any(caps, outputs | V4L2_CAP_META_OUTPUT);
+    info.metadata = !has_any(caps, captures | outputs) && (info.capture || info.output);
+    info.memory_to_memory = has_any(caps, both);
+    info.multiplanar = has_any(caps, multi);
+    info.streaming = has_any(caps, V4L2_CAP_STREAMING);
+    const Types types = types_of(caps);
+    const auto formats = [&](bool has, v4l2_buf_type type) {
+        return has ? enumerate_formats(fd.get(), type, info.path) : Formats{};
     };
-    Formats captured = formats(info.capture, Role::capture);
-    Formats put_out = formats(info.output, Role::output);
-    info.encodes = info.memory_to_memory && put_out.raw && captured.compressed;
-    info.decodes = info.memory_to_memory && put_out.compressed && captured.raw;
-    info.capture_formats = std::move(captured.codes);
-    info.output_formats = std::move(put_out.codes);
-    return std::shared_ptr<Node>(new Node(std::move(fd), std::move(info)));
+    auto captured = formats(info.capture, types.capture);
+    if (!captured)
+        return captured.error();
+    auto put_out = formats(info.output, types.output);
+    if (!put_out)
+        return put_out.error();
+    info.encodes = info.memory_to_memory && put_out->raw && captured->compressed;
+    info.decodes = info.memory_to_memory && put_out->compressed && captured->raw;
+    info.capture_formats = std::move(captured->codes);
+    info.output_formats = std::move(put_out->codes);
+    return std::shared_ptr<Node>(new Node(std::move(fd), std::move(info), types, *sysfs));
 }
 
-Error Node::failed(int error, std::string_view call) const
+Node::Node(UniqueFd fd, NodeInfo info, Types types, std::string sysfs)
+    : fd_(std::move(fd)),
+      info_(std::move(info)),
+      types_(types),
+      sysfs_(std::move(sysfs)),
+      kernel_name_(os::link_name(sysfs_).value_or(os::last_part(info_.path)))
+{}
+
+/// One node may carry pictures and metadata (a sensor's embedded lines on the node of its picture,
+/// parameters on that of an ISP): each queue that has pictures is one of pictures.
+Node::Types Node::types_of(std::uint32_t capabilities) noexcept
 {
-    Error result = Error::from_errno(error, where(call));
-    const auto* known = std::ranges::find_if(meanings, [&](const Meaning& meaning) {
-        return meaning.error == error && (meaning.call.empty() || meaning.call == call);
-    });
-    if (known != meanings.end()) {
-        result.category = known->category;
-        result.detail = known->detail;
-        result.advice = known->advice;
-    }
-    return result;
+    Types types{V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT};
+    if (has_any(capabilities, V4L2_CAP_VIDEO_CAPTURE_MPLANE | V4L2_CAP_VIDEO_M2M_MPLANE))
+        types.capture = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+    else if (!has_any(capabilities, V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_M2M))
+        types.capture = V4L2_BUF_TYPE_META_CAPTURE;
+    if (has_any(capabilities, V4L2_CAP_VIDEO_OUTPUT_MPLANE | V4L2_CAP_VIDEO_M2M_MPLANE))
+        types.output = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
+    else if (!has_any(capabilities, V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_M2M))
+        types.output = V4L2_BUF_TYPE_META_OUTPUT;
+    return types;
 }
 
-v4l2_buf_type Node::type(Role role) const noexcept { return buffer_type(info_, role); }
+bool Node::is_metadata(Role role) const noexcept
+{
+    return type(role) == V4L2_BUF_TYPE_META_CAPTURE || type(role) == V4L2_BUF_TYPE_META_OUTPUT;
+}
+
+Error Node::failed(int error, std::string_view call) const { return os::v4l2_failure(error, where(call)); }
 
 std::string Node::identity(Role role) const
 {
@@ -165,7 +151,7 @@ void Node::note_export(const os::FileId& memory) const
 {
     // Trials ask about what was made just before; nobody holds so many at once.
     constexpr std::size_t most = 1024;
-    const std::lock_guard lock(exports_mutex_);
+    const std::lock_guard lock(mutex_);
     if (exports_.size() == most)
         exports_.pop_front();
     exports_.push_back(memory);
@@ -173,7 +159,7 @@ void Node::note_export(const os::FileId& memory) const
 
 bool Node::has_exported(const os::FileId& memory) const
 {
-    const std::lock_guard lock(exports_mutex_);
+    const std::lock_guard lock(mutex_);
     return std::any_of(exports_.begin(), exports_.end(), [&memory](const os::FileId& each) {
         return each.device == memory.device && each.inode == memory.inode;
     });
@@ -186,20 +172,40 @@ Tried Node::trying(std::string words) const
     return tried;
 }
 
-std::vector<std::string> node_paths()
+std::optional<Colorimetry> Node::wanted_colorimetry(Role role) const
 {
-    std::vector<std::string> names = os::list(sysfs);
+    const std::lock_guard lock(mutex_);
+    return role == Role::capture ? capture_colorimetry_ : output_colorimetry_;
+}
+
+void Node::want_colorimetry(Role role, const Colorimetry& wanted) const
+{
+    const std::lock_guard lock(mutex_);
+    (role == Role::capture ? capture_colorimetry_ : output_colorimetry_) = wanted;
+}
+
+Result<UniqueFd> NodePlace::open() const
+{
+    auto fd = os::open(path);
+    if (fd && !os::is_device(fd->get(), sysfs))
+        return Error::not_present(Call{"open", path}, "another device has this name in /dev, and this one has none",
+                                  "make its node in /dev: sysfs says its number");
+    return fd;
+}
+
+std::vector<NodePlace> node_places()
+{
+    const std::string folder = "/sys/class/video4linux/";
+    std::vector<std::string> names = os::list(folder);
     std::erase_if(names, [](const std::string& name) { return !os::is_numbered(name, "video"); });
     // The shorter number is the lower one; os::list() has sorted those of one length.
     std::ranges::stable_sort(names, {}, &std::string::size);
-    for (std::string& name : names)
-        name.insert(0, "/dev/");
-    return names;
-}
-
-std::string node_name(std::string_view path)
-{
-    return os::read_text(sysfs + os::last_part(path) + "/name").value_or("");
+    std::vector<NodePlace> places;
+    for (const std::string& name : names) {
+        const std::string sysfs = folder + name;
+        places.push_back({os::find_node("/dev/" + name, sysfs), sysfs, os::read_text(sysfs + "/name").value_or("")});
+    }
+    return places;
 }
 
 } // namespace commonbuf::v4l2

@@ -10,15 +10,15 @@ std::string_view to_string(Role role) noexcept { return role == Role::capture ? 
 std::vector<NodeInfo> nodes()
 {
     std::vector<NodeInfo> infos;
-    for (const std::string& path : node_paths()) {
-        auto fd = os::open(path);
-        const auto node = fd ? Node::create(std::move(*fd), path) : fd.error();
+    for (const NodePlace& place : node_places()) {
+        auto fd = place.open();
+        const auto node = fd ? Node::create(std::move(*fd), place.path) : fd.error();
         NodeInfo& info = infos.emplace_back();
         if (node) {
             info = (*node)->info();
         } else {
-            info.path = path;
-            info.name = node_name(path);
+            info.path = place.path;
+            info.name = place.name;
             info.obstacle = node.error();
         }
     }

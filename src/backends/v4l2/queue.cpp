@@ -359,6 +359,7 @@ Role Queue::role() const noexcept { return state_->table->role(); }
 std::uint32_t Queue::slots() const noexcept { return state_->slots()->size(); }
 std::size_t Queue::with_device() const noexcept { return state_->slots()->with_device(); }
 std::vector<Buffer> Queue::buffers() const { return state_->slots()->buffers(); }
+std::uint32_t Queue::field() const noexcept { return state_->slots()->field(); }
 Status Queue::start() { return state_->slots()->start(); }
 Status Queue::stop() { return state_->slots()->stop(); }
 Status Queue::resume(bool idle) { return state_->slots()->resume(idle); }
@@ -371,6 +372,12 @@ bool Queue::ended() const noexcept { return state_->slots()->ended(); }
 void Queue::deliver_damaged(bool deliver) noexcept { state_->slots()->deliver_damaged(deliver); }
 void Queue::deliver_offsets(bool deliver) noexcept { state_->slots()->deliver_offsets(deliver); }
 void Queue::set_cpu_access(bool access) noexcept { state_->slots()->set_cpu_access(access); }
+
+Result<Colorimetry> Queue::colorimetry() const
+{
+    const auto slots = state_->slots();
+    return Device(slots->node_handle()).colorimetry(slots->role());
+}
 
 Result<Rectangle> Queue::selection(std::uint32_t target) const
 {

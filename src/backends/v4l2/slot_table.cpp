@@ -17,16 +17,19 @@ Status check_opening(const Node& node, Role role, const Layout& layout, std::uin
 {
     if (!node.has(role))
         return Error::unsupported(node.trying("open a queue"), text::format("it has no {} queue", to_string(role)));
-    if (slots == 0 || slots > VIDEO_MAX_FRAME)
+    // Every queue has so many; the driver is asked only for more.
+    const std::uint32_t most = slots <= VIDEO_MAX_FRAME ? VIDEO_MAX_FRAME : max_slots(node, role);
+    if (slots == 0 || slots > most)
         return Error::invalid_argument(node.trying("open a queue"),
-                                       text::format("{} slots are not between 1 and {}", slots, VIDEO_MAX_FRAME));
+                                       text::format("{} slots are not between 1 and {}", slots, most));
     return validate(layout);
 }
 
-SlotTable::SlotTable(std::shared_ptr<Node> node, Role role, const Layout& layout, bool own)
+SlotTable::SlotTable(std::shared_ptr<Node> node, Role role, const Layout& layout, std::uint32_t field, bool own)
     : node_(std::move(node)),
       role_(role),
       layout_(layout),
+      field_(field),
       memory_(own ? V4L2_MEMORY_MMAP : V4L2_MEMORY_DMABUF)
 {}
 
@@ -39,7 +42,11 @@ Result<std::unique_ptr<SlotTable>> SlotTable::create(std::shared_ptr<Node> node,
     // Data that is no picture fills the memory that the driver has for it.
     if (own && is_opaque(layout.format))
         needed.planes[0].size = answer.sizes[0];
-    std::unique_ptr<SlotTable> table(new SlotTable(std::move(node), role, needed, own));
+    if (own && !validate(needed))
+        return Error::unsupported(
+            node->trying("open a queue"),
+            text::format("the driver's own memory has {} bytes, too few for {}", answer.sizes[0], to_string(layout)));
+    std::unique_ptr<SlotTable> table(new SlotTable(std::move(node), role, needed, answer.field, own));
     if (Status made = table->request(slots); !made)
         return std::move(made.error());
     for (std::uint32_t i = 0; own && i < table->size(); ++i) {
@@ -110,29 +117,33 @@ std::vector<Buffer> SlotTable::buffers() const
     return all;
 }
 
-/// Whether a buffer holds an image as this queue is set to.
-Status SlotTable::check_buffer(const Buffer& buffer) const
+/// Where a buffer has the image that this queue is set to. Errors: invalid_argument.
+Result<ImagePlace> SlotTable::check_buffer(const Buffer& buffer) const
 {
     const Call call = node_->where("VIDIOC_QBUF");
     if (Status can = shareable(buffer, call); !can)
-        return can;
-    // The memories may be larger than this queue needs, but the image must be the same. The size
-    // of compressed frames is a matter of the stream.
-    Layout same = buffer.layout();
-    same.memory_sizes = layout_.memory_sizes;
-    if (node_->is_compressed(role_) && same.format == layout_.format && is_opaque(same.format))
-        same = layout_;
-    if (same != layout_)
-        return Error::invalid_argument(call, text::format("the buffer is {}, but the queue is set to {}",
-                                                          to_string(buffer.layout()), to_string(layout_)));
+        return can.error();
+    ImagePlace place{};
+    // The size of compressed frames is a matter of the stream.
+    const bool stream =
+        node_->is_compressed(role_) && buffer.layout().format == layout_.format && is_opaque(layout_.format);
+    // The memories may be larger than this queue needs, but every pixel must be where it expects it.
+    if (!stream) {
+        auto found = find_image(buffer, layout_);
+        if (!found)
+            return Error::invalid_argument(call, text::format("the buffer is {}, but the queue is set to {}: {}",
+                                                              to_string(buffer.layout()), to_string(layout_),
+                                                              found.error().detail));
+        place = *found;
+    }
     for (std::uint32_t i = 0; i < layout_.memory_count; ++i) {
-        const std::uint64_t size = buffer.size(i);
+        const std::uint64_t size = buffer.size(place[i]);
         if (size < layout_.memory_sizes[i])
             return Error::invalid_argument(call, text::format("memory {} has {} bytes, but the driver needs {}", i,
                                                               size, layout_.memory_sizes[i]))
                 .with_sizes(layout_.memory_sizes[i], size);
     }
-    return {};
+    return place;
 }
 
 /// The slot that a buffer has, else one that was never used, else the one that was not used for
@@ -168,28 +179,40 @@ Result<SlotTable::Slot*> SlotTable::free_slot(const Buffer& buffer)
 }
 
 /// A slot with its buffer, for QBUF.
-Description SlotTable::describe(const Buffer& buffer, const Slot& slot) const
+Description SlotTable::describe(const Buffer& buffer, const ImagePlace& place, const Slot& slot) const
 {
     const std::uint32_t count = layout_.memory_count;
     std::array<int, max_planes> fds{};
     std::array<std::uint64_t, max_planes> sizes{};
     for (std::uint32_t i = 0; i < count; ++i) {
-        fds[i] = buffer.dma_buf_fd(i);
-        sizes[i] = buffer.size(i);
+        fds[i] = buffer.dma_buf_fd(place[i]);
+        sizes[i] = buffer.size(place[i]);
     }
     Description description(*node_, role_, memory_, index_of(slot));
-    description.set(layout_, std::span(fds).first(count), sizes);
+    description.set(layout_, std::span(fds).first(count), sizes, next_field());
     return description;
+}
+
+/// What the next buffer of an output queue holds if the caller does not say it.
+std::uint32_t SlotTable::next_field() const noexcept
+{
+    switch (field_) {
+    case V4L2_FIELD_ALTERNATE: return bottom_is_next_ ? V4L2_FIELD_BOTTOM : V4L2_FIELD_TOP;
+    case V4L2_FIELD_TOP:
+    case V4L2_FIELD_BOTTOM: return field_;
+    default: return V4L2_FIELD_NONE;
+    }
 }
 
 Status SlotTable::queue(const Buffer& buffer, const Payload& payload, Place where)
 {
-    if (Status can = check_buffer(buffer); !can)
-        return can;
+    const auto place = check_buffer(buffer);
+    if (!place)
+        return place.error();
     const auto slot = free_slot(buffer);
     if (!slot)
         return slot.error();
-    Description description = describe(buffer, **slot);
+    Description description = describe(buffer, *place, **slot);
     if (Status added = description.add(payload, *node_, layout_.used_memories()); !added)
         return added;
     // The kernel ignores the flag, and the picture would come back with its first slice.
@@ -207,7 +230,8 @@ Status SlotTable::queue(const Buffer& buffer, const Payload& payload, Place wher
     });
     if (const int error = description.send(*node_, VIDIOC_QBUF); error != 0)
         return refused(buffer, payload, error);
-    **slot = {buffer, true, ++uses_};
+    **slot = {buffer, *place, true, ++uses_};
+    bottom_is_next_ = description.buffer.field == V4L2_FIELD_TOP;
     return {};
 }
 
@@ -279,7 +303,7 @@ Status SlotTable::restart()
     }
     std::ranges::sort(queued, {}, &Slot::last_use);
     for (Slot* slot : queued) {
-        if (const int error = describe(*slot->buffer, *slot).send(*node_, VIDIOC_QBUF); error != 0)
+        if (const int error = describe(*slot->buffer, slot->place, *slot).send(*node_, VIDIOC_QBUF); error != 0)
             return node_->failed(error, "VIDIOC_QBUF");
         slot->queued = true;
     }
@@ -361,9 +385,11 @@ Result<std::uint32_t> SlotTable::grow(std::uint32_t more)
     const Call call = node_->where("VIDIOC_CREATE_BUFS");
     if (is_own())
         return Error::unsupported(call, "the queue is in the driver's own memory");
-    if (more == 0 || more > VIDEO_MAX_FRAME || size() + more > VIDEO_MAX_FRAME)
-        return Error::invalid_argument(
-            call, text::format("{} slots beside {} are not between 1 and {}", more, size(), VIDEO_MAX_FRAME));
+    const std::uint64_t all = std::uint64_t{size()} + more;
+    const std::uint32_t most = all <= VIDEO_MAX_FRAME ? VIDEO_MAX_FRAME : max_slots(*node_, role_);
+    if (more == 0 || all > most)
+        return Error::invalid_argument(call,
+                                       text::format("{} slots beside {} are not between 1 and {}", more, size(), most));
     const auto made = create_slots(*node_, role_, memory_, more);
     if (!made)
         return made.error();

@@ -4,6 +4,7 @@
 #include "backends/v4l2/format.hpp"
 #include "backends/v4l2/node.hpp"
 #include "backends/v4l2/slots.hpp"
+#include "buffer/image_place.hpp"
 
 #include <commonbuf/buffer.hpp>
 #include <commonbuf/fence.hpp>
@@ -33,7 +34,9 @@ public:
     ~SlotTable();
 
     const Node& node() const noexcept { return *node_; }
+    const std::shared_ptr<Node>& node_handle() const noexcept { return node_; }
     Role role() const noexcept { return role_; }
+    std::uint32_t field() const noexcept { return field_; }
     std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(slots_.size()); }
     std::size_t with_device() const noexcept;
     std::vector<Buffer> buffers() const;
@@ -57,22 +60,24 @@ public:
 private:
     struct Slot {
         std::optional<Buffer> buffer; ///< whose mapping the kernel keeps here
+        ImagePlace place{};
         bool queued = false;
         std::uint64_t last_use = 0;
     };
 
-    SlotTable(std::shared_ptr<Node> node, Role role, const Layout& layout, bool own);
+    SlotTable(std::shared_ptr<Node> node, Role role, const Layout& layout, std::uint32_t field, bool own);
     bool is_own() const noexcept { return memory_ == V4L2_MEMORY_MMAP; }
     Status request(std::uint32_t count);
     Result<Buffer> export_slot(std::uint32_t index) const;
-    Status check_buffer(const Buffer& buffer) const;
+    Result<ImagePlace> check_buffer(const Buffer& buffer) const;
     Result<Slot*> free_slot(const Buffer& buffer);
     Slot* slot_for(const Buffer& buffer);
     std::uint32_t index_of(const Slot& slot) const noexcept
     {
         return static_cast<std::uint32_t>(&slot - slots_.data());
     }
-    Description describe(const Buffer& buffer, const Slot& slot) const;
+    Description describe(const Buffer& buffer, const ImagePlace& place, const Slot& slot) const;
+    std::uint32_t next_field() const noexcept;
     Status stream(bool on);
     Error refused(const Buffer& buffer, const Payload& payload, int error);
     Status restart();
@@ -83,9 +88,11 @@ private:
     std::shared_ptr<Node> node_;
     Role role_;
     Layout layout_;
+    std::uint32_t field_; ///< what each buffer holds
     v4l2_memory memory_;
     std::vector<Slot> slots_;
     std::uint64_t uses_ = 0;
+    bool bottom_is_next_ = false; ///< of an output queue whose buffers hold one field each
     bool streaming_ = false;
     bool ended_ = false; ///< the last frame has come
     bool cpu_access_ = true;

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <limits>
 
 namespace commonbuf::v4l2 {
@@ -16,13 +18,14 @@ Description::Description(const Node& node, Role role, v4l2_memory memory, std::u
     buffer.type = node.type(role);
     buffer.memory = memory;
     buffer.index = index;
-    buffer.length = node.is_planar() ? max_planes : 0;
+    buffer.length = node.is_planar(role) ? max_planes : 0;
 }
 
-void Description::set(const Layout& layout, std::span<const int> fds, std::span<const std::uint64_t> sizes) noexcept
+void Description::set(const Layout& layout, std::span<const int> fds, std::span<const std::uint64_t> sizes,
+                      std::uint32_t field) noexcept
 {
     const bool planar = V4L2_TYPE_IS_MULTIPLANAR(buffer.type);
-    buffer.field = V4L2_FIELD_NONE;
+    buffer.field = field;
     buffer.length = planar ? static_cast<std::uint32_t>(fds.size()) : narrow(sizes[0]);
     if (!planar)
         buffer.m.fd = fds[0];
@@ -51,7 +54,7 @@ Status Description::add(const Payload& payload, const Node& node, std::span<cons
             return wrong("bytes_used and data_offset are for output queues; a capture device sets them itself");
         if (i >= sizes.size())
             return wrong(text::format("there is no memory {}: the buffer has {}", i, sizes.size()));
-        if (offset != 0 && !node.is_planar())
+        if (offset != 0 && !V4L2_TYPE_IS_MULTIPLANAR(buffer.type))
             return Error::unsupported(node.where("VIDIOC_QBUF"),
                                       "offsets need the multi-planar API, which this node does not speak");
         std::uint32_t& used = bytes_used(i);
@@ -141,12 +144,43 @@ bool has_slots(const Node& node, Role role) noexcept
     return Description(node, role, V4L2_MEMORY_DMABUF).send(node, VIDIOC_QUERYBUF) == 0;
 }
 
-std::uint32_t buffer_capabilities(const Node& node, Role role) noexcept
+namespace {
+
+// Linux 6.9; headers of older systems lack both.
+#ifndef V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS
+constexpr std::uint32_t V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS = 1U << 8U; // NOLINT(readability-identifier-naming)
+#endif
+
+/// What CREATE_BUFS of none says: zeros if it says nothing.
+v4l2_create_buffers create_none(const Node& node, Role role, v4l2_memory memory) noexcept
 {
     v4l2_create_buffers none{};
-    none.memory = V4L2_MEMORY_MMAP;
+    none.memory = memory;
     none.format.type = node.type(role);
-    return node.ioctl(VIDIOC_CREATE_BUFS, &none) == 0 ? none.capabilities : 0;
+    return node.ioctl(VIDIOC_CREATE_BUFS, &none) == 0 ? none : v4l2_create_buffers{};
+}
+
+} // namespace
+
+std::uint32_t buffer_capabilities(const Node& node, Role role) noexcept
+{
+    return create_none(node, role, V4L2_MEMORY_MMAP).capabilities;
+}
+
+std::uint32_t max_slots(const Node& node, Role role) noexcept
+{
+    // Not every queue has both kinds of memory.
+    for (const v4l2_memory memory : {V4L2_MEMORY_DMABUF, V4L2_MEMORY_MMAP}) {
+        const v4l2_create_buffers told = create_none(node, role, memory);
+        if ((told.capabilities & V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS) == 0)
+            continue;
+        // max_num_buffers, where a header names it.
+        std::uint32_t most = 0;
+        std::memcpy(&most, reinterpret_cast<const char*>(&told) + offsetof(v4l2_create_buffers, flags) + sizeof most,
+                    sizeof most);
+        return std::max<std::uint32_t>(most, 1);
+    }
+    return VIDEO_MAX_FRAME;
 }
 
 Result<UniqueFd> export_memory(const Node& node, Role role, std::uint32_t slot, std::uint32_t memory)

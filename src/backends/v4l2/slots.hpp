@@ -20,8 +20,10 @@ struct Description {
     /// Makes one that the kernel fills in, for DQBUF and QUERYBUF.
     Description(const Node& node, Role role, v4l2_memory memory, std::uint32_t index = 0) noexcept;
 
-    /// Says what the buffer consists of, for QBUF and PREPARE_BUF.
-    void set(const Layout& layout, std::span<const int> fds, std::span<const std::uint64_t> sizes) noexcept;
+    /// Says what the buffer consists of, for QBUF and PREPARE_BUF. `field` is what it holds,
+    /// V4L2_FIELD_...
+    void set(const Layout& layout, std::span<const int> fds, std::span<const std::uint64_t> sizes,
+             std::uint32_t field = V4L2_FIELD_NONE) noexcept;
 
     /// Adds a payload. `sizes` are what the driver asked for: the kernel counts by them, however
     /// large the memories are.
@@ -48,6 +50,9 @@ bool has_slots(const Node& node, Role role) noexcept;
 /// What kinds of buffers a queue has: V4L2_BUF_CAP_*. 0 if the kernel does not say
 /// (VIDIOC_CREATE_BUFS of none; before Linux 4.20). Nothing is made.
 std::uint32_t buffer_capabilities(const Node& node, Role role) noexcept;
+
+/// The most slots that a queue can have (VIDIOC_CREATE_BUFS of none; 32 before Linux 6.9).
+std::uint32_t max_slots(const Node& node, Role role) noexcept;
 
 /// Exports the driver's own memory of a slot as a dma-buf. Errors: unsupported (it exports none).
 Result<UniqueFd> export_memory(const Node& node, Role role, std::uint32_t slot, std::uint32_t memory);

@@ -116,11 +116,16 @@ private:
 
     Status set_layout()
     {
-        saved_.outlive(to_v4l2(*node_, role_, layout_));
-        const auto answer = set_format(*node_, role_, layout_);
+        v4l2_format next = to_v4l2(*node_, role_, layout_);
+        colours_ = colours_to_set(*node_, role_);
+        if (colours_)
+            set_colorimetry_of(next, role_, *colours_);
+        saved_.outlive(next);
+        const auto answer = set_format(*node_, role_, layout_, colours_);
         if (!answer)
             return answer.error();
         answer_ = *answer;
+        saved_.note_change();
         // Other uses may need larger memories; the kernel counts what an output queue's buffers
         // hold against the size that the driver asked for (__verify_length in videobuf2-v4l2.c).
         for (std::uint32_t i = 0; i < layout_.memory_count; ++i)
@@ -134,7 +139,7 @@ private:
         if (const Status made = slots(1); !made)
             return {"VIDIOC_REQBUFS", made.error().sys_errno};
         Description description(*node_, role_, V4L2_MEMORY_DMABUF);
-        description.set(layout, memories, sizes);
+        description.set(layout, memories, sizes, answer_.is_one_field() ? V4L2_FIELD_TOP : V4L2_FIELD_NONE);
         Answered answered{"VIDIOC_PREPARE_BUF", description.send(*node_, VIDIOC_PREPARE_BUF)};
         // Drivers without it map at QBUF, which waits for STREAMON.
         if (answered.error == ENOTTY)
@@ -169,8 +174,11 @@ private:
             }
         }
         // What was set before was accepted before.
-        format = to_v4l2(*node_, role_, layout_);
+        format = to_v4l2(*node_, role_, layout_, answer_.asked_field);
+        if (colours_)
+            set_colorimetry_of(format, role_, *colours_);
         node_->ioctl(VIDIOC_S_FMT, &format);
+        saved_.note_change();
         return failed;
     }
 
@@ -209,6 +217,7 @@ private:
     Layout layout_;
     bool imports_;
     Answer answer_;
+    std::optional<Colorimetry> colours_; ///< what the pictures are said to be meanwhile
     std::optional<v4l2_format> scout_;
     os::SavedFormat saved_;
     bool owns_slots_ = false;

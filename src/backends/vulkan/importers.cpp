@@ -173,6 +173,13 @@ public:
         auto support = std::make_shared<Support>();
         std::vector<std::string> reasons;
         for (const Format format : request.formats()) {
+            const FormatInfo* info = format_info(format);
+            // VkImageCreateInfo: images in such formats consist of whole chroma samples.
+            if (info != nullptr && (request.width % info->hsub != 0 || request.height % info->vsub != 0)) {
+                reasons.push_back(text::format("{}: Vulkan takes only multiples of {}x{} pixels", to_string(format),
+                                               info->hsub, info->vsub));
+                continue;
+            }
             const auto reason = append(*support, {format, request.width, request.height});
             if (!reason)
                 return reason.error();
