@@ -40,10 +40,10 @@ bool same_file(int a, int b) { return a == b || os::kernel().kcmp_file(a, b) == 
 std::string identity_of(const NodeInfo& info, int fd)
 {
     const auto id = os::id_of(fd);
-    if (!id)
-        return {};
-    return text::format("drm {} {} {} {} {}:{}", info.driver, os::drm_driver_version(fd), info.bus, info.name,
-                        id->device, id->inode);
+    const std::string version = os::drm_driver_version(fd);
+    if (!id || version.empty())
+        return {}; // nothing is remembered under half a name
+    return text::format("drm {} {} {} {} {}:{}", info.driver, version, info.bus, info.name, id->device, id->inode);
 }
 
 } // namespace

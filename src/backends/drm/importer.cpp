@@ -271,6 +271,10 @@ private:
             if (std::any_of(plane.formats.begin(), plane.formats.end(), wanted))
                 others.push_back(text::format("{} plane {}", to_string(plane.type), plane.id));
         }
+        if (others.empty() && !planes_.one)
+            return Error::unsupported(operation(),
+                                      text::format("no plane shows {}; they show {}", to_string(request.format),
+                                                   names_of(shown, format_name, "nothing")));
         std::string detail = planes_.one
                                  ? text::format("plane {} does not show {}; it shows {}", planes_.one->id,
                                                 to_string(request.format), names_of(shown, format_name, "nothing"))

@@ -32,7 +32,8 @@ public:
     {
         // Few rows, so that long strides fit into the buffer; but displays have a minimum height.
         drm_mode_card_res resources{};
-        file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources);
+        if (const int error = file.ioctl(DRM_IOCTL_MODE_GETRESOURCES, &resources); error != 0)
+            trouble_ = Error::from_errno(error, file.where("DRM_IOCTL_MODE_GETRESOURCES"));
         constexpr std::uint32_t whole_samples = 4;
         height_ = (std::max(resources.min_height, 1U) + whole_samples - 1) / whole_samples * whole_samples;
     }
@@ -138,8 +139,8 @@ Result<Constraints> measure_framebuffers(const File& file, int fd, Format format
     if (info == nullptr || width > most_pixels || !file.info().dumb_buffers)
         return Constraints{};
     Prober prober(file, fd, *info, width);
-    if (!prober.dumb())
-        return prober.dumb().error();
+    if (!prober.dumb() || prober.trouble())
+        return prober.dumb() ? *prober.trouble() : prober.dumb().error();
 
     Constraints found;
     const auto note = [&](Constraint constraint, std::uint64_t value) {
