@@ -139,6 +139,24 @@ TEST_F(Cameras, InterlacedSourcesStreamFieldByField)
         GTEST_SKIP() << "no interlaced source here";
 }
 
+#ifdef COMMONBUF_VERIFY
+/// The rows of the two fields differ, so each is compared with its own.
+TEST_F(Cameras, FieldsAreComparedWithThoseOfTheirOwnKind)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const Interlaced signal(camera);
+    if (!signal.works())
+        GTEST_SKIP() << "it has no interlaced source";
+    cb::Allocator allocator;
+    const auto plan = allocator.plan({DRM_FORMAT_YUYV, 1920, 540, 4}, {camera.capture()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    const auto verified = allocator.verify(*plan, {camera.capture()}, {.frames = 6, .deadline = cb::deadline_in(60s)});
+    ASSERT_TRUE(verified) << verified.error().message();
+    EXPECT_EQ(verified->uses[0].content.result, cb::Sameness::same) << verified->uses[0].content.reason;
+    EXPECT_EQ(verified->uses[0].content.frames, 6U);
+}
+#endif
+
 /// Neither a plan nor opening a queue makes anything else of them.
 TEST_F(Cameras, WhatAnOutputQueuesPicturesAreIsKept)
 {
