@@ -234,14 +234,18 @@ private:
             const auto frames = own_frames(enough);
             if (!frames)
                 return frames.error();
-            const std::size_t period = frames->size() / enough;
-            for (std::size_t i = frames->size() - period; i < frames->size(); ++i) {
-                const Shown& last = (*frames)[i];
-                const Shown& before = (*frames)[i - period];
-                if (last.field == before.field && last.picture == before.picture)
-                    still_.emplace(last.field, last.picture);
+            // The last two of each part, since a busy machine may have lost one between them.
+            const std::size_t parts = frames->size() / enough;
+            Stills last;
+            for (const Shown& frame : *frames) {
+                const auto [before, is_new] = last.try_emplace(frame.field, frame.picture);
+                if (!is_new && before->second == frame.picture)
+                    still_.insert_or_assign(frame.field, frame.picture);
+                else
+                    still_.erase(frame.field);
+                before->second = frame.picture;
             }
-            if (still_.size() == period) {
+            if (still_.size() == parts) {
                 still_pictures().keep(identity_, still_);
                 return {};
             }

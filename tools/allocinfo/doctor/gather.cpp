@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <fstream>
@@ -128,9 +127,13 @@ std::optional<bool> takes_dma_bufs(const commonbuf::v4l2::NodeInfo& node)
     v4l2_create_buffers none{};
     none.memory = V4L2_MEMORY_DMABUF;
     if (node.capture)
-        none.format.type = node.multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+        none.format.type = node.metadata      ? V4L2_BUF_TYPE_META_CAPTURE
+                           : node.multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+                                              : V4L2_BUF_TYPE_VIDEO_CAPTURE;
     else
-        none.format.type = node.multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE : V4L2_BUF_TYPE_VIDEO_OUTPUT;
+        none.format.type = node.metadata      ? V4L2_BUF_TYPE_META_OUTPUT
+                           : node.multiplanar ? V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE
+                                              : V4L2_BUF_TYPE_VIDEO_OUTPUT;
     if (::ioctl(device->fd(), VIDIOC_CREATE_BUFS, &none) == 0)
         return true;
     return errno == EINVAL ? std::optional(false) : std::nullopt;
@@ -151,6 +154,13 @@ void find_devices(Facts& facts)
 #endif
 }
 
+/// The number of the device behind a path; nothing for other files.
+std::optional<dev_t> device_number(const std::string& path)
+{
+    struct stat file {};
+    return ::stat(path.c_str(), &file) == 0 && S_ISCHR(file.st_mode) ? std::optional(file.st_rdev) : std::nullopt;
+}
+
 /// Finds the programs that have the devices open, as far as this user may see.
 void find_holders(Facts& facts)
 {
@@ -161,15 +171,15 @@ void find_holders(Facts& facts)
         const std::string folder = "/proc/" + process;
         std::vector<std::string> held;
         for (const std::string& fd : names_in(folder + "/fd")) {
-            std::array<char, 4096> target{};
+            // By its number: the other program may know the node by another name.
             std::string link = folder;
             link.append("/fd/").append(fd);
-            const ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
-            const std::string path(target.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-            const bool device = std::any_of(facts.devices.begin(), facts.devices.end(),
-                                            [&](const Device& each) { return each.path == path; });
-            if (device && std::find(held.begin(), held.end(), path) == held.end())
-                held.push_back(path);
+            const auto number = device_number(link);
+            const auto device = std::find_if(facts.devices.begin(), facts.devices.end(), [&](const Device& each) {
+                return number && device_number(each.path) == number;
+            });
+            if (device != facts.devices.end() && std::find(held.begin(), held.end(), device->path) == held.end())
+                held.push_back(device->path);
         }
         for (std::string& path : held)
             facts.holders.push_back({std::move(path), *id, first_line(folder + "/comm")});
