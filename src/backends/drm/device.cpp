@@ -60,9 +60,7 @@ Result<Device> Device::open(std::string_view target)
 
 Result<Device> Device::wrap(UniqueFd fd, std::string path)
 {
-    if (auto known = File::find(fd.get()))
-        return Device(std::move(known));
-    auto file = File::create(std::move(fd), std::move(path));
+    auto file = File::of(std::move(fd), std::move(path));
     if (!file)
         return file.error();
     return Device(std::move(*file));
