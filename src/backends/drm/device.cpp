@@ -70,16 +70,16 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
 {
     if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
         return can.error();
-    auto object =
-        buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
-            std::vector<int> memories;
-            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-                memories.push_back(buffer.dma_buf_fd(i));
-            auto made = FramebufferObject::create(file_, buffer.layout(), memories);
-            if (!made && !made.error().is_transient())
-                buffer.state().import_failed(file_->identity());
-            return made;
-        });
+    const auto import = [&] {
+        std::vector<int> memories;
+        for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
+            memories.push_back(buffer.dma_buf_fd(i));
+        return FramebufferObject::create(file_, buffer.layout(), memories);
+    };
+    auto object = buffer.state().import_once<FramebufferObject>(file_.get(), import, [&](const Error& error) {
+        if (!error.is_transient())
+            buffer.state().import_failed(file_->identity());
+    });
     if (!object)
         return object.error();
     return Framebuffer(std::move(*object));

@@ -174,7 +174,7 @@ Description SlotTable::describe(const Buffer& buffer, const Slot& slot) const
     std::array<int, max_planes> fds{};
     std::array<std::uint64_t, max_planes> sizes{};
     for (std::uint32_t i = 0; i < count; ++i) {
-        fds[i] = buffer.dma_buf_fd(i);
+        fds[i] = buffer.state().dma_buf_fd(i); // V4L2 puts no fences into it
         sizes[i] = buffer.size(i);
     }
     Description description(*node_, role_, memory_, index_of(slot));
@@ -217,7 +217,7 @@ Error SlotTable::refused(const Buffer& buffer, const Payload& payload, int error
     const bool in_request = payload.request >= 0;
     // The driver refused the memory itself, whatever a trial said before.
     if (!in_request && !is_own() && (error == EFAULT || error == EINVAL || error == EIO))
-        buffer.state().import_failed(node_->identity(role_));
+        refused_.push_back(buffer);
     Error failure = node_->failed(error, "VIDIOC_QBUF");
     if (error == EBADR) {
         failure.category = Category::invalid_argument;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace commonbuf::v4l2 {
@@ -47,6 +48,8 @@ public:
     void set_cpu_access(bool access) noexcept { cpu_access_ = access; }
 
     Status queue(const Buffer& buffer, const Payload& payload, Place where);
+    /// Returns the buffers whose memory the driver refused since the last call.
+    std::vector<Buffer> pop_refused() noexcept { return std::exchange(refused_, {}); }
     Result<std::optional<Frame>> try_dequeue();
     Status start();
     Status stop();
@@ -86,6 +89,7 @@ private:
     v4l2_memory memory_;
     std::vector<Slot> slots_;
     std::uint64_t uses_ = 0;
+    std::vector<Buffer> refused_;
     bool streaming_ = false;
     bool ended_ = false; ///< the last frame has come
     bool cpu_access_ = true;

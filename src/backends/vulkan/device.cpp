@@ -55,12 +55,10 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
         std::vector<int> memories;
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
             memories.push_back(buffer.dma_buf_fd(i));
-        auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
-        if (!made)
-            note_refusal(buffer, made.error(), image_identity(*context_, usage));
-        return made;
+        return ImageObject::create(context_, buffer.layout(), usage, memories);
     };
-    return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import).map([](auto object) {
+    const auto failed = [&](const Error& error) { note_refusal(buffer, error, image_identity(*context_, usage)); };
+    return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import, failed).map([](auto object) {
         return Image(std::move(object));
     });
 }
@@ -73,14 +71,12 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
         return Error::invalid_argument(context_->where("vkCreateBuffer"),
                                        text::format("the buffer has no memory {}", memory));
     const auto import = [&] {
-        auto made =
-            BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.dma_buf_fd(memory));
-        if (!made)
-            note_refusal(buffer, made.error(), buffer_identity(*context_, usage));
-        return made;
+        return BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage,
+                                    buffer.dma_buf_fd(memory));
     };
+    const auto failed = [&](const Error& error) { note_refusal(buffer, error, buffer_identity(*context_, usage)); };
     const void* owner = context_->owners().of(std::pair(usage, memory));
-    return buffer.state().import_once<BufferObject>(owner, import).map([](auto object) {
+    return buffer.state().import_once<BufferObject>(owner, import, failed).map([](auto object) {
         return DeviceBuffer(std::move(object));
     });
 }
