@@ -66,8 +66,8 @@ public:
     /// written later, the log says so, and plans do not fail.
     ///
     /// Whoever can write the file decides what counts as proved: keep it in a folder that only
-    /// this user can write. Errors: invalid_argument (the file holds something else), and those
-    /// of reading it.
+    /// this user can write. Errors: invalid_argument (the file holds something else, or is not a
+    /// regular file), and those of reading it.
     Status remember_in(std::string path);
 
     /// Plan one image that all uses accept. The `report` of an error holds every heap and every

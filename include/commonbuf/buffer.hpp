@@ -57,7 +57,8 @@ public:
 
     const Layout& layout() const noexcept;
 
-    /// Returns the dma-buf of a memory, borrowed; -1 if there is no such memory.
+    /// Returns the dma-buf of a memory, borrowed; -1 if there is no such memory. From then on others
+    /// may put fences into it, see read().
     int dma_buf_fd(std::size_t memory = 0) const noexcept;
 
     /// Duplicates the descriptor of a memory for the caller to own.
@@ -82,8 +83,14 @@ public:
     /// Begins an access by the CPU.
     ///
     /// First it waits for the fences of jobs on this buffer and for those inside the dma-buf: for
-    /// writers before reading, for every user before writing. Then it opens the bracket
-    /// (DMA_BUF_IOCTL_SYNC). V4L2 has no fences: dequeue a frame before you touch it.
+    /// writers before reading, for every user before writing. Fences that come later count for whom
+    /// comes later. Then it opens the bracket (DMA_BUF_IOCTL_SYNC). V4L2 has no fences: dequeue a
+    /// frame before you touch it.
+    ///
+    /// It comes back 50 ms after the deadline at the latest, whatever fences others put in meanwhile,
+    /// and holds up no other access. If others can do so (the buffer was wrapped or exported, or its
+    /// dma_buf_fd() was asked for, or it was imported into DRM or Vulkan), the kernel's call, which
+    /// waits without a limit, is made in a thread of the library.
     ///
     /// Errors: timed_out, work_failed (a job on the buffer failed; see forget_failure()),
     /// unsupported (the exporter cannot map the memory), out_of_memory, permission_denied (the

@@ -23,6 +23,7 @@ class BufferState; // the library's own
 class COMMONBUF_API CpuAccess {
 public:
     CpuAccess(CpuAccess&&) noexcept;
+    /// Ends the access that this object had, as the destructor does, and takes over the other one.
     CpuAccess& operator=(CpuAccess&&) noexcept;
     CpuAccess(const CpuAccess&) = delete;
     CpuAccess& operator=(const CpuAccess&) = delete;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 
 namespace commonbuf {
 
@@ -11,13 +12,20 @@ namespace commonbuf {
 /// stop the whole pipeline. With a deadline in the past every wait is a test that returns at once.
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// Returns the deadline that lies `duration` from now. A duration that the clock cannot represent
-/// gives the latest time there is.
-inline Deadline deadline_in(std::chrono::nanoseconds duration) noexcept
+/// Returns the deadline that lies `duration` from now. A duration that the clock cannot represent,
+/// in whatever unit, gives the latest time there is, or the earliest.
+template <std::integral Count, typename Unit>
+Deadline deadline_in(std::chrono::duration<Count, Unit> duration) noexcept
 {
+    // Compared as floating point: the count of a long unit need not fit into nanoseconds. Rounding
+    // keeps the order, so what compares as less is less.
+    using Approximate = std::chrono::duration<double, std::nano>;
     const Deadline now = std::chrono::steady_clock::now();
-    // The clock does not run backwards from 0: only the latest point in time can be passed.
-    return duration > Deadline::max() - now ? Deadline::max() : now + duration;
+    if (Approximate(duration) >= Approximate(Deadline::max() - now))
+        return Deadline::max();
+    if (Approximate(duration) <= Approximate(std::chrono::nanoseconds::min()))
+        return Deadline::min();
+    return now + std::chrono::duration_cast<std::chrono::nanoseconds>(duration);
 }
 
 } // namespace commonbuf

@@ -81,7 +81,7 @@ public:
     /// the buffers any more, unless the deadline passed.
     ///
     /// `cancel` is a borrowed descriptor, for example an eventfd, that ends the wait when it
-    /// becomes readable; -1 for none.
+    /// becomes readable or hangs up; -1 for none.
     ///
     /// Errors: timed_out; cancelled; work_failed (with the driver's errno: the work is over, and
     /// its result is not there).

@@ -125,15 +125,16 @@ COMMONBUF_API Result<Layout> linear_layout(const Request& request, std::uint32_t
 /// bits can count, or room for lines, which makes no sense here).
 COMMONBUF_API Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::uint64_t size);
 
-/// Validate a layout of unknown origin: every plane lies inside its memory, rows do not overlap,
-/// counts fit the format. All arithmetic is checked in 64 bits.
+/// Validate a layout of unknown origin: every plane lies inside its memory, rows and planes do not
+/// overlap, counts fit the format. All arithmetic is checked in 64 bits.
 ///
 /// `actual_sizes` are the sizes of the dma-bufs behind the memories (lseek), or empty to use the
 /// layout's own numbers. After success a caller can rely on offset + size of every plane being
 /// within its memory, and on plane_count and memory_count being at most max_planes.
 ///
 /// Rows are looked at only in linear layouts. For other modifiers and for opaque formats, which
-/// have one plane in one memory, only offsets and sizes count.
+/// have one plane in one memory, only offsets and sizes count: two planes of an explicit modifier
+/// do not begin at the same byte. The rows of one linear plane may lie between those of another.
 /// Errors: invalid_argument with the plane and both sizes, unsupported (format).
 COMMONBUF_API Status validate(const Layout& layout, std::span<const std::uint64_t> actual_sizes = {});
 

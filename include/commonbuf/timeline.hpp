@@ -113,7 +113,8 @@ public:
     /// Waits until a point is submitted and has signalled. After that nobody works on what is behind
     /// it any more, unless the deadline passed.
     ///
-    /// `cancel` is a borrowed descriptor that ends the wait when it becomes readable; -1 for none.
+    /// `cancel` is a borrowed descriptor that ends the wait when it becomes readable or hangs up; -1
+    /// for none.
     /// It takes effect at once while work is pending, and within 20 ms while nothing is submitted.
     ///
     /// Errors: timed_out (says whether the point was submitted); cancelled; work_failed (this work

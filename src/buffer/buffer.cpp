@@ -12,25 +12,21 @@
 #include <cerrno>
 
 namespace commonbuf {
-namespace {
-
-/// Whether a descriptor is a dma-buf: only dma-bufs know this ioctl.
-bool is_dma_buf(int fd)
-{
-    dma_buf_sync nothing{};
-    return os::ioctl_again(fd, DMA_BUF_IOCTL_SYNC, &nothing) == EINVAL;
-}
-
-} // namespace
 
 Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories)
 {
     for (const UniqueFd& memory : memories) {
-        if (!is_dma_buf(memory.get()))
+        const auto known = os::is_dma_buf(memory.get());
+        if (!known)
+            return known.error();
+        if (!*known)
             return Error::invalid_argument("wrap a buffer",
                                            "descriptor " + std::to_string(memory.get()) + " is not a dma-buf");
     }
-    return make_buffer(layout, std::move(memories), {}, {});
+    auto buffer = make_buffer(layout, std::move(memories), {}, {});
+    if (buffer)
+        buffer->state().expose();
+    return buffer;
 }
 
 Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
@@ -47,8 +43,8 @@ const Layout& Buffer::layout() const noexcept { return state_->layout(); }
 
 int Buffer::dma_buf_fd(std::size_t memory) const noexcept
 {
-    const auto& memories = state_->memories();
-    return memory < memories.size() ? memories[memory].fd.get() : -1;
+    state_->expose();
+    return state_->dma_buf_fd(memory);
 }
 
 Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
@@ -57,7 +53,7 @@ Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
         return can.error();
     if (memory >= state_->memories().size())
         return Error::invalid_argument("export a buffer", "the buffer has no memory " + std::to_string(memory));
-    return duplicate(dma_buf_fd(memory));
+    return duplicate(dma_buf_fd(memory)); // exposes it
 }
 
 BufferId Buffer::id(std::size_t memory) const noexcept
@@ -101,16 +97,13 @@ Status Buffer::import_fence(const Fence& fence, Access access) const
     const auto descriptor = pending_fd(rest);
     if (!descriptor)
         return descriptor.error();
-    if (*descriptor < 0)
-        return {};
-    for (const auto& memory : state_->memories()) {
-        if (Status imported = implicit::import_fence(memory.fd.get(), *descriptor, access); !imported)
-            return imported;
-    }
-    return {};
+    return *descriptor < 0 ? Status() : state_->import_fence(*descriptor, access);
 }
 
-bool Buffer::bridges_fences() const noexcept { return !state_->is_private() && implicit::bridged(dma_buf_fd()); }
+bool Buffer::bridges_fences() const noexcept
+{
+    return !state_->is_private() && implicit::bridged(state_->dma_buf_fd(0));
+}
 
 void Buffer::forget_failure() const { state_->fences().forget_failure(); }
 

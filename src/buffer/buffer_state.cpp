@@ -6,12 +6,31 @@
 //   write _________|=========|______________      writers_ > 0
 //   ioctl   START(R) START(W) END(W) END(R)
 //
-// Reading and writing are two brackets. Each starts with its first access and ends with its last.
-// So the kernel sees balanced pairs however many accesses nest, and written data is flushed when
-// the last writer ends, not when some reader does.
+//   write ____|===============|_____________      START invalidates. So a writer opens both brackets,
+//   read  ________|=====|___________________      and no reader starts one over what it has written.
+//   ioctl   START(RW)       END(RW)               END of reading may invalidate too: the last writer
+//                                                 comes first.
+//
+// Each bracket starts with the first access that needs it and ends with its last. So the kernel sees
+// balanced pairs however many accesses nest, and written data is flushed when the last writer ends,
+// not when some reader does.
+//
+// START waits for the fences of the dma-buf, without a limit, and nothing but a signal ends it. So
+// fences are waited for before it, with the deadline. It can hang all the same, if somebody puts a
+// fence in between:
+//
+//   nobody else can (the library has the only descriptor, and takes the lock for its own fences):
+//       lock, poll, START, unlock
+//   anybody can:
+//       poll, then START in another thread, while this one waits for it until the deadline
+//
+// If that START comes too late, the other thread ends it. Without a lock meanwhile, so that every
+// other access goes on: one that is held up by the same fences waits for the same START.
 #include "buffer/buffer_state.hpp"
 
+#include "os/aside.hpp"
 #include "os/page_guard.hpp"
+#include "sync/implicit.hpp"
 
 #include <linux/dma-buf.h>
 #include <linux/ioctl.h>
@@ -25,6 +44,29 @@ namespace {
 
 bool reads(Access access) { return access != Access::write; }
 bool writes(Access access) { return access != Access::read; }
+
+/// What a dma-buf polls as when its writers are done, or all its users.
+short events_for(Access access) { return writes(access) ? POLLOUT : POLLIN; }
+
+/// The cache maintenance of a large buffer takes less. A START that takes longer waits for a fence,
+/// and has done its maintenance: the calls of others do not race with it in the kernel.
+constexpr std::chrono::milliseconds maintenance{10};
+/// How long after the deadline a START is waited for that nothing seems to hold up: less than the
+/// 50 ms that an access may take too long, since threads wake late.
+constexpr std::chrono::milliseconds grace{25};
+
+constexpr const char* wait_for_devices = "wait for the devices that use the buffer";
+
+/// Until when a START may be at its maintenance; nothing if it is not.
+template <typename Start>
+std::optional<Deadline> working_until(const std::shared_ptr<Start>& start) noexcept
+{
+    if (start == nullptr)
+        return std::nullopt;
+    const auto now = std::chrono::steady_clock::now();
+    const auto until = start->called.value_or(now) + maintenance;
+    return now < until ? std::optional(until) : std::nullopt;
+}
 
 /// Names a dma-buf for /proc/*/fdinfo and debugfs. Errors do not matter: kernels before 5.3 have no
 /// names, and some dma-bufs refuse one.
@@ -97,22 +139,95 @@ Status BufferState::sync(std::uint64_t flags)
 {
     if ((flags & DMA_BUF_SYNC_RW) == 0 || is_private())
         return {};
+    const bool ends = (flags & DMA_BUF_SYNC_END) != 0;
+    Status all;
     for (std::size_t i = 0; i < memories_.size(); ++i) {
         dma_buf_sync request{flags};
         const int error = os::ioctl_again(memories_[i].fd.get(), DMA_BUF_IOCTL_SYNC, &request);
         if (error == 0)
             continue;
-        if ((flags & DMA_BUF_SYNC_END) == 0) {
-            // Leave no bracket open on a part of the memories.
-            for (std::size_t done = 0; done < i; ++done) {
-                dma_buf_sync undo{flags | DMA_BUF_SYNC_END};
-                os::ioctl_again(memories_[done].fd.get(), DMA_BUF_IOCTL_SYNC, &undo);
-            }
+        if (all)
+            all = Error::from_errno(error, ends ? "DMA_BUF_IOCTL_SYNC END" : "DMA_BUF_IOCTL_SYNC START");
+        if (ends)
+            continue; // the others have to be ended all the same
+        // Leave no bracket open on a part of the memories.
+        for (std::size_t done = 0; done < i; ++done) {
+            dma_buf_sync undo{flags | DMA_BUF_SYNC_END};
+            os::ioctl_again(memories_[done].fd.get(), DMA_BUF_IOCTL_SYNC, &undo);
         }
-        return Error::from_errno(error, (flags & DMA_BUF_SYNC_END) != 0 ? "DMA_BUF_IOCTL_SYNC END"
-                                                                        : "DMA_BUF_IOCTL_SYNC START");
+        break;
+    }
+    return all;
+}
+
+void BufferState::expose() noexcept
+{
+    if (exposed_.load(std::memory_order_acquire) || is_private())
+        return;
+    // Under the lock: a START that relies on it has returned before anybody gets the descriptor.
+    const std::lock_guard lock(access_mutex_);
+    exposed_.store(true, std::memory_order_release);
+}
+
+Status BufferState::import_fence(int sync_file, Access access)
+{
+    const std::lock_guard lock(access_mutex_);
+    for (const Memory& memory : memories_) {
+        if (Status imported = implicit::import_fence(memory.fd.get(), sync_file, access); !imported)
+            return imported;
     }
     return {};
+}
+
+/// Whether no device works on it that an access of this kind has to wait for.
+Result<bool> BufferState::is_idle(Access access) const
+{
+    for (const Memory& memory : memories_) {
+        if (!memory.fd)
+            continue;
+        auto idle = os::wait(memory.fd.get(), events_for(access), Deadline{}, "dma-buf");
+        if (!idle || !*idle)
+            return idle;
+    }
+    return true;
+}
+
+/// Waits for the fences that are there now, and for none that come later: beside readers that
+/// overlap, a writer would never see a moment without one.
+Status BufferState::wait_for_present_fences(Access access, Deadline deadline) const
+{
+    for (const Memory& memory : memories_) {
+        const auto snapshot = implicit::export_sync_file(memory.fd.get(), access);
+        const auto done = snapshot ? os::wait(snapshot->get(), POLLIN, deadline, "dma-buf")
+                                   : os::wait(memory.fd.get(), events_for(access), deadline, "dma-buf");
+        if (!done)
+            return done.error();
+        if (!*done)
+            return Error::timed_out(wait_for_devices, "a fence did not signal before the deadline");
+    }
+    return {};
+}
+
+/// The kinds that an access needs and that are not open.
+std::uint64_t BufferState::missing(Access access) const noexcept
+{
+    if (is_private())
+        return 0;
+    return (writes(access) ? DMA_BUF_SYNC_RW : DMA_BUF_SYNC_READ) & ~open_;
+}
+
+/// How long an access has to wait for the START of another one; nothing if there is none in its way.
+std::optional<Deadline> BufferState::held_up_until(Access access) const noexcept
+{
+    const bool complete = missing(access) == 0;
+    // One that waits for the same fences.
+    if (!complete && (starts_reading_ || (starts_writing_ && writes(access))))
+        return Deadline::max();
+    // One that may be at its maintenance: that must not discard what this access writes, nor race
+    // with the maintenance for this access.
+    if (writes(access))
+        return working_until(starts_reading_);
+    return complete ? std::nullopt : working_until(starts_writing_);
 }
 
 Status BufferState::begin(Access access, Deadline deadline)
@@ -120,30 +235,30 @@ Status BufferState::begin(Access access, Deadline deadline)
     // Ask the fences of jobs first: the dma-buf has them too, but without their errors.
     if (Status done = fences_.before(access).wait(deadline); !done)
         return done;
-    // START waits for fences without a limit, and does the cache maintenance before that wait instead
-    // of after it. So wait here first. A dma-buf polls readable when its writers are done, and
-    // writable when all its users are.
-    for (const Memory& memory : memories_) {
-        if (!memory.fd)
+    std::unique_lock lock(access_mutex_);
+    for (bool waited = false;;) {
+        const auto idle = is_idle(access);
+        if (!idle)
+            return idle.error();
+        if (!*idle && !waited) {
+            lock.unlock();
+            if (Status done = wait_for_present_fences(access, deadline); !done)
+                return done;
+            lock.lock();
+            waited = true;
             continue;
-        const auto done = os::wait(memory.fd.get(), writes(access) ? POLLOUT : POLLIN, deadline, "dma-buf");
-        if (!done)
-            return done.error();
-        if (!*done)
-            return Error::timed_out("wait for the devices that use the buffer",
-                                    "a fence did not signal before the deadline");
+        }
+        if (Status mapped = map(access); !mapped)
+            return mapped;
+        if (Status started = start(lock, access, exposed_ || !*idle, deadline); !started) {
+            // It may have got one of two.
+            if (close_unused() != 0)
+                ++owed_ends_;
+            pay_ends();
+            return started;
+        }
+        break;
     }
-
-    const std::lock_guard lock(access_mutex_);
-    if (Status mapped = map(access); !mapped)
-        return mapped;
-    std::uint64_t flags = DMA_BUF_SYNC_START;
-    if (reads(access) && readers_ == 0)
-        flags |= DMA_BUF_SYNC_READ;
-    if (writes(access) && writers_ == 0)
-        flags |= DMA_BUF_SYNC_WRITE;
-    if (Status started = sync(flags); !started)
-        return started;
     readers_ += reads(access) ? 1U : 0U;
     writers_ += writes(access) ? 1U : 0U;
     guard_pages();
@@ -151,18 +266,130 @@ Status BufferState::begin(Access access, Deadline deadline)
     return {};
 }
 
+/// Starts what is missing. If `may_hang`, somebody may put a fence in before START.
+Status BufferState::start(std::unique_lock<std::mutex>& lock, Access access, bool may_hang, Deadline deadline)
+{
+    const Deadline now = std::chrono::steady_clock::now();
+    const Deadline last = std::max(deadline, now + maintenance);
+    const Deadline limit = std::min(std::max(deadline, now), Deadline::max() - grace) + grace;
+    for (;;) {
+        if (const auto until = held_up_until(access)) {
+            if (std::chrono::steady_clock::now() >= last)
+                return Error::timed_out(wait_for_devices, "another CPU access waits for a fence, which did not signal "
+                                                          "before the deadline");
+            may_hang = true; // since the lock is open meanwhile
+            started_.wait_until(lock, std::min(*until, last));
+            continue;
+        }
+        const std::uint64_t kinds = missing(access);
+        if (kinds == 0)
+            return {};
+        Status started = may_hang ? start_aside(lock, kinds, access, last, limit) : sync(DMA_BUF_SYNC_START | kinds);
+        if (!started)
+            return started;
+        if (!may_hang)
+            open_ |= kinds;
+    }
+}
+
+/// Starts `kinds` in another thread, and waits for it with the lock released: until `last` if a
+/// fence holds it up, until `limit` if none does.
+Status BufferState::start_aside(std::unique_lock<std::mutex>& lock, std::uint64_t kinds, Access access, Deadline last,
+                                Deadline limit)
+{
+    const auto start = std::make_shared<Start>(Start{kinds});
+    auto& slot = slot_for(kinds);
+    slot = start;
+    if (Status handed = os::run_aside([this, start] { run(*start); }); !handed) {
+        slot.reset();
+        return handed;
+    }
+    for (Deadline until = std::max(last, std::min(limit, std::chrono::steady_clock::now() + maintenance));;) {
+        if (started_.wait_until(lock, until, [&] { return start->done; }))
+            return start->result;
+        // It is late. If no fence holds it up, it only takes its time.
+        const auto idle = is_idle(access);
+        if (!idle || !*idle || until >= limit) {
+            start->abandoned = shared_from_this();
+            return Error::timed_out(wait_for_devices,
+                                    "a fence came after the wait began, and did not signal before the deadline");
+        }
+        until = std::min<Deadline>(limit, until + maintenance);
+    }
+}
+
+std::shared_ptr<BufferState::Start>& BufferState::slot_for(std::uint64_t kinds) noexcept
+{
+    return (kinds & DMA_BUF_SYNC_WRITE) != 0 ? starts_writing_ : starts_reading_;
+}
+
+/// What the other thread does. As soon as the lock is released, the buffer may be gone, unless it
+/// was abandoned.
+void BufferState::run(Start& start)
+{
+    {
+        const std::lock_guard lock(access_mutex_);
+        start.called = std::chrono::steady_clock::now();
+    }
+    Status result = sync(DMA_BUF_SYNC_START | start.kinds);
+    std::shared_ptr<BufferState> abandoned; // destroyed after the lock is released
+    const std::lock_guard lock(access_mutex_);
+    slot_for(start.kinds).reset();
+    abandoned = std::move(start.abandoned);
+    if (result)
+        opened(start.kinds, abandoned != nullptr);
+    start.result = std::move(result);
+    start.done = true;
+    started_.notify_all();
+}
+
+void BufferState::opened(std::uint64_t kinds, bool abandoned)
+{
+    const std::uint64_t before = open_;
+    if (!abandoned)
+        open_ |= kinds;
+    const std::uint64_t surplus = abandoned ? kinds : kinds & before;
+    if (surplus == 0)
+        return;
+    ++owed_ends_;
+    pay_ends();
+}
+
+/// Ends STARTs that came too late or twice. Always as of reading: nothing was written in these. Where
+/// the CPU has a copy of its own (swiotlb), END of writing would put an old copy over what a device
+/// has written since. And not while somebody writes: END of reading may discard that.
+void BufferState::pay_ends()
+{
+    for (; owed_ends_ != 0 && writers_ == 0; --owed_ends_)
+        static_cast<void>(sync(DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
+}
+
 Status BufferState::end(Access access)
 {
-    const std::lock_guard lock(access_mutex_);
+    std::unique_lock lock(access_mutex_);
+    // Calls on one buffer come one after the other, unless one only waits for a fence.
+    for (const auto* slot : {&starts_reading_, &starts_writing_}) {
+        while (const auto until = working_until(*slot))
+            started_.wait_until(lock, *until);
+    }
     readers_ -= reads(access) ? 1U : 0U;
     writers_ -= writes(access) ? 1U : 0U;
     guard_pages();
-    std::uint64_t flags = DMA_BUF_SYNC_END;
-    if (reads(access) && readers_ == 0)
-        flags |= DMA_BUF_SYNC_READ;
-    if (writes(access) && writers_ == 0)
-        flags |= DMA_BUF_SYNC_WRITE;
-    return sync(flags);
+    Status ended = sync(DMA_BUF_SYNC_END | close_unused());
+    pay_ends();
+    return ended;
+}
+
+/// Takes the kinds that no access needs any more off those that are open, and returns them.
+std::uint64_t BufferState::close_unused() noexcept
+{
+    std::uint64_t kinds = 0;
+    if (writers_ == 0)
+        kinds |= open_ & DMA_BUF_SYNC_WRITE;
+    if (writers_ == 0 && readers_ == 0)
+        kinds |= open_ & DMA_BUF_SYNC_READ;
+    open_ &= ~kinds;
+    return kinds;
 }
 
 std::span<std::byte> BufferState::memory(std::size_t index) const noexcept
@@ -195,6 +422,24 @@ Status shareable(const Buffer& buffer, Tried operation)
                               "allocate it from a plan that has this use");
 }
 
+namespace {
+
+/// The layout with one memory for each dma-buf: several memories may be the same one, and their
+/// planes must not overlap either. validate() has checked the layout itself.
+Layout by_dma_buf(const Layout& layout, std::span<const BufferState::Memory> memories)
+{
+    Layout merged = layout;
+    for (std::uint32_t i = 0; i < merged.plane_count; ++i) {
+        Plane& plane = merged.planes[i];
+        const auto first = std::ranges::find(memories, memories[plane.memory].id, &BufferState::Memory::id);
+        plane.memory = static_cast<std::uint32_t>(first - memories.begin());
+        merged.memory_sizes[plane.memory] = std::max(merged.memory_sizes[plane.memory], plane.offset + plane.size);
+    }
+    return merged;
+}
+
+} // namespace
+
 Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback)
 {
     std::vector<BufferState::Memory> memories;
@@ -216,6 +461,8 @@ Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std:
         return Error::invalid_argument("make a buffer", "there is no memory");
     if (const Status valid = validate(layout, std::span(sizes).first(memories.size())); !valid)
         return valid.error();
+    if (const Status apart = validate(by_dma_buf(layout, memories)); !apart)
+        return apart.error();
     if (!heap.empty()) {
         for (const BufferState::Memory& memory : memories)
             name_for_accounting(memory.fd.get());

@@ -13,19 +13,22 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace commonbuf {
 
-/// The state that all handles of one buffer share.
-class BufferState final : public watch::Subject {
+/// The state that all handles of one buffer share. Always in a std::shared_ptr.
+class BufferState final : public watch::Subject, public std::enable_shared_from_this<BufferState> {
 public:
     struct Memory {
         UniqueFd fd; ///< none for the program's own memory
@@ -49,6 +52,17 @@ public:
     const std::string& heap() const noexcept override { return heap_; }
     const std::string& fallback() const noexcept { return fallback_; }
     std::optional<os::FileId> dma_buf() const noexcept override;
+    /// Returns the dma-buf of a memory, borrowed, for this library only: fences are put into it only
+    /// by import_fence(). -1 if there is no such memory.
+    int dma_buf_fd(std::size_t memory) const noexcept
+    {
+        return memory < memories_.size() ? memories_[memory].fd.get() : -1;
+    }
+
+    /// Notes that others may put fences into the dma-bufs from now on, at any time: someone outside
+    /// of the library has a descriptor, or a driver that does so has the memory.
+    void expose() noexcept;
+
     /// Whether it is the program's own memory, which no other device can use.
     bool is_private() const noexcept { return !memories_.front().fd; }
 
@@ -57,8 +71,12 @@ public:
 
     std::uint64_t accesses() const noexcept { return accesses_.load(std::memory_order_relaxed); }
 
-    /// Waits for the buffer's explicit and implicit fences, maps it if it is not mapped yet, and
-    /// starts the brackets that are not open.
+    /// Puts a sync_file into the dma-bufs. Errors: those of implicit::import_fence().
+    Status import_fence(int sync_file, Access access);
+
+    /// Waits for the explicit and implicit fences that the buffer has now, maps it if it is not
+    /// mapped yet, and starts the brackets that are not open. Fences that come later can make it
+    /// fail with timed_out, but hold it for no more than 50 ms beyond the deadline.
     Status begin(Access access, Deadline deadline);
 
     /// Ends the brackets that no other access has open.
@@ -74,16 +92,22 @@ public:
     /// long as the buffer. `owner` identifies the device by its address. The import must hold the
     /// device, so that no other device gets that address meanwhile. Only one thread at a time makes
     /// an import.
-    template <typename Import, typename Make>
-    Result<std::shared_ptr<Import>> import_once(const void* owner, Make make)
+    /// `failed` gets the error if `make` fails, after the lock is released.
+    template <typename Import, typename Make, typename Failed>
+    Result<std::shared_ptr<Import>> import_once(const void* owner, Make make, Failed failed)
     {
-        const std::lock_guard lock(imports_mutex_);
-        if (const auto found = imports_.find(owner); found != imports_.end())
-            return std::static_pointer_cast<Import>(found->second);
-        Result<std::shared_ptr<Import>> made = make();
-        if (made)
-            imports_.emplace(owner, *made);
-        return made;
+        auto imported = [&]() -> Result<std::shared_ptr<Import>> {
+            const std::lock_guard lock(imports_mutex_);
+            if (const auto found = imports_.find(owner); found != imports_.end())
+                return std::static_pointer_cast<Import>(found->second);
+            Result<std::shared_ptr<Import>> made = make();
+            if (made)
+                imports_.emplace(owner, *made);
+            return made;
+        }();
+        if (!imported)
+            failed(imported.error());
+        return imported;
     }
 
     /// Drops what import_once() keeps for this owner.
@@ -101,8 +125,9 @@ public:
     /// before the buffer is handed out.
     using ImportFailed = std::function<void(const std::string& identity, const Error& error)>;
     void on_import_failure(ImportFailed handler) { import_failed_ = std::move(handler); }
-    /// Reports that the use with this identity failed to import the memory. For backends. An error that may
-    /// pass says nothing of the memory, and is not passed on.
+    /// Reports that the use with this identity failed to import the memory. For backends, which must not
+    /// hold a lock: it writes a file, and calls the program's log handler. An error that may pass says
+    /// nothing of the memory, and is not passed on.
     void import_failed(const std::string& identity, const Error& error) const
     {
         if (import_failed_ && error.is_final())
@@ -110,8 +135,29 @@ public:
     }
 
 private:
+    /// A START on its way, in a thread of its own.
+    struct Start {
+        std::uint64_t kinds;                                           ///< DMA_BUF_SYNC_READ, _WRITE
+        std::optional<std::chrono::steady_clock::time_point> called{}; ///< when that thread made the call
+        bool done = false;
+        Status result{};
+        std::shared_ptr<BufferState> abandoned{}; ///< holds the buffer if nobody waits for it any more
+    };
+
     Status map(Access access);
     Status sync(std::uint64_t flags);
+    Result<bool> is_idle(Access access) const;
+    Status wait_for_present_fences(Access access, Deadline deadline) const;
+    std::uint64_t missing(Access access) const noexcept;
+    std::optional<Deadline> held_up_until(Access access) const noexcept;
+    Status start(std::unique_lock<std::mutex>& lock, Access access, bool may_hang, Deadline deadline);
+    Status start_aside(std::unique_lock<std::mutex>& lock, std::uint64_t kinds, Access access, Deadline last,
+                       Deadline limit);
+    std::shared_ptr<Start>& slot_for(std::uint64_t kinds) noexcept;
+    void run(Start& start);
+    void opened(std::uint64_t kinds, bool abandoned);
+    void pay_ends();
+    std::uint64_t close_unused() noexcept;
     std::span<std::byte> memory(std::size_t index) const noexcept;
     void guard_pages() const;
 
@@ -123,13 +169,17 @@ private:
     KeptFences fences_;
     std::atomic<std::uint64_t> accesses_{0};
 
-    // The kernel does not count brackets, and concurrent ones on one udmabuf race inside the kernel.
-    // So they are counted here and issued under a lock.
     std::mutex access_mutex_;
+    std::condition_variable started_;   ///< a START has returned
     std::vector<os::Mapping> mappings_; ///< none for the program's own memory
     bool writable_ = false;
+    std::atomic<bool> exposed_{false};
     unsigned readers_ = 0;
     unsigned writers_ = 0;
+    std::uint64_t open_ = 0; ///< the kinds whose bracket is open
+    unsigned owed_ends_ = 0; ///< of STARTs that came too late, or twice
+    std::shared_ptr<Start> starts_reading_;
+    std::shared_ptr<Start> starts_writing_;
 
     std::mutex imports_mutex_;
     std::map<const void*, std::shared_ptr<void>> imports_;

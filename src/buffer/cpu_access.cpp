@@ -20,10 +20,11 @@ CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
 
 CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept
 {
-    std::swap(state_, other.state_);
-    std::swap(access_, other.access_);
-    std::swap(where_, other.where_);
-    std::swap(number_, other.number_);
+    CpuAccess taken(std::move(other)); // afterwards it ends what this object had
+    std::swap(state_, taken.state_);
+    std::swap(access_, taken.access_);
+    std::swap(where_, taken.where_);
+    std::swap(number_, taken.number_);
     return *this;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace commonbuf {
 namespace {
@@ -33,6 +34,35 @@ std::uint64_t following_stride(const FormatInfo& info, std::size_t plane, std::u
     const std::uint64_t bytes = std::uint64_t{stride} * other.block_bytes * first.block_width;
     const std::uint64_t divisor = std::uint64_t{first.block_bytes} * other.block_width * other.hsub;
     return bytes % divisor == 0 ? bytes / divisor : 0;
+}
+
+/// The bytes from a linear plane's first pixel to its last one, which validate() has checked.
+std::uint64_t used_bytes(const FormatInfo& info, const Layout& layout, std::uint32_t plane)
+{
+    return std::uint64_t{layout.planes[plane].stride} * (plane_rows(info, plane, layout.height) - 1) +
+           min_stride(info, plane, layout.width);
+}
+
+/// Whether two planes share a byte. The rows of one may lie between those of the other.
+bool overlap(const FormatInfo& info, const Layout& layout, std::uint32_t a, std::uint32_t b)
+{
+    if (layout.planes[a].offset > layout.planes[b].offset)
+        std::swap(a, b);
+    const Plane& first = layout.planes[a];
+    const Plane& second = layout.planes[b];
+    if (first.memory != second.memory)
+        return false;
+    // How tiles lie is the driver's business, but not both can begin in one place.
+    if (layout.modifier != linear)
+        return layout.modifier != implicit_modifier && first.offset == second.offset && first.size != 0 &&
+               second.size != 0;
+    const std::uint64_t distance = second.offset - first.offset;
+    if (distance >= used_bytes(info, layout, a))
+        return false;
+    if (first.stride != second.stride)
+        return true;
+    const std::uint64_t within = distance % first.stride;
+    return within < min_stride(info, a, layout.width) || first.stride - within < min_stride(info, b, layout.width);
 }
 
 /// dma-bufs are at most as large as a signed file offset can tell (lseek).
@@ -212,6 +242,13 @@ Status validate(const Layout& layout, std::span<const std::uint64_t> actual_size
         if (!bytes || *bytes > plane.size)
             return invalid(
                 text::format("plane {} has {} bytes, and {} rows of {} need more", i, plane.size, rows, plane.stride));
+    }
+    for (std::uint32_t i = 1; i < (opaque ? 0 : layout.plane_count); ++i) {
+        for (std::uint32_t other = 0; other < i; ++other) {
+            if (overlap(*info, layout, other, i))
+                return invalid(text::format("plane {} at {} and plane {} at {} lie on top of each other", other,
+                                            layout.planes[other].offset, i, layout.planes[i].offset));
+        }
     }
     return {};
 }

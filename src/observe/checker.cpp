@@ -31,8 +31,8 @@ namespace {
 
 // The limit for jobs that gathered and never published.
 constexpr std::size_t max_gathered = 1000;
-// For each buffer: enough to name the last writer.
-constexpr std::size_t max_works = 16;
+// For each buffer: from here on, work that is over is forgotten, except for the last write.
+constexpr std::size_t many_works = 16;
 
 bool reads(Access access) { return access != Access::write; }
 bool writes(Access access) { return access != Access::read; }
@@ -100,6 +100,15 @@ Checker::Key Checker::key_of(const watch::Subject& buffer)
 {
     const auto id = buffer.dma_buf();
     return id ? Key{id->device, id->inode} : Key{~std::uint64_t{0}, reinterpret_cast<std::uintptr_t>(&buffer)};
+}
+
+Checker::Record& Checker::record_of(const watch::Subject& buffer)
+{
+    const Key key = key_of(buffer);
+    Record& record = records_[key];
+    record.handles.insert(&buffer);
+    left_.erase(key);
+    return record;
 }
 
 bool Checker::Work::is_active() const
@@ -240,6 +249,15 @@ void Checker::publish(const watch::JobRun& run, const watch::JobRun::Part& part,
     }
 }
 
+/// A buffer that is only read, for example a font, would collect readers without end.
+void Checker::forget_what_is_over(std::vector<Work>& works)
+{
+    const auto last_write =
+        std::find_if(works.rbegin(), works.rend(), [](const Work& work) { return writes(work.access); });
+    const std::uint64_t kept = last_write != works.rend() ? last_write->published : 0;
+    std::erase_if(works, [kept](const Work& work) { return work.published != kept && !work.is_active(); });
+}
+
 void Checker::job_published(const watch::JobRun& run, const Fence& done)
 {
     check([&](Reports& reports) {
@@ -256,8 +274,8 @@ void Checker::job_published(const watch::JobRun& run, const Fence& done)
             // Work that is over matters only as the last write.
             if (writes(part.access))
                 std::erase_if(works, [](const Work& work) { return !work.is_active(); });
-            if (works.size() >= max_works)
-                works.erase(works.begin());
+            if (works.size() >= many_works)
+                forget_what_is_over(works);
             works.push_back({.who = std::string(run.name),
                              .access = part.access,
                              .where = run.where,
@@ -338,10 +356,27 @@ void Checker::waited(const Fence&, std::chrono::steady_clock::time_point, bool) 
 void Checker::gone(watch::Subject& buffer)
 {
     const std::lock_guard lock(mutex_);
-    const auto record = records_.find(key_of(buffer));
-    // Another buffer over the same dma-buf may be in use.
-    if (record != records_.end() && record->second.brackets.empty())
-        records_.erase(record);
+    const Key key = key_of(buffer);
+    const auto record = records_.find(key);
+    if (record == records_.end())
+        return;
+    // Another buffer over the same dma-buf may be in use, and devices may work on it.
+    if (record->second.handles.erase(&buffer) != 0 && record->second.handles.empty())
+        left_.insert(key);
+    for (const Key& each : std::set(left_))
+        forget_if_over(each);
+}
+
+/// Forgets a dma-buf without a handle when nobody works on it any more.
+void Checker::forget_if_over(const Key& key)
+{
+    const auto record = records_.find(key);
+    const auto active = [](const Work& work) { return work.is_active(); };
+    if (record == records_.end() ||
+        (record->second.brackets.empty() && std::ranges::none_of(record->second.works, active))) {
+        left_.erase(key);
+        records_.erase(key);
+    }
 }
 
 void Checker::at_end()
@@ -395,6 +430,7 @@ void Checker::set(CheckerMode mode, std::function<void(const Finding&)> handler)
     said_.clear();
     if (mode == CheckerMode::off) {
         records_.clear();
+        left_.clear();
         gathered_.clear();
     }
 }

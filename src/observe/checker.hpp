@@ -69,6 +69,7 @@ private:
         const char* how_to_end() const;
     };
     struct Record {
+        std::set<const watch::Subject*> handles; ///< the living buffers over this dma-buf that used it
         std::vector<Bracket> brackets;
         std::vector<Work> works;
         Place last_bracket; ///< the last one that ended
@@ -85,7 +86,9 @@ private:
     using Reports = std::vector<Report>;
 
     static Key key_of(const watch::Subject& buffer);
-    Record& record_of(const watch::Subject& buffer) { return records_[key_of(buffer)]; }
+    Record& record_of(const watch::Subject& buffer);
+    void forget_if_over(const Key& key);
+    static void forget_what_is_over(std::vector<Work>& works);
     template <typename Look>
     void check(Look look);
     static void used_while_released(const Record& record, const watch::Subject& buffer, const CheckedAccess& second,
@@ -100,6 +103,7 @@ private:
 
     std::mutex mutex_;
     std::map<Key, Record> records_;
+    std::set<Key> left_;                              ///< those without a handle on which somebody still works
     std::map<std::uint64_t, std::uint64_t> gathered_; ///< when each run gathered
     std::set<std::tuple<Mistake, std::string, std::string>> said_;
     std::atomic<std::uint64_t> findings_{0};

@@ -13,6 +13,8 @@ Error failed(std::string_view call, const std::string& path)
 {
     const int error = errno;
     std::string advice;
+    if (error == EINVAL)
+        return Error::from_errno(error, {call, path}, "this is not a regular file", "name another file");
     if (error == EACCES || error == EPERM || error == EROFS)
         advice = "choose a folder that this user may write to";
     else if (error == ENOENT || error == ENOTDIR)
@@ -33,6 +35,15 @@ Result<UniqueFd> create_file(const std::string& path)
     if (fd < 0)
         return failed("open", path);
     return UniqueFd(fd);
+}
+
+Status check_regular(const std::string& path)
+{
+    struct stat file {};
+    if (kernel().stat(path.c_str(), &file) != 0 || S_ISREG(file.st_mode))
+        return {};
+    errno = EINVAL;
+    return failed("write", path);
 }
 
 Status write_all(int fd, std::string_view bytes, const std::string& path)

@@ -10,9 +10,13 @@
 /// Ordinary files that the library writes.
 namespace commonbuf::os {
 
-/// Opens an empty file for writing: creates it, or truncates it. Errors: permission_denied,
-/// not_present, out_of_memory (no space left), too_many_files.
+/// Opens an empty file for writing: creates it, or truncates it. Errors: invalid_argument (it is
+/// not a regular file), permission_denied, not_present, out_of_memory (no space left),
+/// too_many_files.
 Result<UniqueFd> create_file(const std::string& path);
+
+/// Fails if there is something at `path` that is not a regular file. Errors: invalid_argument.
+Status check_regular(const std::string& path);
 
 /// Writes all of `bytes`. `path` names the file in errors, which are those of write(2).
 Status write_all(int fd, std::string_view bytes, const std::string& path);

@@ -23,8 +23,9 @@ public:
     Guardian(Guardian&& other) noexcept = default;
     Guardian& operator=(Guardian&& other) noexcept
     {
-        std::swap(line_, other.line_);
-        std::swap(child_, other.child_);
+        Guardian taken(std::move(other)); // afterwards it dismisses what this object had
+        std::swap(line_, taken.line_);
+        std::swap(child_, taken.child_);
         return *this;
     }
     ~Guardian();

@@ -20,8 +20,38 @@
 
 namespace commonbuf::os {
 
+namespace {
+
+/// Whether a path leads to something that is not a regular file.
+bool is_something_else(const char* path)
+{
+    struct stat file {};
+    return ::stat(path, &file) == 0 && !S_ISREG(file.st_mode);
+}
+
+} // namespace
+
 int Kernel::open(const char* path, int flags) { return ::open(path, flags); }
-int Kernel::create(const char* path) { return ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666); }
+int Kernel::create(const char* path)
+{
+    if (is_something_else(path)) {
+        errno = EINVAL;
+        return -1;
+    }
+    // It may have become a pipe meanwhile: so without waiting, and truncated only when it is known.
+    const int fd = ::open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    if (fd < 0)
+        return -1;
+    struct stat file {};
+    int error = ::fstat(fd, &file) != 0 ? errno : !S_ISREG(file.st_mode) ? EINVAL : 0;
+    if (error == 0 && ::ftruncate(fd, 0) != 0)
+        error = errno;
+    if (error == 0)
+        return fd;
+    ::close(fd);
+    errno = error;
+    return -1;
+}
 int Kernel::close(int fd) { return ::close(fd); }
 ssize_t Kernel::read(int fd, void* buffer, std::size_t size) { return ::read(fd, buffer, size); }
 ssize_t Kernel::write(int fd, const void* buffer, std::size_t size) { return ::write(fd, buffer, size); }
@@ -42,6 +72,7 @@ int Kernel::timerfd_settime(int fd, const itimerspec& time) { return ::timerfd_s
 int Kernel::ppoll(pollfd* fds, nfds_t count, const timespec* timeout) { return ::ppoll(fds, count, timeout, nullptr); }
 off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offset, whence); }
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }
+int Kernel::fstatfs(int fd, struct statfs* result) { return ::fstatfs(fd, result); }
 int Kernel::stat(const char* path, struct stat* result) { return ::stat(path, result); }
 int Kernel::access(const char* path) { return ::faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS); }
 int Kernel::flock(int fd, int operation) { return ::flock(fd, operation); }
@@ -82,6 +113,10 @@ int Kernel::read_file(const char* path, std::string& content)
 
 int Kernel::replace_file(const char* path, const std::string& content)
 {
+    if (is_something_else(path)) {
+        errno = EINVAL;
+        return -1;
+    }
     // Readable only by its owner, under a name that nobody else has.
     std::string beside = std::string(path) + ".XXXXXX";
     const int fd = ::mkostemp(beside.data(), O_CLOEXEC);

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -27,7 +28,8 @@ public:
     virtual ~Kernel() = default;
 
     virtual int open(const char* path, int flags);
-    /// open(2) for writing, close-on-exec; creates or truncates the file.
+    /// open(2) for writing, close-on-exec; creates or truncates the file. EINVAL for what is not a
+    /// regular file: opening it could wait for somebody, or have effects.
     virtual int create(const char* path);
     virtual int close(int fd);
     virtual ssize_t read(int fd, void* buffer, std::size_t size);
@@ -58,7 +60,7 @@ public:
     virtual int read_file(const char* path, std::string& content);
 
     /// Replaces a small file atomically: writes a new one beside it, readable only by its owner,
-    /// and renames it.
+    /// and renames it. EINVAL if something else than a regular file is in its place.
     virtual int replace_file(const char* path, const std::string& content);
 
     /// Lists the names in a folder without "." and "..", unsorted.
@@ -70,6 +72,8 @@ public:
 
     /// Sends the child away and waits until it is gone. The caller closes the line afterwards.
     virtual void dismiss(int line, pid_t child);
+
+    virtual int fstatfs(int fd, struct statfs* result);
 };
 
 /// Returns the kernel that the library talks to.

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/dma-buf.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -173,6 +174,18 @@ Result<FileId> id_of(const std::string& path)
     if (kernel().stat(path.c_str(), &file) != 0)
         return Error::from_errno(errno, {"stat", path});
     return FileId{file.st_dev, file.st_ino};
+}
+
+Result<bool> is_dma_buf(int fd)
+{
+    struct statfs system {};
+    if (kernel().fstatfs(fd, &system) != 0)
+        return errno == EBADF ? Result<bool>(false) : Error::from_errno(errno, "fstatfs");
+    if (system.f_type == DMA_BUF_MAGIC)
+        return true;
+    // Before Linux 5.3 they have no file system of their own. There only they know this call.
+    dma_buf_sync nothing{};
+    return system.f_type == ANON_INODE_FS_MAGIC && ioctl_again(fd, DMA_BUF_IOCTL_SYNC, &nothing) == EINVAL;
 }
 
 void open_for_both_directions(int dma_buf)

@@ -49,6 +49,10 @@ Result<bool> wait(int fd, short events, Deadline deadline, const std::string& ta
 /// deadline passed. Errors: those of wait().
 Result<bool> wait_any(std::span<pollfd> entries, Deadline deadline, const std::string& target);
 
+/// What to poll a descriptor for that cancels a wait. One that hangs up cancels too: whoever held
+/// its other end is gone, and would never cancel otherwise.
+constexpr short cancel_events = POLLIN | POLLHUP | POLLERR;
+
 /// Returns the size of a dma-buf or file in bytes.
 Result<std::uint64_t> size_of(int fd);
 
@@ -61,6 +65,10 @@ struct FileId {
 };
 Result<FileId> id_of(int fd);
 Result<FileId> id_of(const std::string& path);
+
+/// Returns whether a descriptor is a dma-buf. It goes by the file system, which no other file can
+/// claim.
+Result<bool> is_dma_buf(int fd);
 
 /// Opens and closes CPU access once for reading and writing. The kernel maps a udmabuf for CPU
 /// access once, in the direction of the first access, and keeps that mapping (begin_cpu_udmabuf):
@@ -78,8 +86,9 @@ public:
     {}
     Mapping& operator=(Mapping&& other) noexcept
     {
-        std::swap(address_, other.address_);
-        std::swap(size_, other.size_);
+        Mapping taken(std::move(other)); // afterwards it unmaps what this object had
+        std::swap(address_, taken.address_);
+        std::swap(size_, taken.size_);
         return *this;
     }
     Mapping(const Mapping&) = delete;

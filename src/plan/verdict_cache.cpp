@@ -3,6 +3,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
+#include "os/file.hpp"
 #include "os/os.hpp"
 
 #include <algorithm>
@@ -156,6 +157,8 @@ bool VerdictCache::replace(const std::string& identity, const std::string& heap,
 
 Status VerdictCache::keep_in(std::string path)
 {
+    if (Status regular = os::check_regular(path); !regular)
+        return regular;
     std::string text;
     if (os::kernel().read_file(path.c_str(), text) == 0) {
         if (!text.empty() && !text.starts_with(magic))

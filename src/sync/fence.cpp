@@ -124,8 +124,10 @@ namespace {
 Status wait_for(FencePoint& point, Deadline deadline, int cancel)
 {
     for (;;) {
-        std::array<pollfd, 2> entries{{{point.fd(), point.events(), 0}, {cancel, POLLIN, 0}}};
+        std::array<pollfd, 2> entries{{{point.fd(), point.events(), 0}, {cancel, os::cancel_events, 0}}};
         const auto ready = os::wait_any(entries, deadline, "a fence");
+        if (!ready && (entries[1].revents & POLLNVAL) != 0)
+            return Error::invalid_argument("wait for a fence", "the descriptor that cancels is not open");
         if (!ready)
             return ready.error();
         // Another thread may have made it fail meanwhile (a lost device).

@@ -52,15 +52,22 @@ bool bridged(int dma_buf) noexcept
     return os::ioctl(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &nothing) == EINVAL;
 }
 
-Result<Fence> export_fence(int dma_buf, Access access)
+Result<UniqueFd> export_sync_file(int dma_buf, Access access)
 {
     dma_buf_export_sync_file request{flags_of(access), -1};
-    const int error = os::ioctl_again(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request);
-    if (error == ENOTTY)
-        return by_poll(dma_buf, access);
-    if (error != 0)
+    if (const int error = os::ioctl_again(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request); error != 0)
         return Error::from_errno(error, "DMA_BUF_IOCTL_EXPORT_SYNC_FILE");
-    return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(UniqueFd(request.fd))}));
+    return UniqueFd(request.fd);
+}
+
+Result<Fence> export_fence(int dma_buf, Access access)
+{
+    auto snapshot = export_sync_file(dma_buf, access);
+    if (!snapshot && snapshot.error().sys_errno == ENOTTY)
+        return by_poll(dma_buf, access);
+    if (!snapshot)
+        return snapshot.error();
+    return Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(std::move(*snapshot))}));
 }
 
 Status import_fence(int dma_buf, int sync_file, Access access)

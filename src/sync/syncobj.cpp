@@ -168,7 +168,7 @@ Result<std::uint32_t> wait_any(int drm_fd, std::span<const std::uint32_t> handle
         if (error != ETIME)
             return Error::from_errno(error, what);
         if (cancel >= 0) {
-            const auto cancelled = os::wait(cancel, POLLIN, Deadline{}, "the descriptor that cancels");
+            const auto cancelled = os::wait(cancel, os::cancel_events, Deadline{}, "the descriptor that cancels");
             if (!cancelled)
                 return cancelled.error();
             if (*cancelled)

@@ -119,6 +119,8 @@ int DmaBuf::export_fence(Machine& machine, void* argument) const
     if ((request.flags & DMA_BUF_SYNC_RW) == 0)
         return failed(EINVAL);
     Fences all;
+    if (busy)
+        all.push_back(Machine::add_fence("busy"));
     for (const auto& [fence, writes] : fences) {
         if (writes || (request.flags & DMA_BUF_SYNC_WRITE) != 0)
             all.push_back(fence);

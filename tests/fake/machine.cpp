@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/magic.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
 #include <linux/media.h>
@@ -132,11 +133,15 @@ int DmaBuf::ioctl(Machine& machine, unsigned long request, void* argument)
     if ((flags & DMA_BUF_SYNC_RW) == 0)
         return failed(EINVAL);
     const int step = (flags & DMA_BUF_SYNC_END) != 0 ? -1 : 1;
+    brackets.push_back(flags);
+    if (step > 0 && while_starting)
+        while_starting(flags);
     readers += (flags & DMA_BUF_SYNC_READ) != 0 ? step : 0;
     writers += (flags & DMA_BUF_SYNC_WRITE) != 0 ? step : 0;
     if (readers < 0 || writers < 0 || readers > 1 || writers > 1)
         machine.complain("unbalanced brackets");
-    brackets.push_back(flags);
+    if (synced)
+        synced(flags);
     return 0;
 }
 
@@ -549,14 +554,28 @@ int Machine::fstat(int fd, struct stat* result)
     return 0;
 }
 
+int Machine::fstatfs(int fd, struct statfs* result)
+{
+    if (faulty("fstatfs"))
+        return -1;
+    if (file(fd) == nullptr)
+        return failed(EBADF);
+    *result = {};
+    result->f_type = dma_buf(fd) != nullptr ? DMA_BUF_MAGIC : TMPFS_MAGIC;
+    return 0;
+}
+
 int Machine::stat(const char* path, struct stat* result)
 {
     if (faulty("stat"))
         return -1;
-    if (!nodes_.contains(path) && !texts_.contains(path) && !folders_.contains(path))
+    const std::string name = path;
+    const auto folder = folders_.find(folder_of(name));
+    const bool named = folder != folders_.end() && folder->second.contains(name_of(name));
+    if (!named && !nodes_.contains(path) && !texts_.contains(path) && !folders_.contains(path))
         return failed(ENOENT);
     *result = {};
-    result->st_mode = S_IFCHR | S_IRUSR | S_IWUSR;
+    result->st_mode = (texts_.contains(path) ? S_IFREG : S_IFCHR) | S_IRUSR | S_IWUSR;
     if (nodes_.contains(path)) {
         result->st_dev = 1;
         result->st_ino = inode_of(path);

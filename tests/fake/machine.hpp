@@ -98,6 +98,8 @@ public:
     std::function<void()> released;                                   ///< gives its room back to a heap
     bool bridged = true;                                              ///< as since Linux 6.0
     std::vector<std::pair<std::shared_ptr<FenceModel>, bool>> fences; ///< implicit ones; true for writers
+    std::function<void(std::uint64_t flags)> while_starting;          ///< happens in START, after its maintenance
+    std::function<void(std::uint64_t flags)> synced;                  ///< follows each DMA_BUF_IOCTL_SYNC
 
 private:
     int export_fence(Machine& machine, void* argument) const;
@@ -314,6 +316,8 @@ public:
     CardModel& add_card(const std::string& node, const CardModel& model);
     void forbid(const std::string& path) { forbidden_.insert(path); }
     void add_text(const std::string& path, const std::string& content);
+    /// Something at `path` that is not a regular file.
+    void add_pipe(const std::string& path) { add_name(path); }
     /// What a text holds, or what was written into a file that the library made.
     const std::string& text(const std::string& path) { return texts_[path]; }
     int add_dma_buf(std::uint64_t size, bool contiguous = false);
@@ -378,6 +382,7 @@ public:
     int ppoll(pollfd* fds, nfds_t count, const timespec* timeout) override;
     off_t lseek(int fd, off_t offset, int whence) override;
     int fstat(int fd, struct stat* result) override;
+    int fstatfs(int fd, struct statfs* result) override;
     int stat(const char* path, struct stat* result) override;
     int access(const char* path) override;
     int flock(int fd, int operation) override;

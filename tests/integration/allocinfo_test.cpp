@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <linux/videodev2.h>
 #include <map>
@@ -140,6 +141,7 @@ TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
         {"plan --use v4l2:/nonexistent:capture --format XR24 --size 64x64", 3},
         {"plan --use drm:/dev/null:scanout --format XR24 --size 64x64", 3},
         {"plan --use v4l2:@nobody:capture --format XR24 --size 64x64", 3},
+        {"plan --use cpu:read --format XR24 --size 64x64 --remember /dev/null", 1},
         {"constraints", 1},
         {"constraints --use gpu:x:y", 1},
         {"constraints --use cpu:read --format ZZZZ", 1},
@@ -150,6 +152,7 @@ TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
     };
     for (const auto& [line, status] : words)
         EXPECT_EQ(allocinfo(std::string(line) + " 2>/dev/null").status, status) << line;
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null")) << "verdicts go into regular files only";
 }
 
 TEST_F(Allocinfo, ErrorsAreOneLine)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 /// What this program told the kernel by DMA_BUF_IOCTL_SYNC, seen at its ioctl() (lie.cpp).
 struct BracketCounts {
@@ -11,8 +12,13 @@ struct BracketCounts {
     std::int64_t writers = 0; ///< open now
     bool nested = false;      ///< one kind was open twice, or ended without a start
     bool at_once = false;     ///< two calls overlapped
+    unsigned hung = 0;        ///< STARTs that waited for a fence: others may overtake these
 };
 
 /// Counts from here on. For programs that use one buffer.
 void count_brackets();
 BracketCounts brackets();
+
+/// Does something just before each START, with its flags, in the thread that makes the call. An
+/// empty function ends that.
+void before_start(std::function<void(std::uint64_t flags)> something);

@@ -3,14 +3,17 @@
 #include "screen.hpp"
 
 #include <drm_fourcc.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/klog.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <set>
 #include <string>
 #include <string_view>
@@ -208,6 +211,29 @@ TEST_F(Displays, TheHostOfAVirtualCardShowsDumbBuffersOfEverySize)
     }
     drmDropMaster(card.fd());
     EXPECT_EQ(refusals_of_the_host(), before);
+}
+
+TEST_F(Displays, TwoThreadsThatWrapOneOpenFileShareItsTable)
+{
+    NEED_DISPLAY(display);
+    for (int round = 0; round < 200; ++round) {
+        const cb::UniqueFd file(::open(display.info().path.c_str(), O_RDWR | O_CLOEXEC));
+        ASSERT_TRUE(file);
+        std::atomic<bool> go{false};
+        const auto wrap = [&] {
+            auto mine = cb::duplicate(file.get());
+            while (!go)
+                std::this_thread::yield();
+            return cb::drm::Device::wrap(std::move(*mine), display.info().path);
+        };
+        auto one = std::async(std::launch::async, wrap);
+        auto other = std::async(std::launch::async, wrap);
+        go = true;
+        const auto first = one.get();
+        const auto second = other.get();
+        ASSERT_TRUE(first && second);
+        ASSERT_EQ(first->file(), second->file()) << "in round " << round;
+    }
 }
 
 } // namespace

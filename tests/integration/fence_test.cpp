@@ -6,8 +6,10 @@
 #include "sw_sync.hpp"
 
 #include <drm_fourcc.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -106,6 +108,21 @@ TEST_F(Fences, AWaitCanBeCancelled)
     other.join();
     timeline.advance(1);
     EXPECT_TRUE(fence.wait(cb::Deadline{}, cancel.get())) << "what is done is done, cancelled or not";
+}
+
+TEST_F(Fences, ACancelThatHangsUpIsACancel)
+{
+    NEED_SW_SYNC(timeline);
+    const cb::Fence fence = timeline.fence(1);
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    cb::UniqueFd read_end(ends[0]);
+    cb::UniqueFd write_end(ends[1]);
+    write_end.reset();
+    EXPECT_EQ(fence.wait(cb::deadline_in(5s), read_end.get()).error().category, cb::Category::cancelled);
+    EXPECT_EQ(fence.known(), cb::FenceState::pending) << "whoever is told of a failure uses the buffer again";
+    timeline.advance(1);
+    EXPECT_TRUE(fence.wait(cb::deadline_in(5s), read_end.get()));
 }
 
 TEST_F(Fences, TheirDescriptorsCanBePolled)

@@ -12,8 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdarg>
+#include <functional>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -109,18 +113,33 @@ int dequeue(int fd, v4l2_buffer& buffer)
     return answer;
 }
 
+// Longer than the maintenance of a buffer takes: such a START waits for a fence.
+constexpr std::chrono::milliseconds hangs{5};
+
 std::atomic<bool> counting{false};
-std::atomic<int> in_flight{0};
 std::mutex counts_mutex;
 BracketCounts counts;
+std::list<std::chrono::steady_clock::time_point> in_flight; ///< when each call began
+
+std::mutex before_start_mutex;
+std::function<void(std::uint64_t)> at_start;
 
 int sync_counted(int fd, unsigned long request, void* argument)
 {
     const std::uint64_t flags = static_cast<const dma_buf_sync*>(argument)->flags;
-    const bool alone = in_flight.fetch_add(1) == 0;
+    const auto begun = std::chrono::steady_clock::now();
+    const auto hung = [](auto since) { return std::chrono::steady_clock::now() - since > hangs; };
+    std::list<std::chrono::steady_clock::time_point>::iterator call;
+    {
+        const std::lock_guard lock(counts_mutex);
+        counts.at_once = counts.at_once || !std::ranges::all_of(in_flight, hung);
+        call = in_flight.insert(in_flight.end(), begun);
+    }
     const int answer = real_ioctl(fd, request, argument);
     {
         const std::lock_guard lock(counts_mutex);
+        in_flight.erase(call);
+        counts.hung += hung(begun) ? 1U : 0U;
         const bool end = (flags & DMA_BUF_SYNC_END) != 0;
         const std::int64_t step = answer != 0 ? 0 : end ? -1 : 1;
         // One call may start both kinds, and two end them.
@@ -130,11 +149,10 @@ int sync_counted(int fd, unsigned long request, void* argument)
         counts.ends += step < 0 ? kinds : 0U;
         counts.readers += (flags & DMA_BUF_SYNC_READ) != 0 ? step : 0;
         counts.writers += (flags & DMA_BUF_SYNC_WRITE) != 0 ? step : 0;
-        counts.nested =
-            counts.nested || counts.readers < 0 || counts.writers < 0 || counts.readers > 1 || counts.writers > 1;
-        counts.at_once = counts.at_once || !alone;
+        // A reader may have overtaken a START of both kinds: then one END follows at once.
+        counts.nested = counts.nested || counts.readers < 0 || counts.writers < 0 ||
+                        (counts.readers > 1 && !hung(begun)) || counts.writers > 1;
     }
-    in_flight.fetch_sub(1);
     return answer;
 }
 
@@ -145,6 +163,12 @@ void count_brackets()
     const std::lock_guard lock(counts_mutex);
     counts = {};
     counting = true;
+}
+
+void before_start(std::function<void(std::uint64_t)> something)
+{
+    const std::lock_guard lock(before_start_mutex);
+    at_start = std::move(something);
 }
 
 BracketCounts brackets()
@@ -172,6 +196,15 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept
     va_start(arguments, request);
     void* argument = va_arg(arguments, void*);
     va_end(arguments);
+    if (request == DMA_BUF_IOCTL_SYNC && (static_cast<const dma_buf_sync*>(argument)->flags & DMA_BUF_SYNC_END) == 0) {
+        std::function<void(std::uint64_t)> something;
+        {
+            const std::lock_guard lock(before_start_mutex);
+            something = at_start;
+        }
+        if (something)
+            something(static_cast<const dma_buf_sync*>(argument)->flags);
+    }
     if (request == DMA_BUF_IOCTL_SYNC && counting)
         return sync_counted(fd, request, argument);
     if (!told)

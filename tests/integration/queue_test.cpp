@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 
 namespace {
 
@@ -36,6 +38,31 @@ std::optional<cb::v4l2::Device> multiplanar_camera()
 cb::Result<cb::Plan> plan_per_plane(const cb::v4l2::Device& camera, cb::Format format)
 {
     return cb::Allocator().plan({format, 640, 480}, {camera.capture(), cb::cpu(cb::Access::read)});
+}
+
+/// A queue that does not stream polls as an error, at once and again and again.
+TEST_F(Queues, AWaitBeforeTheStartBurnsNoCore)
+{
+    NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
+    const auto plan = cb::Allocator().plan({DRM_FORMAT_YUYV, 640, 360, 2}, {camera.capture()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    const auto used = [] {
+        timespec time{};
+        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+        return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    };
+    for (const bool with_thread : {false, true}) {
+        auto queue = camera.open_queue(Role::capture, plan->layout(), 2);
+        ASSERT_TRUE(queue) << queue.error().message();
+        if (with_thread)
+            ASSERT_TRUE(queue->start_thread());
+        ASSERT_TRUE(queue->queue_when_ready(*plan->allocate()));
+        const auto before = used();
+        const auto frame = queue->dequeue(cb::deadline_in(1s));
+        ASSERT_FALSE(frame);
+        EXPECT_EQ(frame.error().category, cb::Category::invalid_state) << frame.error().message();
+        EXPECT_LT(used() - before, 300ms);
+    }
 }
 
 /// From the plan to the frame, each plane in its own memory; and every memory is written.

@@ -302,6 +302,17 @@ TEST_F(AllocatorTest, WhatOneProcessThrewOutAnotherDoesNotBringBack)
     EXPECT_EQ(codec->trials, of_codec);
 }
 
+TEST_F(AllocatorTest, VerdictsGoIntoRegularFilesOnly)
+{
+    machine.add_pipe("/dev/null");
+    const std::size_t before = machine.calls().size();
+    const Status kept = allocator.remember_in("/dev/null");
+    ASSERT_FALSE(kept);
+    EXPECT_EQ(kept.error().category, Category::invalid_argument);
+    EXPECT_NE(kept.error().message().find("not a regular file"), std::string::npos) << kept.error().message();
+    EXPECT_EQ(machine.calls().size(), before + 1) << "it only looks";
+}
+
 TEST_F(AllocatorTest, AFileOfVerdictsIsNotBelievedBlindly)
 {
     machine.add_text("/proc/sys/kernel/random/boot_id", "one\n");

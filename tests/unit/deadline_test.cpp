@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
 namespace commonbuf {
 namespace {
 
@@ -23,6 +25,15 @@ TEST(Deadline, OfADurationThatTheClockCannotHoldIsTheLatestOrEarliest)
     EXPECT_EQ(deadline_in(nanoseconds::max()), Deadline::max());
     EXPECT_GT(deadline_in(nanoseconds::max() - std::chrono::seconds(1)), steady_clock::now());
     EXPECT_LT(deadline_in(nanoseconds::min()), steady_clock::now());
+    EXPECT_EQ(deadline_in(nanoseconds::min()), Deadline::min());
+}
+
+TEST(Deadline, OfALongerUnitDoesNotOverflowEither)
+{
+    EXPECT_EQ(deadline_in(std::chrono::hours(24 * 365 * 300)), Deadline::max());
+    EXPECT_EQ(deadline_in(std::chrono::hours::max()), Deadline::max());
+    EXPECT_EQ(deadline_in(std::chrono::hours::min()), Deadline::min());
+    EXPECT_EQ(deadline_in(std::chrono::duration<std::int64_t>::max()), Deadline::max());
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <commonbuf/fence.hpp>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <array>
 #include <cerrno>
@@ -31,6 +32,32 @@ protected:
 
     void TearDown() override { EXPECT_EQ(machine.leaks(), ""); }
 };
+
+/// A descriptor that polls as something went wrong with it.
+class Broken final : public fake::File {
+public:
+    explicit Broken(short events) : events_(events) {}
+    short ready(short) override { return events_; }
+
+private:
+    short events_;
+};
+
+TEST_F(FenceTest, AHungUpCancelIsACancelAndNoFailure)
+{
+    const Fence fence = make(machine.add_fence("work"));
+    for (const short events : {short{POLLHUP}, short{POLLERR}, short{POLLHUP | POLLERR}}) {
+        const UniqueFd cancel(machine.new_descriptor(std::make_shared<Broken>(events)));
+        EXPECT_EQ(fence.wait(deadline_in(milliseconds(500)), cancel.get()).error().category, Category::cancelled);
+        EXPECT_EQ(fence.known(), FenceState::pending);
+    }
+    const int closed = machine.add_eventfd();
+    UniqueFd(closed).reset();
+    const Status waited = fence.wait(deadline_in(milliseconds(500)), closed);
+    ASSERT_FALSE(waited);
+    EXPECT_EQ(waited.error().category, Category::invalid_argument);
+    EXPECT_NE(waited.error().detail.find("cancels"), std::string::npos) << waited.error().detail;
+}
 
 TEST_F(FenceTest, NothingIsSignalledAndCostsNothing)
 {

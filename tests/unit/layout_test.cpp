@@ -55,6 +55,47 @@ TEST(LinearLayout, PaddedRowsMoveTheChroma)
     EXPECT_EQ(layout->memory_sizes[0], 1920U * 1088 * 3 / 2);
 }
 
+TEST(Validate, RefusesPlanesOnTopOfEachOther)
+{
+    Layout layout = *linear_layout({DRM_FORMAT_NV12, 64, 32}, 64, Memories::single);
+    for (const std::uint64_t offset : {0U, 64U, 64U * 32 - 1}) {
+        layout.planes[1].offset = offset;
+        const Status valid = validate(layout);
+        ASSERT_FALSE(valid) << offset;
+        EXPECT_EQ(valid.error().category, Category::invalid_argument);
+        EXPECT_NE(valid.error().detail.find("on top of each other"), std::string::npos) << valid.error().detail;
+    }
+    // The other order is one, too.
+    layout.planes[1].offset = 0;
+    layout.planes[0].offset = 64 * 16;
+    EXPECT_TRUE(validate(layout));
+    layout.planes[0].offset -= 1;
+    EXPECT_FALSE(validate(layout));
+}
+
+TEST(Validate, TakesRowsBetweenTheRowsOfAnotherPlane)
+{
+    // As V4L2 drivers lay out chroma: a row of U, then a row of V.
+    Layout layout = *linear_layout({DRM_FORMAT_YUV420, 64, 32}, 128, Memories::single);
+    layout.planes[1].stride = layout.planes[2].stride = 64;
+    layout.planes[2].offset = layout.planes[1].offset + 32;
+    layout.planes[1].size = layout.planes[2].size = 64 * 15 + 32;
+    EXPECT_TRUE(validate(layout));
+    layout.planes[2].offset -= 1;
+    EXPECT_FALSE(validate(layout));
+}
+
+TEST(Validate, RefusesTiledPlanesThatBeginAtOneByte)
+{
+    Layout layout = *linear_layout({DRM_FORMAT_NV12, 64, 32}, 128, Memories::single);
+    layout.modifier = Modifier{I915_FORMAT_MOD_Y_TILED};
+    EXPECT_TRUE(validate(layout));
+    layout.planes[1].offset = 0;
+    EXPECT_FALSE(validate(layout));
+    layout.modifier = implicit_modifier; // who knows
+    EXPECT_TRUE(validate(layout));
+}
+
 TEST(Geometry, PackedSamplesFillWholeBlocks)
 {
     const FormatInfo& nv15 = *format_info(Format(table::code("NV15")));

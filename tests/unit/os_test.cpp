@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fake/machine.hpp"
+#include "os/aside.hpp"
+#include "os/file.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
 
@@ -9,7 +11,12 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <set>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -181,6 +188,107 @@ TEST(Mapping, RefusesSizesThatAreNone)
 {
     EXPECT_FALSE(os::Mapping::create(0, 0, false));
     EXPECT_FALSE(os::Mapping::create(0, UINT64_MAX, false));
+}
+
+/// A folder that is gone with the test.
+class Folder {
+public:
+    Folder() { EXPECT_NE(::mkdtemp(path_.data()), nullptr); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path_); }
+    std::string at(const char* name) const { return path_ + "/" + name; }
+
+private:
+    std::string path_ = testing::TempDir() + "commonbuf-XXXXXX";
+};
+
+TEST(WrittenFiles, AreRegularOnes)
+{
+    const Folder folder;
+    const std::string pipe = folder.at("pipe");
+    const std::string link = folder.at("link");
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    ASSERT_EQ(::symlink(pipe.c_str(), link.c_str()), 0);
+    for (const std::string& path : {pipe, link}) {
+        // A pipe without a reader would hold open(2) for good.
+        const auto made = os::create_file(path);
+        ASSERT_FALSE(made);
+        EXPECT_EQ(made.error().category, Category::invalid_argument);
+        EXPECT_NE(made.error().message().find("not a regular file"), std::string::npos) << made.error().message();
+        EXPECT_EQ(os::kernel().replace_file(path.c_str(), "text"), -1);
+        EXPECT_EQ(errno, EINVAL);
+        EXPECT_EQ(os::check_regular(path).error().category, Category::invalid_argument);
+    }
+    EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+
+    const std::string file = folder.at("file");
+    EXPECT_TRUE(os::check_regular(file));
+    EXPECT_EQ(os::kernel().replace_file(file.c_str(), "long text"), 0);
+    EXPECT_TRUE(os::check_regular(file));
+    const auto made = os::create_file(file);
+    ASSERT_TRUE(made);
+    EXPECT_TRUE(os::write_all(made->get(), "short", file));
+    EXPECT_EQ(os::read_text(file), "short") << "what was there is gone";
+}
+
+TEST(DmaBuf, IsNoOtherFile)
+{
+    const UniqueFd file(os::kernel().memfd_create("x", 0));
+    const UniqueFd event(os::kernel().eventfd(0));
+    EXPECT_FALSE(os::is_dma_buf(file.get()).value());
+    EXPECT_FALSE(os::is_dma_buf(event.get()).value());
+    EXPECT_FALSE(os::is_dma_buf(-1).value());
+}
+
+TEST(RunAside, RunsInAnotherThreadThatIsUsedAgain)
+{
+    const auto run = [] {
+        std::promise<std::thread::id> in;
+        EXPECT_TRUE(os::run_aside([&in] { in.set_value(std::this_thread::get_id()); }));
+        return in.get_future().get();
+    };
+    std::set<std::thread::id> threads;
+    constexpr std::size_t times = 20;
+    for (std::size_t i = 0; i < times; ++i) {
+        threads.insert(run());
+        std::this_thread::sleep_for(5ms); // it has to come back first
+    }
+    EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+    EXPECT_LT(threads.size(), times);
+}
+
+TEST(RunAside, OneThatHangsHoldsUpNoOther)
+{
+    std::promise<void> go_on;
+    std::promise<void> ended;
+    ASSERT_TRUE(os::run_aside([&] {
+        go_on.get_future().wait();
+        ended.set_value();
+    }));
+    std::promise<void> done;
+    ASSERT_TRUE(os::run_aside([&] { done.set_value(); }));
+    EXPECT_EQ(done.get_future().wait_for(10s), std::future_status::ready);
+    go_on.set_value();
+    ended.get_future().wait();
+}
+
+TEST(RunAside, WorksInAChildOfFork)
+{
+    std::promise<void> before;
+    ASSERT_TRUE(os::run_aside([&] { before.set_value(); }));
+    before.get_future().wait();
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        ::alarm(10);
+        std::promise<void> done;
+        const bool begun = static_cast<bool>(os::run_aside([&] { done.set_value(); }));
+        ::_exit(begun && done.get_future().wait_for(5s) == std::future_status::ready ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
 }
 
 TEST(OpenFailure, SaysWhoWouldBeLetIn)

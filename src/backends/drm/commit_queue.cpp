@@ -285,7 +285,7 @@ private:
         if (!fences) {
             if ((*request)->is_of_the_picture(fences.error())) {
                 for (const Buffer& buffer : one.commit.buffers())
-                    buffer.state().import_failed(display.state().file().identity());
+                    buffer.state().import_failed(display.state().file().identity(), fences.error());
             }
             return std::move(fences.error());
         }

@@ -66,9 +66,7 @@ Result<Device> Device::open(std::string_view target)
 
 Result<Device> Device::wrap(UniqueFd fd, std::string path)
 {
-    if (auto known = File::find(fd.get()))
-        return Device(std::move(known));
-    auto file = File::create(std::move(fd), std::move(path));
+    auto file = File::of(std::move(fd), std::move(path));
     if (!file)
         return file.error();
     return Device(std::move(*file));
@@ -78,16 +76,14 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
 {
     if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
         return can.error();
-    auto object =
-        buffer.state().import_once<FramebufferObject>(file_.get(), [&]() -> Result<std::shared_ptr<FramebufferObject>> {
-            std::vector<int> memories;
-            for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-                memories.push_back(buffer.dma_buf_fd(i));
-            auto made = FramebufferObject::create(file_, buffer.layout(), memories);
-            if (!made)
-                buffer.state().import_failed(file_->identity(), made.error());
-            return made;
-        });
+    const auto import = [&] {
+        std::vector<int> memories;
+        for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
+            memories.push_back(buffer.dma_buf_fd(i));
+        return FramebufferObject::create(file_, buffer.layout(), memories);
+    };
+    auto object = buffer.state().import_once<FramebufferObject>(
+        file_.get(), import, [&](const Error& error) { buffer.state().import_failed(file_->identity(), error); });
     if (!object)
         return object.error();
     return Framebuffer(std::move(*object));

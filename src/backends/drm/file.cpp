@@ -58,15 +58,21 @@ NodeInfo info_of(const os::DrmNode& node)
             .connectors = node.connectors};
 }
 
-std::shared_ptr<File> File::find(int fd)
+Result<std::shared_ptr<File>> File::of(UniqueFd fd, std::string path)
 {
     Registry& known = registry();
+    // One lock for looking and making: two threads that wrap one open file get one table.
     const std::lock_guard lock(known.mutex);
     for (const auto& weak : known.files) {
-        if (auto file = weak.lock(); file != nullptr && same_file(file->fd(), fd))
+        if (auto file = weak.lock(); file != nullptr && same_file(file->fd(), fd.get()))
             return file;
     }
-    return nullptr;
+    auto made = create(std::move(fd), std::move(path));
+    if (!made)
+        return made;
+    std::erase_if(known.files, [](const auto& weak) { return weak.expired(); });
+    known.files.push_back(*made);
+    return made;
 }
 
 Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
@@ -106,12 +112,7 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
         return Error::from_errno(error, {"DRM_IOCTL_MODE_GETRESOURCES", info.path});
     info.modesetting = error == 0;
 
-    std::shared_ptr<File> file(new File(std::move(fd), std::move(info)));
-    Registry& known = registry();
-    const std::lock_guard lock(known.mutex);
-    std::erase_if(known.files, [](const auto& weak) { return weak.expired(); });
-    known.files.push_back(file);
-    return file;
+    return std::shared_ptr<File>(new File(std::move(fd), std::move(info)));
 }
 
 File::File(UniqueFd fd, NodeInfo info)

@@ -33,11 +33,9 @@ NodeInfo info_of(const os::DrmNode& node);
 /// counted there. Framebuffers belong to that file too; their ids are valid on every file of the card.
 class File {
 public:
-    /// Takes a descriptor. Errors: invalid_argument (not a DRM node).
-    static Result<std::shared_ptr<File>> create(UniqueFd fd, std::string path);
-
-    /// Finds the living File of the same open file; nullptr if there is none.
-    static std::shared_ptr<File> find(int fd);
+    /// Takes a descriptor. Returns the living File of the same open file if there is one, also if
+    /// another thread is just making it. Errors: invalid_argument (not a DRM node).
+    static Result<std::shared_ptr<File>> of(UniqueFd fd, std::string path);
 
     int fd() const noexcept { return fd_.get(); }
     const NodeInfo& info() const noexcept { return info_; }
@@ -81,6 +79,7 @@ public:
 private:
     File(UniqueFd fd, NodeInfo info);
     Result<int> open_memory();
+    static Result<std::shared_ptr<File>> create(UniqueFd fd, std::string path);
 
     UniqueFd fd_;
     NodeInfo info_;

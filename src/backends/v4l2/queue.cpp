@@ -37,11 +37,25 @@ struct Queue::State {
         Place where;
     };
 
-    /// The slots, with the lock held as long as this lives.
-    struct Locked {
-        std::unique_lock<std::mutex> lock;
-        SlotTable* table;
-        SlotTable* operator->() const noexcept { return table; }
+    /// The slots, with the lock held as long as this lives. Refused memory is reported after it: that
+    /// writes a file, and calls the program's log handler.
+    class Locked {
+    public:
+        explicit Locked(const State& state) : lock_(state.mutex), table_(state.table.get()) {}
+        Locked(const Locked&) = delete;
+        Locked& operator=(const Locked&) = delete;
+        ~Locked()
+        {
+            const auto refused = table_->pop_refused();
+            lock_.unlock();
+            for (const auto& [buffer, error] : refused)
+                buffer.state().import_failed(table_->node().identity(table_->role()), error);
+        }
+        SlotTable* operator->() const noexcept { return table_; }
+
+    private:
+        std::unique_lock<std::mutex> lock_;
+        SlotTable* table_;
     };
 
     std::unique_ptr<SlotTable> table;
@@ -65,7 +79,7 @@ struct Queue::State {
             thread.join();
     }
 
-    Locked slots() const { return {std::unique_lock(mutex), table.get()}; }
+    Locked slots() const { return Locked(*this); }
 
     Access access() const noexcept { return table->role() == Role::capture ? Access::write : Access::read; }
 
@@ -151,7 +165,7 @@ struct Queue::State {
         while (!ending) {
             std::array<pollfd, 2> entries{{{-1, POLLIN, 0}, {wakeup.event().fd(), POLLIN, 0}}};
             {
-                const std::lock_guard lock(mutex);
+                const Locked locked(*this);
                 wakeup.clear();
                 if (const auto given = advance(); !given) {
                     trouble = given.error();
@@ -228,7 +242,7 @@ Status Queue::queue_when_ready(const Buffer& buffer, const Fence& ready, const P
     auto own = buffer.export_fence(state.access());
     if (!own)
         return own.error();
-    const std::lock_guard lock(state.mutex);
+    const State::Locked locked(state);
     if (std::ranges::find(state.waiting, buffer, &State::Waiting::buffer) != state.waiting.end())
         return Error::invalid_state(state.table->node().trying("queue a buffer with its fence"),
                                     "it waits in this queue already", "wait until it comes back, or cancel_waiting()");
@@ -258,7 +272,7 @@ std::shared_ptr<const Buffer> Queue::lend(const Buffer& buffer, Place where)
 
 Result<std::size_t> Queue::advance()
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked locked(*state_);
     if (!state_->has_thread())
         state_->wakeup.clear();
     return state_->advance();
@@ -295,7 +309,7 @@ std::vector<Withheld> Queue::pop_withheld()
 
 Result<std::optional<Frame>> Queue::try_dequeue()
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked locked(*state_);
     return state_->try_dequeue();
 }
 
@@ -308,7 +322,7 @@ Result<Frame> Queue::dequeue(Deadline deadline)
         std::array<pollfd, 2> entries{{{-1, events, 0}, {-1, POLLIN, 0}}};
         Deadline step = deadline;
         {
-            const std::lock_guard lock(state.mutex);
+            const State::Locked locked(state);
             if (state.has_thread()) {
                 // The thread may queue a buffer while this polls a queue without any.
                 step = std::min(deadline, deadline_in(os::look_again));
@@ -323,7 +337,7 @@ Result<Frame> Queue::dequeue(Deadline deadline)
                 entries[0].fd = node.fd();
         }
         const auto ready = os::wait_any(entries, step, node.info().path);
-        const std::lock_guard lock(state.mutex);
+        const State::Locked locked(state);
         // If poll reports an error, DQBUF says which one.
         auto frame = state.try_dequeue();
         if (!frame)

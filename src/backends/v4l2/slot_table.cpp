@@ -185,7 +185,7 @@ Description SlotTable::describe(const Buffer& buffer, const ImagePlace& place, c
     std::array<int, max_planes> fds{};
     std::array<std::uint64_t, max_planes> sizes{};
     for (std::uint32_t i = 0; i < count; ++i) {
-        fds[i] = buffer.dma_buf_fd(place[i]);
+        fds[i] = buffer.state().dma_buf_fd(place[i]); // V4L2 puts no fences into it
         sizes[i] = buffer.size(place[i]);
     }
     Description description(*node_, role_, memory_, index_of(slot));
@@ -242,7 +242,7 @@ Error SlotTable::refused(const Buffer& buffer, const Payload& payload, int error
     Error failure = node_->failed(error, "VIDIOC_QBUF");
     // The driver refused the memory itself, whatever a trial said before.
     if (!in_request && !is_own() && (error == EFAULT || error == EINVAL))
-        buffer.state().import_failed(node_->identity(role_), failure);
+        refused_.emplace_back(buffer, failure);
     if (error == EBADR) {
         failure.category = Category::invalid_argument;
         requires_requests_ = !in_request;

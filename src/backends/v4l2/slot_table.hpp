@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace commonbuf::v4l2 {
@@ -50,6 +51,8 @@ public:
     void set_cpu_access(bool access) noexcept { cpu_access_ = access; }
 
     Status queue(const Buffer& buffer, const Payload& payload, Place where);
+    /// Returns the buffers whose memory the driver refused since the last call, with its answers.
+    std::vector<std::pair<Buffer, Error>> pop_refused() noexcept { return std::exchange(refused_, {}); }
     Result<std::optional<Frame>> try_dequeue();
     Status start();
     Status stop();
@@ -93,6 +96,7 @@ private:
     std::vector<Slot> slots_;
     std::uint64_t uses_ = 0;
     bool bottom_is_next_ = false; ///< of an output queue whose buffers hold one field each
+    std::vector<std::pair<Buffer, Error>> refused_;
     bool streaming_ = false;
     bool ended_ = false; ///< the last frame has come
     bool cpu_access_ = true;

@@ -43,12 +43,12 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
         std::vector<int> memories;
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
             memories.push_back(buffer.dma_buf_fd(i));
-        auto made = ImageObject::create(context_, buffer.layout(), usage, memories);
-        if (!made)
-            buffer.state().import_failed(image_identity(*context_, usage), made.error());
-        return made;
+        return ImageObject::create(context_, buffer.layout(), usage, memories);
     };
-    return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import).map([](auto object) {
+    const auto failed = [&](const Error& error) {
+        buffer.state().import_failed(image_identity(*context_, usage), error);
+    };
+    return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import, failed).map([](auto object) {
         return Image(std::move(object));
     });
 }
@@ -61,14 +61,14 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
         return Error::invalid_argument(context_->where("vkCreateBuffer"),
                                        text::format("the buffer has no memory {}", memory));
     const auto import = [&] {
-        auto made =
-            BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage, buffer.dma_buf_fd(memory));
-        if (!made)
-            buffer.state().import_failed(buffer_identity(*context_, usage), made.error());
-        return made;
+        return BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage,
+                                    buffer.dma_buf_fd(memory));
+    };
+    const auto failed = [&](const Error& error) {
+        buffer.state().import_failed(buffer_identity(*context_, usage), error);
     };
     const void* owner = context_->owners().of(std::pair(usage, memory));
-    return buffer.state().import_once<BufferObject>(owner, import).map([](auto object) {
+    return buffer.state().import_once<BufferObject>(owner, import, failed).map([](auto object) {
         return DeviceBuffer(std::move(object));
     });
 }

@@ -36,8 +36,9 @@ public:
     {}
     Owned& operator=(Owned&& other) noexcept
     {
-        std::swap(context_, other.context_);
-        std::swap(handle_, other.handle_);
+        Owned taken(std::move(other)); // afterwards it destroys what this object had
+        std::swap(context_, taken.context_);
+        std::swap(handle_, taken.handle_);
         return *this;
     }
     Owned(const Owned&) = delete;

@@ -102,8 +102,9 @@ Result<Semaphore> Semaphore::create(const Device& device)
 
 Semaphore& Semaphore::operator=(Semaphore&& other) noexcept
 {
-    std::swap(device_, other.device_);
-    std::swap(handle_, other.handle_);
+    Semaphore taken(std::move(other)); // afterwards it destroys what this object had
+    std::swap(device_, taken.device_);
+    std::swap(handle_, taken.handle_);
     return *this;
 }
 
