@@ -13,14 +13,12 @@
 namespace commonbuf::drm {
 namespace {
 
-/// Whether a name is that of the card's device, or of its driver in sysfs. Where sysfs names no
-/// driver (the faux bus), the driver is asked.
+/// Whether a name is that of the card's device, of its driver in sysfs, or the one that the driver gives
+/// itself: the driver of a bus may stand between (virtio-pci for virtio_gpu).
 bool goes_by(const os::DrmNode& node, std::string_view name)
 {
     if (node.device == name || node.driver == name)
         return true;
-    if (!node.driver.empty())
-        return false;
     const auto fd = os::open_drm(node.path);
     const auto driver = fd ? os::drm_driver_name(fd->get(), node.path) : fd.error();
     return driver && *driver == name;
