@@ -103,6 +103,22 @@ TEST_F(Displays, AWrappedCopyOfTheDescriptorSharesTheTable)
     EXPECT_EQ(display.framebuffer(*buffer)->id(), again->framebuffer(*buffer)->id());
 }
 
+TEST_F(Displays, ACardGoesByTheNamesThatItIsListedWith)
+{
+    NEED_DISPLAY(display);
+    const auto all = cb::drm::nodes();
+    for (const cb::drm::NodeInfo& node : all) {
+        const auto cards = std::count_if(all.begin(), all.end(), [&](const cb::drm::NodeInfo& each) {
+            return !each.render && each.driver == node.driver;
+        });
+        if (node.render || node.obstacle || cards != 1)
+            continue;
+        const auto opened = cb::drm::Device::open("@" + node.driver);
+        ASSERT_TRUE(opened) << opened.error().message();
+        EXPECT_EQ(opened->info().path, node.path);
+    }
+}
+
 TEST_F(Displays, AnImageWithoutAModifierIsTaken)
 {
     NEED_DISPLAY(display);
