@@ -204,8 +204,9 @@ private:
         }
         if (pix.colorspace == V4L2_COLORSPACE_DEFAULT)
             pix.colorspace = V4L2_COLORSPACE_REC709;
+        const std::uint32_t usual = V4L2_QUANTIZATION_LIM_RANGE;
         if (!extended || pix.quantization == V4L2_QUANTIZATION_DEFAULT)
-            pix.quantization = model_.output || asked ? V4L2_QUANTIZATION_LIM_RANGE : model_.quantization;
+            pix.quantization = model_.output || asked ? usual : model_.quantization;
         pix.priv = V4L2_PIX_FMT_PRIV_MAGIC;
         pix.flags = 0;
     }

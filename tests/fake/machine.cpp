@@ -251,7 +251,9 @@ CardModel& Machine::add_card(const std::string& node, const CardModel& model)
     add_device("/dev/dri/" + node, "/sys/class/drm/" + node);
     const std::string device = "/sys/class/drm/" + node + "/device";
     links_[device] = "../../devices/" + model.driver;
-    links_[device + "/subsystem"] = "../../bus/faux";
+    links_[device + "/subsystem"] = "../../bus/" + model.bus;
+    if (!model.driver_in_sysfs.empty())
+        links_[device + "/driver"] = "../../drivers/" + model.driver_in_sysfs;
     add_name(device);
     return card;
 }

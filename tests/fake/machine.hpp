@@ -276,6 +276,8 @@ struct CodecModel {
 /// One DRM card.
 struct CardModel {
     std::string driver = "fakedrm";
+    std::string bus = "faux";
+    std::string driver_in_sysfs; ///< none on the faux bus
     bool dumb = true;
     bool import = true;
     bool modifiers = true;

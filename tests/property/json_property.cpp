@@ -116,6 +116,9 @@ Layout layout()
                              number<std::uint64_t>()};
     for (std::size_t i = 0; i < made.memory_count; ++i)
         made.memory_sizes.at(i) = number<std::uint64_t>();
+    made.lines_before = number<std::uint32_t>();
+    made.lines_after = number<std::uint32_t>();
+    made.rows = number<std::uint32_t>();
     return made;
 }
 

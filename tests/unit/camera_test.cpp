@@ -110,7 +110,7 @@ TEST_F(CameraTest, AnOutputQueueSaysWhichFieldABufferHolds)
 
 TEST_F(CameraTest, ANodeWithPicturesAndMetadataIsOneOfPictures)
 {
-    for (const std::uint32_t more : {V4L2_CAP_META_CAPTURE, V4L2_CAP_META_OUTPUT}) {
+    for (const auto more : {std::uint32_t{V4L2_CAP_META_CAPTURE}, std::uint32_t{V4L2_CAP_META_OUTPUT}}) {
         const std::string node = more == V4L2_CAP_META_CAPTURE ? "video1" : "video2";
         add({.capabilities = more}, node);
         const Device both = device("/dev/" + node);
@@ -274,6 +274,13 @@ TEST_F(CameraTest, ACardGoesByEveryNameToo)
     ASSERT_TRUE(renamed);
     EXPECT_EQ(renamed->info().name, "fakegpu");
     EXPECT_EQ(drm::Device::open("@other")->info().path, "/dev/dri/card1");
+    // What the driver calls itself is another name than that in sysfs.
+    machine.add_card("card2", {.driver = "virtio_gpu", .bus = "virtio", .driver_in_sysfs = "virtio-pci"});
+    for (const char* name : {"@virtio_gpu", "@virtio-pci"}) {
+        const auto found = drm::Device::open(name);
+        ASSERT_TRUE(found) << found.error().message();
+        EXPECT_EQ(found->info().path, "/dev/dri/card2");
+    }
 }
 
 TEST_F(CameraTest, AnEncoderAtItsGreatestHeightHasTheSameSteps)
