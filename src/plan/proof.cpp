@@ -337,7 +337,7 @@ Result<std::vector<UseVerdict>> Proof::ask_uses(Heap& heap, std::vector<UniqueFd
 }
 
 /// What the verdict of a first trial is worth. Errors: what stops planning.
-Status Proof::judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece)
+Status Proof::judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece) const
 {
     using Scatter = TriedUse::Scatter;
     // What the answer to an open question would add may decide tomorrow.
@@ -366,7 +366,7 @@ Status Proof::judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_
 
 /// Whether a use may have refused memory for want of bytes. One that needs contiguous memory refuses what is
 /// known to be scattered in any size.
-bool Proof::may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdict& verdict) const
+bool Proof::may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdict& verdict)
 {
     return verdict.outcome == Outcome::refused && !use.slack_sought && use.slack == 0 && use.trial->imports() &&
            (use.scatter != TriedUse::Scatter::refused || heap.memory.contiguous != false);

@@ -105,9 +105,9 @@ private:
     Status look_for_scatter();
     Result<std::vector<UniqueFd>> allocate_if_needed(Heap& heap) const;
     Result<std::vector<UseVerdict>> ask_uses(Heap& heap, std::vector<UniqueFd> memories);
-    Status judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece);
+    Status judge(TriedUse& use, Heap& heap, Verdict& verdict, bool is_in_one_piece) const;
     Result<Finding> rule_out_luck(TriedUse& use, Heap& heap, Verdict first) const;
-    bool may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdict& verdict) const;
+    static bool may_want_more(const TriedUse& use, const HeapInfo& heap, const Verdict& verdict);
     Outcome offer(const TriedUse& use, Heap& heap, const Layout& layout) const;
     std::optional<std::uint64_t> look_for_slack(const TriedUse& use, Heap& heap) const;
     Verdict lacks(std::uint64_t slack, Verdict verdict) const;

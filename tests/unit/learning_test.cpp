@@ -307,7 +307,7 @@ TEST_F(LearningTest, ContentThatIsTheSameIsMoreThanAProof)
     auto device = std::make_shared<TestDevice>(accepting());
     Allocator allocator;
     ASSERT_TRUE(allocator.remember_in("/v"));
-    const auto made = allocator.plan(request, {Use(device), cpu(Access::read_write)});
+    const auto made = allocator.plan(request, {Use(device)});
     ASSERT_TRUE(made);
     EXPECT_EQ(made->chosen().verdict.outcome, Outcome::accepted);
     std::size_t looks = 0;
@@ -315,7 +315,7 @@ TEST_F(LearningTest, ContentThatIsTheSameIsMoreThanAProof)
         ++looks;
         return Content{.result = Sameness::same};
     };
-    const auto verified = allocator.verify(*made, {Use(device), cpu(Access::read_write)}, {.frames = 8});
+    const auto verified = allocator.verify(*made, {Use(device)}, {.frames = 8});
     ASSERT_TRUE(verified) << verified.error().message();
     EXPECT_EQ(looks, 2U) << "these buffers, and memory that certainly has breaks";
     for (const UseContent& use : verified->uses)
@@ -323,7 +323,7 @@ TEST_F(LearningTest, ContentThatIsTheSameIsMoreThanAProof)
 
     Allocator other;
     ASSERT_TRUE(other.remember_in("/v"));
-    const auto again = other.plan(request, {Use(device), cpu(Access::read_write)});
+    const auto again = other.plan(request, {Use(device)});
     ASSERT_TRUE(again);
     EXPECT_EQ(again->chosen().verdict.outcome, Outcome::verified) << again->explain();
     EXPECT_NE(again->explain().find("8 frames compared with frames in its own memory"), std::string::npos)
