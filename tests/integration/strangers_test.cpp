@@ -165,8 +165,9 @@ TEST_F(Strangers, EndlessFencesHoldNoReadPastItsDeadline)
         else
             ++served;
         in_the_gap += !access && access.error().detail.find("after the wait began") != std::string::npos ? 1 : 0;
-        if (access)
+        if (access) {
             EXPECT_TRUE(access->end());
+        }
     }
     ending = true;
     other.join();

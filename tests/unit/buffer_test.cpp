@@ -319,14 +319,14 @@ TEST_F(BufferTest, ARefusedImportIsReportedWithoutALock)
 {
     const Buffer buffer = make(layout);
     bool locked = false;
-    buffer.state().on_import_failure([&](const std::string&) {
+    buffer.state().on_import_failure([&](const std::string&, const Error&) {
         auto other = std::async(std::launch::async, [&] { buffer.state().forget_import(nullptr); });
         locked = other.wait_for(std::chrono::seconds(2)) != std::future_status::ready;
     });
     const auto refuse = []() -> Result<std::shared_ptr<int>> { return Error::unsupported("import", "no"); };
     int owner = 0;
-    EXPECT_FALSE(buffer.state().import_once<int>(&owner, refuse,
-                                                 [&](const Error&) { buffer.state().import_failed("somebody"); }));
+    EXPECT_FALSE(buffer.state().import_once<int>(
+        &owner, refuse, [&](const Error& error) { buffer.state().import_failed("somebody", error); }));
     EXPECT_FALSE(locked);
 }
 

@@ -540,7 +540,7 @@ TEST_F(CommitQueueTest, ARefusedCommitIsToldToThePlan)
     CommitQueue queue = make();
     std::string told;
     Buffer image = buffer();
-    image.state().on_import_failure([&](const std::string& identity) { told = identity; });
+    image.state().on_import_failure([&](const std::string& identity, const Error&) { told = identity; });
     model.refusal = [](const auto&) { return EINVAL; };
     const Display& on = queue.display();
     ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
