@@ -54,8 +54,9 @@ TEST_F(Queues, AWaitBeforeTheStartBurnsNoCore)
     for (const bool with_thread : {false, true}) {
         auto queue = camera.open_queue(Role::capture, plan->layout(), 2);
         ASSERT_TRUE(queue) << queue.error().message();
-        if (with_thread)
+        if (with_thread) {
             ASSERT_TRUE(queue->start_thread());
+        }
         ASSERT_TRUE(queue->queue_when_ready(*plan->allocate()));
         const auto before = used();
         const auto frame = queue->dequeue(cb::deadline_in(1s));

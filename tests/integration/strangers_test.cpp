@@ -174,13 +174,15 @@ TEST_F(Strangers, EndlessFencesHoldNoReadPastItsDeadline)
             here -= Clock::duration(late - late_before);
         }
         longest_here = std::max(longest_here, here);
-        if (!access)
+        if (!access) {
             EXPECT_EQ(access.error().category, cb::Category::timed_out);
-        else
+        } else {
             ++served;
+        }
         in_the_gap += !access && access.error().detail.find("after the wait began") != std::string::npos ? 1 : 0;
-        if (access)
+        if (access) {
             EXPECT_TRUE(access->end());
+        }
     }
     ending = true;
     other.join();
