@@ -172,11 +172,12 @@ void BufferState::expose() noexcept
 Status BufferState::import_fence(int sync_file, Access access)
 {
     const std::lock_guard lock(access_mutex_);
+    Status all;
     for (const Memory& memory : memories_) {
-        if (Status imported = implicit::import_fence(memory.fd.get(), sync_file, access); !imported)
-            return imported;
+        if (Status imported = implicit::import_fence(memory.fd.get(), sync_file, access); !imported && all)
+            all = std::move(imported); // go on: the other memories get the fence nevertheless
     }
-    return {};
+    return all;
 }
 
 /// Whether no device works on it that an access of this kind has to wait for.

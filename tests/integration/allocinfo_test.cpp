@@ -141,7 +141,7 @@ TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
         {"plan --use v4l2:/nonexistent:capture --format XR24 --size 64x64", 3},
         {"plan --use drm:/dev/null:scanout --format XR24 --size 64x64", 3},
         {"plan --use v4l2:@nobody:capture --format XR24 --size 64x64", 3},
-        {"plan --use cpu:read --format XR24 --size 64x64 --remember /dev/null", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --remember /dev/null", 3},
         {"constraints", 1},
         {"constraints --use gpu:x:y", 1},
         {"constraints --use cpu:read --format ZZZZ", 1},

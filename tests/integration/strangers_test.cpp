@@ -12,6 +12,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <future>
@@ -144,26 +145,40 @@ TEST_F(Strangers, EndlessFencesHoldNoReadPastItsDeadline)
             wait(std::chrono::microseconds(dice() % 600));
         }
     });
-    // How late threads wake here, whatever they wait for: a busy machine is not the library's fault.
-    Clock::duration late{};
-    std::thread witness([&] {
-        while (!ending) {
-            const auto until = Clock::now() + 50ms;
-            ::poll(nullptr, 0, 50);
-            late = std::max(late, Clock::now() - until);
-        }
-    });
+    // How long this machine stood still, for whatever thread: that is not the library's fault.
+    std::atomic<Clock::rep> late{0};
+    std::array<std::thread, 2> witnesses;
+    for (std::thread& witness : witnesses) {
+        witness = std::thread([&] {
+            while (!ending) {
+                const auto until = Clock::now() + 5ms;
+                ::poll(nullptr, 0, 5);
+                const auto by = Clock::now() - until;
+                late += by > 5ms ? by.count() : 0;
+            }
+        });
+    }
     Clock::duration longest{};
+    Clock::duration longest_here{}; // without the time for which the machine stood still
     int served = 0;
     int in_the_gap = 0;
     for (int i = 0; i < reads; ++i) {
+        const Clock::rep late_before = late;
         const auto begun = Clock::now();
         auto access = buffer->read(begun + 50ms);
-        longest = std::max(longest, Clock::now() - begun);
-        if (!access)
+        const auto took = Clock::now() - begun;
+        longest = std::max(longest, took);
+        auto here = took;
+        if (took > 50ms + grace) {
+            std::this_thread::sleep_for(100ms); // the witnesses tell when they are back
+            here -= Clock::duration(late - late_before);
+        }
+        longest_here = std::max(longest_here, here);
+        if (!access) {
             EXPECT_EQ(access.error().category, cb::Category::timed_out);
-        else
+        } else {
             ++served;
+        }
         in_the_gap += !access && access.error().detail.find("after the wait began") != std::string::npos ? 1 : 0;
         if (access) {
             EXPECT_TRUE(access->end());
@@ -171,11 +186,12 @@ TEST_F(Strangers, EndlessFencesHoldNoReadPastItsDeadline)
     }
     ending = true;
     other.join();
-    witness.join();
+    for (std::thread& witness : witnesses)
+        witness.join();
     std::cout << reads << " reads with 50 ms each beside " << fences << " fences: " << served << " served, "
-              << in_the_gap << " met one that came after the wait began; the longest took " << text_of(longest)
-              << ", and a bare poll(2) came back " << text_of(late) << " late\n";
-    EXPECT_LE(longest, 50ms + grace + late);
+              << in_the_gap << " met one that came after the wait began; the longest took " << text_of(longest) << ", "
+              << text_of(longest_here) << " without the time for which poll(2) was held up, too\n";
+    EXPECT_LE(longest_here, 50ms + grace);
     EXPECT_GT(served, 0);
     EXPECT_TRUE(buffer->read(cb::deadline_in(1s)));
 }

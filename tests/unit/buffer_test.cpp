@@ -190,6 +190,19 @@ TEST_F(BufferTest, OneMemoryThatFailsToEndLeavesNoOtherOpen)
     EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd(1))->brackets, (Flags{start_read, end_read}));
 }
 
+TEST_F(BufferTest, OneMemoryThatTakesNoFenceKeepsItFromNoOther)
+{
+    const Layout many = *linear_layout({DRM_FORMAT_NV12, 64, 32}, 64, Memories::per_plane);
+    const Buffer buffer = make(many);
+    const auto work = machine.add_fence("work");
+    const Fence fence = Fence::from_fd(UniqueFd(machine.sync_file(work))).value();
+    // The fence is asked whether it has failed; then the first memory refuses it.
+    machine.fail(machine.calls().size() + 1, EIO);
+    EXPECT_EQ(buffer.import_fence(fence, Access::write).error().sys_errno, EIO);
+    EXPECT_TRUE(machine.dma_buf(buffer.dma_buf_fd(0))->fences.empty());
+    EXPECT_EQ(machine.dma_buf(buffer.dma_buf_fd(1))->fences.size(), 1U);
+}
+
 TEST_F(BufferTest, AnAccessThatAnotherOneReplacesEnds)
 {
     const Buffer one = make(layout);
