@@ -49,11 +49,11 @@ bool stops_planning(const Verdict& verdict)
            verdict.category == Category::lease_revoked;
 }
 
-/// Whether the pages of udmabuf may be there at the next try.
+/// Whether the pages of udmabuf may be there at the next try. A node without a driver (ENODEV) may get one.
 bool is_passing(const Error& error)
 {
-    return !error.is_final() && error.category != Category::not_present &&
-           error.category != Category::permission_denied;
+    return !error.is_final() && error.category != Category::permission_denied &&
+           (error.category != Category::not_present || error.sys_errno == ENODEV);
 }
 
 /// How much larger memories are offered to a use that refused the exact size, the smallest step first: a

@@ -439,7 +439,7 @@ TEST(CpuCostFile, NonsenseIsRefusedWithItsPlace)
         {[](Json& all) { all = Json::array(); }, "not a JSON object"},
         {[](Json& all) { all.erase("command"); }, "not a document of bench-access"},
         {[](Json& all) { all["command"] = "plan"; }, "not a document of bench-access"},
-        {[](Json& all) { all["schema"] = 3; }, "schema"},
+        {[](Json& all) { all["schema"] = schema + 1; }, "schema"},
         {[](Json& all) { all["schema"] = "1"; }, "schema"},
         {[](Json& all) { all["heaps"] = Json::object(); }, "not a list"},
         {[](Json& all) { all["heaps"] = Json::array(); }, "no heap that was measured"},

@@ -410,12 +410,13 @@ INSTANTIATE_TEST_SUITE_P(Calls, FailingTest,
 TEST_F(CameraTest, HalfOfAMeasurementIsNone)
 {
     add({});
-    for (std::size_t skipped = 0; skipped < 3; ++skipped) {
+    // Between the first two it reads from sysfs which addresses the device reaches.
+    for (const std::size_t skipped : {0U, 2U, 3U}) {
         const Use healthy = device().capture();
         machine.fail(machine.calls().size() + skipped, EIO);
         const auto support = healthy.importer().support({DRM_FORMAT_NV12, 64, 64});
         ASSERT_TRUE(machine.fault_hit());
-        ASSERT_FALSE(support) << skipped;
+        ASSERT_FALSE(support) << skipped << ": " << machine.calls().back();
         EXPECT_EQ(support.error().category, Category::device_failed);
     }
 }

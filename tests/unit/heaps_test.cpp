@@ -114,8 +114,9 @@ TEST_F(DumbHeapTest, ACardThatIsGoneIsNotOneWithoutDumbBuffers)
 {
     machine.fail_all("DRM_IOCTL_GET_CAP", EIO);
     const auto heap = heaps::find_drm_dumb().at(0);
-    ASSERT_TRUE(heap->info().obstacle);
-    EXPECT_EQ(heap->info().obstacle->category, Category::device_failed);
+    const auto memory = heap->allocate(4096);
+    ASSERT_FALSE(memory);
+    EXPECT_EQ(memory.error().category, Category::device_failed);
 }
 
 TEST(FindHeaps, SaysWhatStandsInTheWay)

@@ -254,13 +254,13 @@ TEST_F(ImageHeaps, MustGiveTheMemoriesOfTheLayout)
 /// Such a heap has no buffer with an odd tail; so what it gives may be contiguous by luck.
 TEST_F(ImageHeaps, LuckStaysOpenWhereThereIsOneSize)
 {
-    /// Refuses page orders, which come in another size, and takes the heap's memory.
+    /// Refuses page orders, which come in the image's size and in a larger one, and takes the heap's memory.
     struct Picky final : Importer {
         struct Taking final : Trial {
             Verdict attempt(std::span<const int> /*memories*/) override
             {
                 Verdict verdict = Verdict::proved("import", {});
-                if (attempts++ < 1)
+                if (attempts++ < 2)
                     verdict = Verdict::refused(Error::from_errno(EFAULT, "import", "scattered"));
                 return verdict;
             }

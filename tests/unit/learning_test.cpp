@@ -132,19 +132,24 @@ TEST(PassingFailures, ChangeNothingThatIsToldLater)
     for (const Devices& devices :
          {Devices{"contiguous camera", true, false}, Devices{"strict display", false, true},
           Devices{"all take scattered memory", false, false}, Devices{"all need contiguous memory", true, true}}) {
-        std::size_t calls = 0;
+        std::vector<std::string> calls;
         std::optional<Report> healthy;
+        std::string told;
         {
             fake::Machine machine;
             furnish(machine, devices);
             ASSERT_TRUE(plan_in_a_process()) << devices.name;
-            calls = machine.calls().size();
+            calls = machine.calls();
             const auto again = plan_in_a_process();
             ASSERT_TRUE(again);
             healthy = again->report();
+            told = again->explain();
         }
-        for (std::size_t call = 0; call < calls; ++call) {
+        for (std::size_t call = 0; call < calls.size(); ++call) {
             for (const int error : {EIO, ENOMEM, EMFILE, ENODEV}) {
+                // mmap(2) says by it that there is nothing to map, which is an answer.
+                if (calls[call] == "mmap" && error == ENODEV)
+                    continue;
                 fake::Machine machine;
                 furnish(machine, devices);
                 machine.fail(call, error);
@@ -157,13 +162,18 @@ TEST(PassingFailures, ChangeNothingThatIsToldLater)
                         const auto known = std::ranges::find(healthy->heaps, heap.heap.name,
                                                              [](auto& each) { return each.heap.name; });
                         ASSERT_NE(known, healthy->heaps.end()) << where;
+                        // Not tried claims nothing.
+                        if (heap.verdict.outcome == Outcome::not_tried)
+                            continue;
                         EXPECT_GE(heap.verdict.outcome, known->verdict.outcome) << where << "\n" << first->explain();
                     }
                     EXPECT_LE(first->report().constraints.contiguous, healthy->constraints.contiguous) << where;
                 }
                 const auto second = plan_in_a_process();
                 ASSERT_TRUE(second) << where << ": " << second.error().message();
-                EXPECT_EQ(second->report(), *healthy) << where << "\n" << second->explain();
+                EXPECT_TRUE(second->report() == *healthy) << where << "\n"
+                                                          << second->explain() << "in place of\n"
+                                                          << told;
             }
         }
     }

@@ -6,6 +6,7 @@
 #include <linux/dma-buf.h>
 #include <linux/ioctl.h>
 
+#include <cerrno>
 #include <memory>
 
 namespace commonbuf {
@@ -32,6 +33,12 @@ private:
         if (!size)
             return size.error();
         const auto mapping = os::Mapping::create(memory, *size, access_ != Access::read);
+        // mmap(2) has no device that could be gone: the exporter does not map such memory.
+        if (!mapping && mapping.error().sys_errno == ENODEV) {
+            Error never = mapping.error();
+            never.category = Category::unsupported;
+            return never;
+        }
         if (!mapping)
             return mapping.error();
         std::uint64_t flags = access_ != Access::write ? DMA_BUF_SYNC_READ : 0U;
