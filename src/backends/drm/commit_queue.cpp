@@ -411,7 +411,10 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
                 "make a commit to " + state.display.connector().name,
                 advanced ? text::format("its turn did not come before the deadline: {} commits wait before it, and "
                                         "the last one made is {}; it is cancelled",
-                                        front, over(state.flip) ? "shown" : "not shown yet")
+                                        front,
+                                        !over(state.flip)      ? "not shown yet"
+                                        : !over(state.written) ? "shown, but its writeback has not ended"
+                                                               : "shown")
                          : advanced.error().message() + "; it is cancelled");
         }
         // Commits in front may be cancelled meanwhile, which no descriptor tells.
