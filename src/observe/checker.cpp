@@ -363,6 +363,18 @@ void Checker::gone(watch::Subject& buffer)
     // Another buffer over the same dma-buf may be in use, and devices may work on it.
     if (record->second.handles.erase(&buffer) != 0 && record->second.handles.empty())
         left_.insert(key);
+    forget_what_is_left();
+}
+
+std::uint64_t Checker::findings()
+{
+    const std::lock_guard lock(mutex_);
+    forget_what_is_left();
+    return findings_.load(std::memory_order_relaxed);
+}
+
+void Checker::forget_what_is_left()
+{
     for (const Key& each : std::set(left_))
         forget_if_over(each);
 }

@@ -24,7 +24,8 @@ namespace commonbuf {
 class Checker final : public watch::Watcher {
 public:
     void set(CheckerMode mode, std::function<void(const Finding&)> handler);
-    std::uint64_t findings() const noexcept { return findings_.load(std::memory_order_relaxed); }
+    /// Also forgets what is over.
+    std::uint64_t findings();
 
     void cpu_began(watch::Subject& buffer, std::uint64_t number, const watch::Site& site) override;
     void cpu_ended(watch::Subject& buffer, std::uint64_t number) override;
@@ -88,6 +89,7 @@ private:
     static Key key_of(const watch::Subject& buffer);
     Record& record_of(const watch::Subject& buffer);
     void forget_if_over(const Key& key);
+    void forget_what_is_left();
     static void forget_what_is_over(std::vector<Work>& works);
     template <typename Look>
     void check(Look look);

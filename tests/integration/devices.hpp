@@ -61,6 +61,10 @@ cb::Request current_size(const cb::v4l2::Device& device, cb::v4l2::Role role, cb
 
 const cb::HeapVerdict* verdict(const cb::Report& report, const std::string& heap);
 
+/// Whether memory can be had of a heap. A card is opened only then, so only then it shows that it has no
+/// dumb buffers.
+bool makes_memory(cb::Heap& heap);
+
 /// Linux up to 7.3 at least loses writebacks of vkms now and then, mostly on slow machines,
 /// and then holds the memory of their pictures for good: see
 /// tests/lab/patches/vkms-writeback.patch. False where the lab says that it is mended.

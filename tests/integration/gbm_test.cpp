@@ -203,7 +203,7 @@ TEST_F(Gbm, WhatGbmDoesNotMakeIsAVerdict)
     cb::Preferences preferences;
     preferences.constraints.min_stride = proposed->front().planes[0].stride + 64;
     const auto plan = cb::Allocator({heap}).plan(image.request, {display.scanout()}, preferences);
-    ASSERT_FALSE(plan);
+    ASSERT_FALSE(plan) << plan->explain();
     EXPECT_EQ(plan.error().category, cb::Category::incompatible);
 
     // Nor a modifier that no driver here has.

@@ -19,7 +19,7 @@ class Heaps : public devices::Test {};
 std::vector<std::shared_ptr<cb::Heap>> usable_heaps()
 {
     auto heaps = cb::find_heaps();
-    std::erase_if(heaps, [](const auto& heap) { return heap->info().obstacle.has_value(); });
+    std::erase_if(heaps, [](const auto& heap) { return !devices::makes_memory(*heap); });
     return heaps;
 }
 

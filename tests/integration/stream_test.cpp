@@ -71,7 +71,7 @@ void what_is_proved_streams(Role role)
         cb::Request request = devices::current_size(device, role, *format);
         request.count = buffers_at_once;
         for (const auto& heap : cb::find_heaps()) {
-            if (heap->info().obstacle || !heap->info().same_as.empty())
+            if (!devices::makes_memory(*heap) || !heap->info().same_as.empty())
                 continue;
             const cb::Use use = role == Role::capture ? device.capture() : device.output();
             const auto plan = cb::Allocator({heap}).plan(request, {use});
@@ -178,7 +178,7 @@ TEST_F(Streams, WhatIsRefusedFails)
     for (const auto& heap : cb::find_heaps()) {
         const cb::HeapVerdict* verdict = devices::verdict(plan->report(), heap->info().name);
         ASSERT_NE(verdict, nullptr);
-        if (verdict->verdict.outcome != cb::Outcome::refused)
+        if (verdict->verdict.outcome != cb::Outcome::refused || !devices::makes_memory(*heap))
             continue;
         ++refused;
         // Held together, so that at least one of them is scattered.

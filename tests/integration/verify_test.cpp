@@ -70,7 +70,7 @@ template <typename Check>
 void on_every_heap(Check check)
 {
     for (const auto& heap : cb::find_heaps()) {
-        if (heap->info().obstacle || !heap->info().same_as.empty())
+        if (!devices::makes_memory(*heap) || !heap->info().same_as.empty())
             continue;
         SCOPED_TRACE(heap->info().name);
         check(heap);
