@@ -32,6 +32,8 @@ class Board:
     user: str
     permissions: tuple[str, ...]
     regions: tuple[Region, ...]
+    # Nodes of its device tree beside the memory.
+    devices: str = ""
     # Complaints of its kernel that fail no run, as regular expressions.
     known: tuple[str, ...] = ()
 
@@ -52,7 +54,7 @@ def parse(name: str, text: str) -> Board:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"board {name}: {error}") from error
-    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "known"}
+    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "devices", "known"}
     unknown = set(data) - known
     if unknown:
         raise LabError(f"board {name}: unknown key {', '.join(sorted(unknown))}; "
@@ -63,12 +65,12 @@ def parse(name: str, text: str) -> Board:
         machine = data.get("machine", MACHINES[0])
         if machine not in MACHINES:
             raise LabError(f"board {name}: no machine {machine!r}; the machines are {', '.join(MACHINES)}")
-        if regions and machine != "uml":
-            raise LabError(f"board {name}: regions are a device tree's, which a PC has not")
+        if (regions or data.get("devices")) and machine != "uml":
+            raise LabError(f"board {name}: regions and devices are a device tree's, which a PC has not")
         return Board(name=name, summary=data["summary"], machine=machine, memory=data.get("memory", "1G"),
                      kernel_args=tuple(data.get("kernel_args", [])), user=data.get("user", "root"),
                      permissions=tuple(data.get("permissions", [])), regions=regions,
-                     known=tuple(data.get("known", [])))
+                     devices=data.get("devices", ""), known=tuple(data.get("known", [])))
     except KeyError as error:
         raise LabError(f"board {name}: the key {error} is missing") from error
 
@@ -81,7 +83,7 @@ def size_of(text: str) -> int:
 
 
 def device_tree(board: Board) -> str:
-    """The board's memory in the kernel's own language."""
+    """The board's memory and devices in the kernel's own language."""
     nodes = []
     for region in board.regions:
         default = " linux,cma-default;" if region.default else ""
@@ -105,7 +107,7 @@ def device_tree(board: Board) -> str:
 		#size-cells = <2>;
 		ranges;
 {"".join(nodes)}	}};
-}};
+{board.devices.lstrip(chr(10))}}};
 """
 
 

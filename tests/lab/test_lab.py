@@ -89,10 +89,17 @@ default = true
         self.assertIn("size = <0x1 0x40000000>;", tree)
         self.assertIn("linux,cma-default;", tree)
 
+    def test_devices_stand_beside_the_memory(self):
+        tree = board.device_tree(board.parse("x", "summary = 'x'\ndevices = 'spi { };'"))
+        self.assertRegex(tree, r"(?s)reserved-memory \{.*\t};\nspi \{ };\};\n$")
+        with tempfile.TemporaryDirectory() as folder:
+            board.compile_device_tree(tree, pathlib.Path(folder) / "board.dtb")
+
     def test_mistakes_are_named(self):
         for text, word in (("summary = 1 2", "line 1"), ("sumary = 'x'", "sumary"), ("memory = '1G'", "summary"),
                            ("summary = 'x'\nmachine = 'pdp11'", "uml, qemu"),
                            ("summary = 'x'\nmachine = 'qemu'\n[[region]]\nname = 'a'\nsize = '1M'", "device tree"),
+                           ("summary = 'x'\nmachine = 'qemu'\ndevices = 'spi { };'", "device tree"),
                            ("summary = 'x'\n[[region]]\nname = 'a'\nsize = '12Q'", "12Q")):
             with self.assertRaisesRegex(LabError, word):
                 board.parse("x", text)
