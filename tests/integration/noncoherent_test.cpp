@@ -102,12 +102,12 @@ protected:
         return done->written.wait(cb::deadline_in(3s));
     }
 
-private:
-    bool is_on_ = false;
+    bool is_on_ = false; ///< the screen of NEED_IMAGES
 };
 
 #define NEED_IMAGES(heap)                                                                                              \
     NEED_SCREEN(screen);                                                                                               \
+    is_on_ = false;                                                                                                    \
     if (screen.display().writeback() == nullptr)                                                                       \
         GTEST_SKIP() << "the card has no writeback";                                                                   \
     const auto picture = image(heap, screen.display().device());                                                       \
