@@ -67,7 +67,7 @@ Status the_whole_way()
     const auto exported = frame->buffer.export_fd();
     if (!exported)
         return exported.error();
-    auto access = frame->buffer.read(deadline);
+    auto access = frame->buffer.read(deadline_in(std::chrono::seconds(10)));
     if (!access)
         return access.error();
     if (Status ended = access->end(); !ended)
