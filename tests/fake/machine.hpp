@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -411,6 +412,9 @@ private:
     };
 
     using Opener = std::function<std::shared_ptr<File>()>;
+
+    /// Of all calls, which come from any thread. What a test sets, it sets before.
+    mutable std::recursive_mutex mutex_;
 
     bool faulty(const std::string& name);
     std::uint64_t inode_of(const std::string& path);
