@@ -55,10 +55,15 @@ def random_machine(number, seed):
     return Machine(f"random-{seed}-{number}", "small-cma", arguments, regions)
 
 
-def usual_boards():
+# Their rules have tests of their own, NonCoherent.* and Panels.*, which scripts/test runs.
+ONLY_IN_FULL = ("non-coherent", "panel-soc")
+
+
+def usual_boards(short):
     """Every board but those under QEMU: an emulated processor takes several times as long to
     paint and compare pictures, for cells that the other boards have too."""
-    return [name for name in boards.names() if boards.load(name).machine != "qemu"]
+    return [name for name in boards.names()
+            if boards.load(name).machine != "qemu" and not (short and name in ONLY_IN_FULL)]
 
 
 def run(machine, options):
@@ -157,7 +162,7 @@ def main():
     if options.random:
         machines = [random_machine(i, options.seed) for i in range(options.random)]
     else:
-        machines = [Machine(name) for name in options.board or usual_boards()]
+        machines = [Machine(name) for name in options.board or usual_boards(options.short)]
     OUT.mkdir(parents=True, exist_ok=True)
     OUT.chmod(0o777)  # the ordinary user of some boards writes here
     started = time.monotonic()
