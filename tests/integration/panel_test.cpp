@@ -5,16 +5,10 @@
 #include "devices.hpp"
 
 #include <drm_fourcc.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/udmabuf.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <xf86drm.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 namespace {
@@ -70,25 +64,6 @@ int import_error(const cb::drm::Device& card, int dma_buf)
 
 constexpr std::uint64_t frame = std::uint64_t{width} * height * 4;
 
-/// Two pages of a memfd, the second one first or the first one first: not both are contiguous.
-cb::UniqueFd two_pages(bool backwards)
-{
-    constexpr std::uint32_t page = 4096;
-    // A udmabuf_create_list with its items.
-    struct {
-        std::uint32_t flags = UDMABUF_FLAGS_CLOEXEC;
-        std::uint32_t count = 2;
-        std::array<udmabuf_create_item, 2> items{};
-    } list;
-    const cb::UniqueFd memory(::memfd_create("two pages", MFD_ALLOW_SEALING | MFD_CLOEXEC));
-    const cb::UniqueFd node(::open("/dev/udmabuf", O_RDWR | O_CLOEXEC));
-    if (::ftruncate(memory.get(), 2 * page) != 0 || ::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0)
-        return {};
-    for (std::uint32_t i = 0; i < 2; ++i)
-        list.items.at(i) = {static_cast<std::uint32_t>(memory.get()), 0, (backwards ? 1 - i : i) * page, page};
-    return cb::UniqueFd(::ioctl(node.get(), UDMABUF_CREATE_LIST, &list));
-}
-
 TEST_F(Panels, ScatteredMemoryIsRefusedAtImport)
 {
     NEED_PANEL(card);
@@ -110,15 +85,6 @@ TEST_F(Panels, ScatteredMemoryIsRefusedAtImport)
         held.push_back(std::move(*memory));
     }
     EXPECT_GT(refused, 0U);
-
-    if (::access("/dev/udmabuf", R_OK | W_OK) == 0) {
-        const cb::UniqueFd forwards = two_pages(false);
-        const cb::UniqueFd backwards = two_pages(true);
-        ASSERT_GE(forwards.get(), 0);
-        ASSERT_GE(backwards.get(), 0);
-        const std::array<int, 2> errors{import_error(card, forwards.get()), import_error(card, backwards.get())};
-        EXPECT_TRUE(errors[0] == EINVAL || errors[1] == EINVAL) << errors[0] << ", " << errors[1];
-    }
 }
 
 TEST_F(Panels, APlanForItIsContiguousAndProved)
