@@ -137,7 +137,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def shell(options: argparse.Namespace) -> int:
-    options.idle = None
     job = _job(options, ["/bin/bash", "--norc", "-i"])
     job.interactive = True
     _install_for(job.board.machine)
@@ -202,6 +201,7 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--timeout", type=_positive, metavar="SECONDS",
                           help="stop the machine after so long (default: "
                                f"{machine.uml.TIMEOUT}, under QEMU {machine.qemu.TIMEOUT})")
+        verb.set_defaults(idle=None)
         if name == "run":
             verb.add_argument("--idle", type=_positive, metavar="SECONDS",
                               help="stop the machine when neither the command nor the kernel has written "
