@@ -128,6 +128,16 @@ std::shared_ptr<cb::Heap> usable_heap(bool scarce)
     return nullptr;
 }
 
+std::shared_ptr<cb::Heap> heap_called(const std::string& name)
+{
+    for (const auto& heap : cb::find_heaps()) {
+        const cb::HeapInfo& info = heap->info();
+        if (info.kind == cb::HeapKind::dma_heap && info.name == name && !info.obstacle)
+            return heap;
+    }
+    return nullptr;
+}
+
 std::vector<cb::v4l2::Device> all(cb::v4l2::Role role)
 {
     std::vector<cb::v4l2::Device> result;

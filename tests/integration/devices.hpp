@@ -47,6 +47,9 @@ private:
 /// is not; nullptr for none.
 std::shared_ptr<cb::Heap> usable_heap(bool scarce);
 
+/// The dma-heap of this name if it can be used; nullptr if not.
+std::shared_ptr<cb::Heap> heap_called(const std::string& name);
+
 /// Every node with a capture (or output) queue of its own that can be opened.
 std::vector<cb::v4l2::Device> all(cb::v4l2::Role role);
 
@@ -105,6 +108,11 @@ private:
     if (!variable##_found)                                                                                             \
         GTEST_SKIP() << variable##_why_not;                                                                            \
     [[maybe_unused]] const auto& variable = *variable##_found
+
+#define NEED_HEAP_CALLED(variable, name)                                                                               \
+    const auto variable = devices::heap_called(name);                                                                  \
+    if (variable == nullptr)                                                                                           \
+    GTEST_SKIP() << "there is no heap " << (name) << " here"
 
 #define NEED_HEAP(scarce, what)                                                                                        \
     if (devices::usable_heap(scarce) == nullptr)                                                                       \

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace example {
 
@@ -25,6 +26,19 @@ Outcome run(const std::string& command)
     const int status = ::pclose(pipe);
     outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     return outcome;
+}
+
+Screenshot screenshot(const std::string& environment)
+{
+    std::string file = testing::TempDir() + "commonbuf-screenshot-XXXXXX";
+    const int descriptor = ::mkstemp(file.data());
+    EXPECT_GE(descriptor, 0);
+    ::close(descriptor);
+    Screenshot result;
+    result.outcome = run(environment + " screenshot @vkms " + file);
+    result.picture = devices::read_text(file);
+    ::unlink(file.c_str());
+    return result;
 }
 
 std::string missing(const std::string& program)

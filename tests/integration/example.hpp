@@ -15,6 +15,13 @@ struct Outcome {
 /// Runs a command with the shell's quoting.
 Outcome run(const std::string& command);
 
+/// What the example of this name says of the display vkms, and the file that it saves.
+struct Screenshot {
+    Outcome outcome;
+    std::string picture;
+};
+Screenshot screenshot(const std::string& environment);
+
 /// Why a program is not here; empty where it is.
 std::string missing(const std::string& program);
 

@@ -32,16 +32,10 @@ TEST_F(Examples, AScreenshotIsWrittenBackAndSaved)
     const auto card = devices::cb::drm::Device::open("@vkms");
     if (devices::cb::drm::Display::choose(card.value()).value().writeback() == nullptr)
         GTEST_SKIP() << "the card has no writeback";
-    std::string picture = testing::TempDir() + "commonbuf-screenshot-XXXXXX";
-    const int file = ::mkstemp(picture.data());
-    ASSERT_GE(file, 0);
-    ::close(file);
-    const auto outcome = example::run("COMMONBUF_CHECK=abort screenshot @vkms " + picture);
-    const std::string saved = devices::read_text(picture);
-    ::unlink(picture.c_str());
+    const auto [outcome, picture] = example::screenshot("COMMONBUF_CHECK=abort");
     SKIP_LOST_WRITEBACK(outcome);
     example::expect_good("screenshot", outcome);
-    EXPECT_NE(saved.find("PNG"), std::string::npos);
+    EXPECT_NE(picture.find("PNG"), std::string::npos);
 }
 
 TEST_F(Examples, ADecodersPicturesAreShown)

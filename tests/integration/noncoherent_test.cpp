@@ -34,11 +34,7 @@ std::shared_ptr<cb::Heap> noncoherent_heap(const std::string& parameter)
 {
     std::string name = devices::read_text("/sys/module/noncoherent_heap/parameters/" + parameter);
     name.erase(std::remove(name.begin(), name.end(), '\n'), name.end());
-    for (const auto& heap : cb::find_heaps()) {
-        if (heap->info().kind == cb::HeapKind::dma_heap && heap->info().name == name && !heap->info().obstacle)
-            return heap;
-    }
-    return nullptr;
+    return devices::heap_called(name);
 }
 
 #define NEED_NONCOHERENT(heap, parameter)                                                                              \
@@ -92,22 +88,17 @@ protected:
     /// Has the display show an image and write back what it shows.
     cb::Status show(Screen& screen, const cb::Buffer& image, const cb::Buffer& copy)
     {
-        auto commit = screen.picture(image).write_back(copy);
-        const auto done = screen.queue.commit(is_on_ ? commit : commit.enable(), cb::deadline_in(2s));
+        const auto done = screen.queue.commit(screen.picture(image).write_back(copy).enable(), cb::deadline_in(2s));
         if (!done)
             return done.error();
-        is_on_ = true;
         if (cb::Status shown = done->shown.wait(cb::deadline_in(2s)); !shown)
             return shown;
         return done->written.wait(cb::deadline_in(3s));
     }
-
-    bool is_on_ = false; ///< the screen of NEED_IMAGES
 };
 
 #define NEED_IMAGES(heap)                                                                                              \
     NEED_SCREEN(screen);                                                                                               \
-    is_on_ = false;                                                                                                    \
     if (screen.display().writeback() == nullptr)                                                                       \
         GTEST_SKIP() << "the card has no writeback";                                                                   \
     const auto picture = image(heap, screen.display().device());                                                       \
@@ -274,26 +265,11 @@ TEST_F(NonCoherent, FramesOfCamerasComeOver)
     expect_frames(camera, heap);
 }
 
-/// What an example says, and the picture that it saves.
-struct Screenshot {
-    example::Outcome outcome;
-    std::string picture;
-};
-
 /// With brackets that are wrong in this way (without_brackets.cpp), or right ones.
-Screenshot screenshot(const std::string& mistake)
+example::Screenshot screenshot(const std::string& mistake)
 {
-    std::string file = testing::TempDir() + "commonbuf-noncoherent-XXXXXX";
-    const int fd = ::mkstemp(file.data());
-    EXPECT_GE(fd, 0);
-    ::close(fd);
     const auto wrong = std::filesystem::read_symlink("/proc/self/exe").replace_filename("libwithout-brackets.so");
-    Screenshot result;
-    result.outcome =
-        example::run("BRACKETS=" + mistake + " LD_PRELOAD=" + wrong.string() + " screenshot @vkms " + file);
-    result.picture = devices::read_text(file);
-    ::unlink(file.c_str());
-    return result;
+    return example::screenshot("BRACKETS=" + mistake + " LD_PRELOAD=" + wrong.string());
 }
 
 /// A whole program, with the library's brackets in place, and then with each of them left out, turned
@@ -303,13 +279,13 @@ TEST_F(NonCoherent, EachMistakeIsSeenInAScreenshot)
     NEED_NONCOHERENT(heap, "scattered");
     NEED_EXAMPLE("screenshot");
     NEED_EXAMPLES_DISPLAY();
-    const Screenshot right = screenshot("right");
+    const example::Screenshot right = screenshot("right");
     if (right.outcome.text.find("ASan runtime does not come first") != std::string::npos)
         GTEST_SKIP() << "sanitizers want to be loaded before everybody else";
     example::expect_good("screenshot", right.outcome);
     ASSERT_NE(right.picture.find("PNG"), std::string::npos);
     for (const char* mistake : {"no-start", "no-end", "end-of-reading", "late-start", "early-end"}) {
-        const Screenshot wrong = screenshot(mistake);
+        const example::Screenshot wrong = screenshot(mistake);
         EXPECT_NE(wrong.picture.find("PNG"), std::string::npos) << wrong.outcome.text;
         EXPECT_FALSE(wrong.picture == right.picture) << mistake;
     }

@@ -36,20 +36,6 @@ std::optional<cb::drm::Device> panel(std::string& why_not)
         GTEST_SKIP() << variable##_why_not;                                                                            \
     [[maybe_unused]] const auto& variable = *variable##_found
 
-std::shared_ptr<cb::Heap> heap_called(const std::string& name)
-{
-    for (const auto& heap : cb::find_heaps()) {
-        if (heap->info().name == name && !heap->info().obstacle)
-            return heap;
-    }
-    return nullptr;
-}
-
-#define NEED_HEAP_CALLED(variable, name)                                                                               \
-    const auto variable = heap_called(name);                                                                           \
-    if (variable == nullptr)                                                                                           \
-    GTEST_SKIP() << "there is no heap " name " here"
-
 class Panels : public devices::Test {};
 
 /// What the kernel itself answers, without the library.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices.hpp"
+#include "lateness.hpp"
 
 #include <fcntl.h>
 
@@ -15,7 +16,7 @@ namespace timelines {
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
 
-// How late a wait may come back, on a machine that does other things too.
+// How much later than the machine's own waits one of the library may come back.
 inline constexpr auto grace = 50ms;
 
 inline cb::UniqueFd open_node(const std::string& path)
@@ -49,21 +50,17 @@ inline std::string find_node(std::string& why_not)
 
 class Timelines : public devices::Test {
 protected:
-    /// What a function says, which must come at its deadline. A machine that does other
-    /// things too may be late once; it is not late each time.
+    /// What a function says, which must come at its deadline.
     template <typename Call>
     static auto at_deadline(std::chrono::milliseconds limit, Call call)
     {
-        for (int tries = 1;; ++tries) {
-            const auto deadline = cb::deadline_in(limit);
-            auto result = call(deadline);
-            const auto late = std::chrono::steady_clock::now() - deadline;
-            EXPECT_GE(late, 0ms) << "it did not wait";
-            if (late >= grace && tries < 3)
-                continue;
-            EXPECT_LT(late, grace);
-            return result;
-        }
+        Lateness machine;
+        const auto deadline = cb::deadline_in(limit);
+        auto result = call(deadline);
+        const auto late = std::chrono::steady_clock::now() - deadline;
+        EXPECT_GE(late, 0ms) << "it did not wait";
+        EXPECT_LT(late, grace + machine.worst());
+        return result;
     }
 };
 

@@ -53,7 +53,7 @@ def run(job: Job, kernel: pathlib.Path, rootfs: pathlib.Path) -> int:
         _with_terminal(start, log)
         timed_out = None
     else:
-        timed_out = _with_pipes(start, log, timeout, job.idle, tests and tests.output)
+        timed_out = _with_pipes(start, log, timeout, job.idle or math.inf, tests and tests.output)
     (folder / "seconds").write_text(f"{time.monotonic() - started:.2f}\n")
     code = _verdict(job, folder, timed_out)
     return NOT_AS_LISTED if tests and not tests.as_listed(code) and code == 0 else code
@@ -126,12 +126,12 @@ def _stop(machine: subprocess.Popen) -> None:
     machine.wait()
 
 
-def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None,
+def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float,
                 output: pathlib.Path | None) -> str | None:
     """Run with stdout, stderr and the kernel's console on pipes; say which time ran out. Keeps stdout
     in a file too, if one is named."""
     deadline = time.monotonic() + timeout
-    silent_until = math.inf if idle is None else time.monotonic() + idle
+    silent_until = time.monotonic() + idle
     err_read, err_write = os.pipe()
     log_read, log_write = os.pipe()
     # What the machine itself has to say comes on fd 2: it is log.
@@ -155,8 +155,7 @@ def _with_pipes(start, log: pathlib.Path, timeout: float, idle: float | None,
                 if now >= silent_until:
                     return f"wrote nothing for {idle:g} s"
                 for key, _ in selector.select(min(deadline, silent_until) - now):
-                    if idle is not None:
-                        silent_until = time.monotonic() + idle
+                    silent_until = time.monotonic() + idle
                     data = os.read(key.fd, 65536)
                     for file in targets[key.fd]:
                         file.write(data)
