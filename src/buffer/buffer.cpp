@@ -36,7 +36,7 @@ Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> me
         return valid.error();
     std::vector<BufferState::Memory> memories;
     memories.push_back({{}, {}, memory.size(), memory});
-    return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::string(), std::string()));
+    return Buffer(BufferState::create(layout, std::move(memories), std::string(), std::string()));
 }
 
 const Layout& Buffer::layout() const noexcept { return state_->layout(); }

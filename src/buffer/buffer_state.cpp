@@ -78,6 +78,24 @@ void name_for_accounting(int fd)
 
 } // namespace
 
+std::shared_ptr<BufferState> BufferState::create(const Layout& layout, std::vector<Memory> memories, std::string heap,
+                                                 std::string fallback)
+{
+    auto state = std::make_shared<BufferState>(layout, std::move(memories), std::move(heap), std::move(fallback));
+    BufferState* raw = state.get();
+    return {raw, [state = std::move(state)](BufferState* gone) mutable {
+                gone->forget_imports();
+                state.reset();
+            }};
+}
+
+void BufferState::forget_imports()
+{
+    std::map<const void*, std::shared_ptr<void>> gone; // destroyed after the lock is released
+    const std::lock_guard lock(imports_mutex_);
+    gone.swap(imports_);
+}
+
 BufferState::~BufferState()
 {
     for (const os::Mapping& mapping : mappings_) {
@@ -468,7 +486,7 @@ Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std:
         for (const BufferState::Memory& memory : memories)
             name_for_accounting(memory.fd.get());
     }
-    return Buffer(std::make_shared<BufferState>(layout, std::move(memories), std::move(heap), std::move(fallback)));
+    return Buffer(BufferState::create(layout, std::move(memories), std::move(heap), std::move(fallback)));
 }
 
 } // namespace commonbuf

@@ -43,6 +43,10 @@ public:
           heap_(std::move(heap)),
           fallback_(std::move(fallback))
     {}
+    /// Make the state of a buffer, for its handles. When the last one goes, what devices made of the buffer
+    /// goes too, in that thread, even if a START that nobody waits for still holds the state.
+    static std::shared_ptr<BufferState> create(const Layout& layout, std::vector<Memory> memories, std::string heap,
+                                               std::string fallback);
     BufferState(const BufferState&) = delete;
     BufferState& operator=(const BufferState&) = delete;
     ~BufferState();
@@ -123,18 +127,20 @@ public:
 
     /// Sets the handler that is told when a device refuses this memory at a real import. Set it
     /// before the buffer is handed out.
-    using ImportFailed = std::function<void(const std::string& identity, const Error& error)>;
+    using ImportFailed = std::function<void(const std::vector<std::string>& identities, const Error& error)>;
     void on_import_failure(ImportFailed handler) { import_failed_ = std::move(handler); }
-    /// Reports that the use with this identity failed to import the memory. For backends, which must not
-    /// hold a lock: it writes a file, and calls the program's log handler. An error that may pass says
-    /// nothing of the memory, and is not passed on.
-    void import_failed(const std::string& identity, const Error& error) const
+    /// Reports that the uses with these identities, at least one, failed to import the memory. For
+    /// backends, which must not hold a lock: it writes a file, and calls the program's log handler. An
+    /// error that may pass says nothing of the memory, and is not passed on.
+    void import_failed(const std::vector<std::string>& identities, const Error& error) const
     {
         if (import_failed_ && error.is_final())
-            import_failed_(identity, error);
+            import_failed_(identities, error);
     }
 
 private:
+    void forget_imports();
+
     /// A START on its way, in a thread of its own.
     struct Start {
         std::uint64_t kinds;                                           ///< DMA_BUF_SYNC_READ, _WRITE

@@ -26,7 +26,8 @@ struct NodeLock::Held {
     };
     static List& list()
     {
-        static List instance;
+        // Never destroyed: queues with static storage use it later.
+        static List& instance = *new List;
         return instance;
     }
 

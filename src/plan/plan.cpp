@@ -17,13 +17,19 @@ namespace {
 void watch_refusals(const Buffer& buffer, const std::shared_ptr<VerdictCache>& cache, const Heap& heap)
 {
     buffer.state().on_import_failure([cache, heap = heap.identity(), name = heap.info().name,
-                                      layout = class_of(buffer.layout())](const std::string& identity,
+                                      layout = class_of(buffer.layout())](const std::vector<std::string>& identities,
                                                                           const Error& error) {
-        if (!cache->replace(identity, heap, layout, refused_at_work(error)))
+        bool is_news = false;
+        for (const std::string& identity : identities) {
+            // Others that have never been tried get a trial of their own.
+            if (identity == identities.front() || cache->find(identity, heap, layout))
+                is_news = cache->replace(identity, heap, layout, refused_at_work(error)) || is_news;
+        }
+        if (!is_news)
             return;
         log(text::format("{} refused memory of {} that it took before: its verdict is thrown away, and is a refusal "
                          "now: {}",
-                         identity, name, error.message()));
+                         identities.front(), name, error.message()));
         if (const Status saved = cache->save(); !saved)
             log(saved.error().message());
     });

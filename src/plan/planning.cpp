@@ -31,10 +31,12 @@ Error give_up(Error error, Report report)
 constexpr auto name_of_heap = [](const std::shared_ptr<Heap>& heap) -> const std::string& { return heap->info().name; };
 constexpr auto name_of_judged = [](const HeapVerdict& each) -> const std::string& { return each.heap.name; };
 
-/// Why a use could not be tried; nothing if all heaps have their answers.
+/// Why a heap or a use could not be tried; nothing if all heaps have their answers.
 std::optional<Category> undecided(const std::vector<HeapVerdict>& heaps)
 {
     for (const HeapVerdict& heap : heaps) {
+        if (!heap.heap.obstacle && heap.verdict.outcome == Outcome::not_tried && heap.verdict.category)
+            return heap.verdict.category;
         for (const UseVerdict& use : heap.uses) {
             if (use.verdict.outcome == Outcome::not_tried && use.verdict.category)
                 return use.verdict.category;
@@ -297,13 +299,13 @@ Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constra
 Status Planning::prove(Attempt& attempt, const Constraints& asked, const Heaps& heaps, std::uint32_t count) const
 {
     Proof proof({attempt.layout, negotiate::with_odd_sizes(attempt.layout, asked), asked}, count, *context_.cache);
-    for (const Use& use : uses_) {
-        if (Status begun = proof.add(use, heaps); !begun) {
-            if (stops_planning(begun.error()))
-                return begun;
-            attempt.refusal = {attempt.layout, use.name(), Verdict::refused(begun.error()).settled()};
-            return {};
-        }
+    for (const Use& use : uses_)
+        proof.add(use, heaps);
+    if (const auto failed = proof.begin()) {
+        if (stops_planning(failed->error))
+            return failed->error;
+        attempt.refusal = {attempt.layout, failed->use, Verdict::refused(failed->error).settled()};
+        return {};
     }
     for (const auto& heap : heaps) {
         auto verdict = proof.attempt(*heap);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <numeric>
 
 namespace commonbuf {
 namespace {
@@ -152,23 +153,20 @@ Proof::Proof(const Subject& subject, std::uint32_t count, VerdictCache& cache)
 // One device may be used twice: the last trial ends first.
 Proof::~Proof()
 {
-    while (!uses_.empty())
-        uses_.pop_back();
+    for (; !begun_.empty(); begun_.pop_back())
+        uses_[begun_.back()].trial.reset();
 }
 
-Status Proof::add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps)
+void Proof::add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps)
 {
-    TriedUse tried;
-    tried.name = use.name();
-    tried.identity = use.identity();
-    bool all_known = true;
+    TriedUse tried{.use = use, .name = use.name(), .identity = use.identity()};
     for (const auto& heap : heaps) {
         if (!is_tryable(heap->info()))
             continue;
         if (auto verdict = cache_->find(tried.identity, heap->identity(), class_))
             tried.known.emplace(heap->info().name, std::move(*verdict));
         else
-            all_known = false;
+            tried.all_known = false;
     }
     for (const auto& [name, verdict] : tried.known) {
         // As lacks() writes it down.
@@ -177,15 +175,26 @@ Status Proof::add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps)
     }
     if (const auto scatter = cache_->find(tried.identity, VerdictCache::scattered, class_))
         tried.scatter = scatter->serves() ? TriedUse::Scatter::taken : TriedUse::Scatter::refused;
-    if (!all_known) {
-        auto trial = use.importer().begin_trial(subject_.layout);
+    uses_.push_back(std::move(tried));
+}
+
+std::optional<Proof::Failed> Proof::begin()
+{
+    std::vector<std::size_t> order(uses_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, {}, [this](std::size_t i) -> const std::string& { return uses_[i].identity; });
+    for (const std::size_t i : order) {
+        TriedUse& tried = uses_[i];
+        if (tried.all_known)
+            continue;
+        auto trial = tried.use.importer().begin_trial(subject_.layout);
         if (!trial)
-            return trial.error();
+            return Failed{tried.name, trial.error()};
         tried.trial = std::move(*trial);
+        begun_.push_back(i);
         scatter_open_ = scatter_open_ || tried.scatter == TriedUse::Scatter::unknown;
     }
-    uses_.push_back(std::move(tried));
-    return {};
+    return std::nullopt;
 }
 
 /// Asks uses that were not asked yet whether they take scattered pages. Errors: what stops planning.
@@ -293,8 +302,12 @@ Result<HeapVerdict> Proof::attempt(Heap& heap)
     result.verdict = ranking::overall(result.uses);
     if (objection && result.verdict.outcome < Outcome::accepted)
         result.verdict = negotiate::to_verdict(*objection);
-    if (result.verdict.serves() && heap.info().scarce && count_ > 1)
-        result.verdict = make_room(heap, std::move(result.verdict));
+    if (result.verdict.serves() && heap.info().scarce && count_ > 1) {
+        auto room = make_room(heap, std::move(result.verdict));
+        if (!room)
+            return room.error();
+        result.verdict = std::move(*room);
+    }
     return result;
 }
 
@@ -493,12 +506,15 @@ Result<Proof::Finding> Proof::rule_out_luck(TriedUse& use, Heap& heap, Verdict f
     return Finding{std::move(first)};
 }
 
-Verdict Proof::make_room(Heap& heap, Verdict verdict) const
+/// Whether all buffers fit at once. Errors: what stops planning.
+Result<Verdict> Proof::make_room(Heap& heap, Verdict verdict) const
 {
     std::vector<std::vector<UniqueFd>> held;
     for (std::uint32_t i = 1; i <= count_; ++i) {
         auto memories = allocate_memories(heap, subject_.layout);
         if (!memories) {
+            if (memories.error().category == Category::too_many_files)
+                return memories.error();
             verdict = refused_allocation(memories.error(), subject_.layout);
             verdict.reason = text::format("{} of {} buffers fit; {}", i - 1, count_, verdict.reason);
             return verdict;

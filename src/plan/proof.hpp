@@ -58,9 +58,18 @@ public:
     /// `count` buffers must fit into a heap at once. `cache` must outlive the proof.
     Proof(const Subject& subject, std::uint32_t count, VerdictCache& cache);
 
-    /// Add a use, and begin its trial if its verdict on one of these heaps is not known. Add all
-    /// uses before the first attempt(). Errors: those of begin_trial().
-    Status add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps);
+    /// Add a use, which is to be tried with these heaps. Add all uses before begin().
+    void add(const Use& use, std::span<const std::shared_ptr<Heap>> heaps);
+
+    /// Begin the trials of the uses whose verdict on one of their heaps is not known, in an order that all
+    /// plans have: a trial holds its device until the proof ends, and two plans in two orders would wait for
+    /// each other. Call it before the first attempt(). Returns the use that could not be tried and why
+    /// (begin_trial()), or nothing.
+    struct Failed {
+        std::string use;
+        Error error;
+    };
+    std::optional<Failed> begin();
 
     Proof(Proof&&) noexcept = default;
     Proof& operator=(Proof&&) = delete;
@@ -86,8 +95,10 @@ public:
 
 private:
     struct TriedUse {
+        Use use;
         std::string name;
         std::string identity;
+        bool all_known = true;
         std::map<std::string, Verdict> known; ///< by heap
         std::unique_ptr<Trial> trial;         ///< none when all is known
         /// What the page orders say of the use. Undecided: nothing, and they may say more at the next try.
@@ -111,7 +122,7 @@ private:
     Outcome offer(const TriedUse& use, Heap& heap, const Layout& layout) const;
     std::optional<std::uint64_t> look_for_slack(const TriedUse& use, Heap& heap) const;
     Verdict lacks(std::uint64_t slack, Verdict verdict) const;
-    Verdict make_room(Heap& heap, Verdict verdict) const;
+    Result<Verdict> make_room(Heap& heap, Verdict verdict) const;
     std::optional<Verdict> without_trial(const HeapInfo& heap, const std::optional<negotiate::Objection>& objection);
     std::optional<Verdict> too_large(const HeapInfo& heap);
     std::optional<Verdict> not_in_one_piece(const HeapInfo& heap) const;
@@ -121,6 +132,7 @@ private:
     std::uint32_t count_;
     VerdictCache* cache_;
     std::vector<TriedUse> uses_;
+    std::vector<std::size_t> begun_;                        ///< the uses with a trial, in the order of their beginning
     bool scatter_open_ = false;                             ///< some use was not asked yet
     std::optional<std::optional<std::uint64_t>> available_; ///< memory, asked once
 };

@@ -20,7 +20,7 @@ namespace {
 
 /// Every version of the file begins so.
 constexpr std::string_view magic = "commonbuf verdicts ";
-constexpr std::string_view first_line = "commonbuf verdicts 3";
+constexpr std::string_view first_line = "commonbuf verdicts 4";
 
 /// A line that is another one after every boot. If a driver is loaded again without a boot, the
 /// identity of its devices changes.

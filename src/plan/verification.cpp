@@ -131,6 +131,9 @@ public:
         const Verdict* known = verdict_of(plan_.chosen(), use.name());
         if (content.result != Sameness::same || known == nullptr || !known->serves())
             return {};
+        // A part that was not looked at, or a buffer, may be wrong.
+        if (!is_whole(content))
+            return {};
         if (one_piece_ || use.importer().cpu_access())
             return Verdict::verified("verify", what_was_the_same(content) + "; " + known->reason);
         return in_broken_memory(use, content, *known);
@@ -147,7 +150,7 @@ private:
                                       "has some could not be tried: " +
                                       broken_->error().message());
         const auto again = commonbuf::verify(use, **broken_, options_.frames, options_.deadline);
-        if (again && again->result == Sameness::same)
+        if (again && again->result == Sameness::same && is_whole(*again))
             return Verdict::verified("verify", text::format("{}, in this memory and in scattered memory; {}",
                                                             what_was_the_same(content), known.reason));
         if (again && again->result == Sameness::different && plan_.chosen().heap.memory.contiguous == false)
@@ -157,6 +160,9 @@ private:
             (!again ? "it failed: " + again.error().message()
                     : text::format("the content was {}: {}", to_string(again->result), again->reason)));
     }
+
+    /// Whether every buffer was compared as a whole. A reason beside "same" says what was left out.
+    bool is_whole(const Content& content) const { return content.reason.empty() && content.frames >= buffers_; }
 
     const Plan& plan_;
     std::size_t buffers_;

@@ -92,19 +92,29 @@ public:
         if (const Status found = find_still(); !found)
             return without_picture(found.error());
         // The same picture as before: then it is the buffers that are different.
-        if (!still_.empty() && still_ == known)
-            return content;
-        content = stream();
+        if (still_.empty() || still_ != known)
+            content = stream();
+        return unless_it_changes(std::move(content));
+    }
+
+private:
+    /// Was it the picture that changed meanwhile? It is looked at for as long as the buffers were.
+    Result<Content> unless_it_changes(Result<Content> content)
+    {
         if (!content || content->result != Sameness::different || still_.empty())
             return content;
-        // Was it the picture that changed meanwhile?
-        const auto again = own_frames(2);
-        if (again && !is_still(again->back()))
+        const auto again = own_frames(std::max(asked_.frames, 2U) + 1);
+        if (!again)
+            return not_checked("frames differ, and the device's own could not be looked at once more: " +
+                               again.error().message());
+        // The first may be of the time before it started.
+        const std::size_t first = again->size() / (std::max(asked_.frames, 2U) + 1);
+        if (!std::all_of(again->begin() + static_cast<std::ptrdiff_t>(first), again->end(),
+                         [&](const Shown& frame) { return is_still(frame); }))
             return not_checked("its picture changes now and then, so nothing can be said of frames that differ");
         return content;
     }
 
-private:
     v4l2_buf_type type() const noexcept
     {
         return camera_.info().multiplanar ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE : V4L2_BUF_TYPE_VIDEO_CAPTURE;

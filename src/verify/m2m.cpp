@@ -141,8 +141,11 @@ public:
     /// Gives the device a picture and room for what it makes of it.
     Status send(std::uint32_t frame, Deadline deadline)
     {
-        Status done = look(buffer(Role::output, frame), Access::write, deadline,
-                           [frame](const View& view) { draw(view, frame); });
+        Status done = look(buffer(Role::output, frame), Access::write, deadline, [frame](const View& view) {
+            // Encoders read whole blocks, beyond the picture's edges.
+            fill(view, std::byte{0});
+            draw(view, frame);
+        });
         if (done)
             done = look(buffer(Role::capture, frame), Access::write, deadline,
                         [frame](const View& view) { fill(view, canary(frame)); });

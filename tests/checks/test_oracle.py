@@ -2,10 +2,14 @@
 
 import pathlib
 import re
+import sys
 import unittest
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
 ORACLE = PROJECT / "tests/oracle"
+
+sys.path.insert(0, str(ORACLE))
+import oracle  # noqa: E402
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 # C++'s own headers have no dot and no slash.
@@ -38,6 +42,27 @@ class Truth(unittest.TestCase):
             self.assertNotIn(word, truth)
         built = set(re.findall(r"'(truth\w*\.cpp)'", truth))
         self.assertEqual(built, {path.name for path in self.files if path.suffix == ".cpp"})
+
+
+class Report(unittest.TestCase):
+    def cell(self, verdict, truth):
+        return {"verdict": verdict, "truth": truth}
+
+    def test_a_truth_that_knows_nothing_is_not_enough(self):
+        nothing = [self.cell("accepted", "unknown")] * 500
+        self.assertFalse(oracle.are_enough(nothing, 300))
+        self.assertFalse(oracle.are_enough(nothing + [self.cell("accepted", "works")] * 299, 300))
+
+    def test_nor_is_one_that_always_says_the_same(self):
+        works = [self.cell("accepted", "works")] * 500
+        self.assertFalse(oracle.are_enough(works, 300))
+        self.assertTrue(oracle.are_enough(works + [self.cell("refused", "fails")], 300))
+
+    def test_what_is_false(self):
+        for verdict, truth, false in (("proved", "fails", True), ("verified", "fails", True), ("refused", "works", True),
+                                      ("accepted", "fails", False), ("refused", "fails", False),
+                                      ("refused", "unknown", False), ("proved", "works", False)):
+            self.assertEqual(oracle.is_false(self.cell(verdict, truth)), false, (verdict, truth))
 
 
 if __name__ == "__main__":

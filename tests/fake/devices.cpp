@@ -232,6 +232,8 @@ private:
         if (std::find(model_.formats.begin(), model_.formats.end(), pix.pixelformat) == model_.formats.end())
             pix.pixelformat = model_.formats.front();
         pix.width = std::min(pix.width, model_.max_width);
+        if (model_.refuses_single_fields && pix.field == V4L2_FIELD_ALTERNATE)
+            return failed(EINVAL);
         adjust_field(pix);
         adjust_colours(pix);
         const bool semi_planar = pix.pixelformat == V4L2_PIX_FMT_NV12;

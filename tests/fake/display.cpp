@@ -369,6 +369,8 @@ int Displays::commit(Machine& machine, const drm_mode_atomic& request)
         model_.tests.push_back(std::move(made.values));
         return 0;
     }
+    if (model_.commit_error != 0)
+        return failed(model_.commit_error);
     if (model_.shown != nullptr && model_.shown->status == 0)
         return failed(EBUSY);
     const auto fence = [&](std::uint32_t object, const char* name) {

@@ -170,11 +170,12 @@ struct CameraModel {
     std::uint32_t stride_step = 1;             ///< 0: takes no stride but its own
     std::uint32_t extra_bytes = 0;             ///< padding behind the image
     std::uint32_t max_width = 4096;
-    std::uint32_t max_slots = 0;   ///< if it says so; 32 otherwise
-    std::uint32_t lines = 0;       ///< of an interlaced picture, the only one that it has
-    bool only_fields = false;      ///< it sends one field after the other, whatever it is asked for
-    bool fields_in_row = false;    ///< it puts one field behind the other unless asked for something else
-    bool converts_colours = false; ///< V4L2_PIX_FMT_FLAG_SET_CSC
+    std::uint32_t max_slots = 0;        ///< if it says so; 32 otherwise
+    std::uint32_t lines = 0;            ///< of an interlaced picture, the only one that it has
+    bool only_fields = false;           ///< it sends one field after the other, whatever it is asked for
+    bool refuses_single_fields = false; ///< with EINVAL, where others correct what they are asked for
+    bool fields_in_row = false;         ///< it puts one field behind the other unless asked for something else
+    bool converts_colours = false;      ///< V4L2_PIX_FMT_FLAG_SET_CSC
     std::vector<std::uint32_t> formats;
 
     // What it is set to.
@@ -246,6 +247,7 @@ struct DisplayModel {
     std::vector<Values> tests;
     Values now;
     std::function<int(const Values&)> refusal; ///< an errno, or 0 for what it takes
+    int commit_error = 0;                      ///< what a commit gets that passes as a test
     bool ends_at_once = false;                 ///< each commit is shown, and written, when it is made
     std::shared_ptr<FenceModel> shown;         ///< of the last commit
     std::shared_ptr<FenceModel> written;

@@ -97,7 +97,19 @@ def run(machine, options):
 
 def is_false(cell):
     """What the library said and the devices did not do."""
-    return (cell["verdict"], cell["truth"]) in (("proved", "fails"), ("refused", "works"))
+    return (cell["verdict"], cell["truth"]) in (("verified", "fails"), ("proved", "fails"), ("refused", "works"))
+
+
+def is_decided(cell):
+    """Whether the library said something, and the truth knows better or agrees."""
+    return cell["verdict"] != "not-tried" and cell["truth"] != "unknown"
+
+
+def are_enough(cells, fewest):
+    """Whether so many cells could be decided, and not all in one way: a truth that knows nothing, or only
+    one answer, finds nothing false."""
+    decided = [cell["truth"] for cell in cells if is_decided(cell)]
+    return len(decided) >= fewest and {"works", "fails"} <= set(decided)
 
 
 def of_board(reports, what):
@@ -134,7 +146,7 @@ def draw(reports):
         print(f"    truth unknown in {count}: {reason}")
     accepted = collections.Counter(cell["truth"] for cell in cells if cell["verdict"] == "accepted")
     print("accepted, not proved: " + ", ".join(f"{accepted[truth]} {truth}" for truth in TRUTHS))
-    proofs = sum(cell["verdict"] == "proved" and cell["truth"] == "fails" for cell in cells)
+    proofs = sum(cell["verdict"] in ("verified", "proved") and cell["truth"] == "fails" for cell in cells)
     refusals = sum(cell["verdict"] == "refused" and cell["truth"] == "works" for cell in cells)
     print(f"{proofs} false proofs, {refusals} false refusals")
     for cell in cells:
@@ -185,9 +197,9 @@ def main():
             print(f"    no plan for {' + '.join(error['uses'])}: {error['error']}")
     held, false = draw(good)
     kind = "short" if options.short or options.random else "full"
-    enough = options.board or options.random or options.image or options.use or options.heap or len(held) >= FEWEST_CELLS[kind]
+    enough = options.board or options.random or options.image or options.use or options.heap or are_enough(held, FEWEST_CELLS[kind])
     if not enough:
-        print(f"fewer than {FEWEST_CELLS[kind]} cells")
+        print(f"fewer than {FEWEST_CELLS[kind]} cells whose truth is known, or all of one kind")
     print(f"{time.monotonic() - started:.0f} s")
     errors = any(report["errors"] for report in good)
     whole = len(good) == len(machines) and not any(report["failed"] for report in good)

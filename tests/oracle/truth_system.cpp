@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <system_error>
 
 namespace truth {
@@ -56,6 +57,19 @@ bool wait_for(int fd, short events, int milliseconds)
 }
 
 std::string failed(const std::string& what, int error) { return what + ": " + std::generic_category().message(error); }
+
+std::uint64_t available_memory()
+{
+    std::ifstream file("/proc/meminfo");
+    std::string key;
+    std::uint64_t kilobytes = 0;
+    std::string unit;
+    while (file >> key >> kilobytes && std::getline(file, unit)) {
+        if (key == "MemAvailable:")
+            return kilobytes * 1024;
+    }
+    return 0;
+}
 
 std::string letters(std::uint32_t fourcc)
 {

@@ -55,6 +55,9 @@ bool wait_for(int fd, short events, int milliseconds);
 /// "what: No such file or directory".
 std::string failed(const std::string& what, int error);
 
+/// Bytes of ordinary memory that programs can have (MemAvailable); 0 if the kernel does not say.
+std::uint64_t available_memory();
+
 /// The four letters of a code.
 std::string letters(std::uint32_t fourcc);
 

@@ -244,7 +244,7 @@ TEST_F(AllocatorTest, ALaterRefusalThrowsTheVerdictOut)
     ASSERT_TRUE(made);
     const auto buffer = made->allocate();
     ASSERT_TRUE(buffer) << buffer.error().message();
-    buffer->state().import_failed(camera->identity(), Error::from_errno(EFAULT, "QUEUE", "scattered"));
+    buffer->state().import_failed({camera->identity()}, Error::from_errno(EFAULT, "QUEUE", "scattered"));
     set_log(nullptr);
     ASSERT_EQ(messages.size(), 1U);
     EXPECT_NE(messages[0].find("own:camera 1.0 refused memory of plenty"), std::string::npos) << messages[0];
@@ -286,7 +286,7 @@ TEST_F(AllocatorTest, WhatOneProcessThrewOutAnotherDoesNotBringBack)
     ASSERT_TRUE(made);
     Allocator other({plenty, region, secret});
     ASSERT_TRUE(other.remember_in("/v"));
-    made->allocate()->state().import_failed(camera->identity(), Error::from_errno(EFAULT, "QUEUE", "scattered"));
+    made->allocate()->state().import_failed({camera->identity()}, Error::from_errno(EFAULT, "QUEUE", "scattered"));
     // The other one still has it in mind, and learns something else.
     ASSERT_TRUE(other.plan(request, {Use(codec)}));
 
@@ -320,7 +320,7 @@ TEST_F(AllocatorTest, AFileOfVerdictsIsNotBelievedBlindly)
     EXPECT_EQ(allocator.remember_in("/notes").error().category, Category::invalid_argument);
     const std::string layout = class_of(*linear_layout(request, 5120, Memories::single));
     const std::string key = "own:camera 1.0\tplenty\t" + layout + "\t";
-    const std::string head = "commonbuf verdicts 3\nboot one\n" + key;
+    const std::string head = "commonbuf verdicts 4\nboot one\n" + key;
     for (const char* rest :
          {"", "refused", "refused\tkernel-failure\t14\t\t\t\tMAP", "perfect\t\t0\t\t\t\tMAP\tfine",
           "refused\tkernel-failure\t9999999999999\t\t\t\tMAP\tfine", "refused\tkernel-failure\t14\t-1\t\t\tMAP\tfine",

@@ -106,6 +106,31 @@ TEST_F(CameraTest, AnOutputQueueSaysWhichFieldABufferHolds)
     ASSERT_TRUE(queue->queue(all[3]));
     EXPECT_EQ(model.fields_queued,
               (std::vector<std::uint32_t>{V4L2_FIELD_TOP, V4L2_FIELD_BOTTOM, V4L2_FIELD_BOTTOM, V4L2_FIELD_TOP}));
+    ASSERT_TRUE(queue->start() && queue->stop());
+    ASSERT_TRUE(queue->queue(all[0]));
+    EXPECT_EQ(model.fields_queued.back(), std::uint32_t{V4L2_FIELD_TOP}) << "each stream begins with the top";
+}
+
+TEST_F(CameraTest, ADriverThatKnowsNoFieldsDoesNotHideItsSizes)
+{
+    add({.lines = 576, .refuses_single_fields = true});
+    const auto made = plan(DRM_FORMAT_XRGB8888, 720, 480);
+    ASSERT_FALSE(made);
+    EXPECT_NE(made.error().message().find("720x576"), std::string::npos) << made.error().message();
+}
+
+/// uvcvideo gives its node of metadata the name, the card and the bus of its node of pictures.
+TEST_F(CameraTest, AUsbCameraIsFoundByNameBesideItsMetadata)
+{
+    add({.name = "USB camera"});
+    add({.name = "USB camera",
+         .capabilities = V4L2_CAP_META_CAPTURE,
+         .no_pictures = true,
+         .formats = {V4L2_META_FMT_UVC}},
+        "video1");
+    const auto found = Device::open("@USB camera");
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->info().path, "/dev/video0");
 }
 
 TEST_F(CameraTest, ANodeWithPicturesAndMetadataIsOneOfPictures)

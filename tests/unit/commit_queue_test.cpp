@@ -542,23 +542,49 @@ TEST_F(CommitQueueTest, ARefusedPictureIsNoReasonToGiveUpFences)
 TEST_F(CommitQueueTest, ARefusedCommitIsToldToThePlan)
 {
     CommitQueue queue = make();
-    std::string told;
+    std::vector<std::string> told;
     Buffer image = buffer();
-    image.state().on_import_failure([&](const std::string& identity, const Error&) { told = identity; });
+    image.state().on_import_failure([&](const std::vector<std::string>& identities, const Error&) {
+        EXPECT_EQ(queue.waiting(), 0U) << "whoever is told may ask the queue";
+        told = identities;
+    });
+    const auto none = std::vector<std::string>{};
+    const auto whole = SourceRect::pixels(0, 0, 64, 32);
     model.refusal = [](const auto&) { return EINVAL; };
     const Display& on = queue.display();
+    const std::vector<std::string> primary{on.device().scanout().identity(),
+                                           on.device().scanout(on.primary()).identity()};
     ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
-    EXPECT_EQ(told, on.device().scanout().identity());
+    EXPECT_EQ(told, primary);
     told.clear();
     model.refusal = [](const auto&) { return ENOMEM; };
     ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
-    EXPECT_EQ(told, "") << "it says nothing of the memory";
+    EXPECT_EQ(told, none) << "it says nothing of the memory";
+    model.refusal = [](const auto&) { return ERANGE; };
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
+    EXPECT_EQ(told, none) << "a scale";
+    model.refusal = [](const auto&) { return EINVAL; };
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image, {}, whole, CrtcRect{0, 0, 32, 16})));
+    EXPECT_EQ(told, none) << "perhaps a scale";
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image).write_back(buffer())));
+    EXPECT_EQ(told, none) << "one of two buffers, nobody knows which";
+    model.is_lit = false;
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image)));
+    EXPECT_EQ(told, none) << "the display is off";
+    model.is_lit = true;
+    // What a test takes and a commit does not is for the memory, whatever else it changes.
+    model.refusal = {};
+    model.commit_error = ERANGE;
+    ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image, {}, whole, CrtcRect{0, 0, 32, 16})));
+    EXPECT_EQ(told, primary);
+    model.commit_error = 0;
+    told.clear();
     model.refusal = [](const fake::DisplayModel::Values& values) {
         const auto plane = values.find(Objects::primary);
         return plane != values.end() && plane->second.contains("alpha") ? EINVAL : 0;
     };
     ASSERT_FALSE(queue.submit(Commit(on).show(on.primary(), image).set(on.primary(), "alpha", 1)));
-    EXPECT_EQ(told, "") << "a property was refused";
+    EXPECT_EQ(told, none) << "a property was refused";
 }
 
 TEST_F(CommitQueueTest, ADisplayThatIsOffIsCommittedTo)
@@ -613,7 +639,16 @@ TEST_F(CommitQueueTest, AFlipAtOnceReplacesBuffersAndNothingElse)
     EXPECT_EQ(model.commits.back().flags, std::uint32_t{DRM_MODE_PAGE_FLIP_ASYNC});
     EXPECT_FALSE(model.commits.back().values.at(Objects::primary).empty());
     EXPECT_EQ(last(Objects::crtc, "OUT_FENCE_PTR"), 0U);
-    EXPECT_TRUE(queue.pop_committed().back().shown.signalled().value()) << "the call lasts until it is shown";
+    const Committed flipped = queue.pop_committed().back();
+    EXPECT_TRUE(flipped.shown.signalled().value()) << "the call lasts until it is shown";
+    // Some drivers return before: the old buffer is free when the next commit is made.
+    EXPECT_EQ(flipped.replaced.size(), 0U);
+    ASSERT_TRUE(queue.submit(picture(queue).flip_async()));
+    const auto freed = queue.pop_committed().back().replaced;
+    ASSERT_EQ(freed.size(), 1U);
+    ASSERT_TRUE(queue.submit(picture(queue)));
+    EXPECT_EQ(queue.pop_committed().back().replaced.size(), 2U);
+    refresh();
     for (const Commit& wrong :
          {picture(queue).flip_async().enable(), Commit(on).flip_async().disable(), Commit(on).flip_async(),
           Commit(on).hide(on.primary()).flip_async(), picture(queue).write_back(buffer()).flip_async()}) {
@@ -623,7 +658,7 @@ TEST_F(CommitQueueTest, AFlipAtOnceReplacesBuffersAndNothingElse)
     }
     model.fence_error = EINVAL; // kernels before 6.13 take no fence with such a flip
     ASSERT_TRUE(queue.submit(picture(queue).flip_async()));
-    EXPECT_EQ(model.commits.size(), 3U);
+    EXPECT_EQ(model.commits.size(), 5U);
 }
 
 TEST_F(CommitQueueTest, WithoutTheDriverNoFlipIsAtOnce)

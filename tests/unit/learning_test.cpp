@@ -24,7 +24,10 @@ using namespace std::chrono_literals;
 class TestDevice final : public Importer, public Verifiable {
 public:
     using Answer = std::function<Verdict(std::span<const int> memories)>;
-    explicit TestDevice(Answer answer) : answer_(std::move(answer)) {}
+    explicit TestDevice(Answer answer, std::string identity = "own:device 1.0")
+        : answer_(std::move(answer)),
+          identity_(std::move(identity))
+    {}
 
     const std::string& name() const noexcept override { return name_; }
     const std::string& identity() const noexcept override { return identity_; }
@@ -33,7 +36,12 @@ public:
     {
         return std::make_shared<const Support>(Support{{{request.format, linear, Memories::single, {}}}});
     }
-    Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override { return std::make_unique<TestTrial>(*this); }
+    Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override
+    {
+        if (begins)
+            begins();
+        return std::make_unique<TestTrial>(*this);
+    }
     Result<Content> verify(std::span<const Buffer> buffers, std::uint32_t frames, Deadline) override
     {
         Content content = shows(buffers);
@@ -43,6 +51,7 @@ public:
     }
 
     std::function<Content(std::span<const Buffer>)> shows = [](auto) { return Content{.result = Sameness::same}; };
+    std::function<void()> begins;
     unsigned trials = 0;
 
 private:
@@ -61,7 +70,7 @@ private:
 
     Answer answer_;
     std::string name_ = "own:device";
-    std::string identity_ = "own:device 1.0";
+    std::string identity_;
 };
 
 class LearningTest : public testing::Test {
@@ -285,6 +294,87 @@ TEST_F(LearningTest, WhatMayPassRefutesNothing)
     EXPECT_EQ(allocator.plan(request, {Use(device)})->chosen().heap.name, "system");
 }
 
+/// What one plane showed, or refused, says nothing of another, nor of a writeback.
+TEST_F(LearningTest, EachUseOfACardHasVerdictsOfItsOwn)
+{
+    auto& card = machine.add_card("card0", {.formats = {DRM_FORMAT_XRGB8888}});
+    card.display.present = true;
+    const auto device = drm::Device::open("/dev/dri/card0");
+    ASSERT_TRUE(device);
+    const auto resources = drm::display_resources(*device);
+    ASSERT_TRUE(resources) << resources.error().message();
+    std::vector<std::string> identities;
+    for (const Use& use :
+         {device->scanout(), device->scanout(drm::PlaneType::overlay), device->scanout(drm::PlaneType::cursor),
+          device->scanout(resources->planes.front()), device->async_scanout(), device->writeback()})
+        identities.push_back(use.identity());
+    std::ranges::sort(identities);
+    EXPECT_EQ(std::ranges::adjacent_find(identities), identities.end());
+}
+
+/// Two plans that want two devices in two orders would wait for each other.
+TEST_F(LearningTest, DevicesAreTriedInOneOrder)
+{
+    machine.add_heap("system");
+    std::vector<std::string> order;
+    const auto device = [&](const std::string& identity) {
+        auto made = std::make_shared<TestDevice>(accepting(), identity);
+        made->begins = [&order, identity] { order.push_back(identity); };
+        return made;
+    };
+    const auto one = device("one");
+    const auto two = device("two");
+    ASSERT_TRUE(Allocator().plan(request, {Use(one), Use(two)}));
+    ASSERT_TRUE(Allocator().plan(request, {Use(two), Use(one)}));
+    EXPECT_EQ(order, (std::vector<std::string>{"one", "two", "one", "two"}));
+}
+
+TEST_F(LearningTest, BuffersThatCouldNotBeHadForAPassingReasonDecideNothing)
+{
+    machine.add_heap("reserved", {.contiguous = true});
+    request.count = 8;
+    for (const auto& [error, category] :
+         {std::pair(EMFILE, Category::too_many_files), std::pair(EIO, Category::device_failed)}) {
+        auto device = std::make_shared<TestDevice>(accepting());
+        ASSERT_TRUE(Allocator().plan(request, {Use(device)}));
+        const std::size_t before = machine.calls().size();
+        ASSERT_TRUE(Allocator().plan(request, {Use(device)}));
+        const auto all = machine.calls();
+        std::vector<std::size_t> allocations;
+        for (std::size_t i = before; i < all.size(); ++i) {
+            if (all[i] == "DMA_HEAP_IOCTL_ALLOC")
+                allocations.push_back(i - before);
+        }
+        ASSERT_GT(allocations.size(), request.count) << "after those of the trials, one for each buffer";
+        machine.fail(all.size() + allocations.at(allocations.size() - 4), error);
+        const auto made = Allocator().plan(request, {Use(device)});
+        ASSERT_FALSE(made) << errno_name(error);
+        EXPECT_EQ(made.error().category, category) << made.error().message();
+    }
+}
+
+TEST_F(LearningTest, WhatACallerSaysWrongOfTheContentIsNoFaultOfTheMemory)
+{
+    machine.add_heap("system");
+    machine.add_heap("region", {.contiguous = true});
+    machine.add_camera("video0", {.output = true, .formats = {V4L2_PIX_FMT_XBGR32}});
+    const auto device = v4l2::Device::open("/dev/video0");
+    ASSERT_TRUE(device);
+    Allocator allocator;
+    const auto made = allocator.plan(request, {device->output()});
+    ASSERT_TRUE(made);
+    {
+        const auto buffer = made->allocate();
+        auto queue = device->open_queue(v4l2::Role::output, made->layout(), 2);
+        ASSERT_TRUE(buffer && queue);
+        machine.fail_all("VIDIOC_QBUF", EINVAL);
+        ASSERT_FALSE(queue->queue(*buffer, {.field = V4L2_FIELD_BOTTOM}));
+        ASSERT_FALSE(queue->queue(*buffer, {.bytes_used = {16}}));
+        machine.fail_all("VIDIOC_QBUF", 0);
+    }
+    EXPECT_EQ(allocator.plan(request, {device->output()})->chosen().heap.name, "system");
+}
+
 TEST_F(LearningTest, WhatAQueueRefusesIsNotPlannedAgain)
 {
     machine.add_heap("system");
@@ -340,6 +430,26 @@ TEST_F(LearningTest, ContentThatIsTheSameIsMoreThanAProof)
         << again->explain();
     EXPECT_EQ(report_from_json(to_json(again->report())).value(), again->report());
     EXPECT_TRUE(again->allocate());
+}
+
+TEST_F(LearningTest, ContentOfAPartOrOfSomeBuffersIsNoProof)
+{
+    machine.add_heap("system");
+    machine.add_udmabuf();
+    auto device = std::make_shared<TestDevice>(accepting());
+    Allocator allocator;
+    const auto made = allocator.plan(request, {Use(device)});
+    ASSERT_TRUE(made);
+    const auto outcome = [&](std::uint32_t frames) {
+        return allocator.verify(*made, {Use(device)}, {.frames = frames})->uses[0].verdict.outcome;
+    };
+    EXPECT_EQ(outcome(1), Outcome::not_tried) << "there are four buffers";
+    device->shows = [](auto) {
+        return Content{.result = Sameness::same, .reason = "only the first 640x480 pixels were compared"};
+    };
+    EXPECT_EQ(outcome(8), Outcome::not_tried);
+    device->shows = [](auto) { return Content{.result = Sameness::same}; };
+    EXPECT_EQ(outcome(8), Outcome::verified);
 }
 
 TEST_F(LearningTest, ContentInMemoryThatMayBeInOnePieceByLuckIsNotRemembered)
@@ -501,6 +611,11 @@ TEST_F(LearningTest, AddressesThatADeviceMayNotReachAreNotProved)
     EXPECT_EQ(system().outcome, Outcome::accepted);
     EXPECT_EQ(system().reason, "whether addresses are within 32 bits is not known, asked by v4l2:/dev/video0:capture "
                                "(dma_mask_bits)");
+    // By another name too.
+    machine.add_alias("/dev/v4l/by-path/pci-0-video-index0", "/dev/video0");
+    const auto alias = v4l2::Device::open("/dev/v4l/by-path/pci-0-video-index0");
+    ASSERT_TRUE(alias);
+    EXPECT_EQ(Allocator().plan(request, {alias->capture()})->report().heaps.at(0).verdict.outcome, Outcome::accepted);
     // All memory of the machine is within reach: 4 GiB.
     machine.add_text("/proc/zoneinfo",
                      "Node 0, zone    DMA32\n        spanned  1044480\n  start_pfn:           4096\n");

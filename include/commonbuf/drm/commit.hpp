@@ -116,7 +116,9 @@ public:
     /// only replaces buffers on planes that keep their place: the kernel refuses any other change,
     /// and the commit must not enable(), disable(), hide() or write_back(). The call that makes it
     /// lasts until the flip is done, since kernels give no fence for it (OUT_FENCE_PTR): `shown` has
-    /// signalled then. So the library always waits for the fences, whatever wait_by() says.
+    /// signalled then. So the library always waits for the fences, whatever wait_by() says. A few drivers
+    /// return before the flip has happened (amdgpu): so what it replaces is free, and in
+    /// Committed::replaced, when the commit after it is made. Use three buffers.
     Commit& flip_async() noexcept;
 
     /// Asks for an event when the commit is on the screen: see read_flip_events(). A display that

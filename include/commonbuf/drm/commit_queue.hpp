@@ -32,8 +32,8 @@ struct Committed {
 
     bool kernel_waits = false; ///< the kernel got a fence that had not signalled (IN_FENCE_FD)
 
-    /// The buffers that it replaces. Nothing shows them any more once `shown` has signalled;
-    /// their jobs have already published that fence.
+    /// The buffers that it replaces, and those that Commit::flip_async() replaced before it. Nothing shows
+    /// them any more once `shown` has signalled; their jobs have already published that fence.
     std::vector<Buffer> replaced;
 };
 
@@ -81,9 +81,10 @@ public:
     /// The number identifies it in pop_committed() and pop_withheld().
     ///
     /// Errors, all of which leave nothing of it in the queue: invalid_argument (the commit is for
-    /// another display, or has a mistake), unsupported (the driver does not show this; what is
-    /// remembered of its memory in plans for this card is forgotten then), work_failed
-    /// (of the work that it waits for), not_master, permission_denied, busy (somebody else commits
+    /// another display, or has a mistake), unsupported (the driver does not show this; if it can only
+    /// be for the memory, it is remembered, and the next plan for this plane is another one),
+    /// incompatible (the driver does not import the memory), work_failed (of the work that it waits
+    /// for), not_master, permission_denied, busy (somebody else commits
     /// to this CRTC), device_gone, lease_revoked, device_failed, out_of_memory, too_many_files.
     Result<std::uint64_t> submit(Commit commit);
 

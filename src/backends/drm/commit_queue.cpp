@@ -9,6 +9,8 @@
 // So it gets only what is ready, unless the caller says that the fences are sure to signal.
 #include "backends/drm/commit_request.hpp"
 #include "backends/drm/display.hpp"
+#include "backends/drm/file.hpp"
+#include "backends/drm/importer.hpp"
 #include "buffer/buffer_state.hpp"
 #include "base/log.hpp"
 #include "os/os.hpp"
@@ -71,12 +73,66 @@ public:
     {
         for (const auto& [plane, one] : on_screen_)
             leave(one.buffer);
+        for (const OnScreen& one : leaving_)
+            leave(one.buffer);
     }
+
+    /// What others are to be told: that writes a file, and calls the program's log handler, which may
+    /// ask this queue. So only when the lock is released.
+    struct News {
+        struct Refused {
+            Buffer buffer;
+            std::vector<std::string> identities;
+            Error error;
+        };
+        std::vector<Refused> refused;
+        std::vector<std::string> messages;
+    };
+
+    /// The lock; tells the news after it.
+    class Locked {
+    public:
+        explicit Locked(State& state) : state_(state), lock_(state.mutex) {}
+        Locked(const Locked&) = delete;
+        Locked& operator=(const Locked&) = delete;
+        ~Locked()
+        {
+            if (lock_.owns_lock())
+                unlock();
+        }
+        void lock() { lock_.lock(); }
+        void unlock()
+        {
+            const News news = std::exchange(state_.news, {});
+            lock_.unlock();
+            for (const std::string& message : news.messages)
+                log(message);
+            for (const News::Refused& each : news.refused)
+                each.buffer.state().import_failed(each.identities, each.error);
+        }
+
+    private:
+        State& state_;
+        std::unique_lock<std::mutex> lock_;
+    };
 
     std::uint64_t add(Commit commit)
     {
         waiting.push_back({next_++, std::move(commit), true, false, false, {}, {}});
         return waiting.back().number;
+    }
+
+    /// Imports what a commit shows and writes before the lock is taken: a refusal is told to others. Any
+    /// other mistake is found later.
+    static Status import(const Commit& commit)
+    {
+        if (commit.mistake_ || commit.power_ == Commit::Power::off)
+            return {};
+        for (const Buffer& buffer : commit.buffers()) {
+            if (const auto made = commit.display().device().framebuffer(buffer); !made)
+                return made.error();
+        }
+        return {};
     }
 
     /// Returns the outcome of an awaited commit; nothing while it waits.
@@ -153,6 +209,7 @@ public:
     Fence written;                   ///< of the last writeback, likewise
     Fence shown;                     ///< of the last commit, with the work that the kernel waits for
     std::optional<Category> trouble; ///< why the first could not be committed now, for example busy
+    News news;
 
 private:
     struct OnScreen {
@@ -205,7 +262,7 @@ private:
             written_due_ = deadline_in(display.state().refresh() * refreshes);
         if (std::chrono::steady_clock::now() < *written_due_)
             return false;
-        log("a writeback of " + display.connector().name + " did not end: the driver has lost it");
+        news.messages.push_back("a writeback of " + display.connector().name + " did not end: the driver has lost it");
         written = {};
         return true;
     }
@@ -283,10 +340,8 @@ private:
             fences = (*request)->commit(-1);
         }
         if (!fences) {
-            if ((*request)->is_of_the_picture(fences.error())) {
-                for (const Buffer& buffer : one.commit.buffers())
-                    buffer.state().import_failed(display.state().file().identity(), fences.error());
-            }
+            if ((*request)->is_of_the_picture(fences.error()))
+                note_refusal(one.commit, fences.error());
             return std::move(fences.error());
         }
         if (one.fence_refused)
@@ -306,12 +361,26 @@ private:
         return done;
     }
 
+    void note_refusal(const Commit& commit, const Error& error)
+    {
+        const File& file = display.state().file();
+        for (const Commit::Shown& one : commit.shown_) {
+            const DisplayPlane* plane = display.state().plane(one.plane);
+            if (one.buffer && plane != nullptr)
+                news.refused.push_back(
+                    {*one.buffer, identities_of(file, *plane, commit.async_ ? Flip::at_once : Flip::at_vblank), error});
+        }
+        if (commit.written_)
+            news.refused.push_back({*commit.written_, {writeback_identity(file)}, error});
+    }
+
     /// It is the driver's way: the commit was made without its fence.
-    void refuse_fences(bool async) const
+    void refuse_fences(bool async)
     {
         File& file = *display.device().file();
         if (!file.refuses_fences(async))
-            log(file.info().path + " refuses commits with fences (IN_FENCE_FD): the library waits for them");
+            news.messages.push_back(file.info().path +
+                                    " refuses commits with fences (IN_FENCE_FD): the library waits for them");
         file.note_refused_fence(async);
     }
 
@@ -324,10 +393,10 @@ private:
         return points.empty() || points.front()->known() == FenceState::pending ? -1 : points.front()->fd();
     }
 
-    static void publish(Job& job, const Fence& done)
+    void publish(Job& job, const Fence& done)
     {
         if (const Status published = job.publish(done); !published)
-            log("cannot put the display's fence into the dma-buf: " + published.error().message());
+            news.messages.push_back("cannot put the display's fence into the dma-buf: " + published.error().message());
     }
 
     void leave(const Buffer& buffer) const
@@ -337,14 +406,16 @@ private:
 
     void take_place(const std::vector<std::uint32_t>& planes, Waiting& one, Committed& done)
     {
-        std::vector<Buffer> before;
+        std::vector<OnScreen> gone = std::exchange(leaving_, {});
         for (const std::uint32_t plane : planes) {
-            if (auto old = on_screen_.extract(plane)) {
-                auto& [buffer, job] = old.mapped();
-                leave(buffer);
-                publish(job, flip);
-                before.push_back(std::move(buffer));
-            }
+            if (auto old = on_screen_.extract(plane))
+                (one.commit.async_ ? leaving_ : gone).push_back(std::move(old.mapped()));
+        }
+        std::vector<Buffer> before;
+        for (auto& [buffer, job] : gone) {
+            leave(buffer);
+            publish(job, flip);
+            before.push_back(std::move(buffer));
         }
         auto job = one.jobs.begin();
         for (const Commit::Shown& now : one.commit.shown_) {
@@ -358,7 +429,8 @@ private:
         }
         for (Buffer& buffer : before) {
             const bool still = std::any_of(on_screen_.begin(), on_screen_.end(),
-                                           [&](const auto& entry) { return entry.second.buffer == buffer; });
+                                           [&](const auto& entry) { return entry.second.buffer == buffer; }) ||
+                               std::ranges::find(leaving_, buffer, &OnScreen::buffer) != leaving_.end();
             if (!still && std::find(done.replaced.begin(), done.replaced.end(), buffer) == done.replaced.end())
                 done.replaced.push_back(std::move(buffer));
         }
@@ -382,6 +454,9 @@ private:
     std::uint64_t next_ = 1;
     std::map<std::uint64_t, Result<Committed>> answers_;
     std::map<std::uint32_t, OnScreen> on_screen_; ///< by plane
+    /// Replaced by a flip at once. Some drivers return before it has happened (amdgpu, which does not wait for
+    /// flips that are async); the next commit waits for it.
+    std::vector<OnScreen> leaving_;
 };
 
 CommitQueue::CommitQueue(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
@@ -402,9 +477,11 @@ const Display& CommitQueue::display() const noexcept { return state_->display; }
 Result<std::uint64_t> CommitQueue::submit(Commit commit)
 {
     State& state = *state_;
-    const std::lock_guard lock(state.mutex);
     if (&commit.display().state() != &state.display.state())
         return Error::invalid_argument("submit a commit", "the commit is for another display");
+    if (Status imported = State::import(commit); !imported)
+        return imported.error();
+    const State::Locked lock(state);
     const bool first = state.waiting.empty();
     const std::uint64_t number = state.add(std::move(commit));
     if (first) {
@@ -427,9 +504,11 @@ Result<std::uint64_t> CommitQueue::submit(Commit commit)
 Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
 {
     State& state = *state_;
-    std::unique_lock lock(state.mutex);
     if (&commit.display().state() != &state.display.state())
         return Error::invalid_argument("make a commit", "the commit is for another display");
+    if (Status imported = State::import(commit); !imported)
+        return imported.error();
+    State::Locked lock(state);
     const std::uint64_t number = state.add(std::move(commit));
     for (;;) {
         const auto advanced = state.advance();
@@ -466,25 +545,25 @@ Result<Committed> CommitQueue::commit(Commit commit, Deadline deadline)
 
 int CommitQueue::poll_fd() const noexcept
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     return state_->wait_fd();
 }
 
 Result<std::size_t> CommitQueue::advance()
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     return state_->advance();
 }
 
 std::size_t CommitQueue::waiting() const noexcept
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     return state_->waiting.size();
 }
 
 std::vector<Commit> CommitQueue::cancel_waiting()
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     std::vector<Commit> commits;
     std::erase_if(state_->waiting, [&](const auto& one) {
         if (!one.awaited)
@@ -496,19 +575,19 @@ std::vector<Commit> CommitQueue::cancel_waiting()
 
 std::vector<Committed> CommitQueue::pop_committed()
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     return std::exchange(state_->committed, {});
 }
 
 std::vector<WithheldCommit> CommitQueue::pop_withheld()
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     return std::exchange(state_->withheld, {});
 }
 
 Fence CommitQueue::shown() const
 {
-    const std::lock_guard lock(state_->mutex);
+    const State::Locked lock(*state_);
     return state_->shown;
 }
 

@@ -327,10 +327,32 @@ bool CommitRequest::may_be_for_the_fence(const Error& refusal) const
     return refusal.category != Category::not_master && ioctl(values_, DRM_MODE_ATOMIC_TEST_ONLY) == 0;
 }
 
+/// Whether it is one picture, whole and unscaled, and nothing else.
+bool CommitRequest::shows_plainly() const
+{
+    if (commit_.shown_.size() != 1 || commit_.written_ || !commit_.settings_.empty() || commit_.async_)
+        return false;
+    const Commit::Shown& one = commit_.shown_.front();
+    if (!one.buffer || one.source)
+        return false;
+    const Layout& image = one.buffer->layout();
+    const std::uint32_t width = one.target ? one.target->width : state_.mode.width;
+    const std::uint32_t height = one.target ? one.target->height : state_.mode.height;
+    return width == image.width && height == image.height;
+}
+
 bool CommitRequest::is_of_the_picture(const Error& refusal) const
 {
-    return refusal.category == Category::unsupported && refusal.target == state_.file().info().path &&
-           refusal.call == "DRM_IOCTL_MODE_ATOMIC";
+    if (refusal.category != Category::unsupported || refusal.target != state_.file().info().path ||
+        refusal.call != "DRM_IOCTL_MODE_ATOMIC" || commit_.buffers().size() != 1)
+        return false;
+    // A test does not look at memory (drm_atomic_helper_prepare_planes() does). What it takes was
+    // refused for the memory.
+    if (ioctl(values_, DRM_MODE_ATOMIC_TEST_ONLY) == 0)
+        return true;
+    // What it refuses may be a place, a scale, a mode, bandwidth, or a display that is off.
+    return refusal.sys_errno == EINVAL && shows_plainly() && !stays_off() &&
+           ioctl(values_, DRM_MODE_ATOMIC_TEST_ONLY | DRM_MODE_ATOMIC_ALLOW_MODESET) != 0;
 }
 
 Error CommitRequest::denied(Error failure) const

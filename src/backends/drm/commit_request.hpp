@@ -68,6 +68,7 @@ private:
     void set(const DisplayObject& object, std::string_view name, std::uint64_t value);
     Result<Fences> attempt(int in_fence, bool out_fence);
     bool stays_off() const;
+    bool shows_plainly() const;
     std::uint32_t common_flags() const noexcept;
     int ioctl(const std::vector<Value>& values, std::uint32_t flags) const;
     Status call(std::uint32_t flags, const char* operation) const;

@@ -83,7 +83,8 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
         return FramebufferObject::create(file_, buffer.layout(), memories);
     };
     auto object = buffer.state().import_once<FramebufferObject>(
-        file_.get(), import, [&](const Error& error) { buffer.state().import_failed(file_->identity(), error); });
+        file_.get(), import, [&](const Error& error) { buffer.state().import_failed(all_identities(*file_), error); });
+    file_->tell();
     if (!object)
         return object.error();
     return Framebuffer(std::move(*object));

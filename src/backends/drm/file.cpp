@@ -118,6 +118,7 @@ Result<std::shared_ptr<File>> File::create(UniqueFd fd, std::string path)
 File::File(UniqueFd fd, NodeInfo info)
     : fd_(std::move(fd)),
       info_(std::move(info)),
+      sysfs_(os::sysfs_folder(fd_.get()).value_or("")),
       identity_(identity_of(info_, fd_.get()))
 {}
 
@@ -140,9 +141,21 @@ Result<int> File::open_memory()
     const Category why = own.error().category;
     if (why != Category::permission_denied && why != Category::not_present && why != Category::busy)
         return own.error();
-    log(info_.path + " cannot be opened again, so memory is imported into the caller's file: " + own.error().message());
+    notice_ =
+        info_.path + " cannot be opened again, so memory is imported into the caller's file: " + own.error().message();
     memory_fd_ = fd_.get();
     return memory_fd_;
+}
+
+void File::tell()
+{
+    std::string notice;
+    {
+        const std::lock_guard lock(mutex_);
+        notice.swap(notice_);
+    }
+    if (!notice.empty())
+        log(notice);
 }
 
 Result<std::uint32_t> File::import(int dma_buf)

@@ -40,6 +40,9 @@ public:
     int fd() const noexcept { return fd_.get(); }
     const NodeInfo& info() const noexcept { return info_; }
 
+    /// Its folder in sysfs, for example "/sys/dev/char/226:0"; empty if that is not known.
+    const std::string& sysfs() const noexcept { return sysfs_; }
+
     /// Names a call on this node, for errors.
     Call where(std::string_view call) const { return {call, info_.path}; }
 
@@ -59,6 +62,9 @@ public:
     /// Imports a dma-buf into memory_fd() and returns its GEM handle, counted. Errors: incompatible
     /// (the driver refuses this memory), device_gone, out_of_memory, too_many_files.
     Result<std::uint32_t> import(int dma_buf);
+
+    /// Tells the program's log what importing had to say. Without a lock: the handler may call the library.
+    void tell();
 
     /// Gives one count back; the last one closes the handle.
     void release(std::uint32_t handle) noexcept;
@@ -83,11 +89,13 @@ private:
 
     UniqueFd fd_;
     NodeInfo info_;
+    std::string sysfs_;
     std::string identity_;
     std::array<std::atomic<bool>, 2> refuses_fences_{};
     std::mutex mutex_;
     UniqueFd own_;       ///< for memory; empty before the first import, and where fd_ has to serve
     int memory_fd_ = -1; ///< own_ or fd_
+    std::string notice_; ///< not told yet
     std::map<std::uint32_t, unsigned> counts_; ///< by GEM handle
     std::shared_ptr<const ScanoutSupport> scanout_;
     std::map<std::pair<Format, std::uint32_t>, SharedConstraints> measured_;

@@ -34,6 +34,7 @@ public:
     Verdict attempt(std::span<const int> memories) override
     {
         const auto object = FramebufferObject::create(file_, layout_, memories);
+        file_->tell();
         return object ? Verdict::accepted("DRM_IOCTL_MODE_ADDFB2",
                                           "the driver made a framebuffer; only a commit tells whether it can show it, "
                                           "and on a virtual machine the host may refuse even then, without a word")
@@ -59,6 +60,12 @@ std::vector<FormatModifier> united(const std::vector<FormatModifier>& a, const s
     return all;
 }
 
+/// A framebuffer is the same for all of them, but what was shown, written or refused at work is not.
+std::string identity_of(const File& file, std::string_view role)
+{
+    return file.identity().empty() ? std::string() : text::format("{} {}", file.identity(), role);
+}
+
 std::string format_name(const FormatModifier& each) { return to_string(each.format); }
 std::string size_name(const ImageSize& size) { return text::format("{}x{}", size.width, size.height); }
 
@@ -66,7 +73,7 @@ std::string size_name(const ImageSize& size) { return text::format("{}x{}", size
 class FramebufferImporter : public Importer {
 public:
     const std::string& name() const noexcept override { return name_; }
-    const std::string& identity() const noexcept override { return file_->identity(); }
+    const std::string& identity() const noexcept override { return identity_; }
 
     Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) override
     {
@@ -79,7 +86,8 @@ protected:
     FramebufferImporter(std::shared_ptr<File> file, std::string_view role)
         : file_(std::move(file)),
           role_(role),
-          name_(text::format("drm:{}:{}", file_->info().path, role_))
+          name_(text::format("drm:{}:{}", file_->info().path, role_)),
+          identity_(identity_of(*file_, role_))
     {}
 
     std::string operation() const { return text::format("use {} for {}", file_->info().path, role_); }
@@ -102,7 +110,7 @@ protected:
     {
         const FormatInfo* info = format_info(format);
         auto entry = std::lower_bound(known.begin(), known.end(), FormatModifier{format, linear});
-        const auto reach = os::reach_of("/sys/class/drm/" + os::last_part(file_->info().path) + "/device");
+        const auto reach = os::reach_of(file_->sysfs() + "/device");
         // A driver without modifiers shows linear images, because dumb buffers are linear.
         bool is_linear = false;
         for (; entry != known.end() && entry->format == format; ++entry) {
@@ -152,7 +160,10 @@ private:
     std::shared_ptr<File> file_;
     std::string role_;
     std::string name_;
+    std::string identity_;
 };
+
+constexpr std::string_view writeback_role = "writeback";
 
 std::string role_of(const PlaneChoice& planes)
 {
@@ -291,7 +302,7 @@ private:
 
 class WritebackImporter final : public FramebufferImporter {
 public:
-    explicit WritebackImporter(std::shared_ptr<File> file) : FramebufferImporter(std::move(file), "writeback") {}
+    explicit WritebackImporter(std::shared_ptr<File> file) : FramebufferImporter(std::move(file), writeback_role) {}
 
     Result<std::shared_ptr<const Support>> support(const Request& request) override
     {
@@ -300,13 +311,11 @@ public:
             return scanout.error();
         if (Status can = check(request, (*scanout)->max_width, (*scanout)->max_height); !can)
             return can.error();
-        const auto all = read_resources(*file());
-        if (!all)
-            return all.error();
+        const auto connectors = read_writeback_connectors(*file());
+        if (!connectors)
+            return connectors.error();
         std::optional<std::vector<FormatModifier>> written;
-        for (const Connector& connector : all->connectors) {
-            if (!connector.writeback)
-                continue;
+        for (const Connector& connector : *connectors) {
             std::vector<FormatModifier> formats;
             for (const Format format : connector.write_formats)
                 formats.push_back({format, linear});
@@ -330,6 +339,25 @@ public:
 };
 
 } // namespace
+
+std::vector<std::string> identities_of(const File& file, const DisplayPlane& plane, Flip flip)
+{
+    return {identity_of(file, role_of({.type = plane.type, .flip = flip})),
+            identity_of(file, role_of({.type = plane.type, .one = plane, .flip = flip}))};
+}
+
+std::string writeback_identity(const File& file) { return identity_of(file, writeback_role); }
+
+std::vector<std::string> all_identities(const File& file)
+{
+    std::vector<std::string> all;
+    for (const PlaneType type : {PlaneType::primary, PlaneType::overlay, PlaneType::cursor}) {
+        for (const Flip flip : {Flip::at_vblank, Flip::at_once})
+            all.push_back(identity_of(file, role_of({.type = type, .flip = flip})));
+    }
+    all.push_back(writeback_identity(file));
+    return all;
+}
 
 Use make_scanout(std::shared_ptr<File> file, PlaneChoice planes)
 {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace commonbuf::drm {
 
@@ -24,6 +26,13 @@ struct PlaneChoice {
     std::optional<DisplayPlane> one{}; ///< this one only
     Flip flip = Flip::at_vblank;
 };
+
+/// Return the identities of the uses that this plane stands for: those of its type, and of this one only.
+std::vector<std::string> identities_of(const File& file, const DisplayPlane& plane, Flip flip);
+/// Return the identity of its writeback connectors as a use.
+std::string writeback_identity(const File& file);
+/// Return the identities of all uses of the device, except those of a single plane.
+std::vector<std::string> all_identities(const File& file);
 
 /// Makes the use of the device's planes.
 Use make_scanout(std::shared_ptr<File> file, PlaneChoice planes);

@@ -26,7 +26,7 @@ public:
     Prober(const File& file, int fd, const FormatInfo& info, std::uint32_t width)
         : file_(file),
           fd_(fd),
-          dumb_(os::DumbBuffer::create(fd, file.info().path, {side, side, bits})),
+          dumb_(make_dumb(fd, file.info().path)),
           info_(info),
           width_(width)
     {
@@ -72,6 +72,15 @@ public:
     }
 
 private:
+    /// Memory that is short allows a smaller one.
+    static Result<os::DumbBuffer> make_dumb(int fd, const std::string& path)
+    {
+        auto dumb = os::DumbBuffer::create(fd, path, {side, side, bits});
+        return dumb || dumb.error().category != Category::out_of_memory
+                   ? std::move(dumb)
+                   : os::DumbBuffer::create(fd, path, {side, side / 16, bits});
+    }
+
     static constexpr std::uint64_t slack = 8192; ///< for planes that are moved back
 
     static constexpr std::uint32_t side = 1024;

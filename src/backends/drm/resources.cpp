@@ -262,6 +262,33 @@ bool DisplayPlane::shows(Format format, Modifier modifier) const noexcept
     return std::binary_search(formats.begin(), formats.end(), FormatModifier{format, modifier});
 }
 
+Result<std::vector<Connector>> read_writeback_connectors(const File& file)
+{
+    if (const Status shown = show_everything(file); !shown)
+        return shown.error();
+    const auto pipes = pipes_of(file);
+    if (!pipes)
+        return pipes.error();
+    Reader reader(file);
+    std::vector<Connector> found;
+    for (const std::uint32_t id : pipes->connectors) {
+        // With room for a mode the kernel does not probe the display, which takes long.
+        drm_mode_modeinfo mode{};
+        drm_mode_get_connector head{};
+        head.modes_ptr = reinterpret_cast<std::uintptr_t>(&mode);
+        head.connector_id = id;
+        head.count_modes = 1;
+        if (file.ioctl(DRM_IOCTL_MODE_GETCONNECTOR, &head) == 0 && head.connector_type != DRM_MODE_CONNECTOR_WRITEBACK)
+            continue;
+        auto connector = read_connector(file, id, pipes->crtcs, reader);
+        if (connector && connector->writeback)
+            found.push_back(std::move(*connector));
+        else if (!connector && connector.error().sys_errno != ENOENT)
+            return connector.error();
+    }
+    return found;
+}
+
 Result<std::vector<DisplayPlane>> read_planes(const File& file)
 {
     const auto pipes = pipes_of(file);

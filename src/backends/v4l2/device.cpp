@@ -12,6 +12,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iterator>
 
@@ -31,6 +32,17 @@ bool is_called(const NodePlace& place, std::string_view name)
     return info.card == name || info.bus == name || info.driver == name;
 }
 
+/// Whether a node streams pictures. A USB camera gives its node of metadata the same names.
+bool has_pictures(const NodePlace& place)
+{
+    auto fd = place.open();
+    if (!fd)
+        return false;
+    const auto node = Node::create(std::move(*fd), place.path);
+    return node && std::ranges::any_of(std::array{Role::capture, Role::output},
+                                       [&](Role role) { return (*node)->has(role) && !(*node)->is_metadata(role); });
+}
+
 /// The node with a name. The kernel's own names come first: nodes need not be opened for them.
 Result<NodePlace> find(std::string_view name)
 {
@@ -45,6 +57,10 @@ Result<NodePlace> find(std::string_view name)
         return Error::not_present(operation, "no node has this name",
                                   "run allocinfo devices to list the names on this machine");
     if (found.size() > 1) {
+        std::vector<NodePlace> pictures;
+        std::ranges::copy_if(found, std::back_inserter(pictures), has_pictures);
+        if (pictures.size() == 1)
+            return std::move(pictures.front());
         std::vector<std::string> paths;
         std::ranges::transform(found, std::back_inserter(paths), &NodePlace::path);
         return Error::invalid_argument(

@@ -73,8 +73,11 @@ Result<Answer> ask(const Node& node, Role role, const Layout& layout, bool set,
         v4l2_format format = to_v4l2(node, role, layout, field);
         if (colours)
             set_colorimetry_of(format, role, *colours);
-        if (const int error = node.ioctl(set ? VIDIOC_S_FMT : VIDIOC_TRY_FMT, &format); error != 0)
+        if (const int error = node.ioctl(set ? VIDIOC_S_FMT : VIDIOC_TRY_FMT, &format); error != 0) {
+            if (first && error == EINVAL)
+                continue; // it has no such fields, and the first answer says more
             return node.failed(error, call);
+        }
         Answer answer = from_v4l2(format);
         answer.asked_field = field;
         if (same_image(node, role, layout, answer, call))

@@ -153,8 +153,7 @@ private:
         }
 
         Constraints constraints;
-        if (const auto reach =
-                os::reach_of("/sys/class/video4linux/" + os::last_part(node_->info().path) + "/device")) {
+        if (const auto reach = os::reach_of(node_->sysfs() + "/device")) {
             constraints.address_bits = *reach;
             constraints.add_origin({Constraint::address_bits, *reach, name_, "dma_mask_bits"});
         }

@@ -49,7 +49,7 @@ struct Queue::State {
             const auto refused = table_->pop_refused();
             lock_.unlock();
             for (const auto& [buffer, error] : refused)
-                buffer.state().import_failed(table_->node().identity(table_->role()), error);
+                buffer.state().import_failed({table_->node().identity(table_->role())}, error);
         }
         SlotTable* operator->() const noexcept { return table_; }
 

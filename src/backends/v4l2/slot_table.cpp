@@ -229,19 +229,30 @@ Status SlotTable::queue(const Buffer& buffer, const Payload& payload, Place wher
         watcher.queued(buffer.state(), this, {node_->info().name, access, where});
     });
     if (const int error = description.send(*node_, VIDIOC_QBUF); error != 0)
-        return refused(buffer, payload, error);
+        return refused(buffer, **slot, payload, error);
     **slot = {buffer, *place, true, ++uses_};
     bottom_is_next_ = description.buffer.field == V4L2_FIELD_TOP;
     return {};
 }
 
-Error SlotTable::refused(const Buffer& buffer, const Payload& payload, int error)
+/// Whether EINVAL is for the memory: not for what the caller says of the content, nor for a slot that
+/// another user of the same open file gave up.
+bool SlotTable::is_for_memory(const Slot& slot, const Payload& payload) const
+{
+    const auto is_zero = [](std::uint32_t bytes) { return bytes == 0; };
+    return std::ranges::all_of(payload.bytes_used, is_zero) && std::ranges::all_of(payload.data_offset, is_zero) &&
+           payload.field == 0 && !payload.hold_capture && !payload.timecode &&
+           Description(*node_, role_, memory_, index_of(slot)).send(*node_, VIDIOC_QUERYBUF) == 0;
+}
+
+Error SlotTable::refused(const Buffer& buffer, const Slot& slot, const Payload& payload, int error)
 {
     tell_back(buffer, true);
     const bool in_request = payload.request >= 0;
     Error failure = node_->failed(error, "VIDIOC_QBUF");
-    // The driver refused the memory itself, whatever a trial said before.
-    if (!in_request && !is_own() && (error == EFAULT || error == EINVAL))
+    // The driver refused the memory itself, whatever a trial said before; unless it refused what the
+    // caller says of the content.
+    if (!in_request && !is_own() && (error == EFAULT || (error == EINVAL && is_for_memory(slot, payload))))
         refused_.emplace_back(buffer, failure);
     if (error == EBADR) {
         failure.category = Category::invalid_argument;
@@ -273,6 +284,7 @@ Status SlotTable::stop()
 {
     Status stopped = std::exchange(streaming_, false) ? stream(false) : Status();
     ended_ = false;
+    bottom_is_next_ = false;
     for (Slot& slot : slots_) {
         if (std::exchange(slot.queued, false))
             tell_back(*slot.buffer, false);

@@ -82,7 +82,8 @@ private:
     Description describe(const Buffer& buffer, const ImagePlace& place, const Slot& slot) const;
     std::uint32_t next_field() const noexcept;
     Status stream(bool on);
-    Error refused(const Buffer& buffer, const Payload& payload, int error);
+    bool is_for_memory(const Slot& slot, const Payload& payload) const;
+    Error refused(const Buffer& buffer, const Slot& slot, const Payload& payload, int error);
     Status restart();
     Result<std::optional<Frame>> make_frame(const Buffer& buffer, Description& description) const;
     void came_back(const Buffer& buffer, const Fence& done) const;

@@ -46,7 +46,7 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
         return ImageObject::create(context_, buffer.layout(), usage, memories);
     };
     const auto failed = [&](const Error& error) {
-        buffer.state().import_failed(image_identity(*context_, usage), error);
+        buffer.state().import_failed({image_identity(*context_, usage)}, error);
     };
     return buffer.state().import_once<ImageObject>(context_->owners().of(usage), import, failed).map([](auto object) {
         return Image(std::move(object));
@@ -65,7 +65,7 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
                                     buffer.dma_buf_fd(memory));
     };
     const auto failed = [&](const Error& error) {
-        buffer.state().import_failed(buffer_identity(*context_, usage), error);
+        buffer.state().import_failed({buffer_identity(*context_, usage)}, error);
     };
     const void* owner = context_->owners().of(std::pair(usage, memory));
     return buffer.state().import_once<BufferObject>(owner, import, failed).map([](auto object) {
