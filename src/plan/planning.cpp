@@ -286,8 +286,8 @@ Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constra
             break;
     }
     // If nobody knows what lies where, all of it counts.
-    if (is_opaque(layout.format))
-        layout.planes[0].size = layout.memory_sizes[0];
+    for (std::uint32_t i = 0; is_opaque(layout.format) && i < layout.memory_count; ++i)
+        layout.planes[i].size = layout.memory_sizes[i];
     return Fitted{layout, {}};
 }
 
