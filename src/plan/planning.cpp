@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "explain/explain.hpp"
+#include "format/twins.hpp"
 #include "negotiate/objection.hpp"
 #include "negotiate/sizes.hpp"
 #include "plan/ranking.hpp"
@@ -15,12 +16,6 @@ namespace commonbuf {
 namespace {
 
 constexpr const char* plan_anew = "plan anew with all uses together";
-
-Arrangement arrangement_of(const Layout& layout)
-{
-    return {layout.format, is_opaque(layout.format) ? linear : layout.modifier,
-            layout.memory_count > 1 ? Memories::per_plane : Memories::single};
-}
 
 Error give_up(Error error, Report report)
 {

@@ -4,6 +4,7 @@
 #include "backends/v4l2/heap.hpp"
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
+#include "format/twins.hpp"
 #include "sync/watch.hpp"
 
 #include <algorithm>
@@ -127,8 +128,8 @@ Result<ImagePlace> SlotTable::check_buffer(const Buffer& buffer) const
     ImagePlace place{};
     std::iota(place.begin(), place.end(), 0U);
     // The size of compressed frames is a matter of the stream.
-    const bool stream =
-        node_->is_compressed(role_) && buffer.layout().format == layout_.format && is_opaque(layout_.format);
+    const bool stream = node_->is_compressed(role_) && have_same_bytes(buffer.layout().format, layout_.format) &&
+                        is_opaque(layout_.format);
     // The memories may be larger than this queue needs, but every pixel must be where it expects it.
     if (!stream) {
         auto found = find_image(buffer, layout_);
