@@ -125,6 +125,19 @@ COMMONBUF_API Result<Layout> linear_layout(const Request& request, std::uint32_t
 /// bits can count, or room for lines, which makes no sense here).
 COMMONBUF_API Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::uint64_t size);
 
+/// What a driver says of one memory of an opaque format.
+struct OpaqueMemory {
+    std::uint32_t stride = 0; ///< bytes from one row to the next; 0 if it has no rows
+    std::uint64_t size = 0;   ///< bytes
+};
+
+/// Make the layout of an opaque format with several memories, as V4L2's tiled and compressed formats
+/// have them that no modifier stands for: a plane in each memory, from its first byte to its last one.
+///
+/// Errors: those of opaque_layout() with one memory; invalid_argument (no memory, or more than
+/// max_planes).
+COMMONBUF_API Result<Layout> opaque_layout(const Request& request, std::span<const OpaqueMemory> memories);
+
 /// Validate a layout of unknown origin: every plane lies inside its memory, rows and planes do not
 /// overlap, counts fit the format. All arithmetic is checked in 64 bits.
 ///
@@ -133,7 +146,7 @@ COMMONBUF_API Result<Layout> opaque_layout(const Request& request, std::uint32_t
 /// within its memory, and on plane_count and memory_count being at most max_planes.
 ///
 /// Rows are looked at only in linear layouts. For other modifiers and for opaque formats, which
-/// have one plane in one memory, only offsets and sizes count: two planes of an explicit modifier
+/// have one plane in each memory, only offsets and sizes count: two planes of an explicit modifier
 /// do not begin at the same byte. The rows of one linear plane may lie between those of another.
 /// Errors: invalid_argument with the plane and both sizes, unsupported (format).
 COMMONBUF_API Status validate(const Layout& layout, std::span<const std::uint64_t> actual_sizes = {});

@@ -24,9 +24,10 @@ class Heap;
 struct Support {
     struct Entry : Arrangement {
         SharedConstraints constraints;
-        /// How the device lays the image out with this modifier. Linear and opaque layouts
-        /// follow from the constraints and need none. Any other modifier can be used only if
-        /// some use or heap tells the layout.
+        /// How the device lays the image out with this modifier. Linear layouts, and opaque ones with
+        /// one memory, follow from the constraints and need none. Anything else can be used only if
+        /// some use or heap tells the layout. Its modifier may have a column height, which that of
+        /// the entry does not have (DRM_FORMAT_MOD_BROADCOM_SAND128_COL_HEIGHT).
         std::shared_ptr<const Layout> layout{};
     };
     std::vector<Entry> entries;

@@ -2,6 +2,7 @@
 #include "buffer/image_place.hpp"
 
 #include "base/text.hpp"
+#include "format/twins.hpp"
 
 #include <optional>
 #include <string>
@@ -9,19 +10,10 @@
 namespace commonbuf {
 namespace {
 
-/// Whether two formats have the same bytes. V4L2 knows some by one code where DRM has two names.
-bool same_bytes(Format a, Format b)
-{
-    const FormatInfo* first = format_info(a);
-    const FormatInfo* second = format_info(b);
-    return a == b || (first != nullptr && second != nullptr && first->v4l2_single != 0 &&
-                      first->v4l2_single == second->v4l2_single);
-}
-
 /// How the image differs, apart from its planes; empty if it does not.
 std::string difference(const Layout& found, const Layout& wanted)
 {
-    if (!same_bytes(found.format, wanted.format))
+    if (!have_same_bytes(found.format, wanted.format))
         return text::format("the format is {}, not {}", to_string(found.format), to_string(wanted.format));
     if (found.modifier != wanted.modifier)
         return text::format("the modifier is {}, not {}", to_string(found.modifier), to_string(wanted.modifier));

@@ -172,11 +172,18 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
 
 Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::uint64_t size)
 {
+    const OpaqueMemory memory{stride, size};
+    return opaque_layout(request, std::span(&memory, 1));
+}
+
+Result<Layout> opaque_layout(const Request& request, std::span<const OpaqueMemory> memories)
+{
     const std::string operation = operation_for(request.format, request.width, request.height);
     if (!is_opaque(request.format))
         return Error::unsupported(operation, "the format is not opaque");
-    if (size == 0 || size > max_bytes)
-        return Error::invalid_argument(operation, text::format("a size of {} bytes is not possible", size));
+    if (memories.empty() || memories.size() > max_planes)
+        return Error::invalid_argument(
+            operation, text::format("{} memories are not between 1 and {}", memories.size(), max_planes));
     if (request.lines_before != 0 || request.lines_after != 0)
         return Error::invalid_argument(operation, "an opaque format has no rows to leave room for");
 
@@ -185,10 +192,14 @@ Result<Layout> opaque_layout(const Request& request, std::uint32_t stride, std::
     layout.modifier = implicit_modifier;
     layout.width = request.width;
     layout.height = request.height;
-    layout.plane_count = 1;
-    layout.memory_count = 1;
-    layout.planes[0] = {0, stride, 0, size};
-    layout.memory_sizes[0] = size;
+    layout.plane_count = layout.memory_count = static_cast<std::uint32_t>(memories.size());
+    for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
+        const OpaqueMemory& memory = memories[i];
+        if (memory.size == 0 || memory.size > max_bytes)
+            return Error::invalid_argument(operation, text::format("a size of {} bytes is not possible", memory.size));
+        layout.planes[i] = {i, memory.stride, 0, memory.size};
+        layout.memory_sizes[i] = memory.size;
+    }
     return layout;
 }
 
@@ -206,12 +217,10 @@ Status validate(const Layout& layout, std::span<const std::uint64_t> actual_size
     if (!opaque && (layout.width == 0 || layout.height == 0))
         return invalid("the image has no pixels");
     // Modifiers may add planes, for example for compression, but never remove one.
-    const std::uint32_t planes = opaque ? 1 : info->plane_count;
+    const std::uint32_t planes = opaque ? layout.memory_count : info->plane_count;
     const bool exact = opaque || layout.modifier == linear;
     if (layout.plane_count > max_planes || layout.plane_count < planes || (exact && layout.plane_count != planes))
         return invalid(text::format("it has {} planes, and the format has {}", layout.plane_count, planes));
-    if (opaque && layout.memory_count != 1)
-        return invalid(text::format("{} memories are not the one of an opaque format", layout.memory_count));
     if (layout.memory_count == 0 || layout.memory_count > max_planes)
         return invalid(text::format("{} memories are not between 1 and {}", layout.memory_count, max_planes));
     if (!actual_sizes.empty() && actual_sizes.size() < layout.memory_count)
@@ -227,6 +236,9 @@ Status validate(const Layout& layout, std::span<const std::uint64_t> actual_size
         const Plane& plane = layout.planes[i];
         if (plane.memory >= layout.memory_count)
             return invalid(text::format("plane {} is in memory {} of {}", i, plane.memory, layout.memory_count));
+        if (opaque && plane.memory != i)
+            return invalid(text::format("plane {} is in memory {}, and each memory of an opaque format has its own", i,
+                                        plane.memory));
         const checked::Number end = checked::add(plane.offset, plane.size);
         if (!end || *end > layout.memory_sizes[plane.memory])
             return invalid(text::format("plane {} at {} with {} bytes goes past the {} bytes of its memory", i,

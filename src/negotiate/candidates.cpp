@@ -272,9 +272,10 @@ Result<std::vector<Layout>> Candidates::layouts(const Turn& turn, const Entries&
                                    [](const Support::Entry* entry) { return entry->layout != nullptr; });
     if (given)
         return given_layouts(turn, entries);
-    if (is_opaque(turn.arrangement.format))
+    const bool opaque = is_opaque(turn.arrangement.format);
+    if (opaque && turn.arrangement.memories == Memories::single)
         return opaque_layouts(turn);
-    if (turn.arrangement.modifier == linear)
+    if (!opaque && turn.arrangement.modifier == linear)
         return linear_layouts(turn);
     return Error::incompatible(planning(request_),
                                text::format("the uses share {}, and none of them says how an image lies in memory then",

@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "explain/explain.hpp"
+#include "format/twins.hpp"
 #include "negotiate/objection.hpp"
 #include "negotiate/sizes.hpp"
 #include "plan/ranking.hpp"
@@ -15,12 +16,6 @@ namespace commonbuf {
 namespace {
 
 constexpr const char* plan_anew = "plan anew with all uses together";
-
-Arrangement arrangement_of(const Layout& layout)
-{
-    return {layout.format, is_opaque(layout.format) ? linear : layout.modifier,
-            layout.memory_count > 1 ? Memories::per_plane : Memories::single};
-}
 
 Error give_up(Error error, Report report)
 {
@@ -288,8 +283,8 @@ Result<Planning::Fitted> Planning::fit(Layout layout, const Constraints& constra
             break;
     }
     // If nobody knows what lies where, all of it counts.
-    if (is_opaque(layout.format))
-        layout.planes[0].size = layout.memory_sizes[0];
+    for (std::uint32_t i = 0; is_opaque(layout.format) && i < layout.memory_count; ++i)
+        layout.planes[i].size = layout.memory_sizes[i];
     return Fitted{layout, {}};
 }
 

@@ -2,6 +2,7 @@
 #include "verify/own_queue.hpp"
 
 #include "base/text.hpp"
+#include "format/twins.hpp"
 
 #include <algorithm>
 
@@ -27,12 +28,14 @@ Result<Layout> own_layout(const v4l2::Device& device, v4l2::Role role, const Lay
         return support.error();
     const auto& entries = (*support)->entries;
     const auto entry = std::find_if(entries.begin(), entries.end(), [&](const Support::Entry& each) {
-        return each.format == image.format && each.memories == memories_of(image);
+        return static_cast<const Arrangement&>(each) == arrangement_of(image);
     });
     if (entry == entries.end())
         return Error::unsupported(
             text::format("find the layout of {} for {}", to_string(image.format), device.info().path),
             "the driver does not have the format in this arrangement of memories");
+    if (entry->layout != nullptr)
+        return *entry->layout;
     const Constraints& asked = *entry->constraints;
     const std::uint32_t padded = (image.height + asked.height_align - 1) / asked.height_align * asked.height_align;
     const std::uint32_t rows = std::max(image.rows, asked.height_align > 1 ? padded : 0U);

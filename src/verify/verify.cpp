@@ -13,6 +13,11 @@ Result<Content> verify_queue(const v4l2::UsedQueue& queue, const std::string& id
 {
     if (queue.device.info().metadata)
         return content::not_checked("metadata is different in each frame: nothing says what it should be");
+    const Layout& layout = stream.layout();
+    if (layout.modifier != linear && !is_opaque(layout.format))
+        return content::not_checked("the CPU cannot read the tiles of " + to_string(layout.modifier));
+    if (is_opaque(layout.format) && layout.memory_count > 1)
+        return content::not_checked("the library does not know which bytes of the memories count");
     if (queue.device.info().memory_to_memory)
         return content::verify_m2m(queue, stream);
     if (queue.role == v4l2::Role::capture)

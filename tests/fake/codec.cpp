@@ -85,9 +85,10 @@ public:
         }
         case VIDIOC_ENUM_FMT: {
             auto& entry = *static_cast<v4l2_fmtdesc*>(argument);
-            if (entry.index > 0)
+            const std::vector<std::uint32_t> codes = codes_of(entry.type);
+            if (entry.index >= codes.size())
                 return failed(EINVAL);
-            entry.pixelformat = is_raw(entry.type) ? V4L2_PIX_FMT_NV12 : V4L2_PIX_FMT_FWHT;
+            entry.pixelformat = codes[entry.index];
             entry.flags = is_raw(entry.type) ? 0 : V4L2_FMT_FLAG_COMPRESSED;
             return 0;
         }
@@ -98,6 +99,8 @@ public:
             if (request == VIDIOC_S_FMT && !side(format.type).slots.empty())
                 return failed(EBUSY);
             fill(format, format.fmt.pix.width, format.fmt.pix.height);
+            if (request == VIDIOC_S_FMT && is_raw(format.type))
+                model_.fourcc = format.fmt.pix.pixelformat;
             return 0;
         }
         case VIDIOC_REQBUFS: {
@@ -207,17 +210,28 @@ private:
     bool is_raw(std::uint32_t type) const { return (type == V4L2_BUF_TYPE_VIDEO_OUTPUT) == model_.encodes; }
     Side& side(std::uint32_t type) { return type == V4L2_BUF_TYPE_VIDEO_OUTPUT ? output_ : capture_; }
 
+    std::vector<std::uint32_t> codes_of(std::uint32_t type) const
+    {
+        if (!is_raw(type))
+            return {V4L2_PIX_FMT_FWHT};
+        return model_.raw.empty() ? std::vector<std::uint32_t>{V4L2_PIX_FMT_NV12} : model_.raw;
+    }
+
     void fill(v4l2_format& format, std::uint32_t width, std::uint32_t height) const
     {
         v4l2_pix_format& pix = format.fmt.pix;
         const bool raw = is_raw(format.type);
+        const std::vector<std::uint32_t> codes = codes_of(format.type);
+        const auto code = std::find(codes.begin(), codes.end(), pix.pixelformat);
         pix = {};
         pix.width = width;
         pix.height = std::min((height + model_.row_step - 1) / model_.row_step * model_.row_step, model_.max_rows);
         pix.field = V4L2_FIELD_NONE;
-        pix.pixelformat = raw ? V4L2_PIX_FMT_NV12 : V4L2_PIX_FMT_FWHT;
+        pix.pixelformat = code != codes.end() ? *code : codes.front();
         pix.bytesperline = raw ? width : 0;
         pix.sizeimage = raw ? width * pix.height * 3 / 2 : model_.coded_size;
+        if (raw && model_.distort)
+            model_.distort(format);
     }
 
     int queue(Machine& machine, const v4l2_buffer& buffer)

@@ -529,7 +529,7 @@ private:
         if (request.blob_id != blob)
             return failed(ENOENT);
         const std::vector<std::byte> blob_content =
-            model_.in_formats.empty() ? formats_blob(model_.formats) : model_.in_formats;
+            model_.in_formats.empty() ? formats_blob(model_.formats, model_.tiles) : model_.in_formats;
         if (request.length >= blob_content.size())
             std::memcpy(at<std::byte>(request.data), blob_content.data(), blob_content.size());
         request.length = static_cast<std::uint32_t>(blob_content.size());
@@ -558,6 +558,10 @@ private:
             return failed(EINVAL);
         ++framebuffers_;
         ++model_.framebuffers;
+        model_.frame = {request.modifier[0],
+                        {request.pitches[0], request.pitches[1]},
+                        {request.offsets[0], request.offsets[1]},
+                        request.handles[1] != 0 && request.handles[1] != request.handles[0]};
         request.fb_id = model_.next_id++;
         return 0;
     }

@@ -120,21 +120,24 @@ void give(const std::vector<T>& all, std::uint64_t to, Count& room)
 
 } // namespace
 
-std::vector<std::byte> formats_blob(const std::vector<std::uint32_t>& formats)
+std::vector<std::byte> formats_blob(const std::vector<std::uint32_t>& formats, const std::vector<std::uint64_t>& tiles)
 {
+    std::vector<drm_format_modifier> modifiers(1 + tiles.size());
+    for (std::size_t i = 0; i < modifiers.size(); ++i) {
+        modifiers[i].formats = (std::uint64_t{1} << formats.size()) - 1;
+        modifiers[i].modifier = i == 0 ? DRM_FORMAT_MOD_LINEAR : tiles[i - 1];
+    }
     drm_format_modifier_blob header{};
     header.version = 1;
     header.count_formats = static_cast<std::uint32_t>(formats.size());
     header.formats_offset = sizeof header;
-    header.count_modifiers = 1;
+    header.count_modifiers = static_cast<std::uint32_t>(modifiers.size());
     const std::size_t codes = formats.size() * sizeof(std::uint32_t);
     header.modifiers_offset = static_cast<std::uint32_t>(sizeof header + codes);
-    drm_format_modifier modifier{};
-    modifier.formats = (std::uint64_t{1} << formats.size()) - 1;
-    std::vector<std::byte> blob(sizeof header + codes + sizeof modifier);
+    std::vector<std::byte> blob(sizeof header + codes + modifiers.size() * sizeof modifiers.front());
     std::memcpy(blob.data(), &header, sizeof header);
     std::memcpy(blob.data() + sizeof header, formats.data(), codes);
-    std::memcpy(blob.data() + sizeof header + codes, &modifier, sizeof modifier);
+    std::memcpy(blob.data() + header.modifiers_offset, modifiers.data(), modifiers.size() * sizeof modifiers.front());
     return blob;
 }
 

@@ -55,6 +55,7 @@ private:
 };
 
 /// An IN_FORMATS blob that lists these as linear.
-std::vector<std::byte> formats_blob(const std::vector<std::uint32_t>& formats);
+std::vector<std::byte> formats_blob(const std::vector<std::uint32_t>& formats,
+                                    const std::vector<std::uint64_t>& tiles = {});
 
 } // namespace fake

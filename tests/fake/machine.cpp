@@ -231,6 +231,16 @@ CameraModel& Machine::add_camera(const std::string& node, const CameraModel& mod
     return camera;
 }
 
+PlanarModel& Machine::add_planar(const std::string& node, const PlanarModel& model)
+{
+    planar_.push_back(std::make_unique<PlanarModel>(model));
+    PlanarModel& planar = *planar_.back();
+    add_node("/dev/" + node, [&planar] { return open_planar(planar); });
+    add_device("/dev/" + node, "/sys/class/video4linux/" + node);
+    add_text("/sys/class/video4linux/" + node + "/name", model.name + "\n");
+    return planar;
+}
+
 CodecModel& Machine::add_codec(const std::string& node, const CodecModel& model)
 {
     codecs_.push_back(std::make_unique<CodecModel>(model));

@@ -3,6 +3,7 @@
 
 #include "os/kernel.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -256,6 +257,23 @@ struct DisplayModel {
     std::uint32_t next_blob = 1000;
 };
 
+/// One V4L2 node with the multi-planar API, whose formats all have two memories: one for the bytes of
+/// luma, one for half as many.
+struct PlanarModel {
+    std::string name = "fake-planar";
+    bool output = false;
+    std::vector<std::uint32_t> formats;
+    std::uint32_t row_step = 1; ///< the rows of its pictures are multiples of it
+    std::uint32_t memories = 2; ///< how many it answers
+
+    // What it is set to.
+    std::uint32_t width = 640;
+    std::uint32_t height = 480;
+    std::uint32_t fourcc = 0;
+    std::uint32_t crop_height = 0; ///< of the picture; 0 for all of it
+    unsigned slots = 0;
+};
+
 /// One V4L2 codec between NV12 and FWHT, with both queues on each file handle, and the media
 /// node of its requests.
 struct CodecModel {
@@ -274,6 +292,9 @@ struct CodecModel {
     std::uint32_t coded_size = 8192;
     std::uint32_t row_step = 1; ///< the rows of its pictures are multiples of it, but not more than
     std::uint32_t max_rows = 8192;
+    std::vector<std::uint32_t> raw;            ///< the codes of its pictures, instead of NV12
+    std::function<void(v4l2_format&)> distort; ///< has the last word on the format of pictures
+    std::uint32_t fourcc = 0;                  ///< what its pictures were set to last
 };
 
 /// One DRM card.
@@ -292,6 +313,7 @@ struct CardModel {
     std::uint32_t dumb_pitch_align = 1;
     std::uint32_t dumb_bits = 0; ///< the only depth of dumb buffers, as of virtio-gpu; 0 for any
     std::vector<std::uint32_t> formats;
+    std::vector<std::uint64_t> tiles;  ///< modifiers of all its formats, besides LINEAR
     std::vector<std::byte> in_formats; ///< the blob as it stands, instead of one made of `formats`
     DisplayModel display;
 
@@ -304,6 +326,13 @@ struct CardModel {
         friend bool operator==(const Dumb&, const Dumb&) = default;
     };
     std::vector<Dumb> dumb_buffers; ///< all that were made
+    struct Frame {
+        std::uint64_t modifier = 0;
+        std::array<std::uint32_t, 2> pitches{};
+        std::array<std::uint32_t, 2> offsets{};
+        bool two_memories = false;
+    };
+    Frame frame; ///< the last framebuffer that was made
 };
 
 class Machine final : public commonbuf::os::Kernel {
@@ -317,6 +346,7 @@ public:
     HeapModel& add_heap(const std::string& name, const HeapModel& model = {});
     void add_udmabuf();
     CameraModel& add_camera(const std::string& node, const CameraModel& model);
+    PlanarModel& add_planar(const std::string& node, const PlanarModel& model);
     CodecModel& add_codec(const std::string& node, const CodecModel& model);
     CardModel& add_card(const std::string& node, const CardModel& model);
     void forbid(const std::string& path) { forbidden_.insert(path); }
@@ -436,6 +466,7 @@ private:
     std::map<void*, std::size_t> mappings_;
     std::vector<std::unique_ptr<HeapModel>> heaps_;
     std::vector<std::unique_ptr<CameraModel>> cameras_;
+    std::vector<std::unique_ptr<PlanarModel>> planar_;
     std::vector<std::unique_ptr<CodecModel>> codecs_;
     std::vector<std::unique_ptr<CardModel>> cards_;
     std::vector<std::string> calls_;
@@ -459,6 +490,7 @@ std::string request_name(unsigned long request);
 std::shared_ptr<File> open_heap(HeapModel& model);
 std::shared_ptr<File> open_udmabuf();
 std::shared_ptr<File> open_camera(CameraModel& model);
+std::shared_ptr<File> open_planar(PlanarModel& model);
 std::shared_ptr<File> open_codec(CodecModel& model);
 std::shared_ptr<File> open_media();
 std::shared_ptr<File> open_card(CardModel& model);

@@ -199,6 +199,10 @@ TEST(OpaqueLayout, RefusesNonsense)
     };
     EXPECT_EQ(category(opaque_layout(bayer, 1280, 0)), "invalid-argument");
     EXPECT_EQ(category(opaque_layout(bayer, 1280, UINT64_MAX)), "invalid-argument");
+    EXPECT_EQ(category(opaque_layout(bayer, {})), "invalid-argument");
+    const std::array<OpaqueMemory, max_planes + 1> many{};
+    EXPECT_EQ(category(opaque_layout(bayer, many)), "invalid-argument");
+    EXPECT_EQ(category(opaque_layout(bayer, std::span(many).first(2))), "invalid-argument") << "no bytes";
     EXPECT_EQ(category(opaque_layout({DRM_FORMAT_NV12, 640, 480}, 640, 460800)), "unsupported");
     EXPECT_EQ(category(opaque_layout({0, 640, 480}, 640, 460800)), "unsupported");
     Request room = bayer;
@@ -316,13 +320,27 @@ TEST_F(Check, OpaqueHasOnePlaneInItsMemory)
     expect_invalid("wraps");
     layout.planes[0].offset = 0;
     layout.plane_count = 2;
-    expect_invalid("two planes");
+    expect_invalid("two planes in one memory");
     layout.plane_count = 1;
     layout.memory_count = 2;
-    expect_invalid("two memories");
+    expect_invalid("a memory without a plane");
     layout.memory_count = 1;
     const std::array<std::uint64_t, 1> sizes{999};
     EXPECT_FALSE(validate(layout, sizes));
+}
+
+TEST_F(Check, OpaqueWithTwoMemoriesHasAPlaneInEach)
+{
+    const std::array<OpaqueMemory, 2> memories{{{640, 1000}, {640, 500}}};
+    layout = *opaque_layout({Format::v4l2(V4L2_PIX_FMT_MT21C), 640, 480}, memories);
+    EXPECT_EQ(layout.modifier, implicit_modifier);
+    EXPECT_EQ(layout.total_size(), 1500U);
+    EXPECT_TRUE(validate(layout));
+    layout.planes[1].memory = 0;
+    expect_invalid("both planes in one memory");
+    layout.planes[1].memory = 1;
+    layout.planes[1].size = 501;
+    expect_invalid("past the second memory");
 }
 
 TEST_F(Check, UnknownFormat)

@@ -87,7 +87,8 @@ struct COMMONBUF_API DisplayPlane : DisplayObject {
     /// else the size of DRM_CAP_CURSOR_WIDTH and _HEIGHT. Empty for other planes.
     std::vector<ImageSize> cursor_sizes;
 
-    /// Whether `formats` lists exactly this pair.
+    /// Whether `formats` lists this pair. Displays list a modifier that has a column height without it
+    /// (DRM_FORMAT_MOD_BROADCOM_SAND128), and mean every height.
     bool shows(Format format, Modifier modifier) const noexcept;
 };
 

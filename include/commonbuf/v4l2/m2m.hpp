@@ -25,7 +25,9 @@ struct SourceChange {
     std::uint32_t height = 0;
     std::uint32_t coded_width = 0; ///< including the padding to whole blocks
     std::uint32_t coded_height = 0;
-    Format format;                 ///< what the decoder makes if nobody sets a format
+    /// What the decoder makes if nobody sets a format. Plan with it: for a code of V4L2 that stands for
+    /// tiles, it is DRM's format (NV12 for 'ST12'), and the plan finds the modifier.
+    Format format;
     std::uint32_t min_buffers = 1; ///< the fewest that the capture side needs
 };
 

@@ -85,7 +85,8 @@ public:
         for (const Format format : request.formats()) {
             all->entries.push_back({format, linear, Memories::single, asks_});
             const FormatInfo* info = format_info(format);
-            if (info != nullptr && info->plane_count > 1)
+            // How many memories an opaque format has is the driver's business.
+            if (is_opaque(format) || (info != nullptr && info->plane_count > 1))
                 all->entries.push_back({format, linear, Memories::per_plane, asks_});
         }
         all->sort();

@@ -12,6 +12,7 @@
 #include "backends/drm/plane_formats.hpp"
 #include "backends/drm/resources.hpp"
 #include "base/text.hpp"
+#include "format/twins.hpp"
 #include "os/os.hpp"
 #include "os/reach.hpp"
 
@@ -67,6 +68,15 @@ std::string identity_of(const File& file, std::string_view role)
 }
 
 std::string format_name(const FormatModifier& each) { return to_string(each.format); }
+/// Advice on a code of V4L2 that DRM has another name for.
+std::string other_name(Format format)
+{
+    const TiledTwin* twin = format.is_v4l2 ? tiled_twin(format.fourcc) : nullptr;
+    return twin == nullptr ? ""
+                           : text::format("ask for {}: {} is {}", to_string(twin->drm.format), to_string(format),
+                                          to_string(twin->drm));
+}
+
 std::string size_name(const ImageSize& size) { return text::format("{}x{}", size.width, size.height); }
 
 /// What planes and writeback connectors have in common as uses.
@@ -117,7 +127,7 @@ protected:
             if (entry->modifier == linear || entry->modifier == implicit_modifier)
                 is_linear = true;
             else
-                support.entries.push_back({format, entry->modifier, Memories::single, within(reach, {})});
+                append_tiled(support, *entry, within(reach, {}));
         }
         const bool any = is_linear || (!support.entries.empty() && support.entries.back().format == format);
         // What the device's own allocator laid out is accepted without a modifier too: the driver
@@ -146,6 +156,15 @@ protected:
     }
 
 private:
+    /// A framebuffer has a handle for each plane, whatever its modifier. Images in tiles come with
+    /// several memories only from V4L2, in some of its codes.
+    static void append_tiled(Support& support, const FormatModifier& pair, const SharedConstraints& asked)
+    {
+        support.entries.push_back({pair.format, pair.modifier, Memories::single, asked});
+        if (tiled_twin({pair.format, pair.modifier, Memories::per_plane}) != nullptr)
+            support.entries.push_back({pair.format, pair.modifier, Memories::per_plane, asked});
+    }
+
     /// The same constraints, and addresses that the device reaches.
     SharedConstraints within(std::optional<std::uint32_t> reach, const SharedConstraints& asked) const
     {
@@ -285,7 +304,8 @@ private:
         if (others.empty() && !planes_.one)
             return Error::unsupported(operation(),
                                       text::format("no plane shows {}; they show {}", to_string(request.format),
-                                                   names_of(shown, format_name, "nothing")));
+                                                   names_of(shown, format_name, "nothing")),
+                                      other_name(request.format));
         std::string detail = planes_.one
                                  ? text::format("plane {} does not show {}; it shows {}", planes_.one->id,
                                                 to_string(request.format), names_of(shown, format_name, "nothing"))
@@ -294,7 +314,8 @@ private:
         if (!others.empty())
             detail += text::format("; {} {} it", text::join(others, ", "), others.size() == 1 ? "shows" : "show");
         return Error::unsupported(operation(), std::move(detail),
-                                  others.empty() ? "" : "ask for another type of plane, or for one plane by its id");
+                                  others.empty() ? other_name(request.format)
+                                                 : "ask for another type of plane, or for one plane by its id");
     }
 
     PlaneChoice planes_;

@@ -6,6 +6,7 @@
 #include "backends/drm/objects.hpp"
 #include "backends/drm/plane_formats.hpp"
 #include "base/text.hpp"
+#include "format/twins.hpp"
 
 #include <xf86drmMode.h>
 
@@ -259,7 +260,10 @@ std::string_view to_string(PlaneType type) noexcept
 
 bool DisplayPlane::shows(Format format, Modifier modifier) const noexcept
 {
-    return std::binary_search(formats.begin(), formats.end(), FormatModifier{format, modifier});
+    const auto lists = [&](Modifier each) {
+        return std::binary_search(formats.begin(), formats.end(), FormatModifier{format, each});
+    };
+    return lists(modifier) || lists(without_column_height(modifier));
 }
 
 Result<std::vector<Connector>> read_writeback_connectors(const File& file)

@@ -5,6 +5,7 @@
 #include "backends/v4l2/format.hpp"
 
 #include "base/text.hpp"
+#include "format/twins.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,9 +22,12 @@ bool is_metadata(std::uint32_t type) { return type == V4L2_BUF_TYPE_META_CAPTURE
 // The formats of both APIs for pictures begin alike: with width, height, pixelformat and field.
 static_assert(offsetof(v4l2_pix_format, field) == offsetof(v4l2_pix_format_mplane, field));
 
-/// The stride of the first plane in a memory: what V4L2 calls bytesperline.
-std::uint32_t stride_of_memory(const Layout& layout, std::uint32_t memory)
+/// What V4L2 calls bytesperline of a memory: the stride of the first plane in it, or the height of its
+/// columns.
+std::uint32_t line_of_memory(const Layout& layout, std::uint32_t memory)
 {
+    if (const TiledTwin* twin = tiled_twin(arrangement_of(layout)); twin != nullptr && memory == 0)
+        return tiled_line(*twin, layout);
     const auto planes = layout.used_planes();
     const auto first = std::ranges::find(planes, memory, &Plane::memory);
     return first != planes.end() ? first->stride : 0;
@@ -35,25 +39,38 @@ std::optional<std::uint32_t> misplaced_plane(const Layout& layout, std::uint32_t
 {
     if (layout.memory_count != 1 || layout.plane_count < 2 || layout.planes[1].stride == 0)
         return std::nullopt;
-    const auto rule =
-        linear_layout({layout.format, layout.width, layout.height}, layout.planes[0].stride, Memories::single, rows);
+    const Request image{layout.format, layout.width, layout.height};
+    const TiledTwin* twin = tiled_twin(arrangement_of(layout));
+    const auto rule = twin != nullptr ? tiled_layout(*twin, image, tiled_line(*twin, layout), rows)
+                                      : linear_layout(image, layout.planes[0].stride, Memories::single, rows);
     for (std::uint32_t i = 1; rule && i < layout.plane_count; ++i) {
-        if (layout.planes[i].offset != rule->planes[i].offset)
+        const bool other_rows = twin != nullptr && layout.planes[i].stride != rule->planes[i].stride;
+        if (layout.planes[i].offset != rule->planes[i].offset || other_rows)
             return i;
     }
     return std::nullopt;
 }
 
-/// Whether the size that a driver answers is that of the layout: the same, or for a codec the
-/// layout's with its padding.
-bool same_size(const Layout& layout, const Answer& answer, bool coded, bool compressed)
+/// Whether the size of a queue's pictures is padded to whole blocks, of which a part is visible: those of
+/// codecs, and what converters read in tiles.
+bool is_padded(const Node& node, Role role, const Layout& layout)
+{
+    return node.is_coded(role) || (role == Role::output && tiled_twin(arrangement_of(layout)) != nullptr);
+}
+
+/// Whether the size that a driver answers is that of the layout: the same, or the layout's with its
+/// padding.
+bool same_size(const Layout& layout, const Answer& answer, bool padded, bool compressed)
 {
     if (compressed)
         return answer.width >= layout.width && answer.height >= layout.height;
-    if (!coded)
+    if (!padded)
         return answer.width == layout.width && answer.height == layout.height;
     if (answer.width < layout.width || answer.height < layout.height)
         return false;
+    // Whose rows only the driver knows, it pads as it likes.
+    if (is_opaque(layout.format))
+        return true;
     // Where the caller knows the padding, the driver may leave it out of the height.
     return layout.planes[0].stride == 0 || answer.height == padded_rows(layout) ||
            (layout.rows != 0 && answer.height < layout.rows);
@@ -98,32 +115,32 @@ std::uint32_t narrow(std::uint64_t bytes) noexcept
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, std::numeric_limits<std::uint32_t>::max()));
 }
 
-std::uint32_t pixel_format(Format format, Memories memories) noexcept
+std::uint32_t pixel_format(const Arrangement& arrangement) noexcept
 {
-    const FormatInfo* info = format_info(format);
+    const FormatInfo* info = format_info(arrangement.format);
     if (info == nullptr)
-        return is_opaque(format) && memories == Memories::single ? format.fourcc : 0;
-    return memories == Memories::single ? info->v4l2_single : info->v4l2_multi;
+        return is_opaque(arrangement.format) ? arrangement.format.fourcc : 0;
+    if (arrangement.modifier == linear)
+        return arrangement.memories == Memories::single ? info->v4l2_single : info->v4l2_multi;
+    const TiledTwin* twin = tiled_twin(arrangement);
+    return twin != nullptr ? twin->v4l2 : 0;
 }
 
-std::uint32_t code_of(const Node& node, Role role, Format format, Memories memories)
+std::uint32_t code_of(const Node& node, Role role, const Arrangement& arrangement)
 {
-    const std::uint32_t code = pixel_format(format, memories);
-    if (code != V4L2_PIX_FMT_MJPEG && code != V4L2_PIX_FMT_JPEG)
+    const std::uint32_t code = pixel_format(arrangement);
+    const std::uint32_t other = other_v4l2_code(code);
+    if (other == 0)
         return code;
-    const std::uint32_t other = code == V4L2_PIX_FMT_MJPEG ? V4L2_PIX_FMT_JPEG : V4L2_PIX_FMT_MJPEG;
     const auto& known = node.formats(role);
     const auto has = [&known](std::uint32_t each) { return std::ranges::find(known, each) != known.end(); };
     return !has(code) && has(other) ? other : code;
 }
 
-Memories memories_of(const Layout& layout) noexcept
-{
-    return layout.memory_count > 1 ? Memories::per_plane : Memories::single;
-}
-
 std::uint32_t padded_rows(const Layout& layout) noexcept
 {
+    if (const TiledTwin* twin = tiled_twin(arrangement_of(layout)); twin != nullptr)
+        return tiled_rows(*twin, layout);
     const Plane& first = layout.planes[0];
     if (layout.modifier != linear || first.stride == 0)
         return layout.height;
@@ -147,23 +164,23 @@ Layout with_lines(const Layout& layout) noexcept
 v4l2_format to_v4l2(const Node& node, Role role, const Layout& picture, std::uint32_t field)
 {
     const Layout layout = with_lines(picture);
-    v4l2_format format = bare_format(node, role, code_of(node, role, layout.format, memories_of(layout)));
+    v4l2_format format = bare_format(node, role, code_of(node, role, arrangement_of(layout)));
     if (node.is_metadata(role)) {
         format.fmt.meta.buffersize = narrow(layout.memory_sizes[0]);
         return format;
     }
     v4l2_pix_format& pix = format.fmt.pix;
     pix.width = layout.width;
-    pix.height = node.is_coded(role) ? padded_rows(layout) : layout.height;
+    pix.height = is_padded(node, role, layout) ? padded_rows(layout) : layout.height;
     pix.field = field;
     if (!node.is_planar(role)) {
-        pix.bytesperline = stride_of_memory(layout, 0);
+        pix.bytesperline = line_of_memory(layout, 0);
         pix.sizeimage = narrow(layout.memory_sizes[0]);
         return format;
     }
     format.fmt.pix_mp.num_planes = static_cast<__u8>(layout.memory_count);
     for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-        format.fmt.pix_mp.plane_fmt[i].bytesperline = stride_of_memory(layout, i);
+        format.fmt.pix_mp.plane_fmt[i].bytesperline = line_of_memory(layout, i);
         format.fmt.pix_mp.plane_fmt[i].sizeimage = narrow(layout.memory_sizes[i]);
     }
     return format;
@@ -259,8 +276,11 @@ Status same_image(const Node& node, Role role, const Layout& picture, const Answ
 {
     const Layout layout = with_lines(picture);
     const bool coded = node.is_coded(role);
+    const bool padded = is_padded(node, role, layout);
     const auto differs = [&](std::string detail) { return Error::unsupported(node.where(call), std::move(detail)); };
-    const std::uint32_t fourcc = code_of(node, role, layout.format, memories_of(layout));
+    const std::uint32_t fourcc = code_of(node, role, arrangement_of(layout));
+    if (fourcc == 0)
+        return differs(text::format("V4L2 has no code for {}", to_string(arrangement_of(layout))));
     if (layout.height != picture.height && (coded || layout.plane_count > 1))
         return differs(text::format("it fills the lines around a picture only in formats with one plane, and {}",
                                     coded ? "not as a codec" : "not in " + to_string(layout.format)));
@@ -274,11 +294,11 @@ Status same_image(const Node& node, Role role, const Layout& picture, const Answ
         return differs(text::format("V4L2 puts the image at the start of its memory, but the layout puts it at {}",
                                     layout.planes[0].offset));
     if (const auto misplaced =
-            misplaced_plane(layout, coded ? padded_rows(layout) : std::max(layout.rows, layout.height)))
+            misplaced_plane(layout, padded ? padded_rows(layout) : std::max(layout.rows, layout.height)))
         return differs(text::format("V4L2 puts plane {} right behind the one before, but the layout puts it at {}",
                                     *misplaced, layout.planes[*misplaced].offset));
     // Metadata has no pixels.
-    if (!node.is_metadata(role) && !same_size(layout, answer, coded, node.is_compressed(role))) {
+    if (!node.is_metadata(role) && !same_size(layout, answer, padded, node.is_compressed(role))) {
         Error error =
             differs(text::format("asked for {}x{}, the driver sets {}x{}{}", layout.width, layout.height, answer.width,
                                  answer.height, answer.is_one_field() ? ": one field of the picture in a buffer" : ""));
@@ -295,9 +315,9 @@ Status same_image(const Node& node, Role role, const Layout& picture, const Answ
         return differs(text::format("the driver puts both fields into a buffer, one after the other (v4l2_field {})",
                                     answer.field));
     for (std::uint32_t i = 0; i < layout.memory_count; ++i) {
-        const std::uint32_t stride = stride_of_memory(layout, i);
-        if (stride != 0 && answer.strides[i] != stride)
-            return differs(text::format("asked for a stride of {}, the driver sets {}", stride, answer.strides[i]));
+        const std::uint32_t line = line_of_memory(layout, i);
+        if (line != 0 && answer.strides[i] != line)
+            return differs(text::format("asked for a stride of {}, the driver sets {}", line, answer.strides[i]));
     }
     return {};
 }
@@ -326,7 +346,7 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout, std
         return same.error();
     // The stream itself says which part of its pictures a decoder shows. With lines, all of it is
     // picture to the device.
-    if (role == Role::capture || !node.is_coded(role) ||
+    if (role == Role::capture || !is_padded(node, role, layout) ||
         (answer.width == layout.width && answer.height == layout.height))
         return answer;
     v4l2_selection selection{};
@@ -337,7 +357,7 @@ Result<Answer> set_format(const Node& node, Role role, const Layout& layout, std
         return node.failed(error, "VIDIOC_S_SELECTION");
     if (selection.r.width != layout.width || selection.r.height != layout.height)
         return Error::unsupported(node.where("VIDIOC_S_SELECTION"),
-                                  text::format("asked to encode {}x{} of the padded {}x{}, the encoder takes {}x{}",
+                                  text::format("asked to read {}x{} of the padded {}x{}, the device reads {}x{}",
                                                layout.width, layout.height, answer.width, answer.height,
                                                selection.r.width, selection.r.height));
     return answer;

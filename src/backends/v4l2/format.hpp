@@ -19,15 +19,12 @@ namespace commonbuf::v4l2 {
 /// As many bytes as V4L2 can count in its 32 bits.
 std::uint32_t narrow(std::uint64_t bytes) noexcept;
 
-/// The V4L2 name of a format in an arrangement of memories; 0 for none. An opaque format
-/// is its own, in one memory.
-std::uint32_t pixel_format(Format format, Memories memories) noexcept;
+/// The V4L2 name of an arrangement; 0 for none. An opaque format is its own, in as many memories as
+/// the driver says.
+std::uint32_t pixel_format(const Arrangement& arrangement) noexcept;
 
-/// The same, as a node calls it. Drivers use MJPG and JPEG for the same frames, one JPEG image each.
-std::uint32_t code_of(const Node& node, Role role, Format format, Memories memories);
-
-/// How a layout with several planes lies in memory.
-Memories memories_of(const Layout& layout) noexcept;
+/// The same, as a node calls it, if V4L2 has two names.
+std::uint32_t code_of(const Node& node, Role role, const Arrangement& arrangement);
 
 /// The rows of the first plane, including padding.
 std::uint32_t padded_rows(const Layout& layout) noexcept;

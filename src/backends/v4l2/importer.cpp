@@ -7,6 +7,7 @@
 #include "backends/v4l2/heap.hpp"
 #include "backends/v4l2/trial.hpp"
 #include "base/text.hpp"
+#include "format/twins.hpp"
 #include "os/os.hpp"
 #include "os/reach.hpp"
 
@@ -92,23 +93,27 @@ private:
     /// Appends how the node takes one format to `support`, or sets `why_not`.
     void measure_format(const Request& request, Support& support, std::optional<Error>& why_not) const
     {
-        const FormatInfo* info = format_info(request.format);
-        for (const Memories memories : {Memories::single, Memories::per_plane}) {
-            if (memories == Memories::per_plane && (info == nullptr || info->plane_count < 2))
-                continue;
-            const std::uint32_t fourcc = code_of(*node_, role_, request.format, memories);
+        std::vector<Arrangement> ways{{request.format, linear, Memories::single}};
+        if (const FormatInfo* info = format_info(request.format); info != nullptr && info->plane_count > 1)
+            ways.push_back({request.format, linear, Memories::per_plane});
+        for (const TiledTwin& twin : tiled_twins()) {
+            if (twin.drm.format == request.format)
+                ways.push_back(twin.drm);
+        }
+        for (const Arrangement& way : ways) {
+            const std::uint32_t fourcc = code_of(*node_, role_, way);
             const auto& known = node_->formats(role_);
             if (fourcc == 0 || std::find(known.begin(), known.end(), fourcc) == known.end())
                 continue;
-            auto constraints = measure(request, memories);
-            if (!constraints && constraints.error().concerns_device()) {
-                why_not = constraints.error();
+            auto entry = measure(request, way);
+            if (!entry && entry.error().concerns_device()) {
+                why_not = entry.error();
                 return;
             }
-            if (constraints)
-                support.entries.push_back({request.format, linear, memories, std::move(*constraints)});
+            if (entry)
+                support.entries.push_back(std::move(*entry));
             else
-                why_not = constraints.error();
+                why_not = entry.error();
         }
     }
 
@@ -125,25 +130,37 @@ private:
         return from_v4l2(format);
     }
 
-    /// Samples TRY_FMT: the driver's own stride, whether it takes others, in which steps and up
-    /// to which one.
-    Result<Constraints> measure(const Request& request, Memories memories) const
+    /// A layout of which nothing is known yet but the arrangement.
+    static Layout probe_of(const Request& request, const Arrangement& way)
     {
         Layout probe;
         probe.format = request.format;
+        probe.modifier = way.modifier;
         probe.width = request.width;
         probe.height = request.height;
         probe.lines_before = request.lines_before;
         probe.lines_after = request.lines_after;
         const FormatInfo* info = format_info(request.format);
         probe.plane_count = info != nullptr ? info->plane_count : 1;
-        probe.memory_count = memories == Memories::single ? 1 : probe.plane_count;
+        probe.memory_count = way.memories == Memories::single ? 1 : probe.plane_count;
         for (std::uint32_t i = 0; i < probe.plane_count; ++i)
-            probe.planes[i].memory = memories == Memories::single ? 0 : i;
+            probe.planes[i].memory = way.memories == Memories::single ? 0 : i;
+        return probe;
+    }
 
+    /// How the node takes an image in one arrangement.
+    Result<Support::Entry> measure(const Request& request, const Arrangement& way) const
+    {
+        Layout probe = probe_of(request, way);
         const auto own = try_format(*node_, role_, probe);
         if (!own)
             return own.error();
+        Arrangement found = way;
+        // How many memories an opaque format has is the driver's to say.
+        if (is_opaque(request.format) && own->memory_count > 1 && own->memory_count <= max_planes) {
+            found.memories = Memories::per_plane;
+            probe.memory_count = probe.plane_count = own->memory_count;
+        }
         if (const Status same = same_image(*node_, role_, probe, *own, "VIDIOC_TRY_FMT"); !same) {
             Error error = same.error();
             const bool resized = own->width != request.width || own->height != request.height;
@@ -151,28 +168,75 @@ private:
                 error.advice = std::move(advice);
             return error;
         }
+        const TiledTwin* twin = tiled_twin(way);
+        if (twin == nullptr && found.memories == way.memories)
+            return measure_rows(probe, *own).map([&](Constraints constraints) {
+                return Support::Entry{way, std::move(constraints)};
+            });
+        // Nobody can work out where the pixels are: the driver's layout is the only one.
+        return (twin != nullptr ? tiled(*twin, request, *own) : several_memories(request, *own))
+            .map([&](const Layout& layout) {
+                return Support::Entry{found, least_constraints(*own), std::make_shared<const Layout>(layout)};
+            });
+    }
 
+    /// The layout that the driver answers to a code for tiles.
+    Result<Layout> tiled(const TiledTwin& twin, const Request& request, const Answer& own) const
+    {
+        auto layout = tiled_layout(twin, request, own.strides[0], own.height);
+        if (!layout) {
+            Error error = layout.error();
+            return Error::unsupported(node_->where("VIDIOC_TRY_FMT"), std::move(error.detail));
+        }
+        for (std::uint32_t i = 0; i < layout->memory_count; ++i) {
+            layout->memory_sizes[i] = std::max<std::uint64_t>(layout->memory_sizes[i], own.sizes[i]);
+            if (i != 0 && own.strides[i] != 0)
+                layout->planes[i].stride = own.strides[i];
+        }
+        return layout;
+    }
+
+    /// The layout of an opaque format with several memories.
+    static Result<Layout> several_memories(const Request& request, const Answer& own)
+    {
+        std::vector<OpaqueMemory> memories;
+        for (std::uint32_t i = 0; i < own.memory_count; ++i)
+            memories.push_back({own.strides[i], own.sizes[i]});
+        return opaque_layout(request, memories);
+    }
+
+    /// What holds for every arrangement.
+    Constraints least_constraints(const Answer& own) const
+    {
         Constraints constraints;
         if (const auto reach = os::reach_of(node_->sysfs() + "/device")) {
             constraints.address_bits = *reach;
             constraints.add_origin({Constraint::address_bits, *reach, name_, "dma_mask_bits"});
         }
         // The driver may want bytes beyond the pixels, for padding or headers.
-        if (own->memory_count == 1 && own->sizes[0] > own->strides[0]) {
-            constraints.min_size = own->sizes[0];
-            constraints.add_origin({Constraint::min_size, own->sizes[0], name_, "VIDIOC_TRY_FMT"});
+        if (own.memory_count == 1 && own.sizes[0] > own.strides[0]) {
+            constraints.min_size = own.sizes[0];
+            constraints.add_origin({Constraint::min_size, own.sizes[0], name_, "VIDIOC_TRY_FMT"});
         }
-        if (own->strides[0] == 0)
+        return constraints;
+    }
+
+    /// Samples TRY_FMT: the driver's own stride, whether it takes others, in which steps and up
+    /// to which one.
+    Result<Constraints> measure_rows(const Layout& probe, const Answer& own) const
+    {
+        Constraints constraints = least_constraints(own);
+        if (own.strides[0] == 0)
             return constraints; // compressed frames have no rows
-        const std::uint32_t stride = own->strides[0];
+        const std::uint32_t stride = own.strides[0];
         constraints.min_stride = stride;
-        const auto next = stride_for(probe, *own, stride + 1);
+        const auto next = stride_for(probe, own, stride + 1);
         if (!next)
             return next.error();
         if (*next > stride) {
             constraints.stride_align = std::gcd(stride, *next);
             constexpr std::uint32_t huge = 1U << 30U;
-            const auto most = stride_for(probe, *own, huge);
+            const auto most = stride_for(probe, own, huge);
             if (!most)
                 return most.error();
             if (*most >= *next && *most < huge)
@@ -181,7 +245,7 @@ private:
             constraints.max_stride = stride;
         }
         if (node_->is_coded(role_)) {
-            const auto step = row_step(probe, own->height);
+            const auto step = row_step(probe, own.height);
             if (!step)
                 return step.error();
             constraints.height_align = *step;

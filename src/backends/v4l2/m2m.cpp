@@ -10,6 +10,7 @@
 #include "backends/v4l2/format.hpp"
 #include "backends/v4l2/selection.hpp"
 #include "backends/v4l2/slot_table.hpp"
+#include "format/twins.hpp"
 #include "os/os.hpp"
 #include "base/text.hpp"
 
@@ -137,9 +138,14 @@ struct M2m::State {
         if (!format)
             return format.error();
         const Answer answer = from_v4l2(*format);
-        SourceChange change{
-            answer.width,         answer.height, answer.width, answer.height, Format::v4l2(answer.fourcc),
-            min_capture_buffers()};
+        // Displays and GPUs know tiles by a modifier, not by V4L2's code.
+        const TiledTwin* twin = tiled_twin(answer.fourcc);
+        SourceChange change{answer.width,
+                            answer.height,
+                            answer.width,
+                            answer.height,
+                            twin != nullptr ? twin->drm.format : Format::v4l2(answer.fourcc),
+                            min_capture_buffers()};
         const auto visible = get_selection(*node, Role::capture, V4L2_SEL_TGT_COMPOSE);
         // The visible part lies within the coded one; otherwise the driver is not believed.
         if (visible && visible->width != 0 && visible->height != 0 && visible->width <= answer.width &&

@@ -4,11 +4,13 @@
 #include "backends/v4l2/heap.hpp"
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
+#include "format/twins.hpp"
 #include "sync/watch.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <numeric>
 #include <utility>
 
 namespace commonbuf::v4l2 {
@@ -40,8 +42,8 @@ Result<std::unique_ptr<SlotTable>> SlotTable::create(std::shared_ptr<Node> node,
     for (std::uint32_t i = 0; i < layout.memory_count; ++i)
         needed.memory_sizes[i] = answer.sizes[i];
     // Data that is no picture fills the memory that the driver has for it.
-    if (own && is_opaque(layout.format))
-        needed.planes[0].size = answer.sizes[0];
+    for (std::uint32_t i = 0; own && is_opaque(layout.format) && i < layout.memory_count; ++i)
+        needed.planes[i].size = answer.sizes[i];
     if (own && !validate(needed))
         return Error::unsupported(
             node->trying("open a queue"),
@@ -124,9 +126,10 @@ Result<ImagePlace> SlotTable::check_buffer(const Buffer& buffer) const
     if (Status can = shareable(buffer, call); !can)
         return can.error();
     ImagePlace place{};
+    std::iota(place.begin(), place.end(), 0U);
     // The size of compressed frames is a matter of the stream.
-    const bool stream =
-        node_->is_compressed(role_) && buffer.layout().format == layout_.format && is_opaque(layout_.format);
+    const bool stream = node_->is_compressed(role_) && have_same_bytes(buffer.layout().format, layout_.format) &&
+                        is_opaque(layout_.format);
     // The memories may be larger than this queue needs, but every pixel must be where it expects it.
     if (!stream) {
         auto found = find_image(buffer, layout_);
