@@ -290,6 +290,7 @@ bool Machine::faulty(const std::string& name)
 
 int Machine::open(const char* path, int)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("open"))
         return -1;
     if (forbidden_.contains(path))
@@ -307,6 +308,7 @@ int Machine::open(const char* path, int)
 
 int Machine::create(const char* path)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("create"))
         return -1;
     if (forbidden_.contains(path))
@@ -317,6 +319,7 @@ int Machine::create(const char* path)
 
 ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
 {
+    const std::lock_guard lock(mutex_);
     if (auto* event = dynamic_cast<EventFile*>(file(fd).get()); event != nullptr && size == sizeof event->count) {
         std::uint64_t more = 0;
         std::memcpy(&more, buffer, size);
@@ -336,6 +339,7 @@ ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
 
 int Machine::close(int fd)
 {
+    const std::lock_guard lock(mutex_);
     // Linux frees the descriptor whatever close(2) answers: no fault to inject.
     const auto found = descriptors_.find(fd);
     if (found == descriptors_.end()) {
@@ -355,6 +359,7 @@ int Machine::close(int fd)
 
 int Machine::ioctl(int fd, unsigned long request, void* argument)
 {
+    std::unique_lock lock(mutex_);
     const auto target = file(fd);
     if (faulty(request_name(request))) {
         // The kernel counts no brackets: an END that it refuses leaves nothing open.
@@ -365,11 +370,15 @@ int Machine::ioctl(int fd, unsigned long request, void* argument)
         errno = error;
         return -1;
     }
+    // A START may hang, while others call.
+    if (request == DMA_BUF_IOCTL_SYNC)
+        lock.unlock();
     return target != nullptr ? target->ioctl(*this, request, argument) : failed(EBADF);
 }
 
 int Machine::fcntl(int fd, int command, long argument)
 {
+    const std::lock_guard lock(mutex_);
     const bool dup = command == F_DUPFD_CLOEXEC;
     if (faulty(dup ? "dup" : "fcntl"))
         return -1;
@@ -385,6 +394,7 @@ int Machine::fcntl(int fd, int command, long argument)
 
 void* Machine::mmap(std::size_t length, int protection, int fd)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("mmap"))
         return MAP_FAILED;
     DmaBuf* memory = dma_buf(fd);
@@ -403,6 +413,7 @@ void* Machine::mmap(std::size_t length, int protection, int fd)
 
 int Machine::munmap(void* address, std::size_t length)
 {
+    const std::lock_guard lock(mutex_);
     const auto found = mappings_.find(address);
     if (found == mappings_.end() || found->second != length) {
         complain("unmapped what was not mapped");
@@ -415,6 +426,7 @@ int Machine::munmap(void* address, std::size_t length)
 
 int Machine::ppoll(pollfd* fds, nfds_t count, const timespec* timeout)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("ppoll"))
         return -1;
     // Time never passes here: what is not ready now has run into its deadline.
@@ -434,6 +446,7 @@ int Machine::ppoll(pollfd* fds, nfds_t count, const timespec* timeout)
 
 int Machine::eventfd(int)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("eventfd"))
         return -1;
     return new_descriptor(std::make_shared<EventFile>());
@@ -441,6 +454,7 @@ int Machine::eventfd(int)
 
 int Machine::timerfd_create(clockid_t, int)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("timerfd_create"))
         return -1;
     return new_descriptor(std::make_shared<TimerFile>());
@@ -448,6 +462,7 @@ int Machine::timerfd_create(clockid_t, int)
 
 int Machine::timerfd_settime(int fd, const itimerspec& time)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("timerfd_settime"))
         return -1;
     auto* timer = dynamic_cast<TimerFile*>(file(fd).get());
@@ -472,12 +487,14 @@ ssize_t EventFile::read(void* buffer, std::size_t size)
 
 ssize_t Machine::read(int fd, void* buffer, std::size_t size)
 {
+    const std::lock_guard lock(mutex_);
     const auto target = file(fd);
     return target != nullptr ? target->read(buffer, size) : failed(EBADF);
 }
 
 off_t Machine::lseek(int fd, off_t, int)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("lseek"))
         return -1;
     const auto target = file(fd);
@@ -486,6 +503,7 @@ off_t Machine::lseek(int fd, off_t, int)
 
 int Machine::fstat(int fd, struct stat* result)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("fstat"))
         return -1;
     const auto target = file(fd);
@@ -499,6 +517,7 @@ int Machine::fstat(int fd, struct stat* result)
 
 int Machine::stat(const char* path, struct stat* result)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("stat"))
         return -1;
     if (!nodes_.contains(path) && !texts_.contains(path) && !folders_.contains(path))
@@ -510,6 +529,7 @@ int Machine::stat(const char* path, struct stat* result)
 
 int Machine::kcmp_file(int a, int b)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("kcmp"))
         return -1;
     return file(a) != nullptr && file(a) == file(b) ? 0 : 1;
@@ -517,11 +537,13 @@ int Machine::kcmp_file(int a, int b)
 
 int Machine::memfd_create(const char*, unsigned)
 {
+    const std::lock_guard lock(mutex_);
     return faulty("memfd_create") ? -1 : new_descriptor(std::make_shared<MemFile>());
 }
 
 int Machine::ftruncate(int fd, off_t length)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("ftruncate"))
         return -1;
     auto* memory = dynamic_cast<MemFile*>(file(fd).get());
@@ -533,6 +555,7 @@ int Machine::ftruncate(int fd, off_t length)
 
 ssize_t Machine::readlink(const char* path, char* buffer, std::size_t size)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("readlink"))
         return -1;
     const auto link = links_.find(path);
@@ -545,6 +568,7 @@ ssize_t Machine::readlink(const char* path, char* buffer, std::size_t size)
 
 int Machine::replace_file(const char* path, const std::string& content)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("write"))
         return -1;
     texts_[path] = content;
@@ -553,6 +577,7 @@ int Machine::replace_file(const char* path, const std::string& content)
 
 int Machine::read_file(const char* path, std::string& content)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("read"))
         return -1;
     const auto text = texts_.find(path);
@@ -564,6 +589,7 @@ int Machine::read_file(const char* path, std::string& content)
 
 int Machine::list(const char* path, std::vector<std::string>& names)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("list"))
         return -1;
     std::string folder = path;
@@ -578,6 +604,7 @@ int Machine::list(const char* path, std::vector<std::string>& names)
 
 int Machine::guard(int fd, std::span<const commonbuf::os::Ioctl> calls, pid_t& child)
 {
+    const std::lock_guard lock(mutex_);
     if (faulty("clone"))
         return -1;
     GuardianModel guardian{file(fd), {}, new_descriptor(std::make_shared<File>())};
@@ -595,6 +622,7 @@ int Machine::guard(int fd, std::span<const commonbuf::os::Ioctl> calls, pid_t& c
 
 void Machine::dismiss(int line, pid_t child)
 {
+    const std::lock_guard lock(mutex_);
     const auto found = guardians_.find(child);
     if (found == guardians_.end() || found->second.line != line)
         return complain("dismissed no guardian of ours");

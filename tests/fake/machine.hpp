@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -337,6 +338,9 @@ private:
     };
 
     using Opener = std::function<std::shared_ptr<File>()>;
+
+    /// Of all calls, which come from any thread. What a test sets, it sets before.
+    mutable std::recursive_mutex mutex_;
 
     bool faulty(const std::string& name);
     void add_node(const std::string& path, Opener opener);
