@@ -85,7 +85,7 @@ cb::Result<bool> stream(const StreamOptions& options)
                                            {camera->capture(), card->scanout()});
     if (!plan)
         return plan.error(); // every heap, and why not
-    std::cout << plan->explain() << std::endl;
+    std::cout << plan->explain() << '\n' << std::flush;
 
     const auto screen =
         Screen::open(*card, {.connector = options.connector, .width = options.width, .height = options.height});

@@ -106,7 +106,7 @@ cb::Result<bool> stream(const Options& options)
                                          {(*hue)->output(), card->scanout()});
     if (!pictures)
         return pictures.error();
-    std::cout << frames->explain() << pictures->explain() << std::endl;
+    std::cout << frames->explain() << pictures->explain() << '\n' << std::flush;
 
     const auto screen =
         Screen::open(*card, {.connector = options.connector, .width = options.width, .height = options.height});

@@ -29,6 +29,7 @@ template <typename Tell>
 void Job::tell(Tell tell_one) const
 {
     std::vector<watch::JobRun::Part> parts;
+    parts.reserve(parts_.size());
     for (const auto& [buffer, access] : parts_)
         parts.push_back({&buffer.state(), access});
     const watch::JobRun run{run_, name_, where_, concurrent_, parts};

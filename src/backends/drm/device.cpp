@@ -78,6 +78,7 @@ Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
         return can.error();
     const auto import = [&] {
         std::vector<int> memories;
+        memories.reserve(buffer.layout().memory_count);
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
             memories.push_back(buffer.dma_buf_fd(i));
         return FramebufferObject::create(file_, buffer.layout(), memories);

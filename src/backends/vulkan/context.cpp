@@ -181,6 +181,7 @@ std::vector<const void*> ImportOwners::all()
 {
     const std::lock_guard lock(mutex_);
     std::vector<const void*> owners;
+    owners.reserve(ways_.size());
     for (const ImportWay& way : ways_)
         owners.push_back(&way);
     return owners;

@@ -41,6 +41,7 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
         return can.error();
     const auto import = [&] {
         std::vector<int> memories;
+        memories.reserve(buffer.layout().memory_count);
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
             memories.push_back(buffer.dma_buf_fd(i));
         return ImageObject::create(context_, buffer.layout(), usage, memories);
