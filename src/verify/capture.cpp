@@ -108,8 +108,7 @@ private:
             return not_checked("frames differ, and the device's own could not be looked at once more: " +
                                again.error().message());
         // The first may be of the time before it started.
-        const std::size_t first = again->size() / (std::max(asked_.frames, 2U) + 1);
-        if (!std::all_of(again->begin() + static_cast<std::ptrdiff_t>(first), again->end(),
+        if (!std::all_of(again->shown.begin() + static_cast<std::ptrdiff_t>(again->parts), again->shown.end(),
                          [&](const Shown& frame) { return is_still(frame); }))
             return not_checked("its picture changes now and then, so nothing can be said of frames that differ");
         return content;
@@ -182,14 +181,19 @@ private:
         Picture picture;
     };
 
+    struct OwnFrames {
+        std::size_t parts = 1; ///< 2 if each frame is only one field
+        std::vector<Shown> shown{};
+    };
+
     bool is_still(const Shown& frame) const
     {
         const auto still = still_.find(frame.field);
         return still != still_.end() && still->second == frame.picture;
     }
 
-    /// Frames in the driver's own memory; twice as many if each is only one field.
-    Result<std::vector<Shown>> own_frames(std::uint32_t count)
+    /// So many frames in the driver's own memory; of each field, if each is only one.
+    Result<OwnFrames> own_frames(std::uint32_t count)
     {
         const auto layout = own_layout(camera_, v4l2::Role::capture, asked_.layout());
         if (!layout)
@@ -206,16 +210,23 @@ private:
         }
         if (const Status started = queue->start(); !started)
             return started.error();
-        count *= period_of(queue->field());
-        std::vector<Shown> frames;
-        while (frames.size() < count) {
+        OwnFrames frames{.parts = period_of(queue->field())};
+        // A slow machine loses fields, and now and then always those of one kind.
+        constexpr std::size_t patience = 8;
+        std::map<std::uint32_t, std::uint32_t> seen;
+        const auto is_enough = [&] {
+            return seen.size() == frames.parts &&
+                   std::ranges::all_of(seen, [count](const auto& part) { return part.second >= count; });
+        };
+        while (!is_enough() && frames.shown.size() < patience * count * frames.parts) {
             const auto frame = queue->dequeue(asked_.deadline);
             if (!frame)
                 return frame.error();
             auto picture = take_picture(frame->buffer, asked_.deadline);
             if (!picture)
                 return picture.error();
-            frames.push_back({part_of(*queue, *frame), std::move(*picture)});
+            frames.shown.push_back({part_of(*queue, *frame), std::move(*picture)});
+            ++seen[frames.shown.back().field];
             if (const Status queued = queue->queue(frame->buffer); !queued)
                 return queued.error();
         }
@@ -245,9 +256,8 @@ private:
             if (!frames)
                 return frames.error();
             // The last two of each part, since a busy machine may have lost one between them.
-            const std::size_t parts = frames->size() / enough;
             Stills last;
-            for (const Shown& frame : *frames) {
+            for (const Shown& frame : frames->shown) {
                 const auto [before, is_new] = last.try_emplace(frame.field, frame.picture);
                 if (!is_new && before->second == frame.picture)
                     still_.insert_or_assign(frame.field, frame.picture);
@@ -255,7 +265,7 @@ private:
                     still_.erase(frame.field);
                 before->second = frame.picture;
             }
-            if (still_.size() == parts) {
+            if (still_.size() == frames->parts) {
                 still_pictures().keep(identity_, still_);
                 return {};
             }

@@ -113,9 +113,6 @@ int dequeue(int fd, v4l2_buffer& buffer)
     return answer;
 }
 
-// Longer than the maintenance of a buffer takes: such a START waits for a fence.
-constexpr std::chrono::milliseconds hangs{5};
-
 std::atomic<bool> counting{false};
 std::mutex counts_mutex;
 BracketCounts counts;
@@ -150,8 +147,10 @@ int sync_counted(int fd, unsigned long request, void* argument)
         counts.readers += (flags & DMA_BUF_SYNC_READ) != 0 ? step : 0;
         counts.writers += (flags & DMA_BUF_SYNC_WRITE) != 0 ? step : 0;
         // A reader may have overtaken a START of both kinds: then one END follows at once.
-        counts.nested = counts.nested || counts.readers < 0 || counts.writers < 0 ||
-                        (counts.readers > 1 && !hung(begun)) || counts.writers > 1;
+        counts.nested = counts.nested || (counts.readers > 1 && !hung(begun)) || counts.writers > 1;
+        counts.surplus = counts.surplus || counts.readers < 0 || counts.writers < 0;
+        counts.most_readers = std::max(counts.most_readers, counts.readers);
+        counts.most_writers = std::max(counts.most_writers, counts.writers);
     }
     return answer;
 }

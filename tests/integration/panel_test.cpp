@@ -127,7 +127,9 @@ TEST_F(Panels, AFrameOfACameraIsShown)
     const auto done = commits->commit(commit.enable(), cb::deadline_in(patience));
     ASSERT_TRUE(done) << done.error().message();
     EXPECT_TRUE(done->shown.wait(cb::deadline_in(patience)));
-    ASSERT_TRUE(commits->commit(cb::drm::Commit(*display).disable(), cb::deadline_in(patience)));
+    const auto off = commits->commit(cb::drm::Commit(*display).disable(), cb::deadline_in(patience));
+    ASSERT_TRUE(off) << off.error().message();
+    EXPECT_TRUE(off->shown.wait(cb::deadline_in(patience)));
     drmDropMaster(card.fd());
 }
 

@@ -5,6 +5,7 @@
 #include "brackets.hpp"
 #include "check_mode.hpp"
 #include "devices.hpp"
+#include "lateness.hpp"
 #include "sw_sync.hpp"
 
 #include <drm_fourcc.h>
@@ -96,6 +97,7 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
     std::atomic<std::uint64_t> accesses{0};
     std::atomic<std::uint64_t> jobs{0};
     std::atomic<std::uint64_t> failures{0};
+    Lateness machine;
     count_brackets();
     std::thread worker([&] {
         while (!ending) {
@@ -146,6 +148,7 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
     worker.join();
 
     const BracketCounts counts = brackets();
+    const auto late = machine.worst();
     std::cout << accesses << " accesses and " << jobs << " jobs of " << threads << " threads in " << duration().count()
               << " s; the kernel saw " << counts.starts << " starts and " << counts.ends << " ends, " << counts.hung
               << " waited for a fence\n";
@@ -156,8 +159,18 @@ TEST_F(Stress, BracketsAndFencesOfManyThreads)
     EXPECT_EQ(counts.starts, counts.ends);
     EXPECT_EQ(counts.readers, 0);
     EXPECT_EQ(counts.writers, 0);
-    EXPECT_FALSE(counts.nested) << "each kind is open once at most";
-    EXPECT_FALSE(counts.at_once) << "calls on one buffer come one after the other, except where one hangs";
+    EXPECT_FALSE(counts.surplus);
+    EXPECT_LE(counts.most_readers, 2) << "a reader overtakes one START of both kinds at most";
+    EXPECT_LE(counts.most_writers, 1);
+    // A thread that stands still on its way into the kernel looks like one that hangs there, from outside only.
+    if (late < hangs) {
+        EXPECT_FALSE(counts.nested) << "each kind is open once at most";
+        EXPECT_FALSE(counts.at_once) << "calls on one buffer come one after the other, except where one hangs";
+    } else {
+        std::cout << "the machine was late by up to "
+                  << std::chrono::duration_cast<std::chrono::milliseconds>(late).count()
+                  << " ms: nobody can tell from outside which START hung\n";
+    }
     EXPECT_TRUE(buffer->read_write(cb::deadline_in(1s)));
 }
 

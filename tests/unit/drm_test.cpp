@@ -119,6 +119,24 @@ TEST_F(DrmTest, RefusedMemoryIsIncompatible)
     EXPECT_EQ(framebuffer.error().target, "/dev/dri/card0");
 }
 
+/// virtio-gpu says ENODEV of all memory but its own.
+TEST_F(DrmTest, NoSuchDeviceIsARefusalAsLongAsTheCardIsThere)
+{
+    const Device device = *Device::open("/dev/dri/card0");
+    const Buffer image = buffer();
+    machine.fail_all("DRM_IOCTL_PRIME_FD_TO_HANDLE", ENODEV);
+    auto framebuffer = device.framebuffer(image);
+    ASSERT_FALSE(framebuffer);
+    EXPECT_EQ(framebuffer.error().category, Category::incompatible);
+    EXPECT_TRUE(framebuffer.error().is_final());
+
+    machine.fail_all("DRM_IOCTL_VERSION", ENODEV);
+    framebuffer = device.framebuffer(image);
+    ASSERT_FALSE(framebuffer);
+    EXPECT_EQ(framebuffer.error().category, Category::device_gone);
+    EXPECT_FALSE(framebuffer.error().is_final());
+}
+
 TEST_F(DrmTest, OffsetsBeyondDrmAreRefused)
 {
     const Device device = *Device::open("/dev/dri/card0");

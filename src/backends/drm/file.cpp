@@ -168,7 +168,9 @@ Result<std::uint32_t> File::import(int dma_buf)
     if (const int error = os::ioctl_again(*fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0) {
         Error result =
             Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not import this memory");
-        if (result.category == Category::invalid_argument)
+        // ENODEV is what virtio-gpu says of memory that is not its own. A card that is gone answers it to every call.
+        const bool is_here = error == ENODEV && os::drm_driver_name(*fd, info_.path).has_value();
+        if (result.category == Category::invalid_argument || is_here)
             result.category = Category::incompatible;
         return result;
     }
