@@ -13,10 +13,10 @@ struct BracketCounts {
     std::int64_t writers = 0; ///< open now
     std::int64_t most_readers = 0;
     std::int64_t most_writers = 0;
-    bool surplus = false;     ///< one ended without a start
-    bool nested = false;      ///< one kind was open twice
-    bool at_once = false;     ///< two calls overlapped
-    unsigned hung = 0;        ///< STARTs that waited for a fence: others may overtake these
+    bool surplus = false; ///< one ended without a start
+    bool nested = false;  ///< one kind was open twice
+    bool at_once = false; ///< two calls overlapped
+    unsigned hung = 0;    ///< STARTs that waited for a fence: others may overtake these
 };
 
 /// Longer than the maintenance of a buffer takes: such a START waits for a fence.

@@ -20,7 +20,8 @@ constexpr VkImageUsageFlags copies = VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_
 std::vector<std::shared_ptr<cb::Heap>> usable_heaps()
 {
     auto heaps = cb::find_heaps();
-    std::erase_if(heaps, [](const auto& heap) { return !devices::makes_memory(*heap) || !heap->info().same_as.empty(); });
+    std::erase_if(heaps,
+                  [](const auto& heap) { return !devices::makes_memory(*heap) || !heap->info().same_as.empty(); });
     return heaps;
 }
 

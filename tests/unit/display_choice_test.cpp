@@ -138,7 +138,8 @@ TEST_F(TwoDisplaysTest, EachGetsAPrimaryPlaneBeforeEitherIsLit)
 TEST_F(TwoDisplaysTest, WhatIsOnOneScreenIsNotTakenForTheOther)
 {
     model.now[Objects::primary]["CRTC_ID"] = Objects::crtc;
-    for (const DisplayPlane& plane : second().planes())
+    const Display other = second();
+    for (const DisplayPlane& plane : other.planes())
         EXPECT_NE(plane.id, Objects::primary);
     model.now[Objects::primary]["CRTC_ID"] = 0;
     // The other way round than the kernel lists them: what each has counts.

@@ -103,11 +103,11 @@ public:
         void lock() { lock_.lock(); }
         void unlock()
         {
-            const News news = std::exchange(state_.news, {});
+            const News told = std::exchange(state_.news, {});
             lock_.unlock();
-            for (const std::string& message : news.messages)
+            for (const std::string& message : told.messages)
                 log(message);
-            for (const News::Refused& each : news.refused)
+            for (const News::Refused& each : told.refused)
                 each.buffer.state().import_failed(each.identities, each.error);
         }
 
