@@ -81,6 +81,10 @@ Fd from_udmabuf(const Heap& heap, std::uint64_t bytes)
 Fd from_dumb(const Heap& heap, std::uint64_t bytes)
 {
     const Fd card = open_node(heap.path);
+    // vgem makes them without saying so, and a program must not ask it for any (drm.h, DRM_CAP_DUMB_BUFFER).
+    drm_get_cap has{DRM_CAP_DUMB_BUFFER, 0};
+    if (const int error = attempt(card.get(), DRM_IOCTL_GET_CAP, &has); error != 0 || has.value == 0)
+        throw Refused(failed("DRM_CAP_DUMB_BUFFER", error));
     constexpr std::uint32_t bits = 32;
     constexpr std::uint32_t pixels = page * 8 / bits;
     drm_mode_create_dumb made{};

@@ -59,6 +59,10 @@ public:
         raw_code_ = tested_.source.format().code;
         const std::uint32_t result = codes_stream_ ? stream_code : other_end(codes, raw_code_);
         finish(tested_, result);
+        // Some read no image that is smaller than theirs: its stream shows what lies around the picture, too.
+        if (const auto part = tested_.source.selected(V4L2_SEL_TGT_CROP);
+            part && (part->width != layout.width || part->height != layout.height))
+            throw Refused("the device reads " + std::to_string(part->width) + "x" + std::to_string(part->height));
         reference_.source.set(raw_code_, layout.width, layout.height);
         finish(reference_, result);
         if (tested_.source.format().sizes.size() != reference_.source.format().sizes.size())
