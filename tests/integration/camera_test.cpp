@@ -7,7 +7,6 @@
 
 #include <drm_fourcc.h>
 #include <gtest/gtest.h>
-#include <linux/v4l2-dv-timings.h>
 #include <linux/videodev2.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -38,10 +37,13 @@ public:
     {
         if (::ioctl(fd_, get_, &before_) != 0)
             return;
-        v4l2_dv_timings wanted = V4L2_DV_BT_CEA_1920X1080I60;
         for (int input = 0; !works_ && ::ioctl(fd_, set_, &input) == 0; ++input) {
-            works_ =
-                ::ioctl(fd_, VIDIOC_G_DV_TIMINGS, &timings_) == 0 && ::ioctl(fd_, VIDIOC_S_DV_TIMINGS, &wanted) == 0;
+            for (v4l2_enum_dv_timings each{}; !works_ && ::ioctl(fd_, VIDIOC_ENUM_DV_TIMINGS, &each) == 0;
+                 ++each.index) {
+                works_ = each.timings.bt.height == 1080 && each.timings.bt.interlaced == V4L2_DV_INTERLACED &&
+                         ::ioctl(fd_, VIDIOC_G_DV_TIMINGS, &timings_) == 0 &&
+                         ::ioctl(fd_, VIDIOC_S_DV_TIMINGS, &each.timings) == 0;
+            }
         }
     }
     Interlaced(const Interlaced&) = delete;

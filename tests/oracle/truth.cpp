@@ -112,6 +112,17 @@ bool is_scattered(const Heap& heap)
     return !heap.region && heap.kind != HeapKind::gbm && heap.kind != HeapKind::vulkan;
 }
 
+/// Whether anything comes out of the heap. One that is refused says nothing of devices.
+bool gives_memory(const Heap& heap, const Layout& layout)
+{
+    try {
+        allocate(heap, layout, 1, 0);
+        return true;
+    } catch (const Refused&) {
+        return false;
+    }
+}
+
 /// Fewer frames of large pictures: some drivers paint them for seconds.
 std::uint32_t affordable(std::uint32_t frames, std::uint32_t buffers, const Layout& layout)
 {
@@ -247,7 +258,7 @@ Truth Truths::rule_out_luck(const Use& use, const Heap& heap, const Layout& layo
     // GBM and Vulkan make nothing larger. What the device does with scattered memory, others tell.
     if (is_small && !is_scattered(heap)) {
         for (const Heap& other : heaps_) {
-            if (is_scattered(other) && alone(use, other, layout).answer == Answer::fails)
+            if (is_scattered(other) && alone(use, other, layout).answer == Answer::fails && gives_memory(other, layout))
                 return {Answer::unknown, "it may have worked by luck: " + other.name + " fails"};
         }
     }

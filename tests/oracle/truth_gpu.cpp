@@ -144,8 +144,9 @@ private:
             const std::uint32_t hsub = layout_.planes.size() == 1 ? 1 : plane.hsub;
             VkBufferImageCopy region{};
             region.bufferOffset = layout_.planes[i].offset;
-            region.imageSubresource.aspectMask =
-                layout_.planes.size() == 1 ? VK_IMAGE_ASPECT_COLOR_BIT : VK_IMAGE_ASPECT_PLANE_0_BIT << i;
+            region.imageSubresource.aspectMask = layout_.planes.size() == 1
+                                                     ? VkImageAspectFlags{VK_IMAGE_ASPECT_COLOR_BIT}
+                                                     : VkImageAspectFlags{VK_IMAGE_ASPECT_PLANE_0_BIT} << i;
             region.imageSubresource.layerCount = 1;
             region.imageExtent = {(layout_.width + hsub - 1) / hsub, shape.rows(i, layout_.height), 1};
             regions.push_back(region);

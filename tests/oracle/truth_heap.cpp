@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace truth {
@@ -55,7 +57,9 @@ int create_backwards(int node, int pages, std::uint64_t size)
         items.push_back({static_cast<std::uint32_t>(pages), 0, begin, end - begin});
         end = begin;
     }
-    const udmabuf_create_list head{UDMABUF_FLAGS_CLOEXEC, static_cast<std::uint32_t>(items.size())};
+    // Its flags and its count; clang takes no array without an end in an object.
+    const std::array<std::uint32_t, 2> head{UDMABUF_FLAGS_CLOEXEC, static_cast<std::uint32_t>(items.size())};
+    static_assert(sizeof head == offsetof(udmabuf_create_list, list));
     std::vector<std::byte> request(sizeof head + items.size() * sizeof items[0]);
     std::memcpy(request.data(), &head, sizeof head);
     std::memcpy(request.data() + sizeof head, items.data(), items.size() * sizeof items[0]);
