@@ -165,12 +165,17 @@ Result<std::uint32_t> File::import(int dma_buf)
     if (!fd)
         return fd.error();
     drm_prime_handle request{.fd = dma_buf};
-    if (const int error = os::ioctl_again(*fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); error != 0) {
+    const auto ask = [&] { return os::ioctl_again(*fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &request); };
+    int error = ask();
+    // ENODEV is what virtio-gpu says of memory that is not its own, each time. A card that is gone answers it to
+    // every call.
+    const bool is_here = error == ENODEV && os::drm_driver_name(*fd, info_.path).has_value();
+    if (is_here)
+        error = ask();
+    if (error != 0) {
         Error result =
             Error::from_errno(error, where("DRM_IOCTL_PRIME_FD_TO_HANDLE"), "the driver does not import this memory");
-        // ENODEV is what virtio-gpu says of memory that is not its own. A card that is gone answers it to every call.
-        const bool is_here = error == ENODEV && os::drm_driver_name(*fd, info_.path).has_value();
-        if (result.category == Category::invalid_argument || is_here)
+        if (result.category == Category::invalid_argument || (is_here && error == ENODEV))
             result.category = Category::incompatible;
         return result;
     }
