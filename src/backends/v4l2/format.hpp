@@ -52,7 +52,7 @@ struct Answer {
 Layout with_lines(const Layout& layout) noexcept;
 
 /// A layout as the driver sees it. A stride of 0 asks the driver for its own.
-v4l2_format to_v4l2(const Node& node, Role role, const Layout& layout, std::uint32_t field = V4L2_FIELD_NONE);
+v4l2_format to_v4l2(const Node& node, Role role, const Layout& picture, std::uint32_t field = V4L2_FIELD_NONE);
 
 /// Colours in a format, in either API. For a capture queue, they are asked for.
 Colorimetry colorimetry_of(const v4l2_format& format) noexcept;
@@ -87,7 +87,7 @@ Result<os::NodeLock> lock_formats(const Node& node);
 
 /// Whether a driver's answer is the layout that it was asked for, except for its sizes.
 /// Errors: unsupported, with both numbers.
-Status same_image(const Node& node, Role role, const Layout& layout, const Answer& answer, std::string_view call);
+Status same_image(const Node& node, Role role, const Layout& picture, const Answer& answer, std::string_view call);
 
 /// Which sizes a node has in a format, as advice: "use 640x360, 1280x720"; empty if it does not
 /// say (VIDIOC_ENUM_FRAMESIZES).

@@ -133,7 +133,7 @@ Result<MediaDevice> MediaDevice::open(const Device& device)
     for (const std::string& name : os::list(parent)) {
         if (!os::is_numbered(name, "media"))
             continue;
-        const std::string sysfs = parent + "/" + name;
+        const std::string sysfs = text::format("{}/{}", parent, name);
         std::string path = os::find_node("/dev/" + name, sysfs);
         auto fd = os::open(path);
         if (!fd)
