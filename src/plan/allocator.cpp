@@ -60,7 +60,7 @@ Status Allocator::add_heap(std::shared_ptr<Heap> heap)
     const std::string operation = "add a heap";
     if (heap == nullptr)
         return Error::invalid_argument(operation, "there is none");
-    if (const Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
+    if (Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
         return listed;
     const std::string& name = heap->info().name;
     if (is_there(heaps(), name))
@@ -100,7 +100,7 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
         return sensible.error();
     if (const Status sensible = ranking::check_costs(preferences.cpu_costs); !sensible)
         return sensible.error();
-    if (const Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
+    if (Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
         return listed.error();
     const PlanningContext context{heaps_, own_heaps(uses), preferences, cache_};
     auto plan = Planning(request, uses, context, std::move(purposes)).run();

@@ -325,7 +325,7 @@ Status Planning::prove_and_grow(Attempt& attempt, const Constraints& asked, cons
     // The verdicts of a search before this one are on the smaller memories.
     const bool may_grow = attempt.heaps.empty();
     for (int round = 0; round < max_rounds; ++round) {
-        if (const Status proved = prove(attempt, asked, heaps, request_.count); !proved || attempt.refusal)
+        if (Status proved = prove(attempt, asked, heaps, request_.count); !proved || attempt.refusal)
             return proved;
         if (attempt.slack.bytes == 0 || !may_grow)
             return {};
@@ -447,7 +447,7 @@ Result<Plan> Planning::extend(const Plan& plan) const
     if (!attempt.refusal && fitted->layout != plan.layout())
         attempt.refusal = {fitted->layout, names_.front(), Verdict::not_tried("it needs " + to_string(fitted->layout))};
     if (!attempt.refusal) {
-        if (const Status proved = prove(attempt, *added, plan.state().serving, 1); !proved)
+        if (Status proved = prove(attempt, *added, plan.state().serving, 1); !proved)
             return give_up(proved.error(), std::move(report));
     }
     if (attempt.refusal) {

@@ -301,9 +301,9 @@ private:
                                (model_.orphans ? V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS : 0U);
         if (model_.max_slots != 0) {
             // Newer than the headers of some systems.
-            request.capabilities |= 1U << 8U;
-            std::memcpy(reinterpret_cast<char*>(&request.flags) + sizeof request.flags, &model_.max_slots,
-                        sizeof model_.max_slots);
+            request.capabilities |= 1U << 7U;
+            constexpr std::size_t behind_flags = offsetof(v4l2_create_buffers, flags) + sizeof request.flags;
+            std::memcpy(reinterpret_cast<char*>(&request) + behind_flags, &model_.max_slots, sizeof model_.max_slots);
         }
         if (request.count == 0)
             return 0;

@@ -146,9 +146,12 @@ bool has_slots(const Node& node, Role role) noexcept
 
 namespace {
 
-// Linux 6.9; headers of older systems lack both.
-#ifndef V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS
-constexpr std::uint32_t V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS = 1U << 8U; // NOLINT(readability-identifier-naming)
+// videodev2.h since Linux 6.9; what older systems' headers lack is said here, and held against those that have it.
+constexpr std::uint32_t says_most_buffers = 1U << 7U;
+constexpr std::size_t most_buffers = offsetof(v4l2_create_buffers, flags) + sizeof(v4l2_create_buffers::flags);
+#ifdef V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS
+static_assert(says_most_buffers == V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS);
+static_assert(most_buffers == offsetof(v4l2_create_buffers, max_num_buffers));
 #endif
 
 /// What CREATE_BUFS of none says: zeros if it says nothing.
@@ -172,12 +175,10 @@ std::uint32_t max_slots(const Node& node, Role role) noexcept
     // Not every queue has both kinds of memory.
     for (const v4l2_memory memory : {V4L2_MEMORY_DMABUF, V4L2_MEMORY_MMAP}) {
         const v4l2_create_buffers told = create_none(node, role, memory);
-        if ((told.capabilities & V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS) == 0)
+        if ((told.capabilities & says_most_buffers) == 0)
             continue;
-        // max_num_buffers, where a header names it.
         std::uint32_t most = 0;
-        std::memcpy(&most, reinterpret_cast<const char*>(&told) + offsetof(v4l2_create_buffers, flags) + sizeof most,
-                    sizeof most);
+        std::memcpy(&most, reinterpret_cast<const char*>(&told) + most_buffers, sizeof most);
         return std::max<std::uint32_t>(most, 1);
     }
     return VIDEO_MAX_FRAME;
