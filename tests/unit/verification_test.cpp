@@ -103,6 +103,22 @@ TEST_F(CameraContent, APictureThatStandsStillIsCompared)
     EXPECT_EQ(content.frames, 8U);
 }
 
+/// Of a compressed frame nobody knows which bytes count; to compare nothing is no proof.
+TEST_F(VerificationTest, FramesWithoutRowsAreNotCompared)
+{
+    const auto compressed = [](v4l2_format& format) {
+        format.fmt.pix.bytesperline = 0;
+        format.fmt.pix.sizeimage = 4096;
+    };
+    machine.add_camera("video0", {.exports = true, .distort = compressed, .formats = {V4L2_PIX_FMT_MJPEG}});
+    const auto device = v4l2::Device::open("/dev/video0");
+    ASSERT_TRUE(device);
+    const Content content =
+        check(device->capture(), *opaque_layout({Format::v4l2(V4L2_PIX_FMT_MJPEG), 640, 480}, 0, 4096));
+    EXPECT_EQ(content.result, Sameness::not_checked);
+    EXPECT_NE(content.reason.find("which bytes"), std::string::npos) << content.reason;
+}
+
 /// Encoders read whole blocks. What lies beyond the picture is not the picture's, whatever was there before.
 TEST_F(VerificationTest, WhatWasLeftBesideAPictureIsNoWorkOfItsMemory)
 {
@@ -125,6 +141,76 @@ TEST_F(VerificationTest, WhatWasLeftBesideAPictureIsNoWorkOfItsMemory)
     tells_apart = true;
     content = check(device->output(), layout);
     EXPECT_EQ(content.result, Sameness::different) << content.reason;
+}
+
+class TilesContent : public VerificationTest {
+protected:
+    static constexpr Modifier tiles = DRM_FORMAT_MOD_ALLWINNER_TILED;
+
+    /// NV12 in tiles, as it would be if the rows were linear.
+    static Layout layout()
+    {
+        Layout made = *linear_layout({DRM_FORMAT_NV12, 64, 32}, 64, Memories::single);
+        made.modifier = tiles;
+        return made;
+    }
+
+    static void expect_not_checked(const Content& content)
+    {
+        EXPECT_EQ(content.result, Sameness::not_checked);
+        EXPECT_NE(content.reason.find("the CPU cannot read the tiles of " + to_string(tiles)), std::string::npos)
+            << content.reason;
+    }
+};
+
+TEST_F(TilesContent, OfADisplayAreNotDrawnAsRows)
+{
+    auto& card = machine.add_card("card0", {.formats = {DRM_FORMAT_NV12}, .tiles = {tiles.value}});
+    card.display.present = true;
+    const auto device = drm::Device::open("/dev/dri/card0");
+    ASSERT_TRUE(device);
+    expect_not_checked(check(device->scanout(), layout()));
+    EXPECT_TRUE(card.display.commits.empty()) << "nothing was shown for it";
+    Layout implicit = layout();
+    implicit.modifier = implicit_modifier;
+    const Content content = check(device->scanout(), implicit);
+    EXPECT_EQ(content.result, Sameness::not_checked);
+    EXPECT_NE(content.reason.find("only a driver knows where the pixels"), std::string::npos) << content.reason;
+}
+
+TEST_F(TilesContent, OfADecoderAreNotReadAsRows)
+{
+    machine.add_codec("video0", {.encodes = false, .raw = {V4L2_PIX_FMT_NV12_32L32}, .exports = true});
+    const auto device = v4l2::Device::open("/dev/video0");
+    ASSERT_TRUE(device);
+    expect_not_checked(check(device->capture(), layout()));
+}
+
+/// To the CPU they are bytes, which is all that its check is about.
+TEST_F(TilesContent, AreBytesToTheCpu)
+{
+    for (const Layout& each : {layout(), *opaque_layout({Format::v4l2(V4L2_PIX_FMT_FWHT), 64, 32}, 0, 8192)}) {
+        const Content content = check(cpu(Access::read_write), each);
+        EXPECT_EQ(content.result, Sameness::same) << content.reason;
+        EXPECT_EQ(content.frames, 8U);
+    }
+}
+
+TEST_F(TilesContent, ThatTheCpuDoesNotFindAgainAreDifferent)
+{
+    const Layout opaque = *opaque_layout({Format::v4l2(V4L2_PIX_FMT_FWHT), 64, 32}, 0, 8192);
+    const auto buffers = make(opaque, std::byte{0});
+    for (const Buffer& buffer : buffers) {
+        fake::DmaBuf& memory = *machine.dma_buf(buffer.dma_buf_fd());
+        memory.synced = [&memory](std::uint64_t flags) {
+            if ((flags & DMA_BUF_SYNC_END) != 0)
+                memory.content()[100] ^= std::byte{1};
+        };
+    }
+    const auto content = verify(cpu(Access::read_write), buffers, 8, deadline_in(1s));
+    ASSERT_TRUE(content) << content.error().message();
+    EXPECT_EQ(content->result, Sameness::different);
+    EXPECT_EQ(content->first->byte, 100U);
 }
 
 } // namespace
