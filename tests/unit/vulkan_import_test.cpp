@@ -409,6 +409,32 @@ TEST_F(VulkanImport, MemoryThatIsTooSmallIsRefusedWithBothSizesAndPlannedLarger)
     EXPECT_TRUE(made.import_image(*larger, sampled));
 }
 
+TEST_F(VulkanImport, WhatTheGpuRefusesAtWorkIsNotPlannedAgain)
+{
+    machine.add_heap("system");
+    machine.add_heap("region", {.contiguous = true});
+    const Device made = device();
+    Allocator allocator;
+    const auto plan = allocator.plan({DRM_FORMAT_XRGB8888, 64, 32}, {made.sampled()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->chosen().heap.name, "system");
+    const auto buffers = plan->allocate(3);
+    ASSERT_TRUE(buffers);
+    ASSERT_TRUE(made.import_image((*buffers)[0], sampled));
+    const std::size_t before = gpu.calls.size();
+    ASSERT_TRUE(made.import_image((*buffers)[1], sampled));
+    const auto begin = gpu.calls.begin() + static_cast<std::ptrdiff_t>(before);
+    const auto allocation = std::find(begin, gpu.calls.end(), "vkAllocateMemory");
+    ASSERT_NE(allocation, gpu.calls.end());
+    gpu.fail(gpu.calls.size() + static_cast<std::size_t>(allocation - begin), VK_ERROR_INVALID_EXTERNAL_HANDLE);
+    ASSERT_FALSE(made.import_image((*buffers)[2], sampled));
+    EXPECT_TRUE(gpu.fault_hit());
+    const auto again = allocator.plan({DRM_FORMAT_XRGB8888, 64, 32}, {made.sampled()});
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ(again->chosen().heap.name, "region");
+    EXPECT_NE(again->explain().find("VK_ERROR_INVALID_EXTERNAL_HANDLE"), std::string::npos) << again->explain();
+}
+
 TEST_F(VulkanImport, PlanesInTwoDmaBufsAreBoundOneByOne)
 {
     const Device made = device();
@@ -566,32 +592,6 @@ TEST_F(VulkanImport, TiledImagesLieWhereTheDriverPutsThem)
     EXPECT_EQ(made.import_image(make(fewer), sampled).error().category, Category::unsupported);
 }
 
-TEST_F(VulkanImport, ViewsOfOtherFormatsMakeTheImageMutable)
-{
-    const Device made = device();
-    const ImageUsage planes{
-        VK_IMAGE_USAGE_STORAGE_BIT, VK_IMAGE_CREATE_EXTENDED_USAGE_BIT, {VK_FORMAT_R8_UNORM, VK_FORMAT_R8G8_UNORM}};
-    const auto image = made.import_image(make(nv12(Memories::single)), planes);
-    ASSERT_TRUE(image);
-    EXPECT_NE(last_image().info.flags & VK_IMAGE_CREATE_MUTABLE_FORMAT_BIT, 0U);
-    EXPECT_EQ(last_image().view_formats.size(), 3U);
-    const auto luma = image->view({.format = VK_FORMAT_R8_UNORM, .aspect = VK_IMAGE_ASPECT_PLANE_0_BIT});
-    ASSERT_TRUE(luma);
-    EXPECT_EQ(*image->view({.format = VK_FORMAT_R8_UNORM, .aspect = VK_IMAGE_ASPECT_PLANE_0_BIT}), *luma);
-    EXPECT_EQ(image->view({.usage = VK_IMAGE_USAGE_SAMPLED_BIT}).error().category, Category::invalid_argument);
-}
-
-TEST_F(VulkanImport, ConversionsAreAsNearAsTheDeviceCan)
-{
-    const Device made = device();
-    const auto conversion = made.conversion(DRM_FORMAT_NV12, linear, {});
-    ASSERT_TRUE(conversion);
-    EXPECT_EQ(gpu.conversion.xChromaOffset, VK_CHROMA_LOCATION_MIDPOINT) << "the device has no other";
-    EXPECT_EQ(gpu.conversion.chromaFilter, VK_FILTER_NEAREST);
-    EXPECT_EQ(conversion->colours().x_chroma, VK_CHROMA_LOCATION_MIDPOINT);
-    EXPECT_NE(conversion->changed().find("between luma samples"), std::string::npos);
-    EXPECT_EQ(made.conversion(DRM_FORMAT_XRGB8888, 99, {}).error().category, Category::unsupported);
-}
 /// A device lists columns without their height, and each image has one in its modifier.
 TEST_F(VulkanImport, ColumnsAreImportedWithTheirHeight)
 {
@@ -657,6 +657,32 @@ TEST_F(VulkanImport, ADecodersColumnsArePlannedForTheGpu)
     }
 }
 
+TEST_F(VulkanImport, ViewsOfOtherFormatsMakeTheImageMutable)
+{
+    const Device made = device();
+    const ImageUsage planes{
+        VK_IMAGE_USAGE_STORAGE_BIT, VK_IMAGE_CREATE_EXTENDED_USAGE_BIT, {VK_FORMAT_R8_UNORM, VK_FORMAT_R8G8_UNORM}};
+    const auto image = made.import_image(make(nv12(Memories::single)), planes);
+    ASSERT_TRUE(image);
+    EXPECT_NE(last_image().info.flags & VK_IMAGE_CREATE_MUTABLE_FORMAT_BIT, 0U);
+    EXPECT_EQ(last_image().view_formats.size(), 3U);
+    const auto luma = image->view({.format = VK_FORMAT_R8_UNORM, .aspect = VK_IMAGE_ASPECT_PLANE_0_BIT});
+    ASSERT_TRUE(luma);
+    EXPECT_EQ(*image->view({.format = VK_FORMAT_R8_UNORM, .aspect = VK_IMAGE_ASPECT_PLANE_0_BIT}), *luma);
+    EXPECT_EQ(image->view({.usage = VK_IMAGE_USAGE_SAMPLED_BIT}).error().category, Category::invalid_argument);
+}
+
+TEST_F(VulkanImport, ConversionsAreAsNearAsTheDeviceCan)
+{
+    const Device made = device();
+    const auto conversion = made.conversion(DRM_FORMAT_NV12, linear, {});
+    ASSERT_TRUE(conversion);
+    EXPECT_EQ(gpu.conversion.xChromaOffset, VK_CHROMA_LOCATION_MIDPOINT) << "the device has no other";
+    EXPECT_EQ(gpu.conversion.chromaFilter, VK_FILTER_NEAREST);
+    EXPECT_EQ(conversion->colours().x_chroma, VK_CHROMA_LOCATION_MIDPOINT);
+    EXPECT_NE(conversion->changed().find("between luma samples"), std::string::npos);
+    EXPECT_EQ(made.conversion(DRM_FORMAT_XRGB8888, 99, {}).error().category, Category::unsupported);
+}
 
 TEST_F(VulkanImport, WhatIsNoImageHere)
 {
