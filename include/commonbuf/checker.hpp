@@ -52,8 +52,12 @@ struct Finding {
 /// Turns the checker on or off.
 ///
 /// `handler` gets every finding, in the thread that made the mistake; without a handler findings
-/// go to the log. The checker knows only what happened since it was turned on: do that before the
-/// first buffer is made. Each pair of places is reported once.
+/// go to the log. The library holds no lock meanwhile: a handler may call the library, and threads
+/// that make mistakes at the same time call it at the same time. A call that has begun goes on after
+/// another handler was set. CheckerMode::abort ends the program when the handler returns.
+///
+/// The checker knows only what happened since it was turned on: do that before the first buffer is
+/// made. Each pair of places is reported once.
 ///
 /// While the checker is on, buffers are mapped so that the CPU can touch them only within brackets
 /// and only as these allow. Any other touch is caught as SIGSEGV, reported, and let through. A

@@ -33,8 +33,8 @@ struct COMMONBUF_API Layout {
     std::uint32_t memory_count = 0;
     std::array<Plane, max_planes> planes{};
     std::array<std::uint64_t, max_planes> memory_sizes{}; ///< bytes that each memory needs
-    /// Rows of the first plane's stride in front of the pixels and behind them, in its memory; see
-    /// Request::lines_before. They are part of no plane.
+    /// Rows of the image in front of the pixels and behind them; see Request::lines_before. They are
+    /// part of no plane.
     std::uint32_t lines_before = 0;
     std::uint32_t lines_after = 0;
     /// How many rows each device counts from one plane to the next, padding included, if the
@@ -80,11 +80,12 @@ struct Request {
     std::uint32_t height = 0; ///< pixels
     std::uint32_t count = 1;  ///< how many buffers there will be at once
     /// Room in front of the pixels and behind them, for the lines that a sensor puts around its
-    /// image: rows of the first plane's stride, in its memory.
+    /// image: rows of the image, so that a plane with fewer rows has fewer lines. What lies in front
+    /// of the picture must be whole rows of each plane: an even number for 4:2:0.
     ///
-    /// A V4L2 queue fills or reads the room too: its image begins at the first byte of the
-    /// memory and has so many rows more (formats with one plane). All other devices see the
-    /// picture only, at its offset.
+    /// A V4L2 camera or output fills or reads the room too: its image begins at the first byte of
+    /// the memory and has so many rows more. All other devices see the picture only, at the offsets
+    /// of its planes. Codecs and images in tiles cannot tell a picture from its lines, and refuse.
     std::uint32_t lines_before = 0;
     std::uint32_t lines_after = 0;
     /// Other formats that will do, best first, behind `format`.
@@ -106,14 +107,14 @@ COMMONBUF_API std::uint32_t plane_rows(const FormatInfo& format, std::size_t pla
 /// Make a linear layout whose first plane has `stride` bytes a row. The strides of the other
 /// planes follow by the rule of V4L2's contiguous formats: in proportion to their samples.
 ///
-/// `rows` is the padded height in image rows, 0 for none. The request's lines_before
-/// move the first plane back by as many strides; its lines_after follow the last plane
-/// that lies in the first plane's memory, behind the padding. They are part of no plane.
+/// `rows` is the padded height in image rows, 0 for none. The request's lines_before and
+/// lines_after lie in front of each plane and behind it, its padding included: planes are where
+/// they would be in an image with so many rows more. They are part of no plane.
 /// Planes begin at multiples of `offset_align` in their memory.
 ///
 /// Errors: unsupported (unknown or opaque format), invalid_argument (an image without pixels, a
-/// stride below the least, a stride that the other planes cannot follow, or sizes that overflow
-/// 63 bits: file offsets are signed).
+/// stride below the least, a stride that the other planes cannot follow, lines_before that are no
+/// whole rows of a plane, or sizes that overflow 63 bits: file offsets are signed).
 COMMONBUF_API Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memories memories,
                                            std::uint32_t rows = 0, std::uint64_t offset_align = 1);
 

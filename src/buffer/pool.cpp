@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
 #include "os/wakeup.hpp"
+#include "sync/watch.hpp"
 
 #include <commonbuf/pool.hpp>
 
@@ -126,6 +127,7 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 
 Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
 {
+    const watch::HeldBack reports;
     const std::lock_guard lock(state_->mutex);
     if (std::ranges::find(state_->all, buffer) == state_->all.end())
         return Error::invalid_argument("release a buffer to a pool", "the buffer is not from this pool");

@@ -36,6 +36,23 @@ std::uint64_t following_stride(const FormatInfo& info, std::size_t plane, std::u
     return bytes % divisor == 0 ? bytes / divisor : 0;
 }
 
+/// How many rows of a plane lie in front of the picture and behind it; nothing if the picture would not
+/// begin with a whole row.
+struct RoomForLines {
+    std::uint64_t before;
+    std::uint64_t after;
+};
+std::optional<RoomForLines> room_for_lines(const FormatInfo& info, std::size_t plane, const Request& request,
+                                           std::uint32_t rows)
+{
+    const std::uint64_t vsub = info.planes[plane].vsub;
+    if (request.lines_before % vsub != 0)
+        return std::nullopt;
+    const std::uint64_t all = std::uint64_t{request.lines_before} + rows + request.lines_after;
+    const std::uint64_t before = request.lines_before / vsub;
+    return RoomForLines{before, divide_up(all, vsub) - before - plane_rows(info, plane, rows)};
+}
+
 /// The bytes from a linear plane's first pixel to its last one, which validate() has checked.
 std::uint64_t used_bytes(const FormatInfo& info, const Layout& layout, std::uint32_t plane)
 {
@@ -138,33 +155,33 @@ Result<Layout> linear_layout(const Request& request, std::uint32_t stride, Memor
     layout.memory_count = memories == Memories::single ? 1 : info->plane_count;
 
     const std::uint32_t padded = std::max(rows, request.height);
-    checked::Number end = checked::multiply(request.lines_before, stride);
+    checked::Number end = 0;
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const std::uint64_t plane_stride = i == 0 ? stride : following_stride(*info, i, stride);
         const std::uint64_t row = min_stride(*info, i, request.width);
         if (plane_stride == 0 || plane_stride < row)
             return invalid(text::format("a stride of {} leaves plane {} with {} bytes a row, and it needs {}", stride,
                                         i, plane_stride, row));
+        const auto lines = room_for_lines(*info, i, request, padded);
+        if (!lines)
+            return invalid(text::format("{} lines in front of a picture are no whole rows of plane {}, which has one "
+                                        "for {} rows of the picture",
+                                        request.lines_before, i, info->planes[i].vsub));
         const checked::Number size = checked::multiply(plane_stride, plane_rows(*info, i, padded));
         if (memories == Memories::per_plane && i != 0)
             end = 0;
-        end = checked::round_up(end, offset_align);
-        const checked::Number next = checked::add(end, size);
-        if (!next || *next > max_bytes || plane_stride > std::numeric_limits<std::uint32_t>::max())
+        const checked::Number offset =
+            checked::round_up(checked::add(end, checked::multiply(lines->before, plane_stride)), offset_align);
+        end = checked::add(checked::add(offset, size), checked::multiply(lines->after, plane_stride));
+        if (!end || *end > max_bytes || plane_stride > std::numeric_limits<std::uint32_t>::max())
             return invalid(overflow);
         Plane& plane = layout.planes[i];
         plane.memory = memories == Memories::single ? 0 : i;
         plane.stride = static_cast<std::uint32_t>(plane_stride);
-        plane.offset = *end;
+        plane.offset = *offset;
         plane.size = *size;
-        layout.memory_sizes[plane.memory] = *next;
-        end = next;
+        layout.memory_sizes[plane.memory] = *end;
     }
-    const checked::Number first_memory =
-        checked::add(layout.memory_sizes[0], checked::multiply(request.lines_after, stride));
-    if (!first_memory || *first_memory > max_bytes)
-        return invalid(overflow);
-    layout.memory_sizes[0] = *first_memory;
     layout.lines_before = request.lines_before;
     layout.lines_after = request.lines_after;
     return layout;

@@ -34,6 +34,9 @@ constexpr std::size_t max_gathered = 1000;
 // For each buffer: from here on, work that is over is forgotten, except for the last write.
 constexpr std::size_t many_works = 16;
 
+/// Of this thread, while it holds a lock of the library's.
+thread_local std::vector<Finding> found_with_a_lock;
+
 bool reads(Access access) { return access != Access::write; }
 bool writes(Access access) { return access != Access::read; }
 bool conflict(Access a, Access b) { return writes(a) || writes(b); }
@@ -417,26 +420,49 @@ void Checker::say(const Reports& reports)
         findings_.fetch_add(1, std::memory_order_relaxed);
         finding.message = text::format("access checker: {}: {}: {}; {}; {}", to_string(finding.mistake), finding.buffer,
                                        text_of(finding.first), text_of(finding.second), report.advice);
-        const std::lock_guard lock(handler_mutex_);
-        if (mode_ == CheckerMode::off)
-            return;
-        if (handler_) {
-            handler_(finding);
-        } else {
-            log(finding.message);
-            std::fprintf(stderr, "%s\n", finding.message.c_str());
-        }
-        if (mode_ == CheckerMode::abort)
-            std::abort();
+        if (watch::is_held_back())
+            found_with_a_lock.push_back(std::move(finding));
+        else
+            tell(finding);
     }
+}
+
+void Checker::report()
+{
+    for (const Finding& finding : std::exchange(found_with_a_lock, {}))
+        tell(finding);
+}
+
+void Checker::tell(const Finding& finding)
+{
+    std::shared_ptr<const Listener> listener;
+    {
+        const std::lock_guard lock(listener_mutex_);
+        listener = listener_;
+    }
+    listener->tell(finding);
+}
+
+void Checker::Listener::tell(const Finding& finding) const
+{
+    if (mode == CheckerMode::off)
+        return;
+    if (handler) {
+        handler(finding);
+    } else {
+        log(finding.message);
+        std::fprintf(stderr, "%s\n", finding.message.c_str());
+    }
+    if (mode == CheckerMode::abort)
+        std::abort();
 }
 
 void Checker::set(CheckerMode mode, std::function<void(const Finding&)> handler)
 {
+    auto listener = std::make_shared<const Listener>(Listener{mode, std::move(handler)});
     {
-        const std::lock_guard lock(handler_mutex_);
-        mode_ = mode;
-        handler_ = std::move(handler);
+        const std::lock_guard lock(listener_mutex_);
+        listener_.swap(listener); // what the old handler holds goes after the lock
     }
     const std::lock_guard lock(mutex_);
     said_.clear();

@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -40,6 +42,7 @@ public:
     void acquired(watch::Subject& buffer, const Place& where) override;
     void waited(const Fence& fence, std::chrono::steady_clock::time_point begun, bool good) override;
     void gone(watch::Subject& buffer) override;
+    void report() override;
 
     /// Notes that a page of the buffer was touched in a way that its brackets do not allow.
     void touched(watch::Subject& buffer, bool writes, const void* code);
@@ -102,6 +105,7 @@ private:
     void publish(const watch::JobRun& run, const watch::JobRun::Part& part, std::optional<std::uint64_t> gathered,
                  Reports& reports);
     void say(const Reports& reports);
+    void tell(const Finding& finding);
 
     std::mutex mutex_;
     std::map<Key, Record> records_;
@@ -110,9 +114,16 @@ private:
     std::set<std::tuple<Mistake, std::string, std::string>> said_;
     std::atomic<std::uint64_t> findings_{0};
 
-    std::mutex handler_mutex_;
-    CheckerMode mode_ = CheckerMode::off;
-    std::function<void(const Finding&)> handler_;
+    /// Where findings go. Whoever reports one keeps it, since handlers are called without a lock.
+    struct Listener {
+        CheckerMode mode = CheckerMode::off;
+        std::function<void(const Finding&)> handler;
+
+        /// Reports a finding, and ends the program if that is wanted.
+        void tell(const Finding& finding) const;
+    };
+    std::mutex listener_mutex_;
+    std::shared_ptr<const Listener> listener_ = std::make_shared<Listener>();
 };
 
 } // namespace commonbuf

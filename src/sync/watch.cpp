@@ -4,6 +4,31 @@
 #include <algorithm>
 
 namespace commonbuf::watch {
+namespace {
+
+thread_local constinit unsigned held_back = 0; ///< how many hold reports back
+
+} // namespace
+
+HeldBack::HeldBack() noexcept { ++held_back; }
+
+HeldBack::~HeldBack()
+{
+    report();
+    --held_back;
+}
+
+void HeldBack::report() const
+{
+    // Another one of this thread may still have its lock.
+    if (held_back != 1)
+        return;
+    held_back = 0;
+    tell([](Watcher& watcher) { watcher.report(); });
+    held_back = 1;
+}
+
+bool is_held_back() noexcept { return held_back != 0; }
 
 void sit(Seat seat, Watcher* watcher) noexcept
 {

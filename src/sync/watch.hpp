@@ -88,6 +88,9 @@ public:
     virtual void waited(const Fence& fence, std::chrono::steady_clock::time_point begun, bool good) = 0;
 
     virtual void gone(Subject& buffer) = 0;
+
+    /// Tells the program what was found while reports were held back.
+    virtual void report() {}
 };
 
 enum class Seat : std::uint8_t { checker, trace };
@@ -99,6 +102,21 @@ namespace inside {
 inline constinit std::atomic<bool> anybody{false};
 inline constinit std::array<std::atomic<Watcher*>, 2> seats{};
 } // namespace inside
+
+/// Holds back the reports of this thread. They call the program, which may call back: who tells
+/// watchers something while it holds a lock has one of these that lives longer.
+class HeldBack {
+public:
+    HeldBack() noexcept;
+    HeldBack(const HeldBack&) = delete;
+    HeldBack& operator=(const HeldBack&) = delete;
+    ~HeldBack();
+
+    /// Lets reports through while the lock is released.
+    void report() const;
+};
+
+bool is_held_back() noexcept;
 
 /// Returns a fresh number for an access or a run; never 0.
 std::uint64_t next_number() noexcept;

@@ -115,19 +115,23 @@ std::span<const std::byte> Picture::row(std::size_t plane, std::uint32_t row) co
     return {rows.content.data() + row * rows.bytes, rows.bytes};
 }
 
+void fill_with_noise(std::span<std::byte> bytes, std::uint64_t seed) noexcept
+{
+    // Not 0, from which no noise comes.
+    std::uint64_t noise = (seed + 1) * 0x9e3779b97f4a7c15ULL + 0x632be59bd9b4e019ULL;
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
+        const std::uint64_t word = next_noise(noise);
+        std::memcpy(bytes.data() + at, &word, std::min(sizeof word, bytes.size() - at));
+    }
+}
+
 void draw(const View& view, std::uint32_t frame) noexcept
 {
     const FormatInfo* info = format_info(view.layout.format);
     for (std::uint32_t i = 0; info != nullptr && i < view.layout.plane_count; ++i) {
         const std::uint32_t rows = plane_rows(*info, i, view.layout.height);
         for (std::uint32_t r = 0; r < rows; ++r) {
-            const auto row = view.row(i, r);
-            const std::uint64_t seed = (std::uint64_t{frame} << 40U) + (std::uint64_t{i} << 32U) + r + 1;
-            std::uint64_t noise = seed * 0x9e3779b97f4a7c15ULL + 0x632be59bd9b4e019ULL;
-            for (std::size_t at = 0; at < row.size(); at += sizeof(std::uint64_t)) {
-                const std::uint64_t word = next_noise(noise);
-                std::memcpy(row.data() + at, &word, std::min(sizeof word, row.size() - at));
-            }
+            fill_with_noise(view.row(i, r), (std::uint64_t{frame} << 40U) + (std::uint64_t{i} << 32U) + r);
         }
     }
 }

@@ -73,6 +73,9 @@ void keep_meaning(const Mask& mask, std::span<std::byte> row) noexcept;
 /// numbers give the same picture in every layout.
 void draw(const View& view, std::uint32_t frame) noexcept;
 
+/// Fills bytes with what is another noise for each seed; equal seeds give the same.
+void fill_with_noise(std::span<std::byte> bytes, std::uint64_t seed) noexcept;
+
 /// Fills every plane with `value`, its padding too.
 void fill(const View& view, std::byte value) noexcept;
 

@@ -5,8 +5,24 @@
 
 #include <commonbuf/use.hpp>
 
+#include <optional>
+#include <string>
+#include <utility>
+
 namespace commonbuf {
 namespace {
+
+#if defined(COMMONBUF_HAVE_V4L2) || defined(COMMONBUF_HAVE_DRM)
+/// Why the CPU cannot draw or read the picture of a layout; nothing if it can.
+std::optional<std::string> why_hidden(const Layout& layout)
+{
+    if (layout.modifier == linear || is_opaque(layout.format))
+        return std::nullopt;
+    if (layout.modifier == implicit_modifier)
+        return "only a driver knows where the pixels of an image without a modifier lie";
+    return "the CPU cannot read the tiles of " + to_string(layout.modifier);
+}
+#endif
 
 #ifdef COMMONBUF_HAVE_V4L2
 Result<Content> verify_queue(const v4l2::UsedQueue& queue, const std::string& identity, const content::Stream& stream)
@@ -14,10 +30,12 @@ Result<Content> verify_queue(const v4l2::UsedQueue& queue, const std::string& id
     if (queue.device.info().metadata)
         return content::not_checked("metadata is different in each frame: nothing says what it should be");
     const Layout& layout = stream.layout();
-    if (layout.modifier != linear && !is_opaque(layout.format))
-        return content::not_checked("the CPU cannot read the tiles of " + to_string(layout.modifier));
-    if (is_opaque(layout.format) && layout.memory_count > 1)
-        return content::not_checked("the library does not know which bytes of the memories count");
+    if (auto hidden = why_hidden(layout))
+        return content::not_checked(std::move(*hidden));
+    // What a codec made is compared byte by byte: it says how many there are.
+    if (is_opaque(layout.format) && (layout.memory_count > 1 || !queue.device.info().memory_to_memory))
+        return content::not_checked("the library does not know which bytes of a frame in " + to_string(layout.format) +
+                                    " count");
     if (queue.device.info().memory_to_memory)
         return content::verify_m2m(queue, stream);
     if (queue.role == v4l2::Role::capture)
@@ -36,8 +54,11 @@ Result<Content> verify(const Use& use, std::span<const Buffer> buffers, std::uin
     if (auto* own = dynamic_cast<Verifiable*>(&use.importer()))
         return own->verify(buffers, frames, deadline);
 #ifdef COMMONBUF_HAVE_DRM
-    if (const auto planes = drm::planes_of(use))
+    if (const auto planes = drm::planes_of(use)) {
+        if (auto hidden = why_hidden(stream.layout()))
+            return content::not_checked(std::move(*hidden));
         return content::verify_display(drm::device_of(use).value(), *planes, stream);
+    }
 #endif
 #ifdef COMMONBUF_HAVE_V4L2
     if (const auto queue = v4l2::queue_of(use))

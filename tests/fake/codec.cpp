@@ -99,14 +99,21 @@ public:
             if (request == VIDIOC_S_FMT && !side(format.type).slots.empty())
                 return failed(EBUSY);
             fill(format, format.fmt.pix.width, format.fmt.pix.height);
-            if (request == VIDIOC_S_FMT && is_raw(format.type))
-                model_.fourcc = format.fmt.pix.pixelformat;
+            if (request == VIDIOC_S_FMT) {
+                side(format.type).size = format.fmt.pix.sizeimage;
+                if (is_raw(format.type))
+                    model_.fourcc = format.fmt.pix.pixelformat;
+            }
             return 0;
         }
         case VIDIOC_REQBUFS: {
             auto& buffers = *static_cast<v4l2_requestbuffers*>(argument);
             Side& its = side(buffers.type);
+            if (buffers.memory == V4L2_MEMORY_MMAP && !model_.exports)
+                return failed(EINVAL);
+            const std::uint32_t size = its.size;
             its = {};
+            its.size = size;
             its.slots.resize(buffers.count);
             if (buffers.type == V4L2_BUF_TYPE_VIDEO_OUTPUT)
                 buffers.capabilities = (model_.requires_requests ? V4L2_BUF_CAP_SUPPORTS_REQUESTS : 0U) |
@@ -126,6 +133,15 @@ public:
             if (buffer.index >= its.slots.size())
                 return failed(EINVAL);
             buffer.flags = its.slots[buffer.index].in_request ? V4L2_BUF_FLAG_IN_REQUEST : 0;
+            return 0;
+        }
+        case VIDIOC_EXPBUF: {
+            auto& wanted = *static_cast<v4l2_exportbuffer*>(argument);
+            Side& its = side(wanted.type);
+            if (!model_.exports || wanted.index >= its.slots.size() || wanted.plane != 0)
+                return failed(EINVAL);
+            wanted.fd = machine.add_dma_buf(its.size);
+            its.slots[wanted.index].memory = machine.file(wanted.fd);
             return 0;
         }
         case VIDIOC_QBUF: return queue(machine, *static_cast<v4l2_buffer*>(argument));
@@ -197,6 +213,7 @@ private:
         bool in_request = false;
         v4l2_buffer given{};
         std::shared_ptr<File> request;
+        std::shared_ptr<File> memory;
     };
     struct Side {
         std::vector<Slot> slots;
@@ -205,6 +222,7 @@ private:
         bool streaming = false;
         bool at_end = false; ///< the last frame was dequeued
         std::uint32_t sequence = 0;
+        std::uint32_t size = 0; ///< of a frame
     };
 
     bool is_raw(std::uint32_t type) const { return (type == V4L2_BUF_TYPE_VIDEO_OUTPUT) == model_.encodes; }
@@ -237,10 +255,13 @@ private:
     int queue(Machine& machine, const v4l2_buffer& buffer)
     {
         Side& its = side(buffer.type);
-        const auto memory = machine.file(buffer.m.fd);
-        if (buffer.index >= its.slots.size() || dynamic_cast<const DmaBuf*>(memory.get()) == nullptr)
+        if (buffer.index >= its.slots.size())
             return failed(EINVAL);
         Slot& slot = its.slots[buffer.index];
+        if (buffer.memory != V4L2_MEMORY_MMAP)
+            slot.memory = machine.file(buffer.m.fd);
+        if (dynamic_cast<const DmaBuf*>(slot.memory.get()) == nullptr)
+            return failed(EINVAL);
         slot.given = buffer;
         const bool with_request = (buffer.flags & V4L2_BUF_FLAG_REQUEST_FD) != 0;
         const bool may = model_.requires_requests && &its == &output_;
@@ -326,6 +347,12 @@ private:
         slot.request.reset();
     }
 
+    /// The memory whose turn it is.
+    static std::span<std::byte> content(Side& its)
+    {
+        return dynamic_cast<DmaBuf&>(*its.slots[its.queued.front()].memory).content();
+    }
+
     /// One frame in, one frame out, as long as there are both.
     void work()
     {
@@ -343,12 +370,14 @@ private:
                 let_go();
                 continue;
             }
+            constexpr std::uint32_t usual = 100;
+            const std::uint32_t made = model_.convert ? model_.convert(content(output_), content(capture_)) : usual;
             const bool holds = model_.holds && (source.flags & V4L2_BUF_FLAG_M2M_HOLD_CAPTURE_BUF) != 0;
             finish(output_, 0, 0, timestamp);
             held_ = holds ? std::optional(timestamp) : std::nullopt;
             if (holds)
                 continue;
-            finish(capture_, 100, V4L2_BUF_FLAG_KEYFRAME | (model_.damages_frames ? V4L2_BUF_FLAG_ERROR : 0U),
+            finish(capture_, made, V4L2_BUF_FLAG_KEYFRAME | (model_.damages_frames ? V4L2_BUF_FLAG_ERROR : 0U),
                    timestamp);
         }
     }

@@ -108,6 +108,8 @@ public:
         case VIDIOC_S_FMT: return set_format(*static_cast<v4l2_format*>(argument));
         case VIDIOC_G_SELECTION: {
             auto& selection = *static_cast<v4l2_selection*>(argument);
+            if (selection.target == V4L2_SEL_TGT_COMPOSE)
+                return failed(EINVAL); // it fills the whole image
             selection.r.width = selection.target == V4L2_SEL_TGT_CROP ? model_.crop : 0;
             return 0;
         }
@@ -279,6 +281,7 @@ private:
         model_.own_sizes.assign(request.memory == V4L2_MEMORY_MMAP ? request.count : 0, model_.size);
         model_.queue.clear();
         inodes_.assign(request.count, 0);
+        memories_.assign(request.count, nullptr);
         return 0;
     }
 
@@ -320,17 +323,19 @@ private:
         model_.memory = request.memory;
         model_.slots += request.count;
         inodes_.resize(model_.slots);
+        memories_.resize(model_.slots);
         model_.own_sizes.insert(model_.own_sizes.end(), request.count, size);
         return 0;
     }
 
-    int export_buffer(Machine& machine, v4l2_exportbuffer& request) const
+    int export_buffer(Machine& machine, v4l2_exportbuffer& request)
     {
         if (model_.memory != V4L2_MEMORY_MMAP || request.index >= model_.own_sizes.size() || request.plane != 0)
             return failed(EINVAL);
         // Whole pages.
         const std::uint64_t bytes = (std::uint64_t{model_.own_sizes[request.index]} + 4095) / 4096 * 4096;
         request.fd = machine.add_dma_buf(bytes, model_.in_one_piece);
+        memories_[request.index] = machine.file(request.fd);
         return 0;
     }
 
@@ -361,6 +366,8 @@ private:
     {
         if (map(machine, buffer) != 0)
             return -1;
+        if (model_.memory != V4L2_MEMORY_MMAP)
+            memories_[buffer.index] = machine.file(buffer.m.fd);
         if (std::find(model_.queue.begin(), model_.queue.end(), buffer.index) != model_.queue.end())
             return failed(EINVAL);
         model_.fields_queued.push_back(buffer.field);
@@ -378,12 +385,15 @@ private:
         model_.queue.erase(model_.queue.begin());
         buffer.sequence = model_.sequence++;
         buffer.bytesused = model_.size;
+        if (auto* memory = dynamic_cast<DmaBuf*>(memories_[buffer.index].get()); memory != nullptr && model_.draw)
+            model_.draw(memory->content(), buffer.sequence, model_.memory == V4L2_MEMORY_MMAP);
         buffer.flags = model_.damages_frames ? V4L2_BUF_FLAG_ERROR : 0;
         return 0;
     }
 
     CameraModel& model_;
     std::vector<std::uint64_t> inodes_;
+    std::vector<std::shared_ptr<File>> memories_; ///< of the slots
 };
 
 class CardFile final : public File {
@@ -520,6 +530,8 @@ private:
                         model_.dumb_pitch_align;
         model_.dumb_buffers.push_back({request.width, request.height, request.bpp});
         request.size = std::uint64_t{request.pitch} * request.height;
+        if (request.size > model_.dumb_room)
+            return failed(ENOMEM);
         request.handle = new_handle(machine, std::make_shared<DmaBuf>(request.size, model_.checks_at_import));
         return 0;
     }

@@ -235,6 +235,9 @@ int Displays::get_connector(drm_mode_get_connector& request) const
     if (request.connector_id != connector && !second && (request.connector_id != writeback || !model_.writeback))
         return failed(ENOENT);
     const bool virtual_one = request.connector_id == writeback;
+    // As drm_mode_getconnector(): who has no room for modes wants fresh ones.
+    if (request.count_modes == 0 && !virtual_one)
+        ++model_.probes;
     request.connector_type = virtual_one ? DRM_MODE_CONNECTOR_WRITEBACK : DRM_MODE_CONNECTOR_HDMIA;
     request.connector_type_id = second ? 2 : 1;
     request.connection = !virtual_one && model_.connected ? 1 : 2;

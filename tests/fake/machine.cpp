@@ -119,6 +119,14 @@ std::string request_name(unsigned long request)
 
 int File::ioctl(Machine&, unsigned long, void*) { return failed(ENOTTY); }
 
+std::span<std::byte> DmaBuf::content()
+{
+    const auto bytes = static_cast<std::size_t>(bytes_);
+    if (content_ == nullptr)
+        content_.reset(static_cast<std::byte*>(std::calloc(1, bytes)));
+    return {content_.get(), bytes};
+}
+
 int DmaBuf::ioctl(Machine& machine, unsigned long request, void* argument)
 {
     if (request == DMA_BUF_SET_NAME_B)
@@ -155,12 +163,7 @@ void DmaBuf::closed(Machine& machine)
 
 Machine::Machine() : next_descriptor_(first_descriptor) { commonbuf::os::set_kernel(this); }
 
-Machine::~Machine()
-{
-    commonbuf::os::set_kernel(nullptr);
-    for (const auto& [address, length] : mappings_)
-        std::free(address);
-}
+Machine::~Machine() { commonbuf::os::set_kernel(nullptr); }
 
 void Machine::add_name(const std::string& path)
 {
@@ -473,20 +476,20 @@ void* Machine::mmap(std::size_t length, int protection, int fd)
         errno = EACCES;
         return MAP_FAILED;
     }
-    void* address = std::calloc(1, length);
-    mappings_[address] = length;
+    void* address = memory->content().data();
+    mappings_.emplace(address, Mapped{length, file(fd)});
     return address;
 }
 
 int Machine::munmap(void* address, std::size_t length)
 {
     const std::lock_guard lock(mutex_);
-    const auto found = mappings_.find(address);
-    if (found == mappings_.end() || found->second != length) {
+    const auto [begin, end] = mappings_.equal_range(address);
+    const auto found = std::find_if(begin, end, [length](const auto& each) { return each.second.length == length; });
+    if (found == end) {
         complain("unmapped what was not mapped");
         return failed(EINVAL);
     }
-    std::free(address);
     mappings_.erase(found);
     return 0;
 }

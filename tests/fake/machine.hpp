@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -95,19 +96,22 @@ public:
     bool read_only = false;
     int readers = 0; ///< open brackets
     int writers = 0;
-    std::vector<std::uint64_t> brackets; ///< the flags of every DMA_BUF_IOCTL_SYNC
-    std::vector<std::byte> content;
+    std::vector<std::uint64_t> brackets;                              ///< the flags of every DMA_BUF_IOCTL_SYNC
     std::function<void()> released;                                   ///< gives its room back to a heap
     bool bridged = true;                                              ///< as since Linux 6.0
     std::vector<std::pair<std::shared_ptr<FenceModel>, bool>> fences; ///< implicit ones; true for writers
     std::function<void(std::uint64_t flags)> while_starting;          ///< happens in START, after its maintenance
     std::function<void(std::uint64_t flags)> synced;                  ///< follows each DMA_BUF_IOCTL_SYNC
 
+    /// The content, which all mappings and devices share. Zeros at first.
+    std::span<std::byte> content();
+
 private:
     int export_fence(Machine& machine, void* argument) const;
     int import_fence(Machine& machine, void* argument);
 
     std::uint64_t bytes_;
+    std::unique_ptr<std::byte, void (*)(void*)> content_{nullptr, std::free};
 };
 
 /// The pages of memfd_create(2).
@@ -167,6 +171,8 @@ struct CameraModel {
     std::uint64_t room = 1U << 30U; ///< bytes of its own memory
     bool owned_elsewhere = false;
     bool damages_frames = false;
+    /// Writes a frame; `own` is whether into the driver's own memory.
+    std::function<void(std::span<std::byte> memory, std::uint32_t sequence, bool own)> draw;
     std::function<void(v4l2_format&)> distort; ///< has the last word on what TRY_FMT and S_FMT answer
     std::uint32_t stride_step = 1;             ///< 0: takes no stride but its own
     std::uint32_t extra_bytes = 0;             ///< padding behind the image
@@ -236,6 +242,7 @@ struct DisplayModel {
     bool connected = true;
     bool atomic = true;
     bool writeback = true;
+    unsigned probes = 0; ///< how often a display was asked what it can, which takes long
 
     /// What was committed: properties by object and name.
     using Values = std::map<std::uint32_t, std::map<std::string, std::uint64_t>>;
@@ -294,7 +301,10 @@ struct CodecModel {
     std::uint32_t max_rows = 8192;
     std::vector<std::uint32_t> raw;            ///< the codes of its pictures, instead of NV12
     std::function<void(v4l2_format&)> distort; ///< has the last word on the format of pictures
-    std::uint32_t fourcc = 0;                  ///< what its pictures were set to last
+    bool exports = false;                      ///< V4L2_MEMORY_MMAP and EXPBUF
+    /// Makes something of a memory in another one, and says how many bytes.
+    std::function<std::uint32_t(std::span<const std::byte> from, std::span<std::byte> to)> convert;
+    std::uint32_t fourcc = 0; ///< what its pictures were set to last
 };
 
 /// One DRM card.
@@ -311,7 +321,8 @@ struct CardModel {
     std::function<void()> while_waiting; ///< happens once, where a wait would take time
     std::uint32_t pitch_align = 1;
     std::uint32_t dumb_pitch_align = 1;
-    std::uint32_t dumb_bits = 0; ///< the only depth of dumb buffers, as of virtio-gpu; 0 for any
+    std::uint32_t dumb_bits = 0;          ///< the only depth of dumb buffers, as of virtio-gpu; 0 for any
+    std::uint64_t dumb_room = UINT64_MAX; ///< the bytes that there are for a dumb buffer
     std::vector<std::uint32_t> formats;
     std::vector<std::uint64_t> tiles;  ///< modifiers of all its formats, besides LINEAR
     std::vector<std::byte> in_formats; ///< the blob as it stands, instead of one made of `formats`
@@ -463,7 +474,11 @@ private:
     std::set<std::string> forbidden_;
     std::map<int, std::shared_ptr<File>> descriptors_;
     std::map<pid_t, GuardianModel> guardians_;
-    std::map<void*, std::size_t> mappings_;
+    struct Mapped {
+        std::size_t length;
+        std::shared_ptr<File> memory;
+    };
+    std::multimap<void*, Mapped> mappings_;
     std::vector<std::unique_ptr<HeapModel>> heaps_;
     std::vector<std::unique_ptr<CameraModel>> cameras_;
     std::vector<std::unique_ptr<PlanarModel>> planar_;

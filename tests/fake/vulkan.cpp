@@ -3,6 +3,7 @@
 
 #include "os/kernel.hpp"
 
+#include <drm_fourcc.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -121,6 +122,18 @@ VKAPI_ATTR void VKAPI_CALL GetPhysicalDeviceFormatProperties2(VkPhysicalDevice, 
     std::copy_n(all.begin(), list->drmFormatModifierCount, list->pDrmFormatModifierProperties);
 }
 
+/// Whether a modifier is listed, as it is or without the height of its columns.
+bool is_listed(const Vulkan& vulkan, VkFormat format, std::uint64_t modifier)
+{
+    constexpr std::uint64_t height = 0x00ffffffffffff00;
+    const bool columns = vulkan.any_column_height && modifier >> 56U == DRM_FORMAT_MOD_VENDOR_BROADCOM;
+    const auto known = vulkan.formats.find(format);
+    return known != vulkan.formats.end() &&
+           std::any_of(known->second.begin(), known->second.end(), [&](const auto& each) {
+               return each.drmFormatModifier == modifier || (columns && each.drmFormatModifier == (modifier & ~height));
+           });
+}
+
 VkExternalMemoryFeatureFlags features(const Vulkan& vulkan)
 {
     return (vulkan.importable ? unsigned{VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT} : 0U) |
@@ -136,11 +149,7 @@ VKAPI_ATTR VkResult VKAPI_CALL GetPhysicalDeviceImageFormatProperties2(VkPhysica
         return result;
     const auto* modifier = find<VkPhysicalDeviceImageDrmFormatModifierInfoEXT>(
         info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_DRM_FORMAT_MODIFIER_INFO_EXT);
-    const auto& all = vulkan.formats[info->format];
-    const auto known = std::find_if(all.begin(), all.end(), [&](const auto& each) {
-        return modifier != nullptr && each.drmFormatModifier == modifier->drmFormatModifier;
-    });
-    if (known == all.end())
+    if (modifier == nullptr || !is_listed(vulkan, info->format, modifier->drmFormatModifier))
         return VK_ERROR_FORMAT_NOT_SUPPORTED;
     properties->imageFormatProperties.maxExtent = vulkan.max_extent;
     properties->imageFormatProperties.maxResourceSize = vulkan.max_allocation;
@@ -166,6 +175,8 @@ VKAPI_ATTR VkResult VKAPI_CALL CreateImage(VkDevice, const VkImageCreateInfo* in
     if (const auto* told = find<VkImageDrmFormatModifierExplicitCreateInfoEXT>(
             info, VK_STRUCTURE_TYPE_IMAGE_DRM_FORMAT_MODIFIER_EXPLICIT_CREATE_INFO_EXT)) {
         image.modifier = told->drmFormatModifier;
+        if (!is_listed(vulkan, info->format, image.modifier))
+            vulkan.complaints += "an image with a modifier that the device does not have\n";
         image.planes.assign(told->pPlaneLayouts, told->pPlaneLayouts + told->drmFormatModifierPlaneCount);
         for (const VkSubresourceLayout& plane : image.planes) {
             if (plane.rowPitch % vulkan.pitch_align != 0) {

@@ -30,6 +30,7 @@ public:
     bool timeline = true;
     std::set<std::string> missing_functions;
     std::map<VkFormat, std::vector<VkDrmFormatModifierPropertiesEXT>> formats;
+    bool any_column_height = true; ///< listed columns may have every height
     bool importable = true;
     bool dedicated_only = false;
     bool requires_dedicated = false;

@@ -344,49 +344,58 @@ TEST_F(Cameras, CardsAreKnownByTheirNumberWhateverTheyAreCalled)
     }
 }
 
-/// A sensor's lines above and below come along, and the display sees the picture between them.
+/// A sensor's lines above and below come along, in every plane, and the display sees the picture between them.
 TEST_F(Cameras, LinesAroundThePictureAreTheCamerasAndNotTheDisplays)
 {
     NEED_CAMERA(camera, devices::camera("vivid-000-vid-cap"));
     NEED_DISPLAY(display);
     const devices::Fast any_size(camera);
-    cb::Request request{DRM_FORMAT_XRGB8888, 640, 480, 2};
-    request.lines_before = 8;
-    request.lines_after = 4;
-    const auto plan =
-        cb::Allocator().plan(request, {camera.capture(), display.scanout(), cb::cpu(cb::Access::read_write)});
-    ASSERT_TRUE(plan) << plan.error().message();
-    const cb::Layout& layout = plan->layout();
-    const std::uint32_t stride = layout.planes[0].stride;
-    EXPECT_EQ(layout.planes[0].offset, std::uint64_t{stride} * 8);
-    auto queue = camera.open_queue(Role::capture, layout, 2);
-    ASSERT_TRUE(queue) << queue.error().message();
-    EXPECT_EQ(format_of(camera, Role::capture).fmt.pix.height, 492U);
-    const auto buffer = plan->allocate();
-    ASSERT_TRUE(buffer);
-    EXPECT_TRUE(display.framebuffer(*buffer));
-    // All that the camera sees, in the same memory.
-    std::vector<cb::UniqueFd> memories;
-    memories.push_back(*buffer->export_fd());
-    const auto seen = cb::linear_layout({DRM_FORMAT_XRGB8888, 640, 492}, stride, cb::Memories::single);
-    const auto all = cb::Buffer::wrap(*seen, std::move(memories));
-    ASSERT_TRUE(all) << all.error().message();
-    {
-        auto access = all->write(cb::deadline_in(1s));
+    for (const std::uint32_t format : {DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12}) {
+        SCOPED_TRACE(cb::to_string(cb::Format(format)));
+        cb::Request request{format, 640, 480, 2};
+        request.lines_before = 8;
+        request.lines_after = 4;
+        const auto plan =
+            cb::Allocator().plan(request, {camera.capture(), display.scanout(), cb::cpu(cb::Access::read_write)});
+        ASSERT_TRUE(plan) << plan.error().message();
+        const cb::Layout& layout = plan->layout();
+        const std::uint32_t stride = layout.planes[0].stride;
+        EXPECT_EQ(layout.planes[0].offset, std::uint64_t{stride} * 8);
+        auto queue = camera.open_queue(Role::capture, layout, 2);
+        ASSERT_TRUE(queue) << queue.error().message();
+        EXPECT_EQ(format_of(camera, Role::capture).fmt.pix.height, 492U);
+        const auto buffer = plan->allocate();
+        ASSERT_TRUE(buffer);
+        EXPECT_TRUE(display.framebuffer(*buffer));
+        // All that the camera sees, in the same memory.
+        std::vector<cb::UniqueFd> memories;
+        memories.push_back(*buffer->export_fd());
+        const auto seen = cb::linear_layout({format, 640, 492}, stride, cb::Memories::single);
+        const auto all = cb::Buffer::wrap(*seen, std::move(memories));
+        ASSERT_TRUE(all) << all.error().message();
+        {
+            auto access = all->write(cb::deadline_in(1s));
+            ASSERT_TRUE(access);
+            for (std::uint32_t plane = 0; plane < seen->plane_count; ++plane)
+                std::ranges::fill(access->plane(plane), std::byte{0x5a});
+            ASSERT_TRUE(access->end());
+        }
+        ASSERT_TRUE(queue->queue(*buffer) && queue->start());
+        ASSERT_TRUE(queue->dequeue(cb::deadline_in(5s)));
+        ASSERT_TRUE(queue->stop());
+        auto access = all->read(cb::deadline_in(1s));
         ASSERT_TRUE(access);
-        std::ranges::fill(access->plane(0), std::byte{0x5a});
-        ASSERT_TRUE(access->end());
+        const cb::FormatInfo& info = *cb::format_info(format);
+        for (std::uint32_t plane = 0; plane < seen->plane_count; ++plane) {
+            for (std::uint32_t row = 0; row < cb::plane_rows(info, plane, 492); ++row) {
+                const auto bytes = access->plane(plane).subspan(std::size_t{row} * seen->planes[plane].stride,
+                                                                cb::min_stride(info, plane, 640));
+                EXPECT_FALSE(std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0x5a}; }))
+                    << plane << " " << row;
+            }
+        }
+        EXPECT_TRUE(access->end());
     }
-    ASSERT_TRUE(queue->queue(*buffer) && queue->start());
-    ASSERT_TRUE(queue->dequeue(cb::deadline_in(5s)));
-    ASSERT_TRUE(queue->stop());
-    auto access = all->read(cb::deadline_in(1s));
-    ASSERT_TRUE(access);
-    for (std::uint32_t row = 0; row < 492; ++row) {
-        const auto bytes = access->plane(0).subspan(std::size_t{row} * stride, std::size_t{640} * 4);
-        EXPECT_FALSE(std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0x5a}; })) << row;
-    }
-    EXPECT_TRUE(access->end());
 }
 
 /// One rule for plans, foreign buffers and framebuffers.

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -72,6 +74,30 @@ TEST_F(Examples, ACameraIsShownByAProgramThatIsHeldUp)
         outcome.text.find("100 frames shown, 0 lost, 0 out of order, 0 CPU copies") != std::string::npos;
     EXPECT_EQ(outcome.status, all_there ? 0 : 1) << outcome.text;
     EXPECT_NE(outcome.text.find("100 frames shown"), std::string::npos) << outcome.text;
+}
+
+/// Another program has all of the regions. The camera's own memory serves, if it is taken before the camera's
+/// queue is opened.
+TEST_F(Examples, ACameraIsShownWhileTheRegionsAreFull)
+{
+    NEED_EXAMPLE("camera-to-display");
+    NEED_EXAMPLES_DISPLAY();
+    NEED_CAMERA(camera, devices::camera("vivid-001-vid-cap"));
+    std::vector<devices::cb::UniqueFd> taken;
+    for (const auto& heap : devices::cb::find_heaps()) {
+        if (!heap->info().scarce || heap->info().kind != devices::cb::HeapKind::dma_heap)
+            continue;
+        for (const std::uint64_t bytes : {1U << 20U, 1U << 16U}) {
+            while (auto memory = heap->allocate(bytes))
+                taken.push_back(std::move(*memory));
+        }
+    }
+    if (taken.empty())
+        GTEST_SKIP() << "no region here";
+    const auto outcome = example::run("camera-to-display --frames 3");
+    SKIP_LOST_WRITEBACK(outcome);
+    EXPECT_EQ(outcome.status, 0) << outcome.text;
+    EXPECT_NE(outcome.text.find("3 frames shown"), std::string::npos) << outcome.text;
 }
 
 } // namespace

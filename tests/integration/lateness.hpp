@@ -20,6 +20,9 @@ class Lateness {
 public:
     using Clock = std::chrono::steady_clock;
 
+    /// How much later than the machine's own waits one of the library may come back.
+    static constexpr std::chrono::milliseconds grace{50};
+
     Lateness()
     {
         cpu_set_t all;
@@ -30,6 +33,9 @@ public:
                 witnesses_.emplace_back(cpu);
         }
     }
+
+    /// How late somebody may be now who began after the last call of this function and was woken so often since.
+    Clock::duration allowed(int wakes = 1) { return grace + wakes * worst(); }
 
     /// The worst since the last call of this function; what is overdue just now counts.
     Clock::duration worst()

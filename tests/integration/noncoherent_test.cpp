@@ -18,7 +18,9 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <set>
+#include <utility>
 
 namespace {
 
@@ -212,6 +214,51 @@ TEST_F(NonCoherent, WritingAPartKeepsTheRest)
         EXPECT_EQ(pixel(*again, 0, 0).value(), blue);
         EXPECT_EQ(pixel(*again, 1, 0).value(), red);
         EXPECT_EQ(pixel(*again, 639, 479).value(), red);
+    }
+}
+
+void paint_rows(const cb::CpuAccess& access, const cb::Layout& layout, std::uint32_t from, std::uint32_t to)
+{
+    for (std::uint32_t y = from; y < to; ++y) {
+        std::byte* row = access.plane(0).data() + std::size_t{y} * layout.planes[0].stride;
+        for (std::uint32_t x = 0; x < layout.width; ++x)
+            std::memcpy(row + std::size_t{x} * sizeof blue, &blue, sizeof blue);
+    }
+}
+
+/// What is written and not yet ended is in the CPU's pages only. A START or END of reading would bring the
+/// devices' pages over it.
+TEST_F(NonCoherent, AReaderLosesNothingOfAWriter)
+{
+    NEED_NONCOHERENT(heap, "scattered");
+    for (const bool reader_is_first : {false, true}) {
+        SCOPED_TRACE(reader_is_first ? "the reader began before the writer" : "the reader began after the writer");
+        NEED_IMAGES(heap);
+        ASSERT_TRUE(fill(*picture, green));
+        const cb::Layout& layout = picture->layout();
+        std::optional<cb::CpuAccess> reader;
+        const auto begin_to_read = [&] {
+            auto access = picture->read(cb::deadline_in(1s));
+            ASSERT_TRUE(access) << access.error().message();
+            reader.emplace(std::move(*access));
+        };
+        if (reader_is_first)
+            begin_to_read();
+        auto writer = picture->write(cb::deadline_in(1s));
+        ASSERT_TRUE(writer) << writer.error().message();
+        paint_rows(*writer, layout, 0, layout.height / 2);
+        if (!reader_is_first)
+            begin_to_read();
+        ASSERT_TRUE(reader);
+        std::uint32_t seen = 0;
+        std::memcpy(&seen, reader->plane(0).data(), sizeof seen);
+        EXPECT_EQ(seen, blue) << "in the same mapping";
+        ASSERT_TRUE(reader->end());
+        paint_rows(*writer, layout, layout.height / 2, layout.height);
+        ASSERT_TRUE(writer->end());
+        ASSERT_TRUE(show(screen, *picture, *copy));
+        EXPECT_EQ(pixel(*copy, 3, 4).value(), blue) << "written before the reader ended";
+        EXPECT_EQ(pixel(*copy, 639, 479).value(), blue) << "and after it";
     }
 }
 

@@ -16,9 +16,6 @@ namespace timelines {
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
 
-// How much later than the machine's own waits one of the library may come back.
-inline constexpr auto grace = 50ms;
-
 inline cb::UniqueFd open_node(const std::string& path)
 {
     return cb::UniqueFd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
@@ -59,7 +56,7 @@ protected:
         auto result = call(deadline);
         const auto late = std::chrono::steady_clock::now() - deadline;
         EXPECT_GE(late, 0ms) << "it did not wait";
-        EXPECT_LT(late, grace + machine.worst());
+        EXPECT_LT(late, machine.allowed());
         return result;
     }
 };

@@ -15,7 +15,7 @@ const FormatInfo& any_format() { return all_formats()[*rc::gen::inRange<std::siz
 Result<Layout> any_layout(const FormatInfo& info)
 {
     Request request{info.format, *rc::gen::inRange<std::uint32_t>(1, 200), *rc::gen::inRange<std::uint32_t>(1, 200)};
-    request.lines_before = *rc::gen::element<std::uint32_t>(0, 0, 1, 5);
+    request.lines_before = *rc::gen::element<std::uint32_t>(0, 0, 1, 2, 6);
     request.lines_after = *rc::gen::element<std::uint32_t>(0, 0, 1, 5);
     const auto memories = *rc::gen::element(Memories::single, Memories::per_plane);
     const auto extra = *rc::gen::inRange<std::uint32_t>(0, 300);
@@ -41,8 +41,9 @@ TEST(LayoutLaws, WhatIsMadePassesTheCheckAndOneByteLessDoesNot)
         if (!layout)
             return;
         RC_ASSERT(validate(*layout).has_value());
-        // Planes of one memory follow each other without a gap.
-        for (std::uint32_t i = 1; i < layout->plane_count; ++i) {
+        // Planes of one memory follow each other without a gap, unless there are lines between them.
+        const bool has_lines = layout->lines_before != 0 || layout->lines_after != 0;
+        for (std::uint32_t i = 1; i < (has_lines ? 0 : layout->plane_count); ++i) {
             const Plane& before = layout->planes[i - 1];
             if (layout->planes[i].memory == before.memory)
                 RC_ASSERT(layout->planes[i].offset == before.offset + before.size);
@@ -53,34 +54,40 @@ TEST(LayoutLaws, WhatIsMadePassesTheCheckAndOneByteLessDoesNot)
     });
 }
 
-/// Every pixel of every plane, and the lines around them, has bytes of its own.
-TEST(LayoutLaws, LinesAndPlanesShareNoByte)
+/// Every pixel of every plane, and the lines around them, has bytes of its own: those that it would have in an
+/// image with the lines in it, which is what a camera writes.
+TEST(LayoutLaws, LinesAreRowsOfALargerImage)
 {
-    law::holds("lines and planes share no byte", [] {
+    law::holds("lines are rows of a larger image", [] {
         const FormatInfo& info = any_format();
         Request request{info.format, *rc::gen::inRange<std::uint32_t>(1, 200),
                         *rc::gen::inRange<std::uint32_t>(1, 200)};
         request.lines_before = *rc::gen::inRange<std::uint32_t>(0, 9);
         request.lines_after = *rc::gen::inRange<std::uint32_t>(0, 9);
         const auto memories = *rc::gen::element(Memories::single, Memories::per_plane);
-        const auto stride = static_cast<std::uint32_t>(min_stride(info, 0, request.width));
-        const auto with = linear_layout(request, stride, memories);
-        request.lines_before = request.lines_after = 0;
-        const auto without = linear_layout(request, stride, memories);
-        RC_ASSERT(with.has_value() == without.has_value());
+        const auto padding = *rc::gen::element<std::uint32_t>(0, 0, 1, 7);
+        const auto stride =
+            static_cast<std::uint32_t>(min_stride(info, 0, request.width)) + *rc::gen::inRange<std::uint32_t>(0, 3);
+        const auto with = linear_layout(request, stride, memories, request.height + padding);
+        Request larger = request;
+        larger.lines_before = larger.lines_after = 0;
+        larger.height += request.lines_before + padding + request.lines_after;
+        const auto whole = linear_layout(larger, stride, memories);
+        bool in_rows = true;
+        for (const PlaneInfo& plane : std::span(info.planes).first(info.plane_count))
+            in_rows = in_rows && request.lines_before % plane.vsub == 0;
+        RC_ASSERT(with.has_value() == (whole.has_value() && in_rows));
         if (!with)
             return;
-        const std::uint64_t before = with->planes[0].offset;
-        RC_ASSERT(before % stride == 0U);
+        RC_ASSERT(validate(*with).has_value());
+        RC_ASSERT(with->memory_sizes == whole->memory_sizes);
         for (std::uint32_t i = 0; i < with->plane_count; ++i) {
-            Plane moved = without->planes[i];
-            moved.offset += moved.memory == 0 ? before : 0;
-            RC_ASSERT(with->planes[i] == moved);
+            Plane picture = whole->planes[i];
+            picture.offset += std::uint64_t{request.lines_before / info.planes[i].vsub} * picture.stride;
+            picture.size = std::uint64_t{picture.stride} * plane_rows(info, i, request.height + padding);
+            RC_ASSERT(with->planes[i] == picture);
+            RC_ASSERT(picture.offset + picture.size <= whole->planes[i].offset + whole->planes[i].size);
         }
-        const std::uint64_t room = with->memory_sizes[0] - without->memory_sizes[0];
-        RC_ASSERT(room >= before && (room - before) % stride == 0U);
-        for (std::uint32_t i = 1; i < with->memory_count; ++i)
-            RC_ASSERT(with->memory_sizes[i] == without->memory_sizes[i]);
     });
 }
 

@@ -134,6 +134,7 @@ TEST(LinearLayout, StridesOfThePlanesFollowTheirSamples)
     EXPECT_EQ(strides("S016", 1280), (Strides{1280, 640, 640}));
 }
 
+/// Lines are image to the camera that writes them, so each plane has its share of them.
 TEST(LinearLayout, RoomForLinesInOneMemory)
 {
     Request request{DRM_FORMAT_NV12, 640, 480};
@@ -142,12 +143,13 @@ TEST(LinearLayout, RoomForLinesInOneMemory)
     const auto layout = linear_layout(request, 704, Memories::single, 488);
     ASSERT_TRUE(layout);
     EXPECT_EQ(layout->planes[0], (Plane{0, 704, 2 * 704, 704 * 488}));
-    EXPECT_EQ(layout->planes[1], (Plane{0, 704, 2 * 704 + 704 * 488, 704 * 244}));
-    EXPECT_EQ(layout->memory_sizes[0], 704U * (2 + 488 + 244 + 3));
+    // 493 rows of luma, then 247 of chroma.
+    EXPECT_EQ(layout->planes[1], (Plane{0, 704, 704 * (493 + 1), 704 * 244}));
+    EXPECT_EQ(layout->memory_sizes[0], 704U * (493 + 247));
     EXPECT_TRUE(validate(*layout));
 }
 
-TEST(LinearLayout, RoomForLinesIsInTheFirstMemory)
+TEST(LinearLayout, RoomForLinesInEachMemory)
 {
     Request request{DRM_FORMAT_NV12, 640, 480};
     request.lines_before = 2;
@@ -156,8 +158,23 @@ TEST(LinearLayout, RoomForLinesIsInTheFirstMemory)
     ASSERT_TRUE(layout);
     EXPECT_EQ(layout->planes[0].offset, 2U * 704);
     EXPECT_EQ(layout->memory_sizes[0], 704U * (2 + 480 + 3));
-    EXPECT_EQ(layout->planes[1].offset, 0U);
-    EXPECT_EQ(layout->memory_sizes[1], 704U * 240);
+    EXPECT_EQ(layout->planes[1].offset, 704U);
+    EXPECT_EQ(layout->memory_sizes[1], 704U * 243);
+}
+
+TEST(LinearLayout, LinesInFrontAreWholeRowsOfEachPlane)
+{
+    Request request{DRM_FORMAT_NV12, 640, 480};
+    request.lines_before = 3;
+    const auto odd = linear_layout(request, 640, Memories::single);
+    ASSERT_FALSE(odd);
+    EXPECT_EQ(odd.error().category, Category::invalid_argument);
+    EXPECT_EQ(odd.error().detail, "3 lines in front of a picture are no whole rows of plane 1, which has one for 2 "
+                                  "rows of the picture");
+    request.format = DRM_FORMAT_NV16;
+    EXPECT_TRUE(linear_layout(request, 640, Memories::single));
+    request.format = DRM_FORMAT_XRGB8888;
+    EXPECT_TRUE(linear_layout(request, 2560, Memories::single));
 }
 
 TEST(LinearLayout, TheLargestImageThatFits32BitStrides)

@@ -285,13 +285,6 @@ TEST_F(PlanTest, ACameraFillsTheLinesAroundThePictureThatADisplayShows)
         ASSERT_TRUE(queue) << queue.error().message();
         EXPECT_EQ(model.height, 725U) << "its image has the lines, from the first byte of the memory";
     }
-    // Planes behind the first would lie elsewhere for the camera.
-    request.format = DRM_FORMAT_NV12;
-    const auto planes = plan({camera()});
-    ASSERT_FALSE(planes);
-    EXPECT_NE(planes.error().message().find("only in formats with one plane, and not in NV12"), std::string::npos)
-        << planes.error().message();
-    EXPECT_TRUE(plan({cpu(Access::read)}));
     request.format = DRM_FORMAT_XRGB8888;
     request.lines_before = 0;
     request.lines_after = 2;
@@ -299,6 +292,92 @@ TEST_F(PlanTest, ACameraFillsTheLinesAroundThePictureThatADisplayShows)
     ASSERT_TRUE(behind) << behind.error().message();
     EXPECT_GE(behind->layout().memory_sizes[0],
               std::uint64_t{behind->layout().planes[0].stride} * (request.height + 2));
+}
+
+/// To the camera the lines are rows of all planes.
+TEST_F(PlanTest, LinesAroundAPictureAreThoseOfEachPlane)
+{
+    const fake::CameraModel& model = add_camera(false);
+    const fake::CardModel& card = machine.add_card("card0", {.formats = {DRM_FORMAT_NV12}});
+    machine.add_heap("system");
+    request.format = DRM_FORMAT_NV12;
+    request.lines_before = 4;
+    request.lines_after = 3;
+    const auto made = plan({camera(), display()});
+    ASSERT_TRUE(made) << made.error().message();
+    const Layout& layout = made->layout();
+    EXPECT_EQ(layout.planes[0].offset, 1280U * 4);
+    EXPECT_EQ(layout.planes[1].offset, 1280U * (727 + 2));
+    EXPECT_GE(layout.memory_sizes[0], 1280U * (727 + 364));
+    EXPECT_EQ(card.frame.offsets, (std::array<std::uint32_t, 2>{1280 * 4, 1280 * (727 + 2)}));
+    const auto device = v4l2::Device::open("/dev/video0");
+    {
+        const auto queue = device->open_queue(v4l2::Role::capture, layout, 1);
+        ASSERT_TRUE(queue) << queue.error().message();
+        EXPECT_EQ(model.height, 727U);
+    }
+    const auto refusal = [&](const Layout& wrong) {
+        const auto queue = device->open_queue(v4l2::Role::capture, wrong, 1);
+        return queue ? "" : queue.error().message();
+    };
+    Layout other = layout;
+    other.planes[0].offset = 0;
+    EXPECT_NE(refusal(other).find("the picture behind its lines, but the layout puts plane 0 at 0"), std::string::npos)
+        << refusal(other);
+    other = *linear_layout({DRM_FORMAT_NV12, 1280, 720}, 1280, Memories::single);
+    other.planes[0].offset += 1280U * 4;
+    other.planes[1].offset += 1280U * 4;
+    other.memory_sizes[0] += 1280U * 7;
+    other.lines_before = 4;
+    other.lines_after = 3;
+    EXPECT_NE(refusal(other).find("V4L2 puts plane 1 right behind"), std::string::npos)
+        << "room in front of the luma only: " << refusal(other);
+
+    EXPECT_TRUE(plan({cpu(Access::read)}));
+    request.lines_before = 3;
+    const auto odd = plan({camera(), display()});
+    ASSERT_FALSE(odd);
+    EXPECT_NE(odd.error().message().find("no whole rows of plane 1"), std::string::npos) << odd.error().message();
+}
+
+TEST_F(PlanTest, LinesAroundAPictureAreInEachMemory)
+{
+    const fake::PlanarModel& model = machine.add_planar("video0", {.formats = {V4L2_PIX_FMT_NV12M}});
+    machine.add_heap("system");
+    request = {DRM_FORMAT_NV12, 640, 480};
+    request.lines_before = 4;
+    request.lines_after = 4;
+    const auto made = plan({camera(), cpu(Access::read)});
+    ASSERT_TRUE(made) << made.error().message();
+    Layout layout = made->layout();
+    EXPECT_EQ(layout.planes[0].offset, 640U * 4);
+    EXPECT_EQ(layout.planes[1], (Plane{1, 640, 640 * 2, 640 * 240}));
+    EXPECT_EQ(layout.memory_sizes[1], 640U * 244);
+    const auto device = v4l2::Device::open("/dev/video0");
+    {
+        const auto queue = device->open_queue(v4l2::Role::capture, layout, 1);
+        ASSERT_TRUE(queue) << queue.error().message();
+        EXPECT_EQ(model.height, 488U);
+    }
+    // A memory of its own has no place for an offset either.
+    layout.lines_before = layout.lines_after = 0;
+    layout.planes[0].offset = 0;
+    const auto queue = device->open_queue(v4l2::Role::capture, layout, 1);
+    ASSERT_FALSE(queue);
+    EXPECT_NE(queue.error().message().find("but the layout puts plane 1 at 1280"), std::string::npos)
+        << queue.error().message();
+}
+
+TEST_F(PlanTest, ACodecTakesLinesAroundAPictureForPicture)
+{
+    machine.add_codec("video0", {});
+    machine.add_heap("system");
+    request = {DRM_FORMAT_NV12, 64, 32};
+    request.lines_before = 2;
+    const auto made = plan({v4l2::Device::open("/dev/video0")->output()});
+    ASSERT_FALSE(made);
+    EXPECT_NE(made.error().message().find("a codec takes all that it reads or writes for picture"), std::string::npos)
+        << made.error().message();
 }
 
 TEST_F(PlanTest, ABusyCameraIsSaidSo)

@@ -218,6 +218,27 @@ INSTANTIATE_TEST_SUITE_P(
         return std::string(refusal.param.call) + "_" + errno_name(refusal.param.error);
     });
 
+/// As the advice says: the source is set again meanwhile (S_DV_TIMINGS), or the cable is back.
+TEST_F(QueueTest, AfterALostSignalItGoesOnWhenItIsStartedAgain)
+{
+    auto queue = device().open_queue(Role::capture, layout, 2);
+    ASSERT_TRUE(queue);
+    const Buffer a = buffer();
+    const Buffer b = buffer();
+    ASSERT_TRUE(queue->queue(a) && queue->queue(b) && queue->start());
+    ASSERT_TRUE(queue->dequeue(soon()));
+    machine.fail_all("VIDIOC_DQBUF", EIO);
+    EXPECT_EQ(queue->dequeue(soon()).error().category, Category::device_failed);
+    machine.fail_all("VIDIOC_DQBUF", 0);
+    ASSERT_TRUE(queue->stop());
+    ASSERT_TRUE(queue->queue(a) && queue->queue(b) && queue->start());
+    for (const Buffer& each : {a, b}) {
+        const auto frame = queue->dequeue(soon());
+        ASSERT_TRUE(frame) << frame.error().message();
+        EXPECT_EQ(frame->buffer, each);
+    }
+}
+
 TEST_F(QueueTest, EndOfStreamIsKeptUntilTheQueueStops)
 {
     auto queue = device().open_queue(Role::capture, layout, 1);

@@ -151,6 +151,17 @@ TEST_F(ScanoutTest, WritebackHasItsOwnFormats)
     EXPECT_NE(none.error().detail.find("no writeback connector"), std::string::npos) << none.error().message();
 }
 
+/// To probe a monitor takes long, and a plan with writeback would do it for each of them.
+TEST_F(ScanoutTest, WritebackAsksNoMonitorWhatItCan)
+{
+    model.heads = 2;
+    const Device on = device();
+    EXPECT_TRUE(ask(on.writeback(), DRM_FORMAT_XRGB8888));
+    EXPECT_EQ(model.probes, 0U);
+    EXPECT_TRUE(display_resources(on));
+    EXPECT_EQ(model.probes, 2U);
+}
+
 TEST_F(ScanoutTest, FlipsAtOnceHaveTheirOwnFormatsAndNeedADriverThatCommitsThem)
 {
     const auto cannot = ask(device().async_scanout(), DRM_FORMAT_XRGB8888);
@@ -237,6 +248,19 @@ TEST_F(ScanoutTest, WhatCouldNotBeMeasuredIsMeasuredAgain)
     }
 }
 
+/// As on a board whose CMA others have filled.
+TEST_F(ScanoutTest, LittleMemoryIsEnoughToMeasureRows)
+{
+    card.pitch_align = 64;
+    card.dumb_room = 1U << 20U;
+    const auto little = ask(device().scanout(), DRM_FORMAT_XRGB8888, 65);
+    ASSERT_TRUE(little) << little.error().message();
+    std::uint32_t align = 0;
+    for (const Support::Entry& entry : (*little)->entries)
+        align = std::max(align, entry.modifier == linear ? entry.constraints->stride_align : 0);
+    EXPECT_EQ(align, 64U);
+}
+
 TEST_F(ScanoutTest, ACardThatIsGoneIsNotOneWithoutDisplays)
 {
     const std::size_t begin = machine.calls().size();
@@ -275,9 +299,12 @@ TEST_F(ScanoutTest, ACardThatIsGoneIsAnErrorOfThePlan)
 TEST_F(ScanoutTest, FramebuffersOfImplicitLayoutsComeWithoutTheFlag)
 {
     const Device on = device();
-    layout.modifier = implicit_modifier;
-    const auto made = on.framebuffer(buffer());
-    EXPECT_TRUE(made) << made.error().message();
+    for (const std::uint32_t format : {DRM_FORMAT_XRGB8888, DRM_FORMAT_NV12}) {
+        layout = *linear_layout({format, 64, 32}, 256, Memories::single);
+        layout.modifier = implicit_modifier;
+        const auto made = on.framebuffer(buffer());
+        EXPECT_TRUE(made) << made.error().message();
+    }
 }
 
 TEST_F(ScanoutTest, ADriverWithoutModifiersIsNotToldATiledImage)

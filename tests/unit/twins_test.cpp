@@ -376,6 +376,18 @@ TEST_F(TiledPlans, TwoMemoriesThatNoModifierStandsForPassAsTheDriverSays)
     EXPECT_FALSE(plan({node("video0").capture(), display()})) << "only drivers know what is in it";
 }
 
+TEST_F(TiledPlans, LinesAroundAPictureAreNotTilesOfTheirOwn)
+{
+    machine.add_planar("video0", {.formats = {V4L2_PIX_FMT_MM21}});
+    request = {DRM_FORMAT_NV12, 640, 480};
+    request.lines_before = 32;
+    const auto made = plan({node("video0").capture()});
+    ASSERT_FALSE(made);
+    EXPECT_NE(made.error().message().find("lines around a picture cannot be told from it in the tiles of"),
+              std::string::npos)
+        << made.error().message();
+}
+
 TEST_F(TiledPlans, MoreMemoriesThanALayoutHasAreRefused)
 {
     machine.add_planar("video0", {.formats = {mt2t}, .memories = max_planes + 1});

@@ -4,6 +4,7 @@
 #include "backends/vulkan/failure.hpp"
 #include "fake/machine.hpp"
 #include "fake/vulkan.hpp"
+#include "format/twins.hpp"
 
 #include <commonbuf/commonbuf.hpp>
 #include <commonbuf/vulkan.hpp>
@@ -64,6 +65,12 @@ protected:
 
     static Layout rgb() { return *linear_layout({DRM_FORMAT_XRGB8888, 64, 32}, 256, Memories::single); }
     static Layout nv12(Memories memories) { return *linear_layout({DRM_FORMAT_NV12, 64, 32}, 64, memories); }
+
+    /// Broadcom's columns of 128 bytes.
+    static const TiledTwin& columns()
+    {
+        return *tiled_twin({DRM_FORMAT_NV12, DRM_FORMAT_MOD_BROADCOM_SAND128, Memories::single});
+    }
 
     /// The image that was bound last.
     const fake::Vulkan::Image& last_image() const { return gpu.images.at(gpu.binds.rbegin()->first); }
@@ -402,6 +409,32 @@ TEST_F(VulkanImport, MemoryThatIsTooSmallIsRefusedWithBothSizesAndPlannedLarger)
     EXPECT_TRUE(made.import_image(*larger, sampled));
 }
 
+TEST_F(VulkanImport, WhatTheGpuRefusesAtWorkIsNotPlannedAgain)
+{
+    machine.add_heap("system");
+    machine.add_heap("region", {.contiguous = true});
+    const Device made = device();
+    Allocator allocator;
+    const auto plan = allocator.plan({DRM_FORMAT_XRGB8888, 64, 32}, {made.sampled()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->chosen().heap.name, "system");
+    const auto buffers = plan->allocate(3);
+    ASSERT_TRUE(buffers);
+    ASSERT_TRUE(made.import_image((*buffers)[0], sampled));
+    const std::size_t before = gpu.calls.size();
+    ASSERT_TRUE(made.import_image((*buffers)[1], sampled));
+    const auto begin = gpu.calls.begin() + static_cast<std::ptrdiff_t>(before);
+    const auto allocation = std::find(begin, gpu.calls.end(), "vkAllocateMemory");
+    ASSERT_NE(allocation, gpu.calls.end());
+    gpu.fail(gpu.calls.size() + static_cast<std::size_t>(allocation - begin), VK_ERROR_INVALID_EXTERNAL_HANDLE);
+    ASSERT_FALSE(made.import_image((*buffers)[2], sampled));
+    EXPECT_TRUE(gpu.fault_hit());
+    const auto again = allocator.plan({DRM_FORMAT_XRGB8888, 64, 32}, {made.sampled()});
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ(again->chosen().heap.name, "region");
+    EXPECT_NE(again->explain().find("VK_ERROR_INVALID_EXTERNAL_HANDLE"), std::string::npos) << again->explain();
+}
+
 TEST_F(VulkanImport, PlanesInTwoDmaBufsAreBoundOneByOne)
 {
     const Device made = device();
@@ -557,6 +590,71 @@ TEST_F(VulkanImport, TiledImagesLieWhereTheDriverPutsThem)
     Layout fewer = *entry->layout;
     fewer.plane_count = 1;
     EXPECT_EQ(made.import_image(make(fewer), sampled).error().category, Category::unsupported);
+}
+
+/// A device lists columns without their height, and each image has one in its modifier.
+TEST_F(VulkanImport, ColumnsAreImportedWithTheirHeight)
+{
+    gpu.formats[VK_FORMAT_G8_B8R8_2PLANE_420_UNORM].push_back({DRM_FORMAT_MOD_BROADCOM_SAND128, 2, 0});
+    const Layout layout = *tiled_layout(columns(), {DRM_FORMAT_NV12, 1270, 720}, 1180, 720);
+    const Device made = device();
+    EXPECT_TRUE(made.sampled().importer().fit(layout));
+    {
+        const auto image = made.import_image(make(layout), sampled);
+        ASSERT_TRUE(image) << image.error().message();
+        EXPECT_EQ(last_image().modifier, layout.modifier.value);
+    }
+    // Only the driver knows which heights it takes.
+    gpu.any_column_height = false;
+    const auto refused = made.import_image(make(layout), sampled);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, Category::unsupported);
+    EXPECT_NE(refused.error().message().find("does not support NV12 with " + to_string(layout.modifier)),
+              std::string::npos)
+        << refused.error().message();
+}
+
+/// A decoder that has one layout.
+class Decoder final : public Importer {
+public:
+    explicit Decoder(const Layout& layout) : layout_(layout) {}
+
+    const std::string& name() const noexcept override { return name_; }
+    Result<std::shared_ptr<const Support>> support(const Request&) override
+    {
+        const Arrangement way{layout_.format, DRM_FORMAT_MOD_BROADCOM_SAND128, Memories::single};
+        return std::make_shared<const Support>(Support{{{way, {}, std::make_shared<const Layout>(layout_)}}});
+    }
+    Result<Layout> fit(const Layout& layout) override
+    {
+        if (layout.modifier != layout_.modifier)
+            return Error::unsupported("fit", "it makes other columns");
+        return layout;
+    }
+    Result<std::unique_ptr<Trial>> begin_trial(const Layout&) override { return std::make_unique<Taking>(); }
+
+private:
+    struct Taking final : Trial {
+        Verdict attempt(std::span<const int>) override { return Verdict::accepted("TAKE", "took it"); }
+    };
+    Layout layout_;
+    std::string name_ = "decoder";
+};
+
+TEST_F(VulkanImport, ADecodersColumnsArePlannedForTheGpu)
+{
+    gpu.formats[VK_FORMAT_G8_B8R8_2PLANE_420_UNORM].push_back({DRM_FORMAT_MOD_BROADCOM_SAND128, 2, 0});
+    machine.add_heap("system");
+    const Use decoder(std::make_shared<Decoder>(*tiled_layout(columns(), {DRM_FORMAT_NV12, 1280, 720}, 1080, 720)));
+    const Device made = device();
+    for (const auto& uses : {std::vector{decoder, made.sampled()}, std::vector{made.sampled(), decoder}}) {
+        const auto plan = Allocator().plan({DRM_FORMAT_NV12, 1280, 720}, uses);
+        ASSERT_TRUE(plan) << plan.error().message();
+        EXPECT_EQ(plan->layout().modifier, Modifier(DRM_FORMAT_MOD_BROADCOM_SAND128 | std::uint64_t{1080} << 8U));
+        const auto buffer = plan->allocate();
+        ASSERT_TRUE(buffer);
+        EXPECT_TRUE(made.import_image(*buffer, sampled));
+    }
 }
 
 TEST_F(VulkanImport, ViewsOfOtherFormatsMakeTheImageMutable)

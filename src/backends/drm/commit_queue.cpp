@@ -109,9 +109,11 @@ public:
                 log(message);
             for (const News::Refused& each : told.refused)
                 each.buffer.state().import_failed(each.identities, each.error);
+            reports_.report();
         }
 
     private:
+        watch::HeldBack reports_; ///< of watchers
         State& state_;
         std::unique_lock<std::mutex> lock_;
     };

@@ -33,6 +33,26 @@ std::uint32_t line_of_memory(const Layout& layout, std::uint32_t memory)
     return first != planes.end() ? first->stride : 0;
 }
 
+/// The bytes between the start of an image and its picture in a plane: those of its lines.
+std::uint64_t bytes_before(const Layout& layout, std::uint32_t plane)
+{
+    const FormatInfo* info = format_info(layout.format);
+    if (info == nullptr || plane >= info->plane_count)
+        return 0;
+    return std::uint64_t{layout.lines_before / info->planes[plane].vsub} * layout.planes[plane].stride;
+}
+
+/// The first plane at the start of a memory whose picture does not begin there, behind its lines.
+std::optional<std::uint32_t> misplaced_start(const Layout& picture)
+{
+    for (std::uint32_t i = 0; i < picture.plane_count; ++i) {
+        const bool is_first = i == 0 || picture.planes[i].memory != picture.planes[i - 1].memory;
+        if (is_first && picture.planes[i].offset != bytes_before(picture, i))
+            return i;
+    }
+    return std::nullopt;
+}
+
 /// The first plane that does not lie where V4L2's formats with a single memory put it. Those
 /// formats have no offsets of their own.
 std::optional<std::uint32_t> misplaced_plane(const Layout& layout, std::uint32_t rows)
@@ -150,13 +170,17 @@ std::uint32_t padded_rows(const Layout& layout) noexcept
 Layout with_lines(const Layout& layout) noexcept
 {
     Layout whole = layout;
-    if (layout.lines_before == 0 && layout.lines_after == 0)
+    const FormatInfo* info = format_info(layout.format);
+    if (info == nullptr || (layout.lines_before == 0 && layout.lines_after == 0))
         return whole;
-    Plane& plane = whole.planes[0];
-    whole.height = narrow(std::uint64_t{layout.lines_before} + layout.height + layout.lines_after);
-    plane.size = std::uint64_t{plane.stride} * whole.height;
-    if (plane.offset == std::uint64_t{layout.lines_before} * plane.stride)
-        plane.offset = 0;
+    const std::uint64_t lines = std::uint64_t{layout.lines_before} + layout.lines_after;
+    whole.height = narrow(lines + layout.height);
+    whole.rows = layout.rows != 0 ? narrow(lines + layout.rows) : 0;
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(layout.plane_count, info->plane_count); ++i) {
+        Plane& plane = whole.planes[i];
+        plane.size = std::uint64_t{plane.stride} * plane_rows(*info, i, whole.height);
+        plane.offset -= std::min(plane.offset, bytes_before(layout, i));
+    }
     whole.lines_before = whole.lines_after = 0;
     return whole;
 }
@@ -281,18 +305,22 @@ Status same_image(const Node& node, Role role, const Layout& picture, const Answ
     const std::uint32_t fourcc = code_of(node, role, arrangement_of(layout));
     if (fourcc == 0)
         return differs(text::format("V4L2 has no code for {}", to_string(arrangement_of(layout))));
-    if (layout.height != picture.height && (coded || layout.plane_count > 1))
-        return differs(text::format("it fills the lines around a picture only in formats with one plane, and {}",
-                                    coded ? "not as a codec" : "not in " + to_string(layout.format)));
+    if (layout.height != picture.height && coded)
+        return differs("a codec takes all that it reads or writes for picture, also the lines around one");
+    if (layout.height != picture.height && layout.modifier != linear)
+        return differs(text::format("lines around a picture cannot be told from it in the tiles of {}",
+                                    to_string(layout.modifier)));
     if (picture.lines_after != 0 && padded_rows(picture) != picture.height)
         return differs(text::format("V4L2 puts the lines behind a picture right behind its {} rows, but the layout "
                                     "puts them behind {}",
                                     picture.height, padded_rows(picture)));
     // V4L2 has no way to say where in a memory the image begins (vb2 itself refuses a
     // data_offset in a capture buffer).
-    if (layout.planes[0].offset != 0)
-        return differs(text::format("V4L2 puts the image at the start of its memory, but the layout puts it at {}",
-                                    layout.planes[0].offset));
+    if (const auto start = misplaced_start(picture))
+        return differs(
+            text::format("V4L2 puts the image at the start of its memory{}, but the layout puts plane {} at {}",
+                         picture.lines_before != 0 ? ", and the picture behind its lines" : "", *start,
+                         picture.planes[*start].offset));
     if (const auto misplaced =
             misplaced_plane(layout, padded ? padded_rows(layout) : std::max(layout.rows, layout.height)))
         return differs(text::format("V4L2 puts plane {} right behind the one before, but the layout puts it at {}",

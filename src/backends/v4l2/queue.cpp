@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
 #include "sync/fence_set.hpp"
+#include "sync/watch.hpp"
 #include "os/os.hpp"
 #include "os/wakeup.hpp"
 
@@ -37,8 +38,8 @@ struct Queue::State {
         Place where;
     };
 
-    /// The slots, with the lock held as long as this lives. Refused memory is reported after it: that
-    /// writes a file, and calls the program's log handler.
+    /// The slots, with the lock held as long as this lives. Refused memory, and what a watcher found, is
+    /// reported after it: that writes a file, and calls the program's handlers.
     class Locked {
     public:
         explicit Locked(const State& state) : lock_(state.mutex), table_(state.table.get()) {}
@@ -54,6 +55,7 @@ struct Queue::State {
         SlotTable* operator->() const noexcept { return table_; }
 
     private:
+        watch::HeldBack reports_;
         std::unique_lock<std::mutex> lock_;
         SlotTable* table_;
     };

@@ -2,6 +2,7 @@
 #include "backends/vulkan/image_support.hpp"
 
 #include "base/text.hpp"
+#include "format/twins.hpp"
 
 #include <algorithm>
 #include <array>
@@ -81,8 +82,12 @@ std::optional<VkDrmFormatModifierPropertiesEXT> find_modifier(const Context& con
                                                               Modifier modifier)
 {
     const auto all = modifiers_of(context, format);
-    const auto found = std::ranges::find(all, modifier.value, &VkDrmFormatModifierPropertiesEXT::drmFormatModifier);
-    return found != all.end() ? std::optional(*found) : std::nullopt;
+    for (const Modifier listed : {modifier, without_column_height(modifier)}) {
+        const auto found = std::ranges::find(all, listed.value, &VkDrmFormatModifierPropertiesEXT::drmFormatModifier);
+        if (found != all.end())
+            return *found;
+    }
+    return std::nullopt;
 }
 
 ViewFormats::ViewFormats(VkFormat format, const ImageUsage& usage)

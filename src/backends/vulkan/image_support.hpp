@@ -29,6 +29,9 @@ bool has_unused_alpha(Format format) noexcept;
 /// Lists what the device can do with each modifier of a format
 /// (VkDrmFormatModifierPropertiesListEXT); empty if it has none.
 std::vector<VkDrmFormatModifierPropertiesEXT> modifiers_of(const Context& context, VkFormat format);
+
+/// Finds what the device can do with a modifier. It lists columns without their height, which the
+/// modifier of each image has; image_limits() asks the driver about that one height.
 std::optional<VkDrmFormatModifierPropertiesEXT> find_modifier(const Context& context, VkFormat format,
                                                               Modifier modifier);
 
