@@ -32,6 +32,8 @@ class Board:
     user: str
     permissions: tuple[str, ...]
     regions: tuple[Region, ...]
+    # Which Linux, as "6.12"; the newest if it says nothing.
+    kernel: str = ""
     # Nodes of its device tree beside the memory.
     devices: str = ""
     # Complaints of its kernel that fail no run, as regular expressions.
@@ -54,7 +56,8 @@ def parse(name: str, text: str) -> Board:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"board {name}: {error}") from error
-    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "devices", "known"}
+    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "devices", "known",
+             "kernel"}
     unknown = set(data) - known
     if unknown:
         raise LabError(f"board {name}: unknown key {', '.join(sorted(unknown))}; "
@@ -67,7 +70,10 @@ def parse(name: str, text: str) -> Board:
             raise LabError(f"board {name}: no machine {machine!r}; the machines are {', '.join(MACHINES)}")
         if (regions or data.get("devices")) and machine != "uml":
             raise LabError(f"board {name}: regions and devices are a device tree's, which a PC has not")
-        return Board(name=name, summary=data["summary"], machine=machine, memory=data.get("memory", "1G"),
+        series = data.get("kernel", "")
+        if not re.fullmatch(r"(\d+\.\d+)?", str(series)) or not isinstance(series, str):
+            raise LabError(f"board {name}: {series!r} is no kernel; write a series, as in kernel = \"6.12\"")
+        return Board(name=name, summary=data["summary"], machine=machine, kernel=series, memory=data.get("memory", "1G"),
                      kernel_args=tuple(data.get("kernel_args", [])), user=data.get("user", "root"),
                      permissions=tuple(data.get("permissions", [])), regions=regions,
                      devices=data.get("devices", ""), known=tuple(data.get("known", [])))
