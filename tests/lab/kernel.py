@@ -52,10 +52,13 @@ class Kernel:
                                    patches=patches)
 
 
-UML = Kernel("kernel", "user-mode kernel", "um", "linux", HERE / "kernel-uml.config",
-             tuple(sorted((HERE / "patches").glob("*.patch"))), 1500)
-# Without patches: what holds here holds on a machine with a kernel of its own.
-PC = Kernel("pc-kernel", "kernel for PCs", "x86_64", "vmlinux", HERE / "kernel-pc.config", (), 1980)
+def _patches(folder: str) -> tuple[pathlib.Path, ...]:
+    return tuple(sorted((HERE / folder).glob("*.patch")))
+
+
+UML = Kernel("kernel", "user-mode kernel", "um", "linux", HERE / "kernel-uml.config", _patches("patches"), 1500)
+# Its patches add drivers and change nothing: what holds here holds on a machine with a kernel of its own.
+PC = Kernel("pc-kernel", "kernel for PCs", "x86_64", "vmlinux", HERE / "kernel-pc.config", _patches("patches-pc"), 1990)
 
 
 def has_patch(kernel: Kernel, folder: pathlib.Path, name: str) -> bool:

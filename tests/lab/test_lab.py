@@ -105,6 +105,9 @@ default = true
                            ("summary = 'x'\nmachine = 'qemu'\n[[region]]\nname = 'a'\nsize = '1M'", "device tree"),
                            ("summary = 'x'\nmachine = 'qemu'\ndevices = 'spi { };'", "device tree"),
                            ("summary = 'x'\nkernel = 'new'", "6.12"), ("summary = 'x'\nkernel = 6.12", "6.12"),
+                           ("summary = 'x'\nqemu_devices = ['edu']", "qemu_devices"),
+                           ("summary = 'x'\nlow_memory = '1G'", "low_memory"),
+                           ("summary = 'x'\nmachine = 'qemu'\nlow_memory = '12Q'", "12Q"),
                            ("summary = 'x'\n[[region]]\nname = 'a'\nsize = '12Q'", "12Q")):
             with self.assertRaisesRegex(LabError, word):
                 board.parse("x", text)
@@ -449,6 +452,18 @@ class Patches(unittest.TestCase):
         stems = {each.stem for each in kernel.UML.patches}
         self.assertLessEqual({*kernel.NEEDED, *kernel.FROM}, stems)
 
+    def test_those_of_the_pc_only_add(self):
+        self.assertTrue(kernel.PC.patches)
+        for path in kernel.PC.patches:
+            body = path.read_text().partition("\n--- ")[2]
+            taken_away = [line for line in body.splitlines() if line.startswith("-") and not line.startswith("--- ")]
+            self.assertEqual(taken_away, [], path.name)
+            # What is not a file of their own only names it to the build.
+            changed = [line.split()[1] for line in body.splitlines() if line.startswith("@@ -") and "@@ -0,0" not in line]
+            files = [line.split()[1] for line in body.splitlines() if line.startswith("+++ ")]
+            self.assertTrue(files)
+            self.assertEqual(len(changed), sum(name.endswith(("/Kconfig", "/Makefile")) for name in files), path.name)
+
 
 class Configuration(unittest.TestCase):
     def test_the_fragments_read(self):
@@ -468,10 +483,6 @@ class Configuration(unittest.TestCase):
         self.assertIn("CONFIG_DRM_VIRTIO_GPU=y", lines)
         self.assertNotIn("CONFIG_HOSTFS=y", lines)
 
-    def test_only_the_user_mode_kernel_is_patched(self):
-        self.assertTrue(kernel.UML.patches)
-        self.assertFalse(kernel.PC.patches)
-
     def test_a_board_may_ask_for_a_series(self):
         older = machine.kernel_of(board.load("older-soc"))
         self.assertEqual((older.series, older.product), ("6.12", kernel.UML.product))
@@ -483,7 +494,7 @@ class Configuration(unittest.TestCase):
         self.assertEqual(machine.kernel_of(board.load("bare")), kernel.UML)
 
     def test_each_kernel_is_made_once(self):
-        self.assertEqual(machine.kernels_of(map(board.load, ("bare", "older-soc", "pc", "small-cma"))),
+        self.assertEqual(machine.kernels_of(map(board.load, ("bare", "older-soc", "pc", "small-cma", "pc-limits"))),
                          [kernel.UML, kernel.UML.of("6.12"), kernel.PC])
 
     def test_kernels_have_entries_of_their_own_in_the_cache(self):
@@ -545,6 +556,16 @@ class Starting(unittest.TestCase):
     def test_a_comma_in_a_folder_is_no_end_of_an_option(self):
         words = self.command("pc", jobs.Channels(log=3))
         self.assertTrue(any("path=/root,,fs,security_model" in word for word in words))
+
+    def test_a_pc_has_what_its_board_says(self):
+        words = self.command("pc-limits", jobs.Channels(log=3))
+        devices = [words[i + 1] for i, word in enumerate(words) if word == "-device"]
+        self.assertLess(devices.index("intel-iommu"), devices.index("lsi53c895a"))
+        self.assertIn("virtio-gpu-pci", devices)
+        self.assertEqual(words[words.index("-machine") + 1], f"q35,max-ram-below-4g={512 << 20}")
+        words = self.command("pc", jobs.Channels(log=3))
+        self.assertNotIn("intel-iommu", words)
+        self.assertEqual(words[words.index("-machine") + 1], "q35")
 
     def test_what_a_pc_cannot_do_is_refused(self):
         with self.assertRaisesRegex(LabError, "no device tree"):
