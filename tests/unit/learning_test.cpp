@@ -647,6 +647,25 @@ TEST_F(LearningTest, AddressesThatADeviceMayNotReachAreNotProved)
     EXPECT_EQ(shown->report().constraints.address_bits, 32U);
 }
 
+/// Its driver makes memory that the device reaches, and nobody else promises that.
+TEST_F(LearningTest, ADeviceThatMayNotReachOtherMemoryGetsItsOwn)
+{
+    machine.add_heap("region");
+    machine.add_camera("video0", {.exports = true, .orphans = true, .formats = {V4L2_PIX_FMT_XBGR32}});
+    machine.add_text("/proc/zoneinfo", "Node 0, zone   Normal\n        spanned  524288\n  start_pfn:      1048576\n");
+    const auto camera = v4l2::Device::open("/dev/video0");
+    ASSERT_TRUE(camera);
+    const auto before = Allocator().plan(request, {camera->capture()});
+    ASSERT_TRUE(before) << before.error().message();
+    EXPECT_EQ(before->chosen().heap.name, "region");
+    machine.add_text("/sys/class/video4linux/video0/device/dma_mask_bits", "32\n");
+    const auto plan = Allocator().plan(request, {camera->capture()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->chosen().heap.kind, HeapKind::v4l2) << plan->explain();
+    EXPECT_LT(plan->chosen().verdict.outcome, Outcome::accepted) << plan->explain();
+    EXPECT_EQ(verdict(plan->report(), "region").verdict.outcome, Outcome::accepted) << plan->explain();
+}
+
 /// A camera calls its frames MJPG, a decoder calls the same ones JPEG.
 TEST(SameFormat, MjpgAndJpegAreOne)
 {
