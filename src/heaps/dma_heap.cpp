@@ -4,6 +4,7 @@
 // a heap's memory is like: only trials tell.
 #include "heaps/heaps.hpp"
 #include "os/os.hpp"
+#include "os/reach.hpp"
 
 #include <fcntl.h>
 #include <linux/dma-heap.h>
@@ -107,9 +108,11 @@ std::vector<std::shared_ptr<Heap>> find_dma_heaps(std::optional<Error>* failure)
         info.name = name;
         info.kind = HeapKind::dma_heap;
         info.path = folder + name;
-        // The only name that the kernel documents the memory of (dma-heap.rst, system_heap.c).
+        // The only name that the kernel documents the memory of (dma-heap.rst, system_heap.c). Its pages
+        // lie anywhere.
         if (name == "system")
-            info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
+            info.memory = {
+                .contiguous = false, .cached = true, .protected_memory = false, .address_bits = os::bits_of_memory()};
         else
             info.scarce = true;
         info.obstacle = obstacle_of(info.path);

@@ -7,6 +7,7 @@
 #include "format/checked.hpp"
 #include "heaps/heaps.hpp"
 #include "os/os.hpp"
+#include "os/reach.hpp"
 
 #include <fcntl.h>
 #include <linux/udmabuf.h>
@@ -101,7 +102,8 @@ std::vector<std::shared_ptr<Heap>> find_udmabuf()
     info.kind = HeapKind::udmabuf;
     info.path = path;
     // Pages of the page cache, wherever these lie (udmabuf.c).
-    info.memory = {.contiguous = false, .cached = true, .protected_memory = false, .address_bits = {}};
+    info.memory = {
+        .contiguous = false, .cached = true, .protected_memory = false, .address_bits = os::bits_of_memory()};
     info.obstacle = obstacle_of(path);
     return {std::make_shared<Udmabuf>(std::move(info))};
 }

@@ -21,8 +21,10 @@ std::optional<std::uint64_t> leading_number(std::string_view text)
     return error == std::errc() && end != text.data() ? std::optional(value) : std::nullopt;
 }
 
-/// How many bits the address of the last page has: the zones of /proc/zoneinfo begin at start_pfn and span
-/// so many pages.
+} // namespace
+
+// The zones of /proc/zoneinfo begin at start_pfn and span so many pages. A device's memory has a zone without
+// start_pfn.
 std::optional<std::uint32_t> bits_of_memory()
 {
     const auto zones = read_text("/proc/zoneinfo");
@@ -47,8 +49,6 @@ std::optional<std::uint32_t> bits_of_memory()
     const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     return std::bit_width(end * page - 1);
 }
-
-} // namespace
 
 std::optional<std::uint32_t> reach_of(const std::string& device)
 {

@@ -13,4 +13,8 @@ namespace commonbuf::os {
 /// have `dma_mask_bits`.
 std::optional<std::uint32_t> reach_of(const std::string& device);
 
+/// Returns how many bits the address of this machine's last page of ordinary memory has; nothing if the
+/// kernel does not say.
+std::optional<std::uint32_t> bits_of_memory();
+
 } // namespace commonbuf::os

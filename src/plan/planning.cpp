@@ -40,6 +40,14 @@ std::optional<Category> undecided(const std::vector<HeapVerdict>& heaps)
     return std::nullopt;
 }
 
+/// Whether the best heap merely may lie where a device reaches it.
+bool is_reach_in_doubt(const Constraints& constraints, const HeapVerdict& best)
+{
+    constexpr std::uint32_t all = 64;
+    return best.verdict.outcome == Outcome::accepted && constraints.address_bits < all &&
+           best.heap.memory.address_bits.value_or(all) > constraints.address_bits;
+}
+
 /// The verdicts of an old plan, with those of the added uses on its heaps.
 std::vector<HeapVerdict> joined(const Plan& old, const std::vector<HeapVerdict>& added)
 {
@@ -92,8 +100,8 @@ Result<Plan> Planning::run() const
     }
 
     // Asking for a device's own memory takes its queue for a moment, and drivers warn in the
-    // kernel's log of sizes that they do not have. So it is tried only if the caller prefers it or
-    // nothing else serves.
+    // kernel's log of sizes that they do not have. So it is tried only if the caller prefers it, if
+    // nothing else serves, or if nobody knows whether a device reaches what does.
     Heaps heaps = context_.heaps;
     Heaps own = context_.own_heaps;
     if (std::ranges::any_of(own, [this](const auto& heap) {
@@ -105,7 +113,9 @@ Result<Plan> Planning::run() const
     Search found = search(answers.supports, heaps, {});
     const auto serves = [&found] { return !found.attempts.empty() && found.attempts.back().serves(); };
     const bool incompatible = !found.why_none || found.why_none->category == Category::incompatible;
-    if (!serves() && incompatible && !own.empty()) {
+    if ((serves() ? is_reach_in_doubt(found.attempts.back().constraints, found.attempts.back().heaps.front())
+                  : incompatible) &&
+        !own.empty()) {
         heaps.insert(heaps.end(), own.begin(), own.end());
         found = search(answers.supports, heaps, std::move(found));
     }

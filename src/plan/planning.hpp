@@ -52,9 +52,10 @@
 // 5. rank(): ranking::compare() puts linux,cma above system, by the key `outcome`.
 //
 // 6. linux,cma serves: it is chosen, and the plan is done. If no heap served, 3 to 5 would go on
-//    with the stride of 5632. If no layout serves at all, 2 to 5 are done once more with the memory
-//    that the devices bring (Importer::own_heap()) beside the heaps; known verdicts are kept. If
-//    that does not help either, the report tells about the first layout that was tried.
+//    with the stride of 5632. If no layout serves at all, or nobody knows whether a device reaches the
+//    memory that does, 2 to 5 are done once more with the memory that the devices bring
+//    (Importer::own_heap()) beside the heaps; known verdicts are kept. If that does not help either,
+//    the report tells about the first layout that was tried.
 //
 // Allocator::add() begins with the layout of the old plan instead of 2, and then goes through 3 to 5
 // with the new use only.

@@ -7,6 +7,7 @@
 #include "buffer/buffer_state.hpp"
 #include "heaps/heaps.hpp"
 #include "os/os.hpp"
+#include "os/reach.hpp"
 #include "plan/planning.hpp"
 
 #include <commonbuf/allocator.hpp>
@@ -143,6 +144,15 @@ private:
     /// These buffers may have been in one piece by luck, and the next ones may not be.
     Verdict in_broken_memory(const Use& use, const Content& content, const Verdict& known)
     {
+        // What is wrong in pages that a device does not reach says nothing of breaks.
+        constexpr std::uint32_t all = 64;
+        const std::uint32_t reach = plan_.report().constraints.address_bits;
+        if (reach < os::bits_of_memory().value_or(all))
+            return Verdict::not_tried(
+                text::format("later buffers may have breaks where these had none, and memory that "
+                             "certainly has some may lie beyond the {} bits of an address that a "
+                             "device reaches",
+                             reach));
         if (!broken_)
             broken_ = make_broken_buffers(plan_.layout(), buffers_);
         if (!*broken_)

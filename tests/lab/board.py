@@ -32,8 +32,14 @@ class Board:
     user: str
     permissions: tuple[str, ...]
     regions: tuple[Region, ...]
+    # Which Linux, as "6.12"; the newest if it says nothing.
+    kernel: str = ""
     # Nodes of its device tree beside the memory.
     devices: str = ""
+    # What a PC has beside its GPU, in QEMU's words for -device.
+    qemu_devices: tuple[str, ...] = ()
+    # How much of a PC's memory lies below 4 GiB; all of it if this says nothing.
+    low_memory: str = ""
     # Complaints of its kernel that fail no run, as regular expressions.
     known: tuple[str, ...] = ()
 
@@ -54,7 +60,8 @@ def parse(name: str, text: str) -> Board:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"board {name}: {error}") from error
-    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "devices", "known"}
+    known = {"summary", "machine", "memory", "kernel_args", "user", "permissions", "region", "devices", "known",
+             "kernel", "qemu_devices", "low_memory"}
     unknown = set(data) - known
     if unknown:
         raise LabError(f"board {name}: unknown key {', '.join(sorted(unknown))}; "
@@ -67,10 +74,19 @@ def parse(name: str, text: str) -> Board:
             raise LabError(f"board {name}: no machine {machine!r}; the machines are {', '.join(MACHINES)}")
         if (regions or data.get("devices")) and machine != "uml":
             raise LabError(f"board {name}: regions and devices are a device tree's, which a PC has not")
-        return Board(name=name, summary=data["summary"], machine=machine, memory=data.get("memory", "1G"),
-                     kernel_args=tuple(data.get("kernel_args", [])), user=data.get("user", "root"),
-                     permissions=tuple(data.get("permissions", [])), regions=regions,
-                     devices=data.get("devices", ""), known=tuple(data.get("known", [])))
+        if (data.get("qemu_devices") or data.get("low_memory")) and machine != "qemu":
+            raise LabError(f"board {name}: qemu_devices and low_memory are a PC's, with machine = \"qemu\"")
+        series = data.get("kernel", "")
+        if not re.fullmatch(r"(\d+\.\d+)?", str(series)) or not isinstance(series, str):
+            raise LabError(f"board {name}: {series!r} is no kernel; write a series, as in kernel = \"6.12\"")
+        if data.get("low_memory"):
+            size_of(data["low_memory"])
+        return Board(name=name, summary=data["summary"], machine=machine, kernel=series,
+                     memory=data.get("memory", "1G"), kernel_args=tuple(data.get("kernel_args", [])),
+                     user=data.get("user", "root"), permissions=tuple(data.get("permissions", [])),
+                     regions=regions, devices=data.get("devices", ""),
+                     qemu_devices=tuple(data.get("qemu_devices", [])), low_memory=data.get("low_memory", ""),
+                     known=tuple(data.get("known", [])))
     except KeyError as error:
         raise LabError(f"board {name}: the key {error} is missing") from error
 

@@ -86,16 +86,16 @@ APT::Install-Recommends "false";
         cache.say(f"reading the package lists of {RELEASE} and {RELEASE}-backports")
         self._run(["apt-get", "-q", "update"], "the package lists cannot be read")
 
-    def newest_kernel_source(self) -> str:
-        """The name of the newest linux-source package, 7.x before 6.x."""
+    def kernel_source(self, series: str = "") -> str:
+        """The name of the linux-source package of a series, or of the newest there is."""
         names = self._run(["apt-cache", "pkgnames", "linux-source-"], "no package names").split()
         found = []
         for name in names:
             match = re.fullmatch(r"linux-source-(\d+)\.(\d+)", name)
-            if match:
+            if match and series in ("", f"{match[1]}.{match[2]}"):
                 found.append((int(match[1]), int(match[2]), name))
         if not found:
-            raise LabError(f"the Debian archive has no linux-source package in {RELEASE}")
+            raise LabError(f"the Debian archive has no package linux-source-{series or '*'} in {RELEASE}")
         return max(found)[2]
 
     def version(self, package: str) -> str:

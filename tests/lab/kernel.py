@@ -1,4 +1,4 @@
-"""The lab's kernels, from the Debian source package: a user-mode one, and one for PCs."""
+"""The lab's kernels, from Debian's source packages: a user-mode one, and one for PCs."""
 
 import dataclasses
 import os
@@ -17,6 +17,11 @@ HERE = pathlib.Path(__file__).parent
 COMMON = HERE / "kernel.config"
 # Without the others the lab runs, with frames lost or complaints in its log.
 NEEDED = {"uml-cma"}
+# They apply to older kernels too, and do not compile there.
+FROM = {"noncoherent-heap": (7, 0)}
+
+# In `version`, before the patches that were left out.
+WITHOUT = ", without "
 
 # Raise it when the way of building changes and old builds must not be used.
 RECIPE = 1
@@ -33,13 +38,33 @@ class Kernel:
     patches: tuple[pathlib.Path, ...]
     # How many files it has, about, on Linux 7.3.
     steps: int
+    # Which Linux, as "6.12"; the newest if it says nothing.
+    series: str = ""
+
+    def of(self, series: str) -> "Kernel":
+        """The same kernel of another Linux, beside it in the cache. Where its code is another one, a patch has a
+        form for the series, in a folder of that name."""
+        if not series:
+            return self
+        forms = (patch.parent / series / patch.name for patch in self.patches)
+        patches = tuple(form if form.exists() else patch for form, patch in zip(forms, self.patches))
+        return dataclasses.replace(self, series=series, entry=self.entry + series, what=f"{self.what} {series}",
+                                   patches=patches)
 
 
-UML = Kernel("kernel", "user-mode kernel", "um", "linux", HERE / "kernel-uml.config",
-             tuple(sorted((HERE / "patches").glob("*.patch"))), 1500)
-# Without patches: what holds here holds on a machine with a kernel of its own.
-PC = Kernel("pc-kernel", "kernel for PCs", "x86_64", "vmlinux", HERE / "kernel-pc.config", (), 1980)
-ALL = (UML, PC)
+def _patches(folder: str) -> tuple[pathlib.Path, ...]:
+    return tuple(sorted((HERE / folder).glob("*.patch")))
+
+
+UML = Kernel("kernel", "user-mode kernel", "um", "linux", HERE / "kernel-uml.config", _patches("patches"), 1500)
+# Its patches add drivers and change nothing: what holds here holds on a machine with a kernel of its own.
+PC = Kernel("pc-kernel", "kernel for PCs", "x86_64", "vmlinux", HERE / "kernel-pc.config", _patches("patches-pc"), 1990)
+
+
+def has_patch(kernel: Kernel, folder: pathlib.Path, name: str) -> bool:
+    """Whether the kernel in a folder of the cache was built with a patch."""
+    _, _, left_out = (folder / "version").read_text(encoding="utf-8").partition(WITHOUT)
+    return name in (patch.stem for patch in kernel.patches) and name not in left_out.strip().split(", ")
 
 
 def _compiler() -> str:
@@ -55,7 +80,7 @@ def _host() -> str:
 def key(kernel: Kernel) -> str:
     lines, optional = wanted(kernel)
     # The user-mode kernel is linked against the host's C library, hence the host.
-    return cache.key_of(str(RECIPE), *lines, "", *sorted(optional), "",
+    return cache.key_of(str(RECIPE), *([kernel.series] if kernel.series else []), *lines, "", *sorted(optional), "",
                         *(patch.read_text() for patch in kernel.patches), _compiler(), _host())
 
 
@@ -67,7 +92,7 @@ def ensure(kernel: Kernel, apt) -> pathlib.Path:
 
 
 def _make(kernel: Kernel, apt: Apt, folder: pathlib.Path) -> None:
-    package = apt.newest_kernel_source()
+    package = apt.kernel_source(kernel.series)
     version = apt.version(package)
     cache.say(f"downloading {package} {version}")
     deb = apt.download(package, folder)
@@ -77,23 +102,25 @@ def _make(kernel: Kernel, apt: Apt, folder: pathlib.Path) -> None:
     _quiet(["dpkg-deb", "-x", deb, folder / "deb"])
     archive = next((folder / "deb/usr/src").glob("linux-source-*.tar.xz"))
     _quiet(["tar", "-xf", archive, "-C", tree, "--strip-components=1"])
-    left_out = [patch.stem for patch in kernel.patches if not _apply(patch, tree)]
+    number = tuple(map(int, package.removeprefix("linux-source-").split(".")))
+    left_out = [patch.stem for patch in kernel.patches if not _apply(patch, tree, number)]
     configure(kernel, tree)
     _compile(kernel, tree)
     shutil.copy2(tree / kernel.product, folder / kernel.product)
     _quiet(["strip", "--strip-debug", folder / kernel.product])
     shutil.copy2(tree / ".config", folder / "config")
-    remark = f", without {', '.join(left_out)}" if left_out else ""
+    remark = f"{WITHOUT}{', '.join(left_out)}" if left_out else ""
     (folder / "version").write_text(f"{package} {version}{remark}\n", encoding="utf-8")
     shutil.rmtree(tree)
     shutil.rmtree(folder / "deb")
     deb.unlink()
 
 
-def _apply(patch: pathlib.Path, tree: pathlib.Path) -> bool:
+def _apply(patch: pathlib.Path, tree: pathlib.Path, number: tuple[int, ...]) -> bool:
     """Apply a patch; False where this kernel has other code in its place."""
     command = ["patch", "-p1", "-s", "-d", str(tree), "-i", str(patch.resolve())]
-    if subprocess.run([*command, "--dry-run"], capture_output=True, check=False).returncode == 0:
+    too_old = number < FROM.get(patch.stem, number)
+    if not too_old and subprocess.run([*command, "--dry-run"], capture_output=True, check=False).returncode == 0:
         _quiet(command)
         return True
     if patch.stem in NEEDED:

@@ -60,13 +60,24 @@ def _build() -> None:
 
 def _ready(board: boards.Board) -> tuple[pathlib.Path, pathlib.Path]:
     debian = _Debian()
-    return (kernel.ensure(machine.KINDS[board.machine].KERNEL, debian), rootfs.ensure(debian))
+    return (kernel.ensure(machine.kernel_of(board), debian), rootfs.ensure(debian))
+
+
+def _start(job: Job) -> int:
+    """Make what a job needs, and run it."""
+    _install_for(job.board.machine)
+    _build()
+    kernel_folder, root_folder = _ready(job.board)
+    if kernel.has_patch(machine.kernel_of(job.board), kernel_folder, "vkms-writeback"):
+        # Tests let no fault pass there that the patch mends.
+        job.environment.setdefault("COMMONBUF_PATCHED_KERNEL", "1")
+    return machine.run(job, kernel_folder, root_folder)
 
 
 def setup(options: argparse.Namespace) -> int:
-    kinds = [boards.load(options.board).machine] if options.board else list(machine.KINDS)
-    kernels = [machine.KINDS[kind].KERNEL for kind in kinds]
-    _install_for(*kinds)
+    wanted = [boards.load(name) for name in ([options.board] if options.board else boards.names())]
+    kernels = machine.kernels_of(wanted)
+    _install_for(*(board.machine for board in wanted))
     if options.update:
         for each in kernels:
             cache.remove_others(each.entry, "")
@@ -84,7 +95,8 @@ def setup(options: argparse.Namespace) -> int:
 def clean(_: argparse.Namespace) -> int:
     _install("lab")
     removed = cache.remove_others("rootfs", rootfs.key())
-    removed += sum(cache.remove_others(each.entry, kernel.key(each)) for each in kernel.ALL)
+    removed += sum(cache.remove_others(each.entry, kernel.key(each))
+                   for each in machine.kernels_of(map(boards.load, boards.names())))
     removed += debian_root.remove_old(PROJECT)
     print(f"removed {removed} old entries from {cache.root()}")
     return 0
@@ -110,14 +122,10 @@ def _job(options: argparse.Namespace, command: list[str]) -> Job:
     path = ":".join([*map(str, tools), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"])
     environment = {"PATH": path, "TERM": os.environ.get("TERM", "dumb"),
                    "COMMONBUF_BOARD": options.board}
-    board = boards.load(options.board)
-    if machine.KINDS[board.machine].KERNEL.patches:
-        # Tests let no fault pass there that a patch mends.
-        environment["COMMONBUF_PATCHED_KERNEL"] = "1"
     environment |= {name: value for name, value in os.environ.items()
                     if name.startswith(("COMMONBUF_", "GTEST_", "ASAN_", "UBSAN_", "TSAN_"))}
     return Job(
-        board=board, command=command, project=PROJECT, directory=_directory(),
+        board=boards.load(options.board), command=command, project=PROJECT, directory=_directory(),
         environment=environment, kernel_args=options.kernel_arg, timeout=options.timeout,
         idle=options.idle, device_tree=options.device_tree, variants=options.tests)
 
@@ -136,10 +144,7 @@ def run(options: argparse.Namespace) -> int:
     command = _command(options)
     if not command:
         raise LabError("no command; write it after --, as in: scripts/lab run -- allocinfo heaps")
-    job = _job(options, command)
-    _install_for(job.board.machine)
-    _build()
-    return machine.run(job, *_ready(job.board))
+    return _start(_job(options, command))
 
 
 def tests(options: argparse.Namespace) -> int:
@@ -168,8 +173,7 @@ def _update_lists(options: argparse.Namespace) -> int:
         output = options.report / "output" if options.report.is_dir() else report.with_suffix(".log")
     else:
         job = _job(options, [integration.NAME])
-        _install_for(job.board.machine)
-        machine.run(job, *_ready(job.board))
+        _start(job)
         report, output = job.folder / f"{integration.NAME}.json", job.folder / "output"
     outcomes = integration.read(report, output)
     if outcomes is None:
@@ -182,11 +186,9 @@ def _update_lists(options: argparse.Namespace) -> int:
 def shell(options: argparse.Namespace) -> int:
     job = _job(options, ["/bin/bash", "--norc", "-i"])
     job.interactive = True
-    _install_for(job.board.machine)
-    _build()
     job.environment["PS1"] = f"lab:{options.board}:\\w\\$ "
     cache.say(f"board {options.board}; leave with 'exit' or ctrl-d")
-    return machine.run(job, *_ready(job.board))
+    return _start(job)
 
 
 def root(options: argparse.Namespace) -> int:

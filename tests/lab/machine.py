@@ -15,8 +15,11 @@ import sys
 import tempfile
 import termios
 import time
+from collections.abc import Iterable
 
+import board as boards
 import integration
+import kernel
 import kernel_log
 import qemu
 import uml
@@ -34,7 +37,16 @@ TIMED_OUT = 124
 LAB_FAILED = 125
 
 
-def run(job: Job, kernel: pathlib.Path, rootfs: pathlib.Path) -> int:
+def kernel_of(board: boards.Board) -> kernel.Kernel:
+    return KINDS[board.machine].KERNEL.of(board.kernel)
+
+
+def kernels_of(some: Iterable[boards.Board]) -> list[kernel.Kernel]:
+    """The kernels of some boards, each once."""
+    return list(dict.fromkeys(map(kernel_of, some)))
+
+
+def run(job: Job, kernel_folder: pathlib.Path, rootfs: pathlib.Path) -> int:
     kind = KINDS[job.board.machine]
     kind.check(job)
     timeout = job.timeout or kind.TIMEOUT
@@ -44,7 +56,7 @@ def run(job: Job, kernel: pathlib.Path, rootfs: pathlib.Path) -> int:
     kind.prepare(job, folder)
 
     def start(channels: Channels, **options) -> subprocess.Popen:
-        return subprocess.Popen(kind.command(job, folder, kernel, rootfs / "root", channels),
+        return subprocess.Popen(kind.command(job, folder, kernel_folder, rootfs / "root", channels),
                                 env=kind.environment(job), **options)
 
     log = folder / "kernel.log"

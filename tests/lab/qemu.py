@@ -71,10 +71,12 @@ def command(job: Job, folder: pathlib.Path, kernel_folder: pathlib.Path, rootfs:
         consoles = ["-chardev", "stdio,id=out,signal=off", "-chardev", "null,id=err"]
     else:
         consoles = [*_channel("out", channels.out), *_channel("err", channels.err)]
+    low = job.board.low_memory
+    machine = f"q35,max-ram-below-4g={boards.size_of(low)}" if low else "q35"
     return [
         # One thread for both processors: with a thread each, they spend more on keeping
         # their translations and page tables in step than they gain.
-        PROGRAM, "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max",
+        PROGRAM, "-machine", machine, "-accel", "tcg,thread=single", "-cpu", "max",
         "-smp", "2", "-m", f"{boards.size_of(job.board.memory) >> 20}M",
         # No disk, no network, no display of QEMU's own; a reset ends it.
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -84,6 +86,8 @@ def command(job: Job, folder: pathlib.Path, kernel_folder: pathlib.Path, rootfs:
         "-device", "isa-serial,chardev=log,index=0", "-device", "isa-serial,chardev=out,index=1",
         # Two ports of a PC share an interrupt, which Linux does not.
         "-device", "isa-serial,chardev=err,index=2,irq=5",
+        # An IOMMU among them has to come before what is behind it.
+        *(word for device in job.board.qemu_devices for word in ("-device", device)),
         "-device", "virtio-gpu-pci",
         *_share("root", rootfs, ",readonly=on"), *_share("lab", HERE, ",readonly=on"),
         *_share("project", job.project),

@@ -104,6 +104,10 @@ default = true
                            ("summary = 'x'\nmachine = 'pdp11'", "uml, qemu"),
                            ("summary = 'x'\nmachine = 'qemu'\n[[region]]\nname = 'a'\nsize = '1M'", "device tree"),
                            ("summary = 'x'\nmachine = 'qemu'\ndevices = 'spi { };'", "device tree"),
+                           ("summary = 'x'\nkernel = 'new'", "6.12"), ("summary = 'x'\nkernel = 6.12", "6.12"),
+                           ("summary = 'x'\nqemu_devices = ['edu']", "qemu_devices"),
+                           ("summary = 'x'\nlow_memory = '1G'", "low_memory"),
+                           ("summary = 'x'\nmachine = 'qemu'\nlow_memory = '12Q'", "12Q"),
                            ("summary = 'x'\n[[region]]\nname = 'a'\nsize = '12Q'", "12Q")):
             with self.assertRaisesRegex(LabError, word):
                 board.parse("x", text)
@@ -406,9 +410,64 @@ class Cache(unittest.TestCase):
         self.assertTrue(cache.entry("thing", "one").exists())
 
 
+def kernels():
+    """Those that the boards need."""
+    return machine.kernels_of(map(board.load, board.names()))
+
+
+class KernelSource(unittest.TestCase):
+    def source(self, series):
+        with mock.patch.object(debian.Apt, "_run", return_value="linux-source-7.10\nlinux-source-6.12\nlinux-source-7.9\n"
+                                                                "linux-source-6.1\nlinux-source-rt\n"):
+            return debian.Apt().kernel_source(series)
+
+    def test_the_newest_unless_a_series_is_asked_for(self):
+        self.assertEqual(self.source(""), "linux-source-7.10")
+        self.assertEqual(self.source("6.1"), "linux-source-6.1")
+        with self.assertRaisesRegex(LabError, "linux-source-5.4 in"):
+            self.source("5.4")
+
+
+class Patches(unittest.TestCase):
+    def test_those_for_newer_kernels_are_not_even_tried(self):
+        patch = next(each for each in kernel.UML.patches if each.stem == "noncoherent-heap")
+        with mock.patch("subprocess.run") as run, mock.patch.object(kernel, "_quiet") as apply, \
+                mock.patch.object(cache, "say"):
+            run.return_value.returncode = 0
+            self.assertFalse(kernel._apply(patch, pathlib.Path("/tree"), (6, 12)))
+            apply.assert_not_called()
+            self.assertTrue(kernel._apply(patch, pathlib.Path("/tree"), (7, 0)))
+            apply.assert_called()
+
+    def test_what_was_left_out_is_known_afterwards(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for text, there in (("linux-source-7.3 7.3.4-1\n", True), ("x 1, without uml-hz\n", True),
+                                ("x 1, without uml-hz, vkms-writeback\n", False)):
+                (folder / "version").write_text(text)
+                self.assertEqual(kernel.has_patch(kernel.UML, folder, "vkms-writeback"), there, text)
+            self.assertFalse(kernel.has_patch(kernel.PC, folder, "vkms-writeback"))
+
+    def test_every_exception_is_a_patch(self):
+        stems = {each.stem for each in kernel.UML.patches}
+        self.assertLessEqual({*kernel.NEEDED, *kernel.FROM}, stems)
+
+    def test_those_of_the_pc_only_add(self):
+        self.assertTrue(kernel.PC.patches)
+        for path in kernel.PC.patches:
+            body = path.read_text().partition("\n--- ")[2]
+            taken_away = [line for line in body.splitlines() if line.startswith("-") and not line.startswith("--- ")]
+            self.assertEqual(taken_away, [], path.name)
+            # What is not a file of their own only names it to the build.
+            changed = [line.split()[1] for line in body.splitlines() if line.startswith("@@ -") and "@@ -0,0" not in line]
+            files = [line.split()[1] for line in body.splitlines() if line.startswith("+++ ")]
+            self.assertTrue(files)
+            self.assertEqual(len(changed), sum(name.endswith(("/Kconfig", "/Makefile")) for name in files), path.name)
+
+
 class Configuration(unittest.TestCase):
     def test_the_fragments_read(self):
-        for each in kernel.ALL:
+        for each in kernels():
             lines, optional = kernel.wanted(each)
             self.assertIn("CONFIG_VIDEO_VIVID=y", lines)
             self.assertLess(optional, set(lines))
@@ -424,14 +483,25 @@ class Configuration(unittest.TestCase):
         self.assertIn("CONFIG_DRM_VIRTIO_GPU=y", lines)
         self.assertNotIn("CONFIG_HOSTFS=y", lines)
 
-    def test_only_the_user_mode_kernel_is_patched(self):
-        self.assertTrue(kernel.UML.patches)
-        self.assertFalse(kernel.PC.patches)
+    def test_a_board_may_ask_for_a_series(self):
+        older = machine.kernel_of(board.load("older-soc"))
+        self.assertEqual((older.series, older.product), ("6.12", kernel.UML.product))
+        self.assertNotEqual(kernel.key(older), kernel.key(kernel.UML))
+        # Some patches have a form of their own for it.
+        self.assertEqual([each.stem for each in older.patches], [each.stem for each in kernel.UML.patches])
+        own = [each for each in older.patches if each.parent.name == "6.12"]
+        self.assertEqual(sorted(own), sorted((kernel.HERE / "patches/6.12").iterdir()))
+        self.assertEqual(machine.kernel_of(board.load("bare")), kernel.UML)
+
+    def test_each_kernel_is_made_once(self):
+        self.assertEqual(machine.kernels_of(map(board.load, ("bare", "older-soc", "pc", "small-cma", "pc-limits"))),
+                         [kernel.UML, kernel.UML.of("6.12"), kernel.PC])
 
     def test_kernels_have_entries_of_their_own_in_the_cache(self):
         # `clean` removes what begins with an entry's name.
-        for one in kernel.ALL:
-            for other in kernel.ALL:
+        self.assertGreater(len(kernels()), 2)
+        for one in kernels():
+            for other in kernels():
                 self.assertTrue(one is other or not other.entry.startswith(one.entry + "-"))
 
 
@@ -486,6 +556,16 @@ class Starting(unittest.TestCase):
     def test_a_comma_in_a_folder_is_no_end_of_an_option(self):
         words = self.command("pc", jobs.Channels(log=3))
         self.assertTrue(any("path=/root,,fs,security_model" in word for word in words))
+
+    def test_a_pc_has_what_its_board_says(self):
+        words = self.command("pc-limits", jobs.Channels(log=3))
+        devices = [words[i + 1] for i, word in enumerate(words) if word == "-device"]
+        self.assertLess(devices.index("intel-iommu"), devices.index("lsi53c895a"))
+        self.assertIn("virtio-gpu-pci", devices)
+        self.assertEqual(words[words.index("-machine") + 1], f"q35,max-ram-below-4g={512 << 20}")
+        words = self.command("pc", jobs.Channels(log=3))
+        self.assertNotIn("intel-iommu", words)
+        self.assertEqual(words[words.index("-machine") + 1], "q35")
 
     def test_what_a_pc_cannot_do_is_refused(self):
         with self.assertRaisesRegex(LabError, "no device tree"):
@@ -639,11 +719,24 @@ class CommandLine(unittest.TestCase):
         with mock.patch.object(lab, "_install", side_effect=lambda *groups: order.append(groups)), \
                 mock.patch.object(lab, "_build", side_effect=lambda: order.append("build")), \
                 mock.patch.object(lab, "_ready", side_effect=lambda board: order.append("ready") or ((), ())), \
+                mock.patch.object(kernel, "has_patch", return_value=False), \
                 mock.patch.object(machine, "run", side_effect=lambda *_: 5):
             for name in ("bare", "pc"):
                 options = lab.parser().parse_args(["run", "--board", name, "--", "true"])
                 self.assertEqual(options.call(options), 5)
         self.assertEqual(order, [("lab",), "build", "ready", ("lab", "lab-pc"), "build", "ready"])
+
+    def test_tests_are_told_which_kernel_is_mended(self):
+        for there, word in ((True, "1"), (False, None)):
+            with mock.patch.object(lab, "_install"), mock.patch.object(lab, "_build"), \
+                    mock.patch.object(lab, "_ready", return_value=((), ())), \
+                    mock.patch.object(kernel, "has_patch", return_value=there), \
+                    mock.patch.dict(os.environ, clear=False) as environment, \
+                    mock.patch.object(machine, "run", side_effect=lambda job, *_: job) as run:
+                environment.pop("COMMONBUF_PATCHED_KERNEL", None)
+                options = lab.parser().parse_args(["run", "--", "true"])
+                options.call(options)
+                self.assertEqual(run.call_args.args[0].environment.get("COMMONBUF_PATCHED_KERNEL"), word)
 
     def test_the_tools_of_another_build_are_taken_as_they_are(self):
         with mock.patch("subprocess.run") as run, mock.patch.dict(os.environ, {"COMMONBUF_BUILD": "/x"}):

@@ -55,8 +55,9 @@ def random_machine(number, seed):
     return Machine(f"random-{seed}-{number}", "small-cma", arguments, regions)
 
 
-# Their rules have tests of their own, NonCoherent.* and Panels.*, which scripts/test runs.
-ONLY_IN_FULL = ("non-coherent", "panel-soc")
+# Their rules have tests of their own, NonCoherent.* and Panels.*, which scripts/test runs; older-soc is
+# camera-soc with another kernel.
+ONLY_IN_FULL = ("non-coherent", "panel-soc", "older-soc")
 
 
 def usual_boards(short):

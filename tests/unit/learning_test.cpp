@@ -596,7 +596,8 @@ TEST_F(LearningTest, AHeapOfACardThatWasUnpluggedIsNotThatOfTheNextCard)
     EXPECT_EQ(memory.error().category, Category::device_gone) << memory.error().message();
 }
 
-/// Memory that lies low today may lie beyond the reach of the device tomorrow.
+/// Memory of unknown addresses that lies low today may lie beyond the reach of the device tomorrow. Ordinary
+/// memory lies anywhere: what a device does not reach of it, the kernel copies behind everybody's back.
 TEST_F(LearningTest, AddressesThatADeviceMayNotReachAreNotProved)
 {
     machine.add_heap("system");
@@ -605,7 +606,11 @@ TEST_F(LearningTest, AddressesThatADeviceMayNotReachAreNotProved)
     const std::string sysfs = "/sys/class/video4linux/video0/device/";
     const auto camera = v4l2::Device::open("/dev/video0");
     ASSERT_TRUE(camera);
-    const auto system = [&] { return Allocator().plan(request, {camera->capture()})->report().heaps.at(0).verdict; };
+    machine.add_heap("region");
+    const auto told = [&](std::string_view heap) {
+        return verdict(Allocator().plan(request, {camera->capture()})->report(), heap).verdict;
+    };
+    const auto system = [&] { return told("system"); };
     EXPECT_EQ(system().outcome, Outcome::proved);
     machine.add_text(sysfs + "dma_mask_bits", "32\n");
     EXPECT_EQ(system().outcome, Outcome::accepted);
@@ -623,11 +628,16 @@ TEST_F(LearningTest, AddressesThatADeviceMayNotReachAreNotProved)
     machine.add_text("/proc/zoneinfo",
                      "Node 0, zone    DMA32\n        spanned  1044480\n  start_pfn:           4096\n"
                      "Node 0, zone   Normal\n        spanned  524288\n  start_pfn:           1048576\n");
-    EXPECT_EQ(system().outcome, Outcome::accepted);
+    EXPECT_EQ(system().outcome, Outcome::refused);
+    EXPECT_EQ(system().constraint, Constraint::address_bits);
+    EXPECT_EQ(system().reason, "addresses have up to 33 bits, and may have 32, asked by v4l2:/dev/video0:capture "
+                               "(dma_mask_bits)");
+    EXPECT_EQ(told("region").outcome, Outcome::accepted);
     machine.add_text(sysfs + "iommu_group/type", "DMA-FQ\n");
     EXPECT_EQ(system().outcome, Outcome::proved);
+    EXPECT_EQ(told("region").outcome, Outcome::proved);
     machine.add_text(sysfs + "iommu_group/type", "identity\n");
-    EXPECT_EQ(system().outcome, Outcome::accepted);
+    EXPECT_EQ(system().outcome, Outcome::refused);
 
     // Displays too.
     machine.add_card("card0", {.formats = {DRM_FORMAT_XRGB8888}});
@@ -635,6 +645,25 @@ TEST_F(LearningTest, AddressesThatADeviceMayNotReachAreNotProved)
     const auto shown = Allocator().plan(request, {drm::Device::open("/dev/dri/card0")->scanout()});
     ASSERT_TRUE(shown);
     EXPECT_EQ(shown->report().constraints.address_bits, 32U);
+}
+
+/// Its driver makes memory that the device reaches, and nobody else promises that.
+TEST_F(LearningTest, ADeviceThatMayNotReachOtherMemoryGetsItsOwn)
+{
+    machine.add_heap("region");
+    machine.add_camera("video0", {.exports = true, .orphans = true, .formats = {V4L2_PIX_FMT_XBGR32}});
+    machine.add_text("/proc/zoneinfo", "Node 0, zone   Normal\n        spanned  524288\n  start_pfn:      1048576\n");
+    const auto camera = v4l2::Device::open("/dev/video0");
+    ASSERT_TRUE(camera);
+    const auto before = Allocator().plan(request, {camera->capture()});
+    ASSERT_TRUE(before) << before.error().message();
+    EXPECT_EQ(before->chosen().heap.name, "region");
+    machine.add_text("/sys/class/video4linux/video0/device/dma_mask_bits", "32\n");
+    const auto plan = Allocator().plan(request, {camera->capture()});
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(plan->chosen().heap.kind, HeapKind::v4l2) << plan->explain();
+    EXPECT_LT(plan->chosen().verdict.outcome, Outcome::accepted) << plan->explain();
+    EXPECT_EQ(verdict(plan->report(), "region").verdict.outcome, Outcome::accepted) << plan->explain();
 }
 
 /// A camera calls its frames MJPG, a decoder calls the same ones JPEG.

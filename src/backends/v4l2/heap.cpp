@@ -12,18 +12,23 @@
 
 #include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
+#include "os/reach.hpp"
 
 #include <commonbuf/heap.hpp>
 
 #include <cerrno>
+#include <cstdint>
 #include <limits>
+#include <optional>
 
 namespace commonbuf::v4l2 {
 namespace {
 
 class QueueHeap final : public Heap {
 public:
-    QueueHeap(std::shared_ptr<Node> node, Role role) : node_(std::move(node)), role_(role)
+    QueueHeap(std::shared_ptr<Node> node, Role role, std::optional<std::uint32_t> reach)
+        : node_(std::move(node)),
+          role_(role)
     {
         info_.name = heap_name(*node_, role);
         identity_ = node_->identity(role);
@@ -31,6 +36,8 @@ public:
         info_.path = node_->info().path;
         // Of whatever the driver needs: often of the one region that suits it.
         info_.scarce = true;
+        // And within the device's reach, if that is limited.
+        info_.memory.address_bits = reach;
     }
 
     const HeapInfo& info() const noexcept override { return info_; }
@@ -86,7 +93,7 @@ std::shared_ptr<Heap> make_heap(const std::shared_ptr<Node>& node, Role role)
     constexpr std::uint32_t needed = V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS;
     if (!node->has(role) || (buffer_capabilities(*node, role) & needed) != needed)
         return nullptr;
-    return std::make_shared<QueueHeap>(node, role);
+    return std::make_shared<QueueHeap>(node, role, os::reach_of(node->sysfs() + "/device"));
 }
 
 } // namespace commonbuf::v4l2
