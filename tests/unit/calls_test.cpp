@@ -159,6 +159,12 @@ TEST_F(CallsTest, AreAsFewAsTheKernelAllows)
               [&] { commit(other); });
     }
     costs("job without implicit fences: both", 0, 0, "", [&] { ASSERT_TRUE(quiet.gather() && quiet.publish(shown)); });
+    const auto pool = Pool::create(*plan, 2);
+    ASSERT_TRUE(pool);
+    costs("pool: take a buffer and give it back", 0, 0, "", [&] {
+        const auto taken = Pool(*pool).acquire(Deadline{});
+        ASSERT_TRUE(taken && Pool(*pool).release(*taken, signalled));
+    });
 }
 
 } // namespace
