@@ -12,8 +12,13 @@
 
 #include <commonbuf/commonbuf.hpp>
 
+#include <array>
+#include <deque>
 #include <drm_fourcc.h>
 #include <iostream>
+#include <memory>
+#include <poll.h>
+#include <vector>
 
 namespace {
 
@@ -26,16 +31,22 @@ cb::Status show(cb::v4l2::Queue& queue, cb::drm::CommitQueue& commits, MeasuredS
     using Loan = std::shared_ptr<const cb::Buffer>; // the last holder gives it back to the camera
     std::deque<Loan> captured;
     Loan on_screen;
+    std::array<pollfd, 3> events{}; // only who has something is asked for it
+    auto& [interrupted, has_buffer, has_frame] = events;
     while (measured.goes_on()) {
-        if (const auto given = queue.advance(); !given)
-            return given.error();
+        if (has_buffer.revents != 0) {
+            if (const auto given = queue.advance(); !given)
+                return given.error();
+        }
         measured.given(queue);
-        const auto taken = queue.try_dequeue();
-        if (!taken)
-            return taken.error();
-        if (*taken) {
-            measured.captured(**taken);
-            captured.push_back(queue.lend((*taken)->buffer));
+        if (has_frame.revents != 0) {
+            const auto taken = queue.try_dequeue();
+            if (!taken)
+                return taken.error();
+            if (*taken) {
+                measured.captured(**taken);
+                captured.push_back(queue.lend((*taken)->buffer));
+            }
         }
 
         auto is_shown = commits.shown().signalled(); // the last one: one commit at a time
@@ -57,16 +68,17 @@ cb::Status show(cb::v4l2::Queue& queue, cb::drm::CommitQueue& commits, MeasuredS
             on_screen = frame; // the one before waits in the camera's queue for its fence
         }
 
-        std::vector<pollfd> events{{interrupt_fd(), POLLIN, 0}, {queue.poll_fd(), POLLIN, 0}};
-        if (queue.with_device() > 0) // without buffers it polls as an error
-            events.push_back({queue.frame_fd(), POLLIN, 0});
+        interrupted = {interrupt_fd(), POLLIN, 0};
+        has_buffer = {queue.poll_fd(), POLLIN, 0};
+        has_frame = {queue.with_device() > 0 ? queue.frame_fd() : -1, POLLIN,
+                     0}; // without buffers it polls as an error
         std::vector<cb::Fence> fences = measured.fences();
         if (!*is_shown)
             fences.push_back(commits.shown());
         const auto came = cb::wait_any(fences, events, cb::deadline_in(2s));
         if (!came || !*came)
             return came ? measured.nothing_came(queue, captured.size()) : came.error();
-        if (events.front().revents != 0)
+        if (interrupted.revents != 0)
             return {};
         if (auto looked = measured.look(); !looked)
             return looked;

@@ -109,7 +109,8 @@ cb::Result<bool> stream(const Options& options)
     std::cout << frames->explain() << pictures->explain() << '\n' << std::flush;
 
     const auto screen =
-        Screen::open(*card, {.connector = options.connector, .width = options.width, .height = options.height});
+        Screen::open(*card, {.connector = options.connector, .width = options.width, .height = options.height},
+                     cb::Fencing::explicit_only); // all who work on the buffers are in this program
     if (!screen)
         return screen.error();
     if (side) {
@@ -122,6 +123,7 @@ cb::Result<bool> stream(const Options& options)
     auto queue = camera->open_queue(cb::v4l2::Role::capture, frames->layout(), camera_buffers);
     if (!queue)
         return queue.error();
+    queue->set_fencing(cb::Fencing::explicit_only);
     set_rate(*camera, options.rate);
 
     const auto buffers = frames->allocate(camera_buffers);
@@ -134,10 +136,12 @@ cb::Result<bool> stream(const Options& options)
         if (const auto queued = queue->queue(buffer); !queued)
             return queued.error();
     }
-    const auto writebacks = writeback_buffers((*screen)->display());
-    if (!writebacks)
-        return writebacks.error();
-    loop.write_back_into(*writebacks);
+    if (options.looks_at_pictures()) {
+        const auto writebacks = writeback_buffers((*screen)->display());
+        if (!writebacks)
+            return writebacks.error();
+        loop.write_back_into(*writebacks);
+    }
     // Images go with their buffers, which may be in use until here.
     const struct Finish {
         HuePass& hue;

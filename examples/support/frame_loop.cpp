@@ -74,7 +74,10 @@ cb::Status FrameLoop::wait()
         return came.error();
     if (!*came)
         return cb::Error::timed_out("wait for the devices", "nothing came for 5 s");
-    interrupted_ = events.front().revents != 0;
+    interrupted_ = events[0].revents != 0;
+    has_frame_ = events[1].revents != 0;
+    camera_moves_ = events[2].revents != 0;
+    display_moves_ = events[3].revents != 0;
     return {};
 }
 
@@ -102,18 +105,22 @@ cb::Status FrameLoop::look()
         if (auto compared = compare(); !compared)
             return compared;
     }
-    if (const auto given = camera_.advance(); !given)
-        return given.error();
+    if (camera_moves_) {
+        if (const auto given = camera_.advance(); !given)
+            return given.error();
+    }
     lost_.given(camera_.with_device(), monotonic_now());
-    if (const auto made = display_.advance(); !made)
-        return made.error();
+    if (display_moves_) {
+        if (const auto made = display_.advance(); !made)
+            return made.error();
+    }
     if (auto taken = take_committed(); !taken)
         return taken;
     if (side_ != nullptr) {
         if (auto looked = side_->look(); !looked)
             return looked;
     }
-    return capture();
+    return has_frame_ ? capture() : cb::Status();
 }
 
 cb::Result<std::uint32_t> FrameLoop::drop_signalled(std::deque<cb::Fence>& fences)
@@ -133,31 +140,29 @@ cb::Result<std::uint32_t> FrameLoop::drop_signalled(std::deque<cb::Fence>& fence
 
 cb::Status FrameLoop::capture()
 {
-    while (camera_.with_device() > 0) {
-        auto frame = camera_.try_dequeue();
-        if (!frame)
-            return frame.error();
-        if (!*frame)
-            return {};
-        lost_.came((*frame)->sequence, (*frame)->timestamp);
-        const cb::Buffer& buffer = (*frame)->buffer;
-        Loan lent = camera_.lend(buffer);
-        if (number_ >= frames_)
-            continue;
-        ++*in_flight_;
-        const Counted counted(nullptr, [count = in_flight_](void*) { --*count; });
-        // It counts as long as anybody has it.
-        const auto both = std::make_shared<const std::pair<Counted, Loan>>(counted, std::move(lent));
-        Loan shared(both, both->second.get());
-        const std::size_t being_captured = camera_.with_device() > 0 ? 1 : 0;
-        score_.in_flight = std::max(score_.in_flight, *in_flight_ + being_captured);
-        captured_.push_back({shared, counted, number_, accesses(buffer)});
-        if (side_ != nullptr) {
-            if (auto given = side_->encode(std::move(shared), number_); !given)
-                return given;
-        }
-        ++number_;
+    auto frame = camera_.try_dequeue();
+    if (!frame)
+        return frame.error();
+    if (!*frame)
+        return {};
+    lost_.came((*frame)->sequence, (*frame)->timestamp);
+    const cb::Buffer& buffer = (*frame)->buffer;
+    Loan lent = camera_.lend(buffer);
+    if (number_ >= frames_)
+        return {};
+    ++*in_flight_;
+    const Counted counted(nullptr, [count = in_flight_](void*) { --*count; });
+    // It counts as long as anybody has it.
+    const auto both = std::make_shared<const std::pair<Counted, Loan>>(counted, std::move(lent));
+    Loan shared(both, both->second.get());
+    const std::size_t being_captured = camera_.with_device() > 0 ? 1 : 0;
+    score_.in_flight = std::max(score_.in_flight, *in_flight_ + being_captured);
+    captured_.push_back({shared, counted, number_, accesses(buffer)});
+    if (side_ != nullptr) {
+        if (auto given = side_->encode(std::move(shared), number_); !given)
+            return given;
     }
+    ++number_;
     return {};
 }
 

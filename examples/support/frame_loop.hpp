@@ -92,6 +92,10 @@ private:
     commonbuf::drm::CommitQueue& display_;
     Score score_;
     bool interrupted_ = false;
+    // What the last wait named: nobody else is asked.
+    bool has_frame_ = false;
+    bool camera_moves_ = false;
+    bool display_moves_ = false;
     std::shared_ptr<std::size_t> in_flight_ = std::make_shared<std::size_t>(0);
     std::uint32_t number_ = 0;
     LostFrames lost_;

@@ -237,7 +237,7 @@ cb::Result<cb::Fence> HuePass::submit(const cb::Buffer& camera, const cb::Buffer
     if (const auto recorded = record(*flight, *from, *to, camera.layout(), turn); !recorded)
         return recorded.error();
 
-    cb::Job job("hue");
+    cb::Job job("hue", cb::Fencing::explicit_only); // all who work on these buffers are in this program
     job.reads(camera).writes(picture);
     const auto before = job.gather();
     if (!before)

@@ -6,7 +6,8 @@
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
 
-cb::Result<std::unique_ptr<Screen>> Screen::open(const cb::drm::Device& card, const cb::drm::DisplayRequest& request)
+cb::Result<std::unique_ptr<Screen>> Screen::open(const cb::drm::Device& card, const cb::drm::DisplayRequest& request,
+                                                 cb::Fencing fencing)
 {
     // The library shows pictures where the program may: being master is the program's own affair.
     auto master = Master::become(card);
@@ -15,7 +16,7 @@ cb::Result<std::unique_ptr<Screen>> Screen::open(const cb::drm::Device& card, co
     const auto display = cb::drm::Display::choose(card, request);
     if (!display)
         return display.error();
-    auto queue = cb::drm::CommitQueue::create(*display);
+    auto queue = cb::drm::CommitQueue::create(*display, fencing);
     if (!queue)
         return queue.error();
     return std::unique_ptr<Screen>(new Screen(std::move(*master), std::move(*queue)));

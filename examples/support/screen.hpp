@@ -14,9 +14,11 @@
 /// afterwards.
 class Screen {
 public:
-    /// Becomes master and chooses the display, in a mode of the size that is asked for.
+    /// Becomes master and chooses the display, in a mode of the size that is asked for. `fencing` is
+    /// that of its commits.
     static commonbuf::Result<std::unique_ptr<Screen>> open(const commonbuf::drm::Device& card,
-                                                           const commonbuf::drm::DisplayRequest& request);
+                                                           const commonbuf::drm::DisplayRequest& request,
+                                                           commonbuf::Fencing fencing = commonbuf::Fencing::bridged);
     /// Calls off(), whatever comes of it.
     ~Screen();
     Screen(const Screen&) = delete;

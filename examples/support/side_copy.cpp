@@ -91,6 +91,7 @@ cb::Status SideCopy::start(const cb::Layout& pictures, std::uint32_t buffers)
         return coded.error();
     if (auto opened = encoder_.open_queues(pictures, coded->layout(), buffers); !opened)
         return opened;
+    encoder_.output_queue()->set_fencing(cb::Fencing::explicit_only); // as all jobs on the camera's frames
     if (auto opened = decoder_.open_output(coded->layout(), in_between); !opened)
         return opened;
     if (auto filled = fill(*encoder_.capture_queue(), *coded, in_between); !filled)

@@ -18,5 +18,8 @@ struct StreamOptions {
     bool compare = true;
     std::string picture;
 
+    /// Whether the display has to write back what it shows.
+    bool looks_at_pictures() const { return compare || !picture.empty(); }
+
     void add_to(CLI::App& app);
 };

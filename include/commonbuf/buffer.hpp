@@ -58,7 +58,8 @@ public:
     const Layout& layout() const noexcept;
 
     /// Returns the dma-buf of a memory, borrowed; -1 if there is no such memory. From then on others
-    /// may put fences into it, see read().
+    /// may put fences into it, see read(), and find those of this library there: the ones that are
+    /// pending are put in by this call, later ones by Job::publish().
     int dma_buf_fd(std::size_t memory = 0) const noexcept;
 
     /// Duplicates the descriptor of a memory for the caller to own.

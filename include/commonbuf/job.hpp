@@ -18,9 +18,14 @@ namespace commonbuf {
 enum class Fencing : std::uint8_t {
     /// Also other programs and drivers with implicit fences: fences are read from the dma-bufs and
     /// put into them (DMA_BUF_IOCTL_EXPORT_SYNC_FILE, DMA_BUF_IOCTL_IMPORT_SYNC_FILE).
+    ///
+    /// It costs no system call for a buffer that nobody outside of this library can reach: it came
+    /// from a dma-heap, udmabuf or a V4L2 queue, and only V4L2 queues and commits to displays have it.
+    /// As soon as others can (Buffer::dma_buf_fd(), Buffer::export_fd(), drm::Device::framebuffer(),
+    /// Vulkan), the fences that are pending by then are put into its dma-bufs.
     bridged,
     /// Only jobs and CPU accesses through this library, in this process. It costs no system call
-    /// for each buffer. For pipelines in which nothing relies on implicit fences.
+    /// for any buffer. For pipelines in which nothing relies on implicit fences.
     explicit_only,
 };
 
@@ -73,7 +78,8 @@ public:
     /// worthless.
     ///
     /// Errors: unsupported (before Linux 6.0, dma-bufs take no fences: the fence counts within this
-    /// library only, so wait for it before you pass a buffer on), out_of_memory, too_many_files,
+    /// library only, so wait for it before you pass a buffer on; for a buffer that nobody outside can
+    /// reach yet, only the log says so, when it is passed on), out_of_memory, too_many_files,
     /// kernel_failure.
     Status publish(const Fence& done);
 

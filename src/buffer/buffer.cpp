@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "buffer/buffer_state.hpp"
-#include "sync/fence_set.hpp"
 #include "sync/implicit.hpp"
 
 #include <commonbuf/buffer.hpp>
@@ -25,7 +24,7 @@ Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories
     }
     auto buffer = make_buffer(layout, std::move(memories), {}, {});
     if (buffer)
-        buffer->state().expose();
+        buffer->state().share();
     return buffer;
 }
 
@@ -43,7 +42,7 @@ const Layout& Buffer::layout() const noexcept { return state_->layout(); }
 
 int Buffer::dma_buf_fd(std::size_t memory) const noexcept
 {
-    state_->expose();
+    state_->share();
     return state_->dma_buf_fd(memory);
 }
 
@@ -76,28 +75,14 @@ Result<Fence> Buffer::export_fence(Access access) const
 {
     if (const Status can = shareable(*this, "export a fence"); !can)
         return can.error();
-    std::vector<Fence> fences{state_->fences().before(access)};
-    for (const auto& memory : state_->memories()) {
-        auto fence = implicit::export_fence(memory.fd.get(), access);
-        if (!fence)
-            return fence.error();
-        fences.push_back(std::move(*fence));
-    }
-    return Fence::merge(fences);
+    return state_->gather(access);
 }
 
 Status Buffer::import_fence(const Fence& fence, Access access) const
 {
     if (Status can = shareable(*this, "import a fence"); !can)
         return can;
-    // Keep it first: even if the kernel does not take the fence, it counts within this library.
-    state_->fences().publish(fence, access);
-    // Failed work is over, and the kernel would not keep its fence.
-    Fence rest = fence;
-    const auto descriptor = pending_fd(rest);
-    if (!descriptor)
-        return descriptor.error();
-    return *descriptor < 0 ? Status() : state_->import_fence(*descriptor, access);
+    return state_->publish(fence, access);
 }
 
 bool Buffer::bridges_fences() const noexcept

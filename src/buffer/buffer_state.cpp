@@ -28,8 +28,10 @@
 // other access goes on: one that is held up by the same fences waits for the same START.
 #include "buffer/buffer_state.hpp"
 
+#include "base/log.hpp"
 #include "os/aside.hpp"
 #include "os/page_guard.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/implicit.hpp"
 
 #include <linux/dma-buf.h>
@@ -38,6 +40,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace commonbuf {
 namespace {
@@ -187,12 +190,62 @@ void BufferState::expose() noexcept
     exposed_.store(true, std::memory_order_release);
 }
 
-Status BufferState::import_fence(int sync_file, Access access)
+void BufferState::share() noexcept
 {
+    expose();
+    if (is_private() || shared_.exchange(true))
+        return;
+    // What a job publishes meanwhile is either here by now, or its publish() sees that it is shared.
+    const auto [write, reads] = fences_.last();
+    for (const auto& [fence, access] : {std::pair(&write, Access::write), std::pair(&reads, Access::read)}) {
+        if (const Status put = put_in(*fence, access); !put)
+            log("a buffer was passed on without the fences of its jobs: " + put.error().message());
+    }
+}
+
+Result<Fence> BufferState::gather(Access access)
+{
+    Fence kept = fences_.before(access);
+    if (!shared_ || is_private())
+        return kept;
+    const bool busy = !is_over(kept); // the dma-buf has these too
+    std::vector<Fence> fences{std::move(kept)};
+    for (const Memory& memory : memories_) {
+        // Most often nobody works on it, which poll(2) tells without making a sync_file.
+        const auto idle = busy ? false : os::wait(memory.fd.get(), events_for(access), Deadline{}, "dma-buf");
+        if (!idle)
+            return idle.error();
+        if (*idle)
+            continue;
+        auto fence = implicit::export_fence(memory.fd.get(), access);
+        if (!fence)
+            return fence.error();
+        fences.push_back(std::move(*fence));
+    }
+    return Fence::merge(fences);
+}
+
+Status BufferState::publish(const Fence& done, Access access)
+{
+    // Keep it first: even if the kernel does not take the fence, it counts within this library.
+    fences_.publish(done, access);
+    return shared_ && !is_private() ? put_in(done, access) : Status();
+}
+
+/// Puts what is pending of a fence into the dma-bufs.
+Status BufferState::put_in(const Fence& fence, Access access)
+{
+    // Failed work is over, and the kernel would not keep its fence.
+    const Fence rest = without_failed(fence);
+    const auto sync_file = unasked_fd(rest);
+    if (!sync_file)
+        return sync_file.error();
+    if (*sync_file < 0)
+        return {};
     const std::lock_guard lock(access_mutex_);
     Status all;
     for (const Memory& memory : memories_) {
-        if (Status imported = implicit::import_fence(memory.fd.get(), sync_file, access); !imported && all)
+        if (Status imported = implicit::import_fence(memory.fd.get(), *sync_file, access); !imported && all)
             all = std::move(imported); // go on: the other memories get the fence nevertheless
     }
     return all;

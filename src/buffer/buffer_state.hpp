@@ -57,7 +57,7 @@ public:
     const std::string& fallback() const noexcept { return fallback_; }
     std::optional<os::FileId> dma_buf() const noexcept override;
     /// Returns the dma-buf of a memory, borrowed, for this library only: fences are put into it only
-    /// by import_fence(). -1 if there is no such memory.
+    /// by publish(). -1 if there is no such memory.
     int dma_buf_fd(std::size_t memory) const noexcept
     {
         return memory < memories_.size() ? memories_[memory].fd.get() : -1;
@@ -67,6 +67,20 @@ public:
     /// of the library has a descriptor, or a driver that does so has the memory.
     void expose() noexcept;
 
+    /// Notes that, and that others look for fences there: those that are pending are put in, and
+    /// gather() and publish() go by the dma-bufs too from now on. Until then nobody knows the
+    /// memory except this library and devices that it gave it to, which have no implicit fences (V4L2)
+    /// or get explicit ones (KMS).
+    void share() noexcept;
+
+    /// Returns what an access of this kind has to wait for: the fences of jobs, and those inside the
+    /// dma-bufs. Errors: those of Buffer::export_fence().
+    Result<Fence> gather(Access access);
+
+    /// Makes later accesses wait for `done`: within this library, and by the dma-bufs. Errors: those of
+    /// Buffer::import_fence().
+    Status publish(const Fence& done, Access access);
+
     /// Whether it is the program's own memory, which no other device can use.
     bool is_private() const noexcept { return !memories_.front().fd; }
 
@@ -74,9 +88,6 @@ public:
     KeptFences& fences() noexcept { return fences_; }
 
     std::uint64_t accesses() const noexcept { return accesses_.load(std::memory_order_relaxed); }
-
-    /// Puts a sync_file into the dma-bufs. Errors: those of implicit::import_fence().
-    Status import_fence(int sync_file, Access access);
 
     /// Waits for the explicit and implicit fences that the buffer has now, maps it if it is not
     /// mapped yet, and starts the brackets that are not open. Fences that come later can make it
@@ -150,6 +161,7 @@ private:
         std::shared_ptr<BufferState> abandoned{}; ///< holds the buffer if nobody waits for it any more
     };
 
+    Status put_in(const Fence& fence, Access access);
     Status map(Access access);
     Status sync(std::uint64_t flags);
     Result<bool> is_idle(Access access) const;
@@ -180,6 +192,7 @@ private:
     std::vector<os::Mapping> mappings_; ///< none for the program's own memory
     bool writable_ = false;
     std::atomic<bool> exposed_{false};
+    std::atomic<bool> shared_{false};
     unsigned readers_ = 0;
     unsigned writers_ = 0;
     std::uint64_t open_ = 0; ///< the kinds whose bracket is open

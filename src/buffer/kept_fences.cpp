@@ -44,6 +44,12 @@ void KeptFences::publish(const Fence& done, Access access)
     reads_ = Fence::merge(std::array{reads_, done});
 }
 
+std::pair<Fence, Fence> KeptFences::last() const
+{
+    const std::lock_guard lock(mutex_);
+    return {write_, reads_};
+}
+
 void KeptFences::forget_failure()
 {
     const std::lock_guard lock(mutex_);

@@ -5,6 +5,7 @@
 #include <commonbuf/use.hpp>
 
 #include <mutex>
+#include <utility>
 
 namespace commonbuf {
 
@@ -18,11 +19,14 @@ public:
     /// Makes later accesses wait for `done`.
     void publish(const Fence& done, Access access);
 
+    /// Returns the last write, and the reads since then.
+    std::pair<Fence, Fence> last() const;
+
     /// Drops the fences that have failed.
     void forget_failure();
 
 private:
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     Fence write_;
     Fence reads_;
 };

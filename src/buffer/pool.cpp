@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT
+//
+//   acquire() ◄── idle: [ b2 b5 ] ◄── fences over ── pending: [ b1 f1 | b4 f4 ] ◄── release()
+//                   ▲                                                                 │
+//                   └──────────────── the fence is known to be over ──────────────────┘
+//
+// Whether a fence is over is asked only if nothing is idle: then one poll(2) asks all of them.
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
+#include "os/os.hpp"
 #include "os/wakeup.hpp"
+#include "sync/fence_set.hpp"
 #include "sync/watch.hpp"
 
 #include <commonbuf/pool.hpp>
@@ -9,81 +17,139 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <deque>
+#include <array>
+#include <list>
 #include <mutex>
+#include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace commonbuf {
 namespace {
 
-struct Returned {
+struct Entry {
     Buffer buffer;
-    Fence until;
+    Fence until; ///< while it is pending
 };
+/// Entries go from list to list: nothing is allocated for that.
+using Entries = std::list<Entry>;
 
-/// Whether the work is over, even if it failed.
-bool has_ended(const Fence& fence)
-{
-    const auto signalled = fence.signalled();
-    return !signalled || *signalled;
-}
+/// What to poll until another buffer may be free.
+struct Waits {
+    std::vector<pollfd> entries;
+    std::vector<Fence> fences; ///< of the entries: they keep the descriptors open
+    bool blind = false;        ///< there are fences without a descriptor
+};
 
 } // namespace
 
 struct Pool::State {
+    enum class In : std::uint8_t { use, idle, pending };
+    struct Known {
+        Entries::iterator entry;
+        In list = In::idle;
+    };
+
     std::mutex mutex;
-    std::vector<Buffer> all;
-    std::deque<Returned> free; ///< in the order in which they came back
+    Entries in_use;
+    Entries idle;
+    Entries pending; ///< in the order in which they came back
+    std::unordered_map<const BufferState*, Known> known;
+    unsigned waiters = 0; ///< threads that wait for `came_back`
     os::Event came_back;
 
     explicit State(os::Event event) : came_back(std::move(event)) {}
 
-    /// Takes the first buffer out that nobody uses any more; nothing if there is none.
-    std::optional<Buffer> acquire()
+    std::size_t free() const noexcept { return idle.size() + pending.size(); }
+
+    Entries& list(In which) noexcept { return which == In::use ? in_use : which == In::idle ? idle : pending; }
+
+    void move(Known& one, In to)
     {
-        const std::lock_guard lock(mutex);
-        const auto ready = std::ranges::find_if(free, has_ended, &Returned::until);
-        if (ready == free.end())
+        list(to).splice(list(to).end(), list(one.list), one.entry);
+        one.list = to;
+    }
+
+    /// Finds those whose fences are known to be over.
+    void collect()
+    {
+        for (auto next = pending.begin(); next != pending.end();) {
+            Entry& entry = *next++;
+            if (!is_over(entry.until))
+                continue;
+            entry.until = {};
+            move(known.at(&entry.buffer.state()), In::idle);
+        }
+    }
+
+    /// Asks all fences at once, one point after the other of those that have several.
+    void ask()
+    {
+        std::vector<pollfd> entries;
+        std::vector<std::pair<Entry*, FencePoint*>> asked;
+        for (bool news = true; news && std::ranges::none_of(pending, is_over, &Entry::until);) {
+            entries.clear();
+            asked.clear();
+            for (Entry& entry : pending) {
+                FencePoint* point = first_pending(entry.until);
+                if (point == nullptr)
+                    continue;
+                entries.push_back({point->fd(), point->events(), 0});
+                asked.emplace_back(&entry, point);
+            }
+            news = !asked.empty() && os::wait_any(entries, Deadline{}, "a pool").value_or(false);
+            for (std::size_t i = 0; news && i < asked.size(); ++i) {
+                // What does not say how it ended is over all the same.
+                if ((entries[i].revents & entries[i].events) != 0 && !asked[i].second->look())
+                    asked[i].first->until = {};
+            }
+        }
+        collect();
+    }
+
+    /// Takes a buffer out that nobody uses any more; nothing if there is none.
+    std::optional<Buffer> take()
+    {
+        if (idle.empty())
+            collect();
+        if (idle.empty())
+            ask();
+        if (idle.empty())
             return std::nullopt;
-        Buffer buffer = ready->buffer;
-        free.erase(ready);
+        Buffer buffer = idle.front().buffer;
+        move(known.at(&buffer.state()), In::use);
         // Another thread may have been woken by the same event.
-        if (!free.empty())
+        if (waiters > 0 && free() > 0)
             came_back.set();
         return buffer;
     }
 
-    struct Waits {
-        std::vector<pollfd> entries;
-        std::vector<Fence> fences; ///< keep the descriptors open while other threads acquire buffers
-        bool blind = false;        ///< there are fences without a descriptor
-    };
-
-    /// Returns what to poll until another buffer may be ready.
     Waits waits()
     {
-        const std::lock_guard lock(mutex);
-        Waits all_waits{{{came_back.fd(), POLLIN, 0}}, {}, false};
-        for (const Returned& returned : free) {
-            if (const auto fd = returned.until.sync_file_fd(); fd && *fd >= 0) {
-                all_waits.entries.push_back({*fd, POLLIN, 0});
-                all_waits.fences.push_back(returned.until);
-            } else if (has_ended(returned.until)) {
-                came_back.set(); // it ended after acquire() looked, and no event says so
-            } else {
-                all_waits.blind = true;
+        Waits all{{{came_back.fd(), POLLIN, 0}}, {}, false};
+        for (const Entry& entry : pending) {
+            const FencePoint* point = first_pending(entry.until);
+            if (point == nullptr) {
+                came_back.set(); // it ended after take() looked, and no event says so
+                continue;
             }
+            if (!point->is_sync_file()) {
+                all.blind = true;
+                continue;
+            }
+            all.entries.push_back({point->fd(), point->events(), 0});
+            all.fences.push_back(entry.until);
         }
-        return all_waits;
+        return all;
     }
 
     Error timeout()
     {
         const std::lock_guard lock(mutex);
         return Error::timed_out("acquire a buffer from a pool",
-                                text::format("of {} buffers {} are in use and {} wait for their fences", all.size(),
-                                             all.size() - free.size(), free.size()),
+                                text::format("of {} buffers {} are in use and {} wait for their fences", known.size(),
+                                             in_use.size(), free()),
                                 "release buffers earlier, or make the pool larger");
     }
 };
@@ -100,53 +166,75 @@ Result<Pool> Pool::create(const Plan& plan, std::uint32_t count)
         auto buffer = plan.allocate();
         if (!buffer)
             return buffer.error();
-        state->all.push_back(*buffer);
-        state->free.push_back({*buffer, {}});
+        state->idle.push_back({*buffer, {}});
+        state->known[&buffer->state()] = {std::prev(state->idle.end())};
     }
     return Pool(std::move(state));
 }
 
 Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 {
+    State& state = *state_;
     for (;;) {
-        state_->came_back.clear();
-        if (auto buffer = state_->acquire()) {
+        Waits waits;
+        std::optional<Buffer> buffer;
+        {
+            const std::lock_guard lock(state.mutex);
+            state.came_back.clear();
+            buffer = state.take();
+            if (!buffer) {
+                waits = state.waits();
+                ++state.waiters; // under the same lock: whoever gives a buffer back from now on wakes this thread
+            }
+        }
+        if (buffer) {
             buffer->forget_failure();
             watch::tell([&](watch::Watcher& watcher) { watcher.acquired(buffer->state(), where); });
             return std::move(*buffer);
         }
-        auto waits = state_->waits();
         const auto step = waits.blind ? std::min(deadline, deadline_in(os::look_again)) : deadline;
         const auto woken = os::wait_any(waits.entries, step, "a pool");
+        {
+            const std::lock_guard lock(state.mutex);
+            --state.waiters;
+        }
         if (!woken)
             return woken.error();
         if (!*woken && step == deadline)
-            return state_->timeout();
+            return state.timeout();
     }
 }
 
 Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
 {
     const watch::HeldBack reports;
-    const std::lock_guard lock(state_->mutex);
-    if (std::ranges::find(state_->all, buffer) == state_->all.end())
+    State& state = *state_;
+    const std::lock_guard lock(state.mutex);
+    const auto known = state.known.find(&buffer.state());
+    if (known == state.known.end())
         return Error::invalid_argument("release a buffer to a pool", "the buffer is not from this pool");
-    if (std::ranges::find(state_->free, buffer, &Returned::buffer) != state_->free.end())
+    if (known->second.list != State::In::use)
         return Error::invalid_state("release a buffer to a pool", "the buffer was released already");
     // Jobs that still work on it count too.
     const Fence all = Fence::merge(std::array{until, buffer.state().fences().before(Access::write)});
     watch::tell([&](watch::Watcher& watcher) { watcher.released(buffer.state(), all, where); });
-    state_->free.push_back({buffer, all});
-    state_->came_back.set();
+    if (is_over(all)) {
+        state.move(known->second, State::In::idle);
+    } else {
+        known->second.entry->until = all;
+        state.move(known->second, State::In::pending);
+    }
+    if (state.waiters > 0)
+        state.came_back.set();
     return {};
 }
 
-std::size_t Pool::size() const noexcept { return state_->all.size(); }
+std::size_t Pool::size() const noexcept { return state_->known.size(); }
 
 std::size_t Pool::free() const noexcept
 {
     const std::lock_guard lock(state_->mutex);
-    return state_->free.size();
+    return state_->free();
 }
 
 } // namespace commonbuf

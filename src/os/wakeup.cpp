@@ -24,10 +24,13 @@ void Event::set() const noexcept
     // It fails only if it has already been set 2^64 times.
     const std::uint64_t one = 1;
     kernel().write(fd(), &one, sizeof one);
+    set_.store(true); // after the call, so that whoever clears it in between leaves it to the next
 }
 
 void Event::clear() const noexcept
 {
+    if (!set_.exchange(false))
+        return;
     std::uint64_t count = 0;
     kernel().read(fd(), &count, sizeof count);
 }

@@ -4,6 +4,7 @@
 #include <commonbuf/result.hpp>
 #include <commonbuf/unique_fd.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -14,11 +15,18 @@ namespace commonbuf::os {
 /// How often to look if no descriptor tells that something has changed.
 constexpr std::chrono::milliseconds look_again{10};
 
-/// Wakes when it is set (eventfd(2)). Thread-safe.
+/// Wakes when it is set (eventfd(2)). Thread-safe, except for moving it. Clearing one that is not set
+/// costs no system call.
 class Event {
 public:
     /// Makes one that is not set. Errors: too_many_files, out_of_memory.
     static Result<Event> create();
+
+    Event(Event&& other) noexcept : fd_(std::move(other.fd_)), set_(other.set_.load()) {}
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
+    Event& operator=(Event&&) = delete;
+    ~Event() = default;
 
     int fd() const noexcept { return fd_.get(); }
     void set() const noexcept;
@@ -27,6 +35,7 @@ public:
 private:
     explicit Event(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
     UniqueFd fd_;
+    mutable std::atomic<bool> set_{false}; ///< it may be readable
 };
 
 /// Wakes after some time (timerfd_create(2)).

@@ -2,6 +2,7 @@
 #include "buffer/buffer_state.hpp"
 #include "buffer/image_place.hpp"
 #include "base/log.hpp"
+#include "heaps/heap_info.hpp"
 #include "plan/planning.hpp"
 #include "base/text.hpp"
 
@@ -65,6 +66,9 @@ Result<Buffer> Plan::allocate() const
         if (memories) {
             auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
             if (buffer) {
+                // A caller's own heap may say nothing of its kind.
+                if (!heaps::heap_traits(heap->info().kind).ours_only || heap->info().path.empty())
+                    buffer->state().share();
                 watch_refusals(*buffer, state_->cache, *heap);
                 if (!full.empty())
                     log(text::format("a buffer comes from {}: {}", heap->info().name, full));

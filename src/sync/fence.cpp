@@ -151,7 +151,8 @@ Status Fence::wait(Deadline deadline, int cancel) const
 {
     // A failed fence does not end the wait: other devices still work on the buffers.
     for (const auto& point : points_of(*this)) {
-        const auto state = point->ask();
+        // The wait itself asks. Only those who look on want to know whether it lasts.
+        const auto state = watch::anybody() ? point->ask() : point->known();
         if (!state)
             return state.error();
         if (*state != FenceState::pending)
@@ -165,43 +166,37 @@ Status Fence::wait(Deadline deadline, int cancel) const
     return failure_of(*this);
 }
 
-namespace {
-
-/// The first point that is not over; null if all are.
-Result<FencePoint*> first_pending(const Fence& fence)
-{
-    for (const auto& point : points_of(fence)) {
-        const auto state = point->ask();
-        if (!state)
-            return state.error();
-        if (*state == FenceState::pending)
-            return point.get();
-    }
-    return static_cast<FencePoint*>(nullptr);
-}
-
-} // namespace
-
 Result<bool> wait_any(std::span<const Fence> fences, std::span<pollfd> entries, Deadline deadline)
 {
+    std::vector<pollfd> all;
+    std::vector<FencePoint*> points; // of `all`, behind `entries`
     for (;;) {
-        std::vector<pollfd> all(entries.begin(), entries.end());
+        all.assign(entries.begin(), entries.end());
+        points.clear();
         bool over = false;
         for (const Fence& fence : fences) {
-            const auto pending = first_pending(fence);
-            if (!pending)
-                return pending.error();
-            if (*pending != nullptr)
-                all.push_back({(*pending)->fd(), (*pending)->events(), 0});
-            over = over || *pending == nullptr;
+            if (FencePoint* pending = first_pending(fence)) {
+                all.push_back({pending->fd(), pending->events(), 0});
+                points.push_back(pending);
+            } else {
+                over = true;
+            }
         }
         const auto ready = os::wait_any(all, over ? Deadline{} : deadline, "fences and devices");
         std::copy_n(all.begin(), entries.size(), entries.begin());
-        if (over || std::ranges::any_of(entries, [](const pollfd& entry) { return entry.revents != 0; }))
+        // What poll(2) named is asked now: so nobody has to poll it once more to find out.
+        for (std::size_t i = 0; i < points.size(); ++i) {
+            const pollfd& entry = all[entries.size() + i];
+            if ((entry.revents & entry.events) == 0)
+                continue;
+            if (const auto state = points[i]->look(); !state)
+                return state.error();
+        }
+        if (over || std::ranges::any_of(fences, is_over) ||
+            std::ranges::any_of(entries, [](const pollfd& entry) { return entry.revents != 0; }))
             return true;
-        // Another thread may have made one fail meanwhile (a lost device).
         if (!ready || !*ready)
-            return ready ? std::ranges::any_of(fences, is_over) : ready;
+            return ready;
     }
 }
 

@@ -73,17 +73,22 @@ Error failure_of(const sync_fence_info& info)
 
 std::shared_ptr<FencePoint> FencePoint::of_sync_file(UniqueFd fd) noexcept
 {
-    return std::make_shared<FencePoint>(std::move(fd), static_cast<short>(POLLIN), true);
+    return std::make_shared<FencePoint>(std::move(fd), static_cast<short>(POLLIN), true, true);
+}
+
+std::shared_ptr<FencePoint> FencePoint::of_crtc(UniqueFd fd) noexcept
+{
+    return std::make_shared<FencePoint>(std::move(fd), static_cast<short>(POLLIN), true, false);
 }
 
 std::shared_ptr<FencePoint> FencePoint::of_dma_buf(UniqueFd fd, short events) noexcept
 {
-    return std::make_shared<FencePoint>(std::move(fd), events, false);
+    return std::make_shared<FencePoint>(std::move(fd), events, false, false);
 }
 
 std::shared_ptr<FencePoint> FencePoint::failed(Error error)
 {
-    auto point = std::make_shared<FencePoint>(UniqueFd{}, static_cast<short>(0), false);
+    auto point = std::make_shared<FencePoint>(UniqueFd{}, static_cast<short>(0), false, false);
     point->settle(FenceState::failed, std::move(error));
     return point;
 }
@@ -114,7 +119,7 @@ Result<FenceState> FencePoint::look()
 {
     if (known() != FenceState::pending)
         return known();
-    if (!sync_file_) {
+    if (!may_fail_) {
         settle(FenceState::signalled);
         return known();
     }

@@ -19,6 +19,10 @@ public:
     /// Makes a point of a sync_file: the kernel made it as one, or the caller checks that it is.
     static std::shared_ptr<FencePoint> of_sync_file(UniqueFd fd) noexcept;
 
+    /// Makes a point of the fence that a CRTC gave (OUT_FENCE_PTR). The kernel signals it without an
+    /// error (drm_send_event_helper() in drivers/gpu/drm/drm_file.c), so poll() tells all there is.
+    static std::shared_ptr<FencePoint> of_crtc(UniqueFd fd) noexcept;
+
     /// Makes a point of the implicit fences of a dma-buf, for kernels that give no sync_file for
     /// them. It is waited for by poll() only: it never fails, and later fences count too.
     static std::shared_ptr<FencePoint> of_dma_buf(UniqueFd fd, short events) noexcept;
@@ -26,10 +30,11 @@ public:
     /// Makes a point that has failed.
     static std::shared_ptr<FencePoint> failed(Error error);
 
-    FencePoint(UniqueFd fd, short events, bool sync_file) noexcept
+    FencePoint(UniqueFd fd, short events, bool sync_file, bool may_fail) noexcept
         : fd_(std::move(fd)),
           events_(events),
-          sync_file_(sync_file)
+          sync_file_(sync_file),
+          may_fail_(may_fail)
     {}
 
     FenceState known() const noexcept { return known_.load(std::memory_order_acquire); }
@@ -65,6 +70,7 @@ private:
     UniqueFd fd_;
     short events_;
     bool sync_file_;
+    bool may_fail_; ///< it has an error to ask for
     std::atomic<FenceState> known_{FenceState::pending};
     std::atomic<bool> told_{false};
     std::mutex mutex_;

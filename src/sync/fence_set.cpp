@@ -51,9 +51,9 @@ Result<int> FenceSet::merged() const
     return merged_.get();
 }
 
-Result<int> FenceSet::sync_file_fd() const
+/// With the lock held.
+Result<int> FenceSet::described() const
 {
-    const std::lock_guard lock(mutex_);
     for (const auto& point : points_) {
         if (!point->is_sync_file() && point->known() == FenceState::pending)
             return Error::unsupported(
@@ -61,7 +61,20 @@ Result<int> FenceSet::sync_file_fd() const
                 "this kernel gives no sync_file for the implicit fences of a dma-buf (Linux before 6.0)",
                 "wait for the fence instead");
     }
-    const auto descriptor = merged();
+    return merged();
+}
+
+Result<int> FenceSet::unasked_fd() const
+{
+    const auto is_pending = [](const auto& point) { return point->known() == FenceState::pending; };
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(points_, is_pending) ? described() : -1;
+}
+
+Result<int> FenceSet::sync_file_fd() const
+{
+    const std::lock_guard lock(mutex_);
+    const auto descriptor = described();
     if (!descriptor)
         return descriptor.error();
     // Ask only after merging: the descriptor leaves out what failed before that, and shows what
@@ -88,11 +101,18 @@ Status FenceSet::failure() const
     return {};
 }
 
-bool is_over(const Fence& fence) noexcept
+FencePoint* first_pending(const Fence& fence) noexcept
 {
-    return std::ranges::none_of(points_of(fence),
-                                [](const auto& point) { return point->known() == FenceState::pending; });
+    for (const auto& point : points_of(fence)) {
+        if (point->known() == FenceState::pending)
+            return point.get();
+    }
+    return nullptr;
 }
+
+Result<int> unasked_fd(const Fence& fence) { return fence.set() ? fence.set()->unasked_fd() : -1; }
+
+bool is_over(const Fence& fence) noexcept { return first_pending(fence) == nullptr; }
 
 Fence without_failed(const Fence& fence)
 {
@@ -102,16 +122,6 @@ Fence without_failed(const Fence& fence)
     std::ranges::copy_if(points_of(fence), std::back_inserter(good),
                          [](const auto& point) { return point->known() != FenceState::failed; });
     return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
-}
-
-Result<int> pending_fd(Fence& fence)
-{
-    for (;;) {
-        fence = without_failed(fence);
-        auto fd = fence.sync_file_fd();
-        if (fd || fence.known() != FenceState::failed)
-            return fd;
-    }
 }
 
 } // namespace commonbuf

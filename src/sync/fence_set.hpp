@@ -24,11 +24,17 @@ public:
     /// Returns one descriptor for all points; made once. See Fence::sync_file_fd().
     Result<int> sync_file_fd() const;
 
+    /// Returns one descriptor for the points that are not known to be over, without asking any of
+    /// them; -1 if there is none. For those who wait and ask afterwards, and for the kernel: it may have
+    /// signalled, and leaves out what failed before it was merged. Errors: unsupported, too_many_files.
+    Result<int> unasked_fd() const;
+
     /// Succeeds unless a point is known to have failed. The caller learns of the failure, and the
     /// point notes that it was told.
     Status failure() const;
 
 private:
+    Result<int> described() const;
     Result<int> merged() const;
 
     std::vector<std::shared_ptr<FencePoint>> points_;
@@ -45,11 +51,14 @@ inline std::span<const std::shared_ptr<FencePoint>> points_of(const Fence& fence
 /// Whether no point is pending, as far as is known.
 bool is_over(const Fence& fence) noexcept;
 
+/// Returns the first point that is not known to be over; null if there is none. A wait inside the library
+/// is for one point after the other: no descriptor has to be merged for that.
+FencePoint* first_pending(const Fence& fence) noexcept;
+
+/// Returns FenceSet::unasked_fd(); -1 for a fence with nothing to wait for.
+Result<int> unasked_fd(const Fence& fence);
+
 /// Leaves out the points that are known to have failed.
 Fence without_failed(const Fence& fence);
-
-/// Reduces `fence` to the points that have not failed, and returns a descriptor for them; -1 if
-/// they are over.
-Result<int> pending_fd(Fence& fence);
 
 } // namespace commonbuf

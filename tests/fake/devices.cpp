@@ -141,7 +141,7 @@ public:
     {
         if (model_.streaming == 0 || model_.slots == 0)
             return POLLERR;
-        return model_.queue.empty() ? short{0} : events;
+        return model_.queue.empty() || model_.frames == 0U ? short{0} : events;
     }
 
     void closed(Machine&) override
@@ -379,8 +379,10 @@ private:
     {
         if (model_.streaming == 0)
             return failed(EINVAL);
-        if (model_.queue.empty())
+        if (model_.queue.empty() || model_.frames == 0U)
             return failed(EAGAIN);
+        if (model_.frames)
+            --*model_.frames;
         buffer.index = model_.queue.front();
         model_.queue.erase(model_.queue.begin());
         buffer.sequence = model_.sequence++;

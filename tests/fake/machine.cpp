@@ -329,6 +329,7 @@ bool Machine::faulty(const std::string& name)
 {
     const std::size_t index = calls_.size();
     calls_.push_back(name);
+    ++tally_[name];
     if (fault_ && fault_->first == index) {
         fault_hit_ = true;
         errno = fault_->second;
@@ -389,6 +390,7 @@ ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
 {
     const std::lock_guard lock(mutex_);
     if (auto* event = dynamic_cast<EventFile*>(file(fd).get()); event != nullptr && size == sizeof event->count) {
+        ++tally_["write"];
         std::uint64_t more = 0;
         std::memcpy(&more, buffer, size);
         event->count += more;
@@ -408,6 +410,7 @@ ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
 int Machine::close(int fd)
 {
     const std::lock_guard lock(mutex_);
+    ++tally_["close"];
     // Linux frees the descriptor whatever close(2) answers: no fault to inject.
     const auto found = descriptors_.find(fd);
     if (found == descriptors_.end()) {
@@ -499,19 +502,27 @@ int Machine::ppoll(pollfd* fds, nfds_t count, const timespec* timeout)
     const std::lock_guard lock(mutex_);
     if (faulty("ppoll"))
         return -1;
-    // Time never passes here: what is not ready now has run into its deadline.
-    int ready = 0;
-    for (nfds_t i = 0; i < count; ++i) {
-        fds[i].revents = 0;
-        if (fds[i].fd < 0)
-            continue; // poll(2) leaves those out
-        const auto target = file(fds[i].fd);
-        fds[i].revents = target != nullptr ? target->ready(fds[i].events) : short{POLLNVAL};
-        ready += fds[i].revents != 0 ? 1 : 0;
-    }
-    if (ready == 0 && timeout != nullptr && (timeout->tv_sec != 0 || timeout->tv_nsec != 0))
-        ++slept;
-    return ready;
+    const auto look = [&] {
+        int ready = 0;
+        for (nfds_t i = 0; i < count; ++i) {
+            fds[i].revents = 0;
+            if (fds[i].fd < 0)
+                continue; // poll(2) leaves those out
+            const auto target = file(fds[i].fd);
+            fds[i].revents = target != nullptr ? target->ready(fds[i].events) : short{POLLNVAL};
+            ready += fds[i].revents != 0 ? 1 : 0;
+        }
+        return ready;
+    };
+    const int at_once = look();
+    if (at_once != 0 || timeout == nullptr || (timeout->tv_sec == 0 && timeout->tv_nsec == 0))
+        return at_once;
+    if (while_sleeping)
+        while_sleeping();
+    // Time never passes here: what does not wake the sleeper now has run into its deadline.
+    const int woken = look();
+    slept += woken == 0 ? 1U : 0U;
+    return woken;
 }
 
 int Machine::eventfd(int)
@@ -558,6 +569,7 @@ ssize_t EventFile::read(void* buffer, std::size_t size)
 ssize_t Machine::read(int fd, void* buffer, std::size_t size)
 {
     const std::lock_guard lock(mutex_);
+    ++tally_["read"];
     const auto target = file(fd);
     return target != nullptr ? target->read(buffer, size) : failed(EBADF);
 }

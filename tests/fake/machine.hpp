@@ -194,8 +194,9 @@ struct CameraModel {
     std::uint32_t height = 480;
     std::uint32_t fourcc = 0;
     std::uint32_t stride = 0;
-    std::uint32_t size = 0; ///< of a frame
-    std::uint32_t crop = 0; ///< a width; 0 for the whole picture, as each S_FMT sets it
+    std::uint32_t size = 0;         ///< of a frame
+    std::uint32_t crop = 0;         ///< a width; 0 for the whole picture, as each S_FMT sets it
+    std::optional<unsigned> frames; ///< how many it has for buffers; one for each as soon as it has it if not set
     unsigned slots = 0;
     std::uint32_t memory = 0;             ///< which kind the slots are of
     std::vector<std::uint32_t> own_sizes; ///< of the slots of its own memory
@@ -384,9 +385,16 @@ public:
     /// How often somebody polled that would have slept until the deadline.
     unsigned slept = 0;
 
+    /// Happens whenever somebody would sleep: the world goes on meanwhile, and may wake the sleeper.
+    std::function<void()> while_sleeping;
+
     /// The names of all calls so far, in order; ioctls go by the name of their request.
     const std::vector<std::string>& calls() const { return calls_; }
     std::size_t count(const std::string& name) const;
+
+    /// How often each call was made, those among them that are no place for a fault: close(2), and what
+    /// wakes and is read of an eventfd(2).
+    const std::map<std::string, std::size_t>& tally() const { return tally_; }
 
     /// Makes the call with this index fail.
     void fail(std::size_t index, int error) { fault_ = {index, error}; }
@@ -485,6 +493,7 @@ private:
     std::vector<std::unique_ptr<CodecModel>> codecs_;
     std::vector<std::unique_ptr<CardModel>> cards_;
     std::vector<std::string> calls_;
+    std::map<std::string, std::size_t> tally_;
     std::optional<std::pair<std::size_t, int>> fault_;
     std::map<std::string, int> all_faults_;
     bool fault_hit_ = false;

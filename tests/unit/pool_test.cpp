@@ -83,13 +83,54 @@ TEST_F(PoolTest, AFenceWithoutADescriptorIsLookedAtAgain)
 {
     auto pool = Pool::create(*plan, 1);
     const auto buffer = pool->acquire(Deadline{}).value();
+    // Before Linux 6.0 there is no sync_file of what is in a dma-buf.
+    const auto other = plan->allocate().value();
+    fake::DmaBuf& memory = *machine.dma_buf(other.dma_buf_fd());
+    memory.bridged = false;
+    memory.busy = true;
+    ASSERT_TRUE(pool->release(buffer, other.export_fence(Access::write).value()));
+    unsigned looks = 0;
+    machine.while_sleeping = [&] { memory.busy = ++looks < 4; };
+    EXPECT_TRUE(pool->acquire(deadline_in(std::chrono::seconds(1))));
+    EXPECT_GT(machine.slept, 0U);
+}
+
+TEST_F(PoolTest, SeveralFencesOfABufferAreNotMerged)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
     const auto a = machine.add_fence("a");
     const auto b = machine.add_fence("b");
     ASSERT_TRUE(pool->release(buffer, Fence::merge(std::array{fence(a), fence(b)})));
-    machine.fail_all("SYNC_IOC_MERGE", EMFILE);
-    a->looks = b->looks = 4;
+    machine.while_sleeping = [&] { (a->status == 0 ? a : b)->status = 1; };
     EXPECT_TRUE(pool->acquire(deadline_in(std::chrono::seconds(1))));
-    EXPECT_GT(machine.slept, 0U);
+    EXPECT_EQ(machine.slept, 0U);
+    EXPECT_EQ(machine.count("SYNC_IOC_MERGE"), 0U);
+}
+
+/// Nothing but a call of the fence's own: a compositor does this for each frame.
+TEST_F(PoolTest, TakingAndGivingBackCostsNoCall)
+{
+    auto pool = Pool::create(*plan, 3);
+    const auto work = machine.add_fence("work");
+    const Fence done = fence(work);
+    work->status = 1;
+    ASSERT_TRUE(done.wait(Deadline{}));
+    const auto before = machine.tally();
+    for (int i = 0; i < 100; ++i) {
+        const auto buffer = pool->acquire(Deadline{});
+        ASSERT_TRUE(buffer && pool->release(*buffer, done));
+    }
+    EXPECT_EQ(machine.tally(), before);
+    // A fence that nobody knows of: it is polled, and asked how its work ended.
+    const auto other = machine.add_fence("other");
+    const Fence unknown = fence(other);
+    other->status = 1;
+    ASSERT_TRUE(pool->release(pool->acquire(Deadline{}).value(), unknown));
+    for (int i = 0; i < 3; ++i)
+        ASSERT_TRUE(pool->acquire(Deadline{}));
+    EXPECT_EQ(machine.tally().at("ppoll") - (before.contains("ppoll") ? before.at("ppoll") : 0), 1U);
+    EXPECT_EQ(machine.tally().at("SYNC_IOC_FILE_INFO") - before.at("SYNC_IOC_FILE_INFO"), 2U) << "one makes the fence";
 }
 
 TEST_F(PoolTest, JobsOnTheBufferCountToo)

@@ -183,7 +183,9 @@ TEST_F(QueueFenceTest, WhatIsLentWaitsForTheJobsOnIt)
     EXPECT_EQ(queue.advance().value(), 1U);
 
     // Who cannot be asked is not queued in silence.
-    lent = queue.lend(make());
+    const Buffer other = make();
+    machine.dma_buf(other.dma_buf_fd())->busy = true;
+    lent = queue.lend(other);
     machine.fail_all("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", EMFILE);
     lent.reset();
     EXPECT_EQ(queue.advance().value(), 0U);

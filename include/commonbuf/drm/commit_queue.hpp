@@ -30,7 +30,8 @@ struct Committed {
     /// Fails with the work that it shows.
     Fence written;
 
-    bool kernel_waits = false; ///< the kernel got a fence that had not signalled (IN_FENCE_FD)
+    /// The kernel got a fence that was not known to have signalled (IN_FENCE_FD).
+    bool kernel_waits = false;
 
     /// The buffers that it replaces, and those that Commit::flip_async() replaced before it. Nothing shows
     /// them any more once `shown` has signalled; their jobs have already published that fence.

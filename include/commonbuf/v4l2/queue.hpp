@@ -5,6 +5,7 @@
 #include <commonbuf/deadline.hpp>
 #include <commonbuf/export.hpp>
 #include <commonbuf/fence.hpp>
+#include <commonbuf/job.hpp>
 #include <commonbuf/layout.hpp>
 #include <commonbuf/place.hpp>
 #include <commonbuf/result.hpp>
@@ -226,6 +227,11 @@ public:
     /// not, drivers may leave caches alone (V4L2_BUF_FLAG_NO_CACHE_INVALIDATE and
     /// NO_CACHE_CLEAN). Today's videobuf2 does so for every imported dma-buf anyway.
     void set_cpu_access(bool access) noexcept;
+
+    /// Says whose work queue_when_ready() and lend() wait for besides that of jobs; Fencing::bridged
+    /// until told otherwise. Fencing::explicit_only spares the system calls that read the implicit
+    /// fences of buffers that others can reach. It counts for buffers that come later.
+    void set_fencing(Fencing fencing) noexcept;
 
 private:
     friend class Device;

@@ -10,6 +10,7 @@
 #include "backends/drm/commit_request.hpp"
 #include "backends/drm/display.hpp"
 #include "backends/drm/file.hpp"
+#include "backends/drm/framebuffer.hpp"
 #include "backends/drm/importer.hpp"
 #include "buffer/buffer_state.hpp"
 #include "base/log.hpp"
@@ -36,9 +37,9 @@ namespace commonbuf::drm {
 namespace {
 
 /// Makes a fence of what the kernel returned; an empty one if it returned none.
-Fence made(UniqueFd fd)
+Fence made(UniqueFd fd, std::shared_ptr<FencePoint> (*make)(UniqueFd) noexcept)
 {
-    return fd ? Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(std::move(fd))})) : Fence();
+    return fd ? Fence(std::make_shared<FenceSet>(std::vector{make(std::move(fd))})) : Fence();
 }
 
 bool is_work_failed(const Error& error) { return error.category == Category::work_failed; }
@@ -131,7 +132,7 @@ public:
         if (commit.mistake_ || commit.power_ == Commit::Power::off)
             return {};
         for (const Buffer& buffer : commit.buffers()) {
-            if (const auto made = commit.display().device().framebuffer(buffer); !made)
+            if (const auto made = import_framebuffer(commit.display().device().file(), buffer); !made)
                 return made.error();
         }
         return {};
@@ -180,15 +181,12 @@ public:
         if (trouble)
             return wakeup.after(look_again()); // no fence tells when the trouble is over
         const Waiting& first = waiting.front();
-        std::vector<Fence> waits{flip};
-        if (!kernel_waits_for(first))
-            waits.push_back(first.before);
-        for (Fence& fence : waits) {
-            const auto fd = pending_fd(fence);
+        for (const Fence& fence : {flip, kernel_waits_for(first) ? Fence() : first.before}) {
+            const auto fd = unasked_fd(fence);
             if (!fd)
                 return wakeup.after(look_again()); // it has no descriptor
             if (*fd >= 0) {
-                polled_ = std::move(fence);
+                polled_ = fence;
                 return *fd;
             }
         }
@@ -241,14 +239,15 @@ private:
         return {};
     }
 
-    /// Whether the kernel may get it now. Fails if work on its buffers failed.
+    /// Whether the kernel may get it now. Fails if work on its buffers failed, as far as is known: what
+    /// the kernel waits for, nobody asks.
     Result<bool> ready(const Waiting& one)
     {
-        auto done = one.before.signalled();
-        if (!done)
+        const bool kernel = kernel_waits_for(one) && !is_over(one.before);
+        auto done = kernel ? Result<bool>(true) : one.before.signalled();
+        if (!done || !*done)
             return done;
-        const bool kernel = kernel_waits_for(one);
-        return (*done || kernel) && over(flip) && (!one.commit.written_ || writeback_over());
+        return over(flip) && (!one.commit.written_ || writeback_over());
     }
 
     /// Whether another writeback may begin. Drivers lose some (vkms, on a busy machine): so the
@@ -325,13 +324,10 @@ private:
         auto request = CommitRequest::create(one.commit);
         if (!request)
             return std::move(request.error());
-        Fence wait = one.before;
-        auto in_fence = pending_fd(wait);
+        // All that is pending here, the kernel is to wait for.
+        auto in_fence = unasked_fd(one.before);
         if (!in_fence)
             return std::move(in_fence.error());
-        // Asked again, because the descriptor does not have what failed before it was merged.
-        if (const auto good = one.before.signalled(); !good)
-            return good.error();
         const int given = !gets_a_fence(one) ? -1 : *in_fence >= 0 ? *in_fence : signalled_fd();
         auto fences = (*request)->commit(given);
         if (!fences && given >= 0 && (*request)->may_be_for_the_fence(fences.error())) {
@@ -350,11 +346,11 @@ private:
             refuse_fences(one.commit.async_);
 
         Committed done{.number = one.number, .kernel_waits = *in_fence >= 0};
-        flip = made(std::move(fences->shown));
+        flip = made(std::move(fences->shown), &FencePoint::of_crtc);
         // KMS shows what failed as if it were good: so its failure belongs to the answer.
         shown = done.shown = Fence::merge(std::array{flip, one.before});
         if (one.commit.written_) {
-            written = made(std::move(fences->written));
+            written = made(std::move(fences->written), &FencePoint::of_sync_file);
             written_due_.reset();
             done.written = Fence::merge(std::array{written, one.before});
             publish(one.jobs.back(), done.written);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/drm/commit_request.hpp"
 
+#include "backends/drm/framebuffer.hpp"
 #include "backends/drm/objects.hpp"
 #include "base/text.hpp"
 #include "os/drm_node.hpp"
@@ -161,7 +162,7 @@ Status CommitRequest::show(const Commit::Shown& shown)
             text::format("the part for plane {} reaches beyond the image of {}x{}, or the image beyond the 65535 "
                          "pixels that DRM can address",
                          plane.id, layout.width, layout.height));
-    auto framebuffer = state_.device.framebuffer(*shown.buffer);
+    auto framebuffer = import_framebuffer(state_.device.file(), *shown.buffer);
     if (!framebuffer)
         return std::move(framebuffer.error());
     // Cursor planes do not scale.
@@ -188,7 +189,7 @@ Status CommitRequest::show(const Commit::Shown& shown)
 
 Status CommitRequest::write_back(const Buffer& buffer)
 {
-    auto framebuffer = state_.device.framebuffer(buffer);
+    auto framebuffer = import_framebuffer(state_.device.file(), buffer);
     if (!framebuffer)
         return std::move(framebuffer.error());
     set(*state_.writeback, "CRTC_ID", state_.crtc.id);

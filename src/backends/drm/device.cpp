@@ -74,18 +74,29 @@ Result<Device> Device::wrap(UniqueFd fd, std::string path)
 
 Result<Framebuffer> Device::framebuffer(const Buffer& buffer) const
 {
-    if (const Status can = shareable(buffer, file_->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
+    auto made = import_framebuffer(file_, buffer);
+    // The program may show it by itself: the kernel waits for the fences inside the dma-buf then.
+    if (made)
+        buffer.state().share();
+    return made;
+}
+
+Result<Framebuffer> import_framebuffer(const std::shared_ptr<File>& file, const Buffer& buffer)
+{
+    if (const Status can = shareable(buffer, file->where("DRM_IOCTL_PRIME_FD_TO_HANDLE")); !can)
         return can.error();
+    BufferState& state = buffer.state();
     const auto import = [&] {
+        state.expose(); // a few drivers put a fence in when they show it
         std::vector<int> memories;
         memories.reserve(buffer.layout().memory_count);
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-            memories.push_back(buffer.dma_buf_fd(i));
-        return FramebufferObject::create(file_, buffer.layout(), memories);
+            memories.push_back(state.dma_buf_fd(i));
+        return FramebufferObject::create(file, buffer.layout(), memories);
     };
-    auto object = buffer.state().import_once<FramebufferObject>(
-        file_.get(), import, [&](const Error& error) { buffer.state().import_failed(all_identities(*file_), error); });
-    file_->tell();
+    auto object = state.import_once<FramebufferObject>(
+        file.get(), import, [&](const Error& error) { state.import_failed(all_identities(*file), error); });
+    file->tell();
     if (!object)
         return object.error();
     return Framebuffer(std::move(*object));

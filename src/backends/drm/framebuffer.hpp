@@ -3,6 +3,8 @@
 
 #include "backends/drm/file.hpp"
 
+#include <commonbuf/buffer.hpp>
+#include <commonbuf/drm/framebuffer.hpp>
 #include <commonbuf/layout.hpp>
 
 #include <cstdint>
@@ -35,5 +37,9 @@ private:
     int fd_ = -1;                        ///< of the file, which owns the framebuffer
     std::uint32_t id_ = 0;
 };
+
+/// Does what Device::framebuffer() does, for commits of this library: their fences are explicit, so
+/// nobody has to find them in the dma-buf.
+Result<Framebuffer> import_framebuffer(const std::shared_ptr<File>& file, const Buffer& buffer);
 
 } // namespace commonbuf::drm

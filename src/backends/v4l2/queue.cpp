@@ -68,6 +68,7 @@ struct Queue::State {
     std::optional<Error> trouble; ///< of the thread, for dequeue()
     bool no_slot = false;         ///< until a frame comes back
     Fence polled;                 ///< holds the descriptor that fence_fd() gave
+    std::atomic<Fencing> fencing{Fencing::bridged};
     std::atomic<bool> ending{false};
     std::thread thread;
 
@@ -86,6 +87,14 @@ struct Queue::State {
     Access access() const noexcept { return table->role() == Role::capture ? Access::write : Access::read; }
 
     bool has_thread() const noexcept { return thread.joinable(); }
+
+    /// What has to be over before the device gets the buffer.
+    Result<Fence> before(const Buffer& buffer) const
+    {
+        if (fencing == Fencing::explicit_only)
+            return buffer.state().fences().before(access());
+        return buffer.export_fence(access());
+    }
 
     /// Whether nobody works on the buffer any more. A device that writes all of it anew does not
     /// care who failed on it before, but `ready` is what the caller asked for.
@@ -107,7 +116,7 @@ struct Queue::State {
     /// Lines up a buffer that was lent.
     void take_back(const Buffer& buffer, const Place& where)
     {
-        auto own = buffer.export_fence(access());
+        auto own = before(buffer);
         const std::lock_guard lock(mutex);
         waiting.push_back({buffer, own ? Fence() : Fence::failed(own.error()), own ? *own : Fence(), {}, where});
         if (has_thread())
@@ -149,12 +158,12 @@ struct Queue::State {
     {
         if (waiting.empty() || no_slot)
             return -1;
-        for (Fence fence : {waiting.front().own, waiting.front().ready}) {
-            const auto fd = pending_fd(fence);
+        for (const Fence& fence : {waiting.front().own, waiting.front().ready}) {
+            const auto fd = unasked_fd(fence);
             if (!fd)
                 return wakeup.after(os::look_again); // there is no descriptor for it
             if (*fd >= 0) {
-                polled = std::move(fence);
+                polled = fence;
                 return *fd;
             }
         }
@@ -241,7 +250,7 @@ Status Queue::queue(const Buffer& buffer, const Payload& payload, Place where)
 Status Queue::queue_when_ready(const Buffer& buffer, const Fence& ready, const Payload& payload, Place where)
 {
     State& state = *state_;
-    auto own = buffer.export_fence(state.access());
+    auto own = state.before(buffer);
     if (!own)
         return own.error();
     const State::Locked locked(state);
@@ -387,6 +396,7 @@ bool Queue::streaming() const noexcept { return state_->slots()->streaming(); }
 bool Queue::ended() const noexcept { return state_->slots()->ended(); }
 void Queue::deliver_damaged(bool deliver) noexcept { state_->slots()->deliver_damaged(deliver); }
 void Queue::deliver_offsets(bool deliver) noexcept { state_->slots()->deliver_offsets(deliver); }
+void Queue::set_fencing(Fencing fencing) noexcept { state_->fencing = fencing; }
 void Queue::set_cpu_access(bool access) noexcept { state_->slots()->set_cpu_access(access); }
 
 Result<Colorimetry> Queue::colorimetry() const

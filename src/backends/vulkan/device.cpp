@@ -39,11 +39,12 @@ Result<Image> Device::import_image(const Buffer& buffer, const ImageUsage& usage
 {
     if (const Status can = shareable(buffer, context_->where("vkAllocateMemory")); !can)
         return can.error();
+    buffer.state().share(); // the driver may put fences in, and look for those of others
     const auto import = [&] {
         std::vector<int> memories;
         memories.reserve(buffer.layout().memory_count);
         for (std::uint32_t i = 0; i < buffer.layout().memory_count; ++i)
-            memories.push_back(buffer.dma_buf_fd(i));
+            memories.push_back(buffer.state().dma_buf_fd(i));
         return ImageObject::create(context_, buffer.layout(), usage, memories);
     };
     const auto failed = [&](const Error& error) {
@@ -61,9 +62,10 @@ Result<DeviceBuffer> Device::import_buffer(const Buffer& buffer, VkBufferUsageFl
     if (memory >= buffer.layout().memory_count)
         return Error::invalid_argument(context_->where("vkCreateBuffer"),
                                        text::format("the buffer has no memory {}", memory));
+    buffer.state().share();
     const auto import = [&] {
         return BufferObject::create(context_, buffer.layout().memory_sizes.at(memory), usage,
-                                    buffer.dma_buf_fd(memory));
+                                    buffer.state().dma_buf_fd(memory));
     };
     const auto failed = [&](const Error& error) {
         buffer.state().import_failed({buffer_identity(*context_, usage)}, error);

@@ -4,6 +4,7 @@
 // ("Importing Semaphore Payloads", tables of handle types).
 #include "backends/vulkan/context.hpp"
 #include "backends/vulkan/outstanding.hpp"
+#include "sync/fence_set.hpp"
 
 #include <commonbuf/vulkan/sync.hpp>
 
@@ -72,12 +73,11 @@ Result<Fence> export_by(const char* call, Get Functions::*get, const Device& dev
     int fd = -1;
     if (const VkResult result = (context.vk().*get)(context.device(), &info, &fd); result != VK_SUCCESS)
         return call_failed(device, result, call);
-    // A driver may give -1 for work that is over.
-    auto exported = Fence::from_fd(UniqueFd(fd));
-    if (!exported)
-        return exported;
-    context.outstanding().add(*exported);
-    return Fence::merge(std::array{*exported, waited});
+    // A driver may give -1 for work that is over. What it gives is a sync_file: nobody has to ask.
+    const Fence exported =
+        fd < 0 ? Fence() : Fence(std::make_shared<FenceSet>(std::vector{FencePoint::of_sync_file(UniqueFd(fd))}));
+    context.outstanding().add(exported);
+    return Fence::merge(std::array{exported, waited});
 }
 
 } // namespace
