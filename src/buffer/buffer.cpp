@@ -11,6 +11,17 @@
 #include <array>
 #include <cerrno>
 
+/// What a handle that was moved from refers to: a buffer without planes, in memory of 0 bytes. Never
+/// destroyed, since handles may be used until the very end of the program.
+BufferState& Buffer::none() noexcept
+{
+    static const auto& state = *new std::shared_ptr<BufferState>([] {
+        std::vector<BufferState::Memory> memories(1);
+        return BufferState::create({}, std::move(memories), {}, {});
+    }());
+    return *state;
+}
+
 namespace commonbuf {
 
 Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories)
@@ -39,45 +50,45 @@ Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> me
     return Buffer(BufferState::create(layout, std::move(memories), std::string(), std::string()));
 }
 
-const Layout& Buffer::layout() const noexcept { return state_->layout(); }
+const Layout& Buffer::layout() const noexcept { return state().layout(); }
 
 int Buffer::dma_buf_fd(std::size_t memory) const noexcept
 {
-    state_->expose();
-    return state_->dma_buf_fd(memory);
+    state().expose();
+    return state().dma_buf_fd(memory);
 }
 
 Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
 {
     if (const Status can = shareable(*this, "export a buffer"); !can)
         return can.error();
-    if (memory >= state_->memories().size())
+    if (memory >= state().memories().size())
         return Error::invalid_argument("export a buffer", "the buffer has no memory " + std::to_string(memory));
     return duplicate(dma_buf_fd(memory)); // exposes it
 }
 
 BufferId Buffer::id(std::size_t memory) const noexcept
 {
-    const auto& memories = state_->memories();
+    const auto& memories = state().memories();
     return memory < memories.size() ? memories[memory].id : BufferId{};
 }
 
 std::uint64_t Buffer::size(std::size_t memory) const noexcept
 {
-    const auto& memories = state_->memories();
+    const auto& memories = state().memories();
     return memory < memories.size() ? memories[memory].size : 0;
 }
 
-const std::string& Buffer::heap() const noexcept { return state_->heap(); }
-const std::string& Buffer::fallback() const noexcept { return state_->fallback(); }
-std::uint64_t Buffer::cpu_accesses() const noexcept { return state_->accesses(); }
+const std::string& Buffer::heap() const noexcept { return state().heap(); }
+const std::string& Buffer::fallback() const noexcept { return state().fallback(); }
+std::uint64_t Buffer::cpu_accesses() const noexcept { return state().accesses(); }
 
 Result<Fence> Buffer::export_fence(Access access) const
 {
     if (const Status can = shareable(*this, "export a fence"); !can)
         return can.error();
-    std::vector<Fence> fences{state_->fences().before(access)};
-    for (const auto& memory : state_->memories()) {
+    std::vector<Fence> fences{state().fences().before(access)};
+    for (const auto& memory : state().memories()) {
         auto fence = implicit::export_fence(memory.fd.get(), access);
         if (!fence)
             return fence.error();
@@ -91,21 +102,23 @@ Status Buffer::import_fence(const Fence& fence, Access access) const
     if (Status can = shareable(*this, "import a fence"); !can)
         return can;
     // Keep it first: even if the kernel does not take the fence, it counts within this library.
-    state_->fences().publish(fence, access);
+    state().fences().publish(fence, access);
     // Failed work is over, and the kernel would not keep its fence.
     Fence rest = fence;
     const auto descriptor = pending_fd(rest);
     if (!descriptor)
         return descriptor.error();
-    return *descriptor < 0 ? Status() : state_->import_fence(*descriptor, access);
+    return *descriptor < 0 ? Status() : state().import_fence(*descriptor, access);
+    if (state == nullptr)
+        return moved_from("access a buffer");
 }
 
 bool Buffer::bridges_fences() const noexcept
 {
-    return !state_->is_private() && implicit::bridged(state_->dma_buf_fd(0));
+    return !state().is_private() && implicit::bridged(state().dma_buf_fd(0));
 }
 
-void Buffer::forget_failure() const { state_->fences().forget_failure(); }
+void Buffer::forget_failure() const { state().fences().forget_failure(); }
 
 namespace {
 

@@ -433,8 +433,15 @@ std::array<std::span<std::byte>, max_planes> BufferState::bytes() const noexcept
     return all;
 }
 
+Error moved_from(Tried operation)
+{
+    return Error::invalid_state(std::move(operation), "the handle of the buffer was moved from");
+}
+
 Status shareable(const Buffer& buffer, Tried operation)
 {
+    if (!buffer)
+        return moved_from(std::move(operation));
     if (!buffer.state().is_private())
         return {};
     return Error::unsupported(std::move(operation), "the buffer is the program's own memory, which cannot be shared",

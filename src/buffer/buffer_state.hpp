@@ -191,7 +191,10 @@ private:
     std::map<const void*, std::shared_ptr<void>> imports_;
 };
 
-/// Fails if the buffer is the program's own memory, which cannot be shared.
+/// Makes the error of a call with a handle that was moved from.
+Error moved_from(Tried operation);
+
+/// Fails if the buffer is the program's own memory, which cannot be shared, or the handle was moved from.
 Status shareable(const Buffer& buffer, Tried operation);
 
 /// Makes a buffer of fresh dma-bufs. Checks that they are as large as the layout asks.

@@ -94,19 +94,20 @@ Result<Pool> Pool::create(const Plan& plan, std::uint32_t count)
     auto event = os::Event::create();
     if (!event)
         return event.error();
+    auto buffers = plan.allocate(count);
+    if (!buffers)
+        return buffers.error();
     auto state = std::make_shared<State>(std::move(*event));
-    for (std::uint32_t i = 0; i < count; ++i) {
-        auto buffer = plan.allocate();
-        if (!buffer)
-            return buffer.error();
-        state->all.push_back(*buffer);
-        state->free.push_back({*buffer, {}});
-    }
+    for (const Buffer& buffer : *buffers)
+        state->free.push_back({buffer, {}});
+    state->all = std::move(*buffers);
     return Pool(std::move(state));
 }
 
 Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 {
+    if (state_ == nullptr)
+        return Error::invalid_state("acquire a buffer from a pool", "the handle of the pool was moved from");
     for (;;) {
         state_->came_back.clear();
         if (auto buffer = state_->acquire()) {
@@ -126,6 +127,8 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 
 Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
 {
+    if (state_ == nullptr)
+        return Error::invalid_state("release a buffer to a pool", "the handle of the pool was moved from");
     const std::lock_guard lock(state_->mutex);
     if (std::ranges::find(state_->all, buffer) == state_->all.end())
         return Error::invalid_argument("release a buffer to a pool", "the buffer is not from this pool");
@@ -139,10 +142,12 @@ Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
     return {};
 }
 
-std::size_t Pool::size() const noexcept { return state_->all.size(); }
+std::size_t Pool::size() const noexcept { return state_ ? state_->all.size() : 0; }
 
 std::size_t Pool::free() const noexcept
 {
+    if (state_ == nullptr)
+        return 0;
     const std::lock_guard lock(state_->mutex);
     return state_->free.size();
 }
