@@ -40,13 +40,13 @@ struct BufferId {
 /// with invalid_state.
 class COMMONBUF_API Buffer {
 public:
-    /// Makes a buffer of dma-bufs that came from somewhere else, one for each memory of the layout.
+    /// Makes a buffer of dma-bufs that came from somewhere else, one for each memory of the layout. It
+    /// takes ownership of the descriptors, even if it fails.
     ///
-    /// This is the door for untrusted input; check() in layout.hpp says what is checked. It takes
-    /// the descriptors, also if it fails.
+    /// What is checked, and what may be relied on afterwards, foreign.hpp says: this is admit() without
+    /// limits. What another process sent belongs there, with limits.
     ///
-    /// Errors: invalid_argument (a descriptor is not a dma-buf; there are too few; a plane lies
-    /// outside its memory), out_of_memory.
+    /// Errors: those of admit().
     static Result<Buffer> wrap(const Layout& layout, std::vector<UniqueFd> memories);
 
     /// Makes a buffer of the program's own memory.

@@ -4,12 +4,12 @@
 #include "sync/implicit.hpp"
 
 #include <commonbuf/buffer.hpp>
-
-#include <linux/dma-buf.h>
-#include <linux/ioctl.h>
+#include <commonbuf/foreign.hpp>
 
 #include <array>
 #include <cerrno>
+
+namespace commonbuf {
 
 /// What a handle that was moved from refers to: a buffer without planes, in memory of 0 bytes. Never
 /// destroyed, since handles may be used until the very end of the program.
@@ -22,22 +22,9 @@ BufferState& Buffer::none() noexcept
     return *state;
 }
 
-namespace commonbuf {
-
 Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories)
 {
-    for (const UniqueFd& memory : memories) {
-        const auto known = os::is_dma_buf(memory.get());
-        if (!known)
-            return known.error();
-        if (!*known)
-            return Error::invalid_argument("wrap a buffer",
-                                           "descriptor " + std::to_string(memory.get()) + " is not a dma-buf");
-    }
-    auto buffer = make_buffer(layout, std::move(memories), {}, {});
-    if (buffer)
-        buffer->state().expose();
-    return buffer;
+    return admit({layout, std::move(memories)}, ForeignLimits::none());
 }
 
 Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
@@ -109,8 +96,6 @@ Status Buffer::import_fence(const Fence& fence, Access access) const
     if (!descriptor)
         return descriptor.error();
     return *descriptor < 0 ? Status() : state().import_fence(*descriptor, access);
-    if (state == nullptr)
-        return moved_from("access a buffer");
 }
 
 bool Buffer::bridges_fences() const noexcept
@@ -124,6 +109,8 @@ namespace {
 
 Result<CpuAccess> begin(const std::shared_ptr<BufferState>& state, Access access, Deadline deadline, Place where)
 {
+    if (state == nullptr)
+        return moved_from("access a buffer");
     return state->begin(access, deadline).map([&] { return CpuAccess(state, access, where); });
 }
 

@@ -448,10 +448,6 @@ Status shareable(const Buffer& buffer, Tried operation)
                               "allocate it from a plan that has this use");
 }
 
-namespace {
-
-/// The layout with one memory for each dma-buf: several memories may be the same one, and their
-/// planes must not overlap either. validate() has checked the layout itself.
 Layout by_dma_buf(const Layout& layout, std::span<const BufferState::Memory> memories)
 {
     Layout merged = layout;
@@ -463,8 +459,6 @@ Layout by_dma_buf(const Layout& layout, std::span<const BufferState::Memory> mem
     }
     return merged;
 }
-
-} // namespace
 
 Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback)
 {
