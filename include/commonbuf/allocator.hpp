@@ -51,7 +51,8 @@ public:
     /// (Importer::own_heap()).
     Allocator();
 
-    /// Plan with these heaps and no others. Their names must differ.
+    /// Plan with these heaps and no others. Their names must differ, and none may be null: otherwise every
+    /// plan fails with invalid_argument.
     explicit Allocator(std::vector<std::shared_ptr<Heap>> heaps);
 
     /// Add a heap: of GBM, of Vulkan, of the caller's own. It is ranked like the others;
@@ -85,7 +86,8 @@ public:
     /// Buffers of a plan can be made as long as the plan lives; the uses need not outlive the
     /// call.
     ///
-    /// Errors: invalid_argument (sizes, unknown format, no use, senseless CPU costs); busy,
+    /// Errors: invalid_argument (sizes, unknown format, no use or one without an importer, senseless CPU
+    /// costs, heaps that the constructor says more of); busy,
     /// not_present, permission_denied, not_master, device_gone, lease_revoked or device_failed (a
     /// device cannot be used now); too_many_files (the descriptors ran out, so that trials say
     /// nothing); incompatible (no layout or no heap serves every use; Report::nearest tells where a
@@ -151,6 +153,7 @@ private:
     std::vector<std::shared_ptr<Heap>> own_heaps(std::span<const Use> uses);
 
     std::vector<std::shared_ptr<Heap>> heaps_;
+    Status sensible_;   ///< what is wrong with the caller's heaps
     bool finds_ = true; ///< plans with the heaps of this machine, not with the caller's
     bool found_ = false;
     std::shared_ptr<VerdictCache> cache_;

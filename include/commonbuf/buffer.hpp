@@ -35,15 +35,18 @@ struct BufferId {
 ///
 /// A handle: copies refer to the same memory. The memory is freed when the last handle, the last
 /// import and the last exported descriptor are gone. Thread-safe.
+///
+/// A handle that was moved from is empty: it has no planes and no memory, and whatever can fail does so
+/// with invalid_state.
 class COMMONBUF_API Buffer {
 public:
-    /// Makes a buffer of dma-bufs that came from somewhere else, one for each memory of the layout.
+    /// Makes a buffer of dma-bufs that came from somewhere else, one for each memory of the layout. It
+    /// takes ownership of the descriptors, even if it fails.
     ///
-    /// This is the door for untrusted input; check() in layout.hpp says what is checked. It takes
-    /// the descriptors, also if it fails.
+    /// What is checked, and what may be relied on afterwards, foreign.hpp says: this is admit() without
+    /// limits. What another process sent belongs there, with limits.
     ///
-    /// Errors: invalid_argument (a descriptor is not a dma-buf; there are too few; a plane lies
-    /// outside its memory), out_of_memory.
+    /// Errors: those of admit().
     static Result<Buffer> wrap(const Layout& layout, std::vector<UniqueFd> memories);
 
     /// Makes a buffer of the program's own memory.
@@ -54,6 +57,9 @@ public:
     ///
     /// Errors: invalid_argument (the layout has several memories; a plane lies outside the memory).
     static Result<Buffer> from_memory(const Layout& layout, std::span<std::byte> memory);
+
+    /// Returns whether the handle refers to a buffer: it does unless it was moved from.
+    explicit operator bool() const noexcept { return state_ != nullptr; }
 
     const Layout& layout() const noexcept;
 
@@ -138,9 +144,11 @@ public:
 
     /// For the library's own backends.
     explicit Buffer(std::shared_ptr<BufferState> state) noexcept : state_(std::move(state)) {}
-    BufferState& state() const noexcept { return *state_; }
+    BufferState& state() const noexcept { return state_ != nullptr ? *state_ : none(); }
 
 private:
+    static BufferState& none() noexcept;
+
     std::shared_ptr<BufferState> state_;
 };
 

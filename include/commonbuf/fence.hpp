@@ -53,7 +53,8 @@ public:
     Fence() noexcept = default;
 
     /// Makes a fence of a sync_file. It takes the descriptor, also if it fails. No descriptor makes
-    /// a fence that has signalled: drivers and Vulkan mean that by -1.
+    /// a fence that has signalled: drivers and Vulkan mean that by -1. For what another process sent, see
+    /// admit_fence() in foreign.hpp.
     ///
     /// Errors: invalid_argument (the descriptor is not a sync_file).
     static Result<Fence> from_fd(UniqueFd sync_file);

@@ -18,9 +18,14 @@ struct PlanState; // the library's own
 
 /// The chosen layout, the heaps in order, and every verdict behind that order.
 ///
-/// A value: copies plan the same. Thread-safe as long as it is not assigned to.
+/// A value: copies plan the same, and a plan that was moved from stays as it is. Thread-safe as long as
+/// it is not assigned to.
 class COMMONBUF_API Plan {
 public:
+    // Without moves, which would leave a plan that is none.
+    Plan(const Plan&) noexcept = default;
+    Plan& operator=(const Plan&) noexcept = default;
+
     const Layout& layout() const noexcept;
 
     /// The first heap, with its verdicts.
@@ -43,7 +48,11 @@ public:
     /// Allocate `count` buffers, or none if one of them fails. Request::count does not limit them.
     /// For buffers that come back when their fences have signalled, see Pool.
     ///
-    /// Errors: those of allocate().
+    /// Ordinary memory is not asked for more than is available for all that are still to come: the
+    /// kernel would end some program before it says no. So a count that cannot be is refused at once.
+    ///
+    /// Errors: those of allocate(); out_of_memory with both sizes; too_many_files (the process may not
+    /// open as many descriptors).
     Result<std::vector<Buffer>> allocate(std::uint32_t count) const;
 
     /// Tell whether every use of this plan can use an existing buffer, of this or another plan.

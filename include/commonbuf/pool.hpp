@@ -18,13 +18,13 @@ namespace commonbuf {
 /// Buffers of one plan, reused when their fences have signalled.
 ///
 /// A handle: copies share the buffers. A buffer lives until the last copy of the pool and the last
-/// handle of the buffer are gone. Thread-safe.
+/// handle of the buffer are gone. Thread-safe. A handle that was moved from has no buffers, and its
+/// functions fail with invalid_state.
 class COMMONBUF_API Pool {
 public:
     /// Allocates `count` buffers.
     ///
-    /// Errors: invalid_argument (`count` is 0), out_of_memory, too_many_files; those of
-    /// Plan::allocate().
+    /// Errors: invalid_argument (`count` is 0); those of Plan::allocate().
     static Result<Pool> create(const Plan& plan, std::uint32_t count);
 
     /// Waits for a buffer that nobody uses any more: it was released, and its fence has signalled.
@@ -40,6 +40,9 @@ public:
     /// Errors: invalid_argument (the buffer is not from this pool), invalid_state (it was released
     /// already).
     Status release(const Buffer& buffer, const Fence& until = {}, Place where = Place::here());
+
+    /// Returns whether the handle refers to a pool: it does unless it was moved from.
+    explicit operator bool() const noexcept { return state_ != nullptr; }
 
     std::size_t size() const noexcept;
 

@@ -46,6 +46,10 @@ struct TimelinePoint;
 /// other means.
 class COMMONBUF_API Timeline {
 public:
+    // Without moves, which would leave a handle of nothing.
+    Timeline(const Timeline&) noexcept = default;
+    Timeline& operator=(const Timeline&) noexcept = default;
+
     enum class When : std::uint8_t {
         submitted,
         signalled,

@@ -97,10 +97,17 @@ public:
     virtual Result<std::unique_ptr<Trial>> begin_trial(const Layout& layout) = 0;
 };
 
-/// One device's intended access. A value: copies mean the same use.
+/// One device's intended access. A value: copies mean the same use, and one that was moved from stays as
+/// it is.
 class COMMONBUF_API Use {
 public:
-    explicit Use(std::shared_ptr<Importer> importer) noexcept : importer_(std::move(importer)) {}
+    /// Makes a use of a device of the caller's. Without an importer it is a use that accepts nothing, and
+    /// plans with it fail with invalid_argument.
+    explicit Use(std::shared_ptr<Importer> importer) noexcept;
+
+    // Without moves, which would leave a use without an importer.
+    Use(const Use&) noexcept = default;
+    Use& operator=(const Use&) noexcept = default;
 
     const std::string& name() const noexcept { return importer_->name(); }
     const std::string& identity() const noexcept { return importer_->identity(); }

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,5 +31,13 @@ inline constexpr Format format{};
 
 /// "a, b, c".
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
+
+/// The same words without anything that a terminal acts on: control characters, also those of 8 bits (C1), and
+/// bytes that are not UTF-8 become '.'. Names come from devices, files and command lines.
+std::string printable(std::string_view words);
+
+/// The bytes of the first character; 0 if they are not UTF-8 (RFC 3629: only the shortest form, no surrogates,
+/// nothing above U+10FFFF).
+std::size_t utf8_length(std::string_view bytes) noexcept;
 
 } // namespace commonbuf::text

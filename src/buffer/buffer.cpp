@@ -3,29 +3,27 @@
 #include "sync/implicit.hpp"
 
 #include <commonbuf/buffer.hpp>
-
-#include <linux/dma-buf.h>
-#include <linux/ioctl.h>
+#include <commonbuf/foreign.hpp>
 
 #include <array>
 #include <cerrno>
 
 namespace commonbuf {
 
+/// What a handle that was moved from refers to: a buffer without planes, in memory of 0 bytes. Never
+/// destroyed, since handles may be used until the very end of the program.
+BufferState& Buffer::none() noexcept
+{
+    static const auto& state = *new std::shared_ptr<BufferState>([] {
+        std::vector<BufferState::Memory> memories(1);
+        return BufferState::create({}, std::move(memories), {}, {});
+    }());
+    return *state;
+}
+
 Result<Buffer> Buffer::wrap(const Layout& layout, std::vector<UniqueFd> memories)
 {
-    for (const UniqueFd& memory : memories) {
-        const auto known = os::is_dma_buf(memory.get());
-        if (!known)
-            return known.error();
-        if (!*known)
-            return Error::invalid_argument("wrap a buffer",
-                                           "descriptor " + std::to_string(memory.get()) + " is not a dma-buf");
-    }
-    auto buffer = make_buffer(layout, std::move(memories), {}, {});
-    if (buffer)
-        buffer->state().share();
-    return buffer;
+    return admit({layout, std::move(memories)}, ForeignLimits::none());
 }
 
 Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> memory)
@@ -38,64 +36,66 @@ Result<Buffer> Buffer::from_memory(const Layout& layout, std::span<std::byte> me
     return Buffer(BufferState::create(layout, std::move(memories), std::string(), std::string()));
 }
 
-const Layout& Buffer::layout() const noexcept { return state_->layout(); }
+const Layout& Buffer::layout() const noexcept { return state().layout(); }
 
 int Buffer::dma_buf_fd(std::size_t memory) const noexcept
 {
-    state_->share();
-    return state_->dma_buf_fd(memory);
+    state().share();
+    return state().dma_buf_fd(memory);
 }
 
 Result<UniqueFd> Buffer::export_fd(std::size_t memory) const
 {
     if (const Status can = shareable(*this, "export a buffer"); !can)
         return can.error();
-    if (memory >= state_->memories().size())
+    if (memory >= state().memories().size())
         return Error::invalid_argument("export a buffer", "the buffer has no memory " + std::to_string(memory));
     return duplicate(dma_buf_fd(memory)); // exposes it
 }
 
 BufferId Buffer::id(std::size_t memory) const noexcept
 {
-    const auto& memories = state_->memories();
+    const auto& memories = state().memories();
     return memory < memories.size() ? memories[memory].id : BufferId{};
 }
 
 std::uint64_t Buffer::size(std::size_t memory) const noexcept
 {
-    const auto& memories = state_->memories();
+    const auto& memories = state().memories();
     return memory < memories.size() ? memories[memory].size : 0;
 }
 
-const std::string& Buffer::heap() const noexcept { return state_->heap(); }
-const std::string& Buffer::fallback() const noexcept { return state_->fallback(); }
-std::uint64_t Buffer::cpu_accesses() const noexcept { return state_->accesses(); }
+const std::string& Buffer::heap() const noexcept { return state().heap(); }
+const std::string& Buffer::fallback() const noexcept { return state().fallback(); }
+std::uint64_t Buffer::cpu_accesses() const noexcept { return state().accesses(); }
 
 Result<Fence> Buffer::export_fence(Access access) const
 {
     if (const Status can = shareable(*this, "export a fence"); !can)
         return can.error();
-    return state_->gather(access);
+    return state().gather(access);
 }
 
 Status Buffer::import_fence(const Fence& fence, Access access) const
 {
     if (Status can = shareable(*this, "import a fence"); !can)
         return can;
-    return state_->publish(fence, access);
+    return state().publish(fence, access);
 }
 
 bool Buffer::bridges_fences() const noexcept
 {
-    return !state_->is_private() && implicit::bridged(state_->dma_buf_fd(0));
+    return !state().is_private() && implicit::bridged(state().dma_buf_fd(0));
 }
 
-void Buffer::forget_failure() const { state_->fences().forget_failure(); }
+void Buffer::forget_failure() const { state().fences().forget_failure(); }
 
 namespace {
 
 Result<CpuAccess> begin(const std::shared_ptr<BufferState>& state, Access access, Deadline deadline, Place where)
 {
+    if (state == nullptr)
+        return moved_from("access a buffer");
     return state->begin(access, deadline).map([&] { return CpuAccess(state, access, where); });
 }
 

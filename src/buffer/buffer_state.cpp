@@ -486,18 +486,21 @@ std::array<std::span<std::byte>, max_planes> BufferState::bytes() const noexcept
     return all;
 }
 
+Error moved_from(Tried operation)
+{
+    return Error::invalid_state(std::move(operation), "the handle of the buffer was moved from");
+}
+
 Status shareable(const Buffer& buffer, Tried operation)
 {
+    if (!buffer)
+        return moved_from(std::move(operation));
     if (!buffer.state().is_private())
         return {};
     return Error::unsupported(std::move(operation), "the buffer is the program's own memory, which cannot be shared",
                               "allocate it from a plan that has this use");
 }
 
-namespace {
-
-/// The layout with one memory for each dma-buf: several memories may be the same one, and their
-/// planes must not overlap either. validate() has checked the layout itself.
 Layout by_dma_buf(const Layout& layout, std::span<const BufferState::Memory> memories)
 {
     Layout merged = layout;
@@ -509,8 +512,6 @@ Layout by_dma_buf(const Layout& layout, std::span<const BufferState::Memory> mem
     }
     return merged;
 }
-
-} // namespace
 
 Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback)
 {

@@ -204,8 +204,15 @@ private:
     std::map<const void*, std::shared_ptr<void>> imports_;
 };
 
-/// Fails if the buffer is the program's own memory, which cannot be shared.
+/// Makes the error of a call with a handle that was moved from.
+Error moved_from(Tried operation);
+
+/// Fails if the buffer is the program's own memory, which cannot be shared, or the handle was moved from.
 Status shareable(const Buffer& buffer, Tried operation);
+
+/// Returns the layout with one memory for each dma-buf: several memories may be the same one, and their
+/// planes must not overlap either. validate() has checked the layout itself.
+Layout by_dma_buf(const Layout& layout, std::span<const BufferState::Memory> memories);
 
 /// Makes a buffer of fresh dma-bufs. Checks that they are as large as the layout asks.
 Result<Buffer> make_buffer(const Layout& layout, std::vector<UniqueFd> fds, std::string heap, std::string fallback);

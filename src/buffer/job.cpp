@@ -40,6 +40,8 @@ Result<Fence> Job::gather()
 {
     std::vector<Fence> fences;
     for (const auto& [buffer, access] : parts_) {
+        if (!buffer)
+            return moved_from("gather the fences of a job");
         if (concurrent_)
             break;
         if (bridges(buffer)) {
@@ -69,7 +71,9 @@ Status Job::publish(const Fence& done)
     for (const auto& [buffer, access] : parts_) {
         // Others work on it at the same time: what they published still counts.
         const Access as = concurrent_ ? Access::read : access;
-        if (!bridges(buffer))
+        if (!buffer)
+            all = moved_from("publish the fence of a job");
+        else if (!bridges(buffer))
             buffer.state().fences().publish(done, as);
         else if (Status imported = buffer.import_fence(done, as); !imported && all)
             all = std::move(imported); // go on: the other buffers get the fence nevertheless

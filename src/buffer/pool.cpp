@@ -161,19 +161,21 @@ Result<Pool> Pool::create(const Plan& plan, std::uint32_t count)
     auto event = os::Event::create();
     if (!event)
         return event.error();
+    auto buffers = plan.allocate(count);
+    if (!buffers)
+        return buffers.error();
     auto state = std::make_shared<State>(std::move(*event));
-    for (std::uint32_t i = 0; i < count; ++i) {
-        auto buffer = plan.allocate();
-        if (!buffer)
-            return buffer.error();
-        state->idle.push_back({*buffer, {}});
-        state->known[&buffer->state()] = {std::prev(state->idle.end())};
+    for (const Buffer& buffer : *buffers) {
+        state->idle.push_back({buffer, {}});
+        state->known[&buffer.state()] = {std::prev(state->idle.end())};
     }
     return Pool(std::move(state));
 }
 
 Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 {
+    if (state_ == nullptr)
+        return Error::invalid_state("acquire a buffer from a pool", "the handle of the pool was moved from");
     State& state = *state_;
     for (;;) {
         Waits waits;
@@ -207,6 +209,8 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
 
 Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
 {
+    if (state_ == nullptr)
+        return Error::invalid_state("release a buffer to a pool", "the handle of the pool was moved from");
     const watch::HeldBack reports;
     State& state = *state_;
     const std::lock_guard lock(state.mutex);
@@ -229,10 +233,12 @@ Status Pool::release(const Buffer& buffer, const Fence& until, Place where)
     return {};
 }
 
-std::size_t Pool::size() const noexcept { return state_->known.size(); }
+std::size_t Pool::size() const noexcept { return state_ ? state_->known.size() : 0; }
 
 std::size_t Pool::free() const noexcept
 {
+    if (state_ == nullptr)
+        return 0;
     const std::lock_guard lock(state_->mutex);
     return state_->free();
 }

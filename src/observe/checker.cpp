@@ -451,7 +451,7 @@ void Checker::Listener::tell(const Finding& finding) const
         handler(finding);
     } else {
         log(finding.message);
-        std::fprintf(stderr, "%s\n", finding.message.c_str());
+        std::fprintf(stderr, "%s\n", text::printable(finding.message).c_str());
     }
     if (mode == CheckerMode::abort)
         std::abort();
@@ -484,12 +484,13 @@ Checker& checker()
 
 void from_environment()
 {
-    const char* wanted = std::getenv("COMMONBUF_CHECK");
+    const char* wanted = ::secure_getenv("COMMONBUF_CHECK");
     if (wanted == nullptr || *wanted == '\0' || std::string_view(wanted) == "off")
         return;
     const std::string_view word = wanted;
     if (word != "log" && word != "abort")
-        std::fprintf(stderr, "commonbuf: COMMONBUF_CHECK=%s is not log, abort or off; using log\n", wanted);
+        std::fprintf(stderr, "commonbuf: COMMONBUF_CHECK=%s is not log, abort or off; using log\n",
+                     text::printable(wanted).c_str());
     set_checker_mode(word == "abort" ? CheckerMode::abort : CheckerMode::log);
 }
 

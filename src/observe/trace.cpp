@@ -12,6 +12,7 @@
 #include "observe/trace.hpp"
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "observe/trace_buffers.hpp"
 #include "observe/trace_jobs.hpp"
 #include "os/process.hpp"
@@ -191,7 +192,7 @@ void Trace::note(Note note_down)
             // The environment asked for it, and the program may have no handler for the log.
             watch::sit(watch::Seat::trace, nullptr);
             log("no trace: " + begun.error().message());
-            std::fprintf(stderr, "commonbuf: no trace: %s\n", begun.error().message().c_str());
+            std::fprintf(stderr, "commonbuf: no trace: %s\n", text::printable(begun.error().message()).c_str());
         }
     }
     if (session_ == nullptr)
@@ -329,17 +330,19 @@ Trace& instance()
 /// Completes the file when the program ends.
 void end_at_exit()
 {
-    static const bool once = (std::atexit([] {
-                                  // The log may be gone already.
-                                  if (const Status ended = instance().end(); !ended)
-                                      std::fprintf(stderr, "commonbuf: trace: %s\n", ended.error().message().c_str());
-                              }),
-                              true);
+    static const bool once =
+        (std::atexit([] {
+             // The log may be gone already.
+             if (const Status ended = instance().end(); !ended)
+                 std::fprintf(stderr, "commonbuf: trace: %s\n", text::printable(ended.error().message()).c_str());
+         }),
+         true);
     static_cast<void>(once);
 }
 
 [[maybe_unused]] const bool from_environment = [] {
-    const char* path = std::getenv("COMMONBUF_TRACE");
+    // A program with more rights than its caller writes no files where the caller says.
+    const char* path = ::secure_getenv("COMMONBUF_TRACE");
     if (path == nullptr || *path == '\0')
         return false;
     instance().begin_later(path);

@@ -10,31 +10,6 @@
 namespace commonbuf::trace {
 namespace {
 
-/// Returns the size of the first character in bytes; 0 if the bytes are not UTF-8 (RFC 3629: only
-/// the shortest form, no surrogates, nothing above U+10FFFF).
-std::size_t utf8_length(std::string_view bytes)
-{
-    const auto byte = [bytes](std::size_t index) {
-        return index < bytes.size() ? static_cast<unsigned char>(bytes[index]) : 0U;
-    };
-    const auto follows = [&byte](std::size_t index) { return (byte(index) & 0xc0U) == 0x80; };
-    const unsigned first = byte(0);
-    const unsigned second = byte(1);
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first <= 0xdf)
-        return follows(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f);
-        return !wrong && follows(1) && follows(2) ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        const bool wrong = (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
-        return !wrong && follows(1) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
-
 // The most that is lost when the program is killed.
 constexpr std::size_t max_held = 64U << 10U;
 constexpr Time max_hold = std::chrono::milliseconds(500);
@@ -45,7 +20,7 @@ void append_string(std::string& to, std::string_view words)
 {
     to += '"';
     while (!words.empty()) {
-        const std::size_t length = utf8_length(words);
+        const std::size_t length = text::utf8_length(words);
         const char first = words.front();
         if (length == 0) {
             to += "\xEF\xBF\xBD"; // U+FFFD

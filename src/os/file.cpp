@@ -15,7 +15,14 @@ Error failed(std::string_view call, const std::string& path)
     std::string advice;
     if (error == EINVAL)
         return Error::from_errno(error, {call, path}, "this is not a regular file", "name another file");
-    if (error == EACCES || error == EPERM || error == EROFS)
+    if (error == ELOOP)
+        return Error::invalid_argument(Call{call, path}, "this is a link, and somebody else may have made it",
+                                       "name the file itself")
+            .with_errno(error);
+    if (error == EPERM)
+        return Error::permission_denied(Call{call, path}, "the file is another user's", "name another file")
+            .with_errno(error);
+    if (error == EACCES || error == EROFS)
         advice = "choose a folder that this user may write to";
     else if (error == ENOENT || error == ENOTDIR)
         advice = "create the folder first";
@@ -37,12 +44,17 @@ Result<UniqueFd> create_file(const std::string& path)
     return UniqueFd(fd);
 }
 
-Status check_regular(const std::string& path)
+Status check_file(const std::string& path)
 {
-    struct stat file {};
-    if (kernel().stat(path.c_str(), &file) != 0 || S_ISREG(file.st_mode))
+    if (kernel().check_file(path.c_str()) == 0)
         return {};
-    errno = EINVAL;
+    return failed("write", path);
+}
+
+Status replace_file(const std::string& path, const std::string& content)
+{
+    if (kernel().replace_file(path.c_str(), content) == 0)
+        return {};
     return failed("write", path);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "os/kernel.hpp"
 
+#include "os/own_file.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
@@ -15,42 +17,22 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 
 namespace commonbuf::os {
-
-namespace {
-
-/// Whether a path leads to something that is not a regular file.
-bool is_something_else(const char* path)
-{
-    struct stat file {};
-    return ::stat(path, &file) == 0 && !S_ISREG(file.st_mode);
-}
-
-} // namespace
 
 int Kernel::open(const char* path, int flags) { return ::open(path, flags); }
 int Kernel::create(const char* path)
 {
-    if (is_something_else(path)) {
-        errno = EINVAL;
-        return -1;
-    }
-    // It may have become a pipe meanwhile: so without waiting, and truncated only when it is known.
-    const int fd = ::open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-    if (fd < 0)
-        return -1;
-    struct stat file {};
-    int error = ::fstat(fd, &file) != 0 ? errno : !S_ISREG(file.st_mode) ? EINVAL : 0;
-    if (error == 0 && ::ftruncate(fd, 0) != 0)
-        error = errno;
-    if (error == 0)
+    const int fd = own_file::create(path, own_file::Links::refuse);
+    if (fd >= 0)
         return fd;
-    ::close(fd);
-    errno = error;
+    errno = -fd;
     return -1;
+}
+int Kernel::check_file(const char* path)
+{
+    errno = own_file::check(path, own_file::Links::refuse);
+    return errno == 0 ? 0 : -1;
 }
 int Kernel::close(int fd) { return ::close(fd); }
 ssize_t Kernel::read(int fd, void* buffer, std::size_t size) { return ::read(fd, buffer, size); }
@@ -73,6 +55,16 @@ int Kernel::ppoll(pollfd* fds, nfds_t count, const timespec* timeout) { return :
 off_t Kernel::lseek(int fd, off_t offset, int whence) { return ::lseek(fd, offset, whence); }
 int Kernel::fstat(int fd, struct stat* result) { return ::fstat(fd, result); }
 int Kernel::fstatfs(int fd, struct statfs* result) { return ::fstatfs(fd, result); }
+int Kernel::socketpair(int type, std::array<int, 2>& fds)
+{
+    return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds.data());
+}
+ssize_t Kernel::sendmsg(int fd, const msghdr* message, int flags) { return ::sendmsg(fd, message, flags); }
+ssize_t Kernel::recvmsg(int fd, msghdr* message, int flags) { return ::recvmsg(fd, message, flags); }
+int Kernel::getsockopt(int fd, int option, void* value, socklen_t* size)
+{
+    return ::getsockopt(fd, SOL_SOCKET, option, value, size);
+}
 int Kernel::stat(const char* path, struct stat* result) { return ::stat(path, result); }
 int Kernel::access(const char* path) { return ::faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS); }
 int Kernel::flock(int fd, int operation) { return ::flock(fd, operation); }
@@ -113,31 +105,10 @@ int Kernel::read_file(const char* path, std::string& content)
 
 int Kernel::replace_file(const char* path, const std::string& content)
 {
-    if (is_something_else(path)) {
-        errno = EINVAL;
-        return -1;
-    }
-    // Readable only by its owner, under a name that nobody else has.
-    std::string beside = std::string(path) + ".XXXXXX";
-    const int fd = ::mkostemp(beside.data(), O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    std::size_t done = 0;
-    int error = 0;
-    while (done < content.size() && error == 0) {
-        const ssize_t wrote = ::write(fd, content.data() + done, content.size() - done);
-        if (wrote >= 0)
-            done += static_cast<std::size_t>(wrote);
-        else if (errno != EINTR)
-            error = errno;
-    }
-    if (::close(fd) != 0 && error == 0)
-        error = errno;
-    if (error == 0 && ::rename(beside.c_str(), path) != 0)
-        error = errno;
+    constexpr unsigned only_owner = 0600;
+    const int error = own_file::replace(path, content, own_file::Links::refuse, only_owner);
     if (error == 0)
         return 0;
-    ::unlink(beside.c_str());
     errno = error;
     return -1;
 }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/types.h>
 
+#include <array>
 #include <cstddef>
 #include <ctime>
 #include <span>
@@ -28,9 +30,11 @@ public:
     virtual ~Kernel() = default;
 
     virtual int open(const char* path, int flags);
-    /// open(2) for writing, close-on-exec; creates or truncates the file. EINVAL for what is not a
-    /// regular file: opening it could wait for somebody, or have effects.
+    /// open(2) for writing, close-on-exec; creates or truncates the file: own_file::create() without
+    /// links.
     virtual int create(const char* path);
+    /// Whether create() and replace_file() could write there, as far as that shows before: own_file::check().
+    virtual int check_file(const char* path);
     virtual int close(int fd);
     virtual ssize_t read(int fd, void* buffer, std::size_t size);
     virtual ssize_t write(int fd, const void* buffer, std::size_t size);
@@ -59,8 +63,8 @@ public:
     /// Reads a whole small file, as in sysfs.
     virtual int read_file(const char* path, std::string& content);
 
-    /// Replaces a small file atomically: writes a new one beside it, readable only by its owner,
-    /// and renames it. EINVAL if something else than a regular file is in its place.
+    /// Replaces a small file atomically, or makes one that only its owner can read: own_file::replace()
+    /// without links.
     virtual int replace_file(const char* path, const std::string& content);
 
     /// Lists the names in a folder without "." and "..", unsorted.
@@ -74,6 +78,13 @@ public:
     virtual void dismiss(int line, pid_t child);
 
     virtual int fstatfs(int fd, struct statfs* result);
+
+    /// socketpair(2) of Unix sockets, close-on-exec.
+    virtual int socketpair(int type, std::array<int, 2>& fds);
+    virtual ssize_t sendmsg(int fd, const msghdr* message, int flags);
+    virtual ssize_t recvmsg(int fd, msghdr* message, int flags);
+    /// getsockopt(2) of SOL_SOCKET.
+    virtual int getsockopt(int fd, int option, void* value, socklen_t* size);
 };
 
 /// Returns the kernel that the library talks to.

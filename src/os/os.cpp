@@ -176,6 +176,22 @@ Result<FileId> id_of(const std::string& path)
     return FileId{file.st_dev, file.st_ino};
 }
 
+namespace {
+
+bool is_older_than_5_3()
+{
+    const std::string release = read_text("/proc/sys/kernel/osrelease").value_or("");
+    unsigned major = 0;
+    unsigned minor = 0;
+    const char* const end = release.data() + release.size();
+    const auto first = std::from_chars(release.data(), end, major);
+    if (first.ec != std::errc() || first.ptr == end || std::from_chars(first.ptr + 1, end, minor).ec != std::errc())
+        return false;
+    return major < 5 || (major == 5 && minor < 3);
+}
+
+} // namespace
+
 Result<bool> is_dma_buf(int fd)
 {
     struct statfs system {};
@@ -185,7 +201,16 @@ Result<bool> is_dma_buf(int fd)
         return true;
     // Before Linux 5.3 they have no file system of their own. There only they know this call.
     dma_buf_sync nothing{};
-    return system.f_type == ANON_INODE_FS_MAGIC && ioctl_again(fd, DMA_BUF_IOCTL_SYNC, &nothing) == EINVAL;
+    return system.f_type == ANON_INODE_FS_MAGIC && is_older_than_5_3() &&
+           ioctl_again(fd, DMA_BUF_IOCTL_SYNC, &nothing) == EINVAL;
+}
+
+Result<bool> is_anonymous(int fd)
+{
+    struct statfs system {};
+    if (kernel().fstatfs(fd, &system) != 0)
+        return errno == EBADF ? Result<bool>(false) : Error::from_errno(errno, "fstatfs");
+    return system.f_type == ANON_INODE_FS_MAGIC;
 }
 
 void open_for_both_directions(int dma_buf)
@@ -275,6 +300,20 @@ std::optional<std::uint64_t> meminfo(std::string_view label)
 
 } // namespace
 
+std::optional<std::uint64_t> max_descriptors()
+{
+    constexpr std::string_view label = "Max open files";
+    const auto text = read_text("/proc/self/limits");
+    const auto found = text ? text->find(label) : std::string::npos;
+    const auto digits = found == std::string::npos ? found : text->find_first_not_of(' ', found + label.size());
+    std::uint64_t most = 0; // none for "unlimited"
+    if (digits == std::string::npos ||
+        std::from_chars(text->data() + digits, text->data() + text->size(), most).ec != std::errc())
+        return std::nullopt;
+    return most;
+}
+
+std::optional<std::uint64_t> total_memory() { return meminfo("MemTotal:"); }
 std::optional<std::uint64_t> available_memory() { return meminfo("MemAvailable:"); }
 std::optional<std::uint64_t> free_cma() { return meminfo("CmaFree:"); }
 

@@ -70,6 +70,13 @@ Result<FileId> id_of(const std::string& path);
 /// claim.
 Result<bool> is_dma_buf(int fd);
 
+/// Returns whether a descriptor is an anonymous file of the kernel's, such as a sync_file, an eventfd or a
+/// timerfd: no other process has made up what it answers.
+Result<bool> is_anonymous(int fd);
+
+/// Returns how many descriptors this process may have (RLIMIT_NOFILE); nothing if the kernel does not say.
+std::optional<std::uint64_t> max_descriptors();
+
 /// Opens and closes CPU access once for reading and writing. The kernel maps a udmabuf for CPU
 /// access once, in the direction of the first access, and keeps that mapping (begin_cpu_udmabuf):
 /// a buffer that the CPU first writes would never be invalidated for reading. Harmless for other
@@ -127,6 +134,9 @@ bool exists(const std::string& path);
 /// Returns how many bytes programs can still get without swapping (MemAvailable in /proc/meminfo);
 /// nothing if the kernel does not say.
 std::optional<std::uint64_t> available_memory();
+
+/// Returns how many bytes the machine has (MemTotal in /proc/meminfo); nothing if the kernel does not say.
+std::optional<std::uint64_t> total_memory();
 
 /// Returns how many bytes of CMA are free, in pieces of any size (CmaFree in /proc/meminfo); 0 if
 /// the kernel has CMA but no region, nothing if it has no CMA.

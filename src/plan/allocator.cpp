@@ -38,12 +38,32 @@ bool is_there(const std::vector<std::shared_ptr<Heap>>& heaps, const std::string
     return std::any_of(heaps.begin(), heaps.end(), [&name](const auto& each) { return each->info().name == name; });
 }
 
+/// Takes heaps out that cannot be planned with, and says what is wrong with the first of them.
+Status keep_sensible(std::vector<std::shared_ptr<Heap>>& heaps)
+{
+    constexpr const char* operation = "plan with heaps of the caller's";
+    Status sensible;
+    std::vector<std::shared_ptr<Heap>> kept;
+    for (std::size_t i = 0; i < heaps.size(); ++i) {
+        if (heaps[i] != nullptr && !is_there(kept, heaps[i]->info().name))
+            kept.push_back(std::move(heaps[i]));
+        else if (sensible)
+            sensible = Error::invalid_argument(
+                operation, heaps[i] == nullptr ? text::format("heap {} of the list is null", i)
+                                               : text::format("heap {} of the list is another one of the name {}", i,
+                                                              heaps[i]->info().name));
+    }
+    heaps = std::move(kept);
+    return sensible;
+}
+
 } // namespace
 
 Allocator::Allocator() : cache_(std::make_shared<VerdictCache>()) {}
 
 Allocator::Allocator(std::vector<std::shared_ptr<Heap>> heaps)
     : heaps_(std::move(heaps)),
+      sensible_(keep_sensible(heaps_)),
       finds_(false),
       cache_(std::make_shared<VerdictCache>())
 {}
@@ -92,6 +112,8 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
 Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, const Preferences& preferences,
                              std::vector<ResolvedPurpose> purposes)
 {
+    if (!sensible_)
+        return sensible_.error();
     if (uses.empty())
         return Error::invalid_argument("plan", "there is no use", "name at least one device");
     if (const Status sensible = negotiate::check_request(request); !sensible)

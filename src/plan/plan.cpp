@@ -3,13 +3,18 @@
 #include "buffer/image_place.hpp"
 #include "base/log.hpp"
 #include "heaps/heap_info.hpp"
+#include "os/os.hpp"
 #include "plan/planning.hpp"
+#include "plan/proof.hpp"
 #include "base/text.hpp"
 
 #include <commonbuf/plan.hpp>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <utility>
 
 namespace commonbuf {
 namespace {
@@ -53,23 +58,29 @@ const Layout& Plan::layout() const noexcept { return *state_->report->layout; }
 const HeapVerdict& Plan::chosen() const noexcept { return state_->report->heaps.front(); }
 std::string Plan::explain() const { return state_->report->explain(); }
 
-Result<Buffer> Plan::allocate() const
+namespace {
+
+/// Allocates one buffer, with `more` still to come.
+Result<Buffer> allocate_one(const PlanState& state, const Layout& layout, std::uint32_t more)
 {
-    const auto no_room = [this](std::string why, std::string advice) {
-        return Error::out_of_memory(text::format("allocate {} bytes", layout().total_size()), std::move(why),
+    const auto no_room = [&layout](std::string why, std::string advice) {
+        return Error::out_of_memory(text::format("allocate {} bytes", layout.total_size()), std::move(why),
                                     std::move(advice))
             .with_errno(ENOMEM);
     };
     std::string full;
-    for (const auto& heap : state_->serving) {
-        auto memories = allocate_memories(*heap, layout());
+    std::optional<Error> too_small; // if it is about sizes, these are the last heap's
+    KnownMemory known;
+    for (const auto& heap : state.serving) {
+        const Status room = more != 0 ? check_room(heap->info(), layout, std::uint64_t{more} + 1, known) : Status();
+        auto memories = room ? allocate_memories(*heap, layout) : Result<std::vector<UniqueFd>>(room.error());
         if (memories) {
-            auto buffer = make_buffer(layout(), std::move(*memories), heap->info().name, full);
+            auto buffer = make_buffer(layout, std::move(*memories), heap->info().name, full);
             if (buffer) {
                 // A caller's own heap may say nothing of its kind.
                 if (!heaps::heap_traits(heap->info().kind).ours_only || heap->info().path.empty())
                     buffer->state().share();
-                watch_refusals(*buffer, state_->cache, *heap);
+                watch_refusals(*buffer, state.cache, *heap);
                 if (!full.empty())
                     log(text::format("a buffer comes from {}: {}", heap->info().name, full));
             }
@@ -79,18 +90,50 @@ Result<Buffer> Plan::allocate() const
         if (memories.error().category != Category::out_of_memory)
             return memories.error();
         full += (full.empty() ? "" : "; ") + memories.error().message();
-        if (!state_->preferences.fall_back)
-            return no_room("the first heap is full, and the plan was made without fall-back: " + full,
-                           "release buffers, or allow the other heaps of the plan");
+        too_small = memories.error();
+        if (!state.preferences.fall_back)
+            break;
     }
-    return no_room("every heap of the plan is full: " + full, "release buffers, or plan with fewer or smaller ones");
+    Error error =
+        state.preferences.fall_back
+            ? no_room("every heap of the plan is full: " + full, "release buffers, or plan with fewer or smaller ones")
+            : no_room("the first heap is full, and the plan was made without fall-back: " + full,
+                      "release buffers, or allow the other heaps of the plan");
+    if (too_small) {
+        error.needed = too_small->needed;
+        error.offered = too_small->offered;
+    }
+    return error;
 }
+
+/// Refuses a number of buffers that have more descriptors than the process may have.
+Status check_descriptors(const Layout& layout, std::uint32_t count)
+{
+    const std::uint64_t needed = std::uint64_t{count} * layout.memory_count;
+    // Fewer can fail too, if others are open: at the call itself.
+    constexpr std::uint64_t always_there = 64;
+    if (needed <= always_there)
+        return {};
+    const auto most = os::max_descriptors();
+    if (!most || needed < *most)
+        return {};
+    return Error::too_many_files(text::format("allocate {} buffers", count),
+                                 text::format("they need {} descriptors, and this process may have {}", needed, *most),
+                                 "allocate fewer, or raise the limit (ulimit -n)")
+        .with_errno(EMFILE);
+}
+
+} // namespace
+
+Result<Buffer> Plan::allocate() const { return allocate_one(*state_, layout(), 0); }
 
 Result<std::vector<Buffer>> Plan::allocate(std::uint32_t count) const
 {
+    if (const Status possible = check_descriptors(layout(), count); !possible)
+        return possible.error();
     std::vector<Buffer> buffers;
-    while (buffers.size() < count) {
-        auto buffer = allocate();
+    for (std::uint32_t more = count; more != 0; --more) {
+        auto buffer = allocate_one(*state_, layout(), more - 1);
         if (!buffer)
             return buffer.error();
         buffers.push_back(std::move(*buffer));

@@ -136,6 +136,29 @@ Result<std::vector<UniqueFd>> allocate_memories(Heap& heap, const Layout& layout
     return memories;
 }
 
+Status check_room(const HeapInfo& heap, const Layout& layout, std::uint64_t count, KnownMemory& known)
+{
+    // Every machine that runs this has as much, and asking takes longer than the rest.
+    constexpr std::uint64_t always_there = 4U << 20U;
+    const checked::Number needed = checked::multiply(layout.total_size(), count);
+    if (needed && *needed <= always_there)
+        return {};
+    // A region is asked itself, but not for what no machine of this size has: it would be empty meanwhile.
+    const bool region = reports_exhaustion(heap);
+    auto& answer = region ? known.total : known.available;
+    if (!answer)
+        answer = region ? os::total_memory() : os::available_memory();
+    const auto& bytes = *answer;
+    if (!bytes || (needed && *needed <= *bytes))
+        return {};
+    return Error::out_of_memory(Call("/proc/meminfo"),
+                                text::format("{} buffer{} of {} bytes do{} not fit into the {} bytes that are {}",
+                                             count, count == 1 ? "" : "s", layout.total_size(), count == 1 ? "es" : "",
+                                             *bytes, region ? "in the machine" : "available"))
+        .with_errno(ENOMEM)
+        .with_sizes(needed.value_or(UINT64_MAX), *bytes);
+}
+
 bool stops_planning(const Error& error)
 {
     return error.concerns_device() || error.category == Category::too_many_files;
@@ -524,30 +547,11 @@ Result<Verdict> Proof::make_room(Heap& heap, Verdict verdict) const
     return verdict;
 }
 
-/// Ordinary memory does not run out with an error: the kernel ends some program instead. So more
-/// than there is must not be asked for.
+/// Ordinary memory does not run out with an error: see check_room().
 std::optional<Verdict> Proof::too_large(const HeapInfo& heap)
 {
-    // Every machine that runs this has as much, and asking takes longer than the rest.
-    constexpr std::uint64_t always_there = 4U << 20U;
-    if (reports_exhaustion(heap))
-        return std::nullopt;
-    const std::uint32_t count = std::max(count_, 1U);
-    const checked::Number needed = checked::multiply(subject_.layout.total_size(), count);
-    if (needed && *needed <= always_there)
-        return std::nullopt;
-    if (!available_)
-        available_ = os::available_memory();
-    const auto& available = *available_;
-    if (!available || (needed && *needed <= *available))
-        return std::nullopt;
-    return Verdict::refused(
-        Error::out_of_memory(Call("/proc/meminfo"),
-                             text::format("{} buffer{} of {} bytes do{} not fit into the {} bytes that are available",
-                                          count, count == 1 ? "" : "s", subject_.layout.total_size(),
-                                          count == 1 ? "es" : "", *available))
-            .with_errno(ENOMEM)
-            .with_sizes(needed.value_or(UINT64_MAX), *available));
+    const Status room = check_room(heap, subject_.layout, std::max(count_, 1U), available_);
+    return room ? std::nullopt : std::optional(Verdict::refused(room.error()));
 }
 
 /// A driver that allocates contiguous memory gets it from CMA. If CMA has too little, the page

@@ -20,6 +20,12 @@
 
 namespace commonbuf {
 
+/// What the machine has of memory, in bytes, each asked once: nothing inside if the kernel does not say.
+struct KnownMemory {
+    std::optional<std::optional<std::uint64_t>> available{};
+    std::optional<std::optional<std::uint64_t>> total{};
+};
+
 /// Proves one layout on one heap after another, for a set of uses, by trials.
 ///
 /// A trial may pass by luck: a heap of scattered pages sometimes gives contiguous ones, on a
@@ -132,9 +138,9 @@ private:
     std::uint32_t count_;
     VerdictCache* cache_;
     std::vector<TriedUse> uses_;
-    std::vector<std::size_t> begun_;                        ///< the uses with a trial, in the order of their beginning
-    bool scatter_open_ = false;                             ///< some use was not asked yet
-    std::optional<std::optional<std::uint64_t>> available_; ///< memory, asked once
+    std::vector<std::size_t> begun_; ///< the uses with a trial, in the order of their beginning
+    bool scatter_open_ = false;      ///< some use was not asked yet
+    KnownMemory available_;          ///< asked once
 };
 
 /// Tell whether a failure of a device ends planning, because trials say nothing as long as it lasts: the
@@ -143,6 +149,11 @@ bool stops_planning(const Error& error);
 
 /// Tell whether only a trial can say what becomes of a heap.
 bool is_tryable(const HeapInfo& heap);
+
+/// Refuse buffers that do not fit into the machine, before memory is taken from anybody. Ordinary memory
+/// does not run out with an error: the kernel ends some program instead. So no more than is available must be
+/// asked for. Errors: out_of_memory, with both sizes.
+Status check_room(const HeapInfo& heap, const Layout& layout, std::uint64_t count, KnownMemory& known);
 
 /// Allocate a dma-buf for each memory of a layout. Errors: those of Heap::allocate_image();
 /// kernel_failure (the heap gave another number of them).

@@ -157,8 +157,8 @@ bool VerdictCache::replace(const std::string& identity, const std::string& heap,
 
 Status VerdictCache::keep_in(std::string path)
 {
-    if (Status regular = os::check_regular(path); !regular)
-        return regular;
+    if (Status good = os::check_file(path); !good)
+        return good;
     std::string text;
     if (os::kernel().read_file(path.c_str(), text) == 0) {
         if (!text.empty() && !text.starts_with(magic))
@@ -192,8 +192,8 @@ Status VerdictCache::save()
                 all[layout].erase(key);
         }
     }
-    if (os::kernel().replace_file(path_.c_str(), print(all)) != 0)
-        return Error::from_errno(errno, {"write", path_});
+    if (const Status written = os::replace_file(path_, print(all)); !written)
+        return written.error();
     changes_.clear();
     return {};
 }

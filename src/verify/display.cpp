@@ -17,6 +17,7 @@
 #include <drm.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace commonbuf::content {
@@ -35,10 +36,10 @@ public:
             return Error::from_errno(error, {"DRM_IOCTL_SET_MASTER", path}, "another program shows pictures there");
         return Master(std::move(*card));
     }
-    Master(Master&& other) noexcept = default;
+    Master(Master&& other) noexcept : card_(other.card_), is_master_(std::exchange(other.is_master_, false)) {}
     ~Master()
     {
-        if (card_.file() != nullptr)
+        if (is_master_)
             os::ioctl_again(card_.fd(), DRM_IOCTL_DROP_MASTER, nullptr);
     }
 
@@ -47,6 +48,7 @@ public:
 private:
     explicit Master(drm::Device card) noexcept : card_(std::move(card)) {}
     drm::Device card_;
+    bool is_master_ = true;
 };
 
 /// Allocates images in the driver's own memory, in a layout that the display takes.

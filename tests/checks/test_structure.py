@@ -85,6 +85,12 @@ class Rooms(unittest.TestCase):
             self.assertIsNone(found, f"{path}: {found and found[0]} goes past src/os")
 
 
+    def test_the_environment_is_not_asked_by_privileged_programs(self):
+        for path in sources("src"):
+            found = re.search(r"(?<!secure_)getenv\(", path.read_text())
+            self.assertIsNone(found, f"{path} asks with getenv(): use secure_getenv()")
+
+
 class Boundary(unittest.TestCase):
     def test_public_headers_see_no_private_ones(self):
         for path in sources("include"):
@@ -94,8 +100,9 @@ class Boundary(unittest.TestCase):
     def test_users_see_the_public_headers_alone(self):
         for path in sources("tools", "examples", "tests/integration", "tests/replay"):
             for kind, target in includes(path):
-                # fmt, compiled once; what the build makes beside these sources
-                if kind == '"' and target not in ("text.hpp", "boards.hpp"):
+                # fmt, compiled once, and how files are written: both without anything of the library; what the
+                # build makes beside these sources
+                if kind == '"' and target not in ("text.hpp", "own_file.hpp", "boards.hpp"):
                     here = (path.parent / target).exists()
                     # A shader beside it, compiled: hue_comp.h is made of hue.comp.
                     here = here or (path.parent / target.replace("_comp.h", ".comp")).exists()

@@ -12,6 +12,7 @@
 #include <linux/media.h>
 #include <linux/videodev2.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -386,6 +387,15 @@ int Machine::create(const char* path)
     return new_descriptor(std::make_shared<WrittenFile>(texts_[path]));
 }
 
+int Machine::check_file(const char* path)
+{
+    const std::lock_guard lock(mutex_);
+    struct stat file {};
+    if (stat(path, &file) != 0 || S_ISREG(file.st_mode))
+        return 0; // what cannot be seen is not in the way
+    return failed(EINVAL);
+}
+
 ssize_t Machine::write(int fd, const void* buffer, std::size_t size)
 {
     const std::lock_guard lock(mutex_);
@@ -607,7 +617,9 @@ int Machine::fstatfs(int fd, struct statfs* result)
     if (file(fd) == nullptr)
         return failed(EBADF);
     *result = {};
-    result->f_type = dma_buf(fd) != nullptr ? DMA_BUF_MAGIC : TMPFS_MAGIC;
+    result->f_type = dma_buf(fd) != nullptr     ? DMA_BUF_MAGIC
+                     : file(fd)->is_anonymous() ? ANON_INODE_FS_MAGIC
+                                                : TMPFS_MAGIC;
     return 0;
 }
 
@@ -719,6 +731,145 @@ int Machine::read_file(const char* path, std::string& content)
     if (text == texts_.end())
         return failed(ENOENT);
     content = text->second;
+    return 0;
+}
+
+short SocketFile::ready(short events)
+{
+    short shown = 0;
+    const auto peer = other.lock();
+    if (!letters.empty() || hung_up)
+        shown = static_cast<short>(shown | POLLIN);
+    if (peer == nullptr || peer->letters.size() < peer->room)
+        shown = static_cast<short>(shown | POLLOUT);
+    shown = static_cast<short>(shown & events);
+    return hung_up ? static_cast<short>(shown | POLLHUP) : shown;
+}
+
+void SocketFile::closed(Machine& machine)
+{
+    if (const auto peer = other.lock())
+        peer->hung_up = true;
+    for (const Letter& letter : std::exchange(letters, {})) {
+        for (const auto& travels : letter.files)
+            machine.dropped(travels);
+    }
+}
+
+void Machine::dropped(const std::shared_ptr<File>& travels)
+{
+    if (--travels->descriptors == 0)
+        travels->closed(*this);
+}
+
+int Machine::socketpair(int type, std::array<int, 2>& fds)
+{
+    const std::lock_guard lock(mutex_);
+    if (faulty("socketpair"))
+        return -1;
+    const auto a = std::make_shared<SocketFile>(type);
+    const auto b = std::make_shared<SocketFile>(type);
+    a->other = b;
+    b->other = a;
+    fds[0] = new_descriptor(a);
+    fds[1] = new_descriptor(b);
+    return 0;
+}
+
+ssize_t Machine::sendmsg(int fd, const msghdr* message, int)
+{
+    const std::lock_guard lock(mutex_);
+    if (faulty("sendmsg"))
+        return -1;
+    auto* const here = dynamic_cast<SocketFile*>(file(fd).get());
+    if (here == nullptr)
+        return failed(ENOTSOCK);
+    const auto peer = here->other.lock();
+    if (peer == nullptr || here->hung_up)
+        return failed(EPIPE);
+    if (peer->letters.size() >= peer->room)
+        return failed(EAGAIN);
+    SocketFile::Letter letter;
+    for (std::size_t i = 0; i < message->msg_iovlen; ++i) {
+        const auto* const bytes = static_cast<const std::byte*>(message->msg_iov[i].iov_base);
+        letter.bytes.insert(letter.bytes.end(), bytes, bytes + message->msg_iov[i].iov_len);
+    }
+    for (cmsghdr* control = CMSG_FIRSTHDR(message); control != nullptr;
+         control = CMSG_NXTHDR(const_cast<msghdr*>(message), control)) {
+        for (std::size_t i = 0; i < (control->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
+            int travelling = -1;
+            std::memcpy(&travelling, CMSG_DATA(control) + i * sizeof(int), sizeof travelling);
+            const auto target = file(travelling);
+            if (target == nullptr)
+                return failed(EBADF);
+            letter.files.push_back(target);
+        }
+    }
+    for (const auto& travels : letter.files)
+        ++travels->descriptors;
+    const auto size = static_cast<ssize_t>(letter.bytes.size());
+    peer->letters.push_back(std::move(letter));
+    return size;
+}
+
+ssize_t Machine::recvmsg(int fd, msghdr* message, int)
+{
+    const std::lock_guard lock(mutex_);
+    if (faulty("recvmsg"))
+        return -1;
+    auto* const here = dynamic_cast<SocketFile*>(file(fd).get());
+    if (here == nullptr)
+        return failed(ENOTSOCK);
+    message->msg_flags = 0;
+    if (here->letters.empty()) {
+        if (!here->hung_up)
+            return failed(EAGAIN);
+        message->msg_controllen = 0;
+        return 0;
+    }
+    SocketFile::Letter letter = std::move(here->letters.front());
+    here->letters.pop_front();
+    const std::size_t taken = std::min(letter.bytes.size(), message->msg_iov[0].iov_len);
+    std::memcpy(message->msg_iov[0].iov_base, letter.bytes.data(), taken);
+    if (taken < letter.bytes.size())
+        message->msg_flags |= MSG_TRUNC;
+    // As many as there is room for, and as many as the process may have.
+    std::vector<int> fds;
+    for (const auto& travels : letter.files) {
+        if (CMSG_SPACE((fds.size() + 1) * sizeof(int)) <= message->msg_controllen && fds.size() < max_received)
+            fds.push_back(new_descriptor(travels));
+        else
+            message->msg_flags |= MSG_CTRUNC;
+        dropped(travels);
+    }
+    if (fds.empty()) {
+        message->msg_controllen = 0;
+        return static_cast<ssize_t>(taken);
+    }
+    message->msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    cmsghdr* const control = CMSG_FIRSTHDR(message);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(control), fds.data(), fds.size() * sizeof(int));
+    return static_cast<ssize_t>(taken);
+}
+
+int Machine::getsockopt(int fd, int option, void* value, socklen_t* size)
+{
+    const std::lock_guard lock(mutex_);
+    if (faulty("getsockopt"))
+        return -1;
+    const auto* const here = dynamic_cast<SocketFile*>(file(fd).get());
+    if (here == nullptr)
+        return failed(ENOTSOCK);
+    if (option == SO_PEERCRED) {
+        const ucred credentials{42, 1000, 100};
+        std::memcpy(value, &credentials, *size = sizeof credentials);
+        return 0;
+    }
+    const int answer = option == SO_TYPE ? here->type : AF_UNIX;
+    std::memcpy(value, &answer, *size = sizeof answer);
     return 0;
 }
 

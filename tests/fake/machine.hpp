@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,6 +40,8 @@ public:
     virtual short ready(short events) { return events; }
     /// As read(2).
     virtual ssize_t read(void* buffer, std::size_t size);
+    /// Whether the kernel made it without a file system, as sync_files.
+    virtual bool is_anonymous() const { return false; }
     /// Called when the last descriptor is closed.
     virtual void closed(Machine&) {}
 
@@ -66,6 +69,7 @@ public:
           before_(std::move(before))
     {}
     int ioctl(Machine& machine, unsigned long request, void* argument) override;
+    bool is_anonymous() const override { return true; }
     short ready(short events) override;
     /// All that is left.
     std::vector<std::shared_ptr<FenceModel>> fences() const;
@@ -125,14 +129,34 @@ public:
 /// An eventfd(2).
 class EventFile final : public File {
 public:
+    bool is_anonymous() const override { return true; }
     short ready(short events) override { return count != 0 ? static_cast<short>(events & POLLIN) : short{0}; }
     ssize_t read(void* buffer, std::size_t size) override;
     std::uint64_t count = 0;
 };
 
+/// One end of a socketpair(2) that keeps messages apart, with the files that travel in them.
+class SocketFile final : public File {
+public:
+    struct Letter {
+        std::vector<std::byte> bytes;
+        std::vector<std::shared_ptr<File>> files;
+    };
+    explicit SocketFile(int kind) : type(kind) {}
+    short ready(short events) override;
+    void closed(Machine& machine) override;
+
+    int type;
+    bool hung_up = false;         ///< the other end is closed
+    std::size_t room = 8;         ///< messages that it holds
+    std::deque<Letter> letters{}; ///< to be received here
+    std::weak_ptr<SocketFile> other{};
+};
+
 /// A timerfd(2). Whoever polls one that is started waits until it is readable.
 class TimerFile final : public File {
 public:
+    bool is_anonymous() const override { return true; }
     short ready(short events) override { return started ? static_cast<short>(events & POLLIN) : short{0}; }
     bool started = false;
 };
@@ -382,6 +406,9 @@ public:
     std::function<bool()> locked_elsewhere;
     std::size_t locks() const { return locks_.size(); }
 
+    /// How many descriptors a message may bring; the rest is lost, as at the limit of a process.
+    std::size_t max_received = 253;
+
     /// How often somebody polled that would have slept until the deadline.
     unsigned slept = 0;
 
@@ -417,11 +444,13 @@ public:
     int new_descriptor(std::shared_ptr<File> file);
     std::shared_ptr<File> file(int fd) const;
     void complain(const std::string& text) { complaints_ += text + "\n"; }
+    void dropped(const std::shared_ptr<File>& travels);
     void handle_opened() { ++handles_; }
     void handle_closed() { --handles_; }
 
     int open(const char* path, int flags) override;
     int create(const char* path) override;
+    int check_file(const char* path) override;
     int close(int fd) override;
     ssize_t write(int fd, const void* buffer, std::size_t size) override;
     int ioctl(int fd, unsigned long request, void* argument) override;
@@ -447,6 +476,10 @@ public:
     int read_file(const char* path, std::string& content) override;
     int replace_file(const char* path, const std::string& content) override;
     int list(const char* path, std::vector<std::string>& names) override;
+    int socketpair(int type, std::array<int, 2>& fds) override;
+    ssize_t sendmsg(int fd, const msghdr* message, int flags) override;
+    ssize_t recvmsg(int fd, msghdr* message, int flags) override;
+    int getsockopt(int fd, int option, void* value, socklen_t* size) override;
     int guard(int fd, std::span<const commonbuf::os::Ioctl> calls, pid_t& child) override;
     void dismiss(int line, pid_t child) override;
 

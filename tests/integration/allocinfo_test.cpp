@@ -151,6 +151,14 @@ TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
         {"plan --use drm:/dev/null:scanout --format XR24 --size 64x64", 3},
         {"plan --use v4l2:@nobody:capture --format XR24 --size 64x64", 3},
         {"plan --use cpu:read --format XR24 --size 64x64 --remember /dev/null", 3},
+        {"plan --use cpu:read --format XR24 --size 64x64 --prefer , --json", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --html --json", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --html= --json", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --html ''", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --remember ''", 1},
+        {"plan --use cpu:read --format XR24 --size 64x64 --json --html -", 1},
+        {"verify --use cpu:read --format XR24 --size 64x64 --remember /dev/null", 3},
+        {"timeline /proc/self/status -o /proc/self/status", 1},
         {"constraints", 1},
         {"constraints --use gpu:x:y", 1},
         {"constraints --use cpu:read --format ZZZZ", 1},
@@ -166,12 +174,15 @@ TEST_F(Allocinfo, ExitStatusSaysWhatKindOfFailure)
 
 TEST_F(Allocinfo, ErrorsAreOneLine)
 {
-    for (const char* line : {"plan --use cpu:read --format XR24 --size 0x0",
-                             "plan --use v4l2:/dev/null:capture --format XR24 --size 64x64",
-                             "plan --use v4l2:/nonexistent:capture --format XR24 --size 64x64", "nonsense"}) {
+    for (const char* line :
+         {"plan --use cpu:read --format XR24 --size 0x0",
+          "plan --use v4l2:/dev/null:capture --format XR24 --size 64x64",
+          "plan --use v4l2:/nonexistent:capture --format XR24 --size 64x64", "nonsense",
+          "\"$(printf 'non\\033[2Jsense\\n')\"", "plan --html=", "plan \"$(printf -- '--a\\033=')\""}) {
         const Answer run = allocinfo(std::string(line) + " 2>&1 >/dev/null");
         EXPECT_EQ(std::count(run.out.begin(), run.out.end(), '\n'), 1) << run.out;
         EXPECT_TRUE(run.out.starts_with("allocinfo: ")) << run.out;
+        EXPECT_EQ(run.out.find('\033'), std::string::npos) << "a terminal acts on it";
     }
 }
 

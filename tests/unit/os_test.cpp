@@ -218,18 +218,52 @@ TEST(WrittenFiles, AreRegularOnes)
         EXPECT_NE(made.error().message().find("not a regular file"), std::string::npos) << made.error().message();
         EXPECT_EQ(os::kernel().replace_file(path.c_str(), "text"), -1);
         EXPECT_EQ(errno, EINVAL);
-        EXPECT_EQ(os::check_regular(path).error().category, Category::invalid_argument);
+        EXPECT_EQ(os::check_file(path).error().category, Category::invalid_argument);
     }
     EXPECT_TRUE(std::filesystem::is_fifo(pipe));
 
     const std::string file = folder.at("file");
-    EXPECT_TRUE(os::check_regular(file));
+    EXPECT_TRUE(os::check_file(file));
     EXPECT_EQ(os::kernel().replace_file(file.c_str(), "long text"), 0);
-    EXPECT_TRUE(os::check_regular(file));
+    EXPECT_TRUE(os::check_file(file));
     const auto made = os::create_file(file);
     ASSERT_TRUE(made);
     EXPECT_TRUE(os::write_all(made->get(), "short", file));
     EXPECT_EQ(os::read_text(file), "short") << "what was there is gone";
+}
+
+TEST(WrittenFiles, AreThisUsersOwn)
+{
+    const Folder folder;
+    const std::string file = folder.at("file");
+    const std::string link = folder.at("link");
+    ASSERT_EQ(os::kernel().replace_file(file.c_str(), "precious"), 0);
+    struct stat made {};
+    ASSERT_EQ(::stat(file.c_str(), &made), 0);
+    EXPECT_EQ(made.st_mode & 07777U, 0600U);
+    ASSERT_EQ(::symlink("file", link.c_str()), 0);
+    const auto refused = [&](const std::string& path, Category category) {
+        EXPECT_EQ(os::create_file(path).error().category, category);
+        EXPECT_EQ(os::replace_file(path, "text").error().category, category);
+        EXPECT_EQ(os::check_file(path).error().category, category);
+        EXPECT_EQ(os::read_text(file), "precious");
+    };
+    refused(link, Category::invalid_argument);
+    EXPECT_TRUE(std::filesystem::is_symlink(link));
+    ASSERT_EQ(::symlink("nowhere", folder.at("dangling").c_str()), 0);
+    EXPECT_FALSE(os::create_file(folder.at("dangling")));
+    EXPECT_FALSE(std::filesystem::exists(folder.at("nowhere"))) << "a link makes no file";
+    for (const char* device : {"/dev/null", "/dev/full"}) {
+        EXPECT_EQ(os::create_file(device).error().category, Category::invalid_argument);
+        EXPECT_EQ(os::replace_file(device, "text").error().category, Category::invalid_argument);
+        EXPECT_TRUE(std::filesystem::is_character_file(device));
+    }
+    if (::geteuid() != 0)
+        return;
+    // A second name of somebody else's file, which root would write through.
+    ASSERT_EQ(::chown(file.c_str(), 65534, 65534), 0);
+    std::filesystem::create_hard_link(file, folder.at("second"));
+    refused(folder.at("second"), Category::permission_denied);
 }
 
 TEST(DmaBuf, IsNoOtherFile)

@@ -175,5 +175,49 @@ TEST_F(PoolTest, AHeapThatRunsDryLeavesNothingBehind)
     EXPECT_EQ(Pool::create(*plan, 2).error().category, Category::out_of_memory);
 }
 
+TEST_F(PoolTest, ACountThatCannotBeIsRefusedBeforeMemoryIsTaken)
+{
+    machine.add_text("/proc/meminfo", "MemTotal: 900000 kB\nMemAvailable: 500000 kB\n");
+    const std::size_t before = machine.count("DMA_HEAP_IOCTL_ALLOC");
+    for (const std::uint32_t count : {UINT32_MAX, 40000U}) {
+        const auto pool = Pool::create(*plan, count);
+        ASSERT_FALSE(pool);
+        EXPECT_EQ(pool.error().category, Category::out_of_memory) << pool.error().message();
+        EXPECT_EQ(pool.error().needed, std::uint64_t{count} * 64 * 64 * 4);
+        EXPECT_EQ(pool.error().offered, 500000U * 1024);
+        EXPECT_EQ(plan->allocate(count).error().category, Category::out_of_memory);
+    }
+    EXPECT_EQ(machine.count("DMA_HEAP_IOCTL_ALLOC"), before) << "nobody's memory was touched";
+    EXPECT_TRUE(Pool::create(*plan, 3));
+}
+
+TEST_F(PoolTest, MoreDescriptorsThanTheProcessMayHaveAreRefusedAtOnce)
+{
+    machine.add_text("/proc/self/limits",
+                     "Limit                     Soft Limit           Hard Limit           Units\n"
+                     "Max open files            1024                 524288               files\n");
+    const std::size_t before = machine.count("DMA_HEAP_IOCTL_ALLOC");
+    const auto pool = Pool::create(*plan, 1024);
+    ASSERT_FALSE(pool);
+    EXPECT_EQ(pool.error().category, Category::too_many_files) << pool.error().message();
+    EXPECT_EQ(machine.count("DMA_HEAP_IOCTL_ALLOC"), before);
+    EXPECT_TRUE(Pool::create(*plan, 100));
+    machine.add_text("/proc/self/limits",
+                     "Max open files            unlimited            unlimited            files\n");
+    EXPECT_TRUE(Pool::create(*plan, 100));
+}
+
+TEST_F(PoolTest, OrdinaryMemoryMakesWayForARegionThatSaysWhenItIsFull)
+{
+    // What is available shrinks meanwhile: the buffers that are still to come count each time.
+    machine.add_text("/proc/meminfo", "MemTotal: 900000 kB\nMemAvailable: 5000 kB\n");
+    machine.add_heap("region", {.contiguous = true, .capacity = 1U << 20U});
+    const Plan both = Allocator().plan({DRM_FORMAT_XRGB8888, 64, 64, 2}, {cpu(Access::read_write)}).value();
+    const auto buffers = both.allocate(400); // 16 KiB each
+    ASSERT_FALSE(buffers);
+    EXPECT_EQ(buffers.error().category, Category::out_of_memory);
+    EXPECT_NE(buffers.error().message().find("available"), std::string::npos) << buffers.error().message();
+}
+
 } // namespace
 } // namespace commonbuf

@@ -92,7 +92,8 @@ std::vector<MeasuredHeap> measure_heaps(const std::vector<std::shared_ptr<common
     std::vector<MeasuredHeap> measured;
     for (const auto& heap : heaps) {
         if (watched)
-            std::cerr << format("\r\033[Kmeasuring {} ({} of {})", heap->info().name, measured.size() + 1, heaps.size())
+            std::cerr << format("\r\033[Kmeasuring {} ({} of {})", commonbuf::text::printable(heap->info().name),
+                                measured.size() + 1, heaps.size())
                       << std::flush;
         measured.push_back({heap->info(), measure(*heap, bytes)});
     }

@@ -2,13 +2,18 @@
 //
 // allocinfo: which memory suits which devices on this machine, and why.
 #include "commands/command.hpp"
+#include "text.hpp"
 
 #include <commonbuf/commonbuf.hpp>
 
 #include <CLI/CLI.hpp>
 
+#include <cstddef>
 #include <exception>
 #include <iostream>
+#include <new>
+#include <span>
+#include <string_view>
 
 namespace {
 
@@ -32,7 +37,7 @@ int run(int count, char** arguments)
     } catch (const CLI::Success& success) {
         return app.exit(success); // --help and --version
     } catch (const CLI::ParseError& error) {
-        std::cerr << "allocinfo: " << error.what() << "; see allocinfo --help\n";
+        std::cerr << "allocinfo: " << commonbuf::text::printable(error.what()) << "; see allocinfo --help\n";
         return usage;
     }
     for (const Command& command : commands()) {
@@ -47,6 +52,15 @@ int run(int count, char** arguments)
 int main(int count, char** arguments)
 {
     try {
+        // --name= would take the next word of the command line for its value.
+        for (const char* argument : std::span(arguments, static_cast<std::size_t>(count))) {
+            const std::string_view word = argument;
+            if (word.starts_with("--") && word.find('=') == word.size() - 1) {
+                std::cerr << "allocinfo: " << commonbuf::text::printable(word)
+                          << ": it has no value; see allocinfo --help\n";
+                return usage;
+            }
+        }
         const int status = run(count, arguments);
         std::cout.flush();
         if (!std::cout) {
@@ -54,8 +68,12 @@ int main(int count, char** arguments)
             return trouble;
         }
         return status;
+    } catch (const std::bad_alloc&) {
+        std::cerr << "allocinfo: there is not enough memory for this; raise the limit (ulimit -v), or close other "
+                     "programs\n";
+        return trouble;
     } catch (const std::exception& error) {
-        std::cerr << "allocinfo: " << error.what() << '\n';
+        std::cerr << "allocinfo: " << commonbuf::text::printable(error.what()) << '\n';
         return trouble;
     }
 }

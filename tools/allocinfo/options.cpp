@@ -1,9 +1,56 @@
 // SPDX-License-Identifier: MIT
 #include "options.hpp"
 
+#include "text.hpp"
+
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace allocinfo {
+namespace {
+
+using commonbuf::text::format;
+using commonbuf::text::printable;
+
+/// What is wrong with a value; empty if nothing is. The parser takes the next word of the command line whatever it
+/// is, and would pass over an empty one.
+std::string wrong_with(const std::string& value)
+{
+    if (value.empty())
+        return "it has no value";
+    if (value.starts_with("-") && value != "-")
+        return format("'{}' is an option and not its value; write ./{} for a file of that name", printable(value),
+                      printable(value));
+    return {};
+}
+
+/// The words between commas. Errors: one of them is empty.
+std::vector<std::string> split_words(const std::string& name, const std::vector<std::string>& values)
+{
+    std::vector<std::string> words;
+    for (const std::string& value : values) {
+        for (std::size_t begin = 0; begin <= value.size();) {
+            const std::size_t end = std::min(value.find(',', begin), value.size());
+            words.push_back(value.substr(begin, end - begin));
+            if (words.back().empty())
+                throw CLI::ValidationError(name, "a word between commas is empty");
+            begin = end + 1;
+        }
+    }
+    return words;
+}
+
+CLI::Validator is_value()
+{
+    return {[](const std::string& value) { return wrong_with(value); }, "", "value"};
+}
+
+} // namespace
 
 const char* const words_help = R"(Uses:
   v4l2:TARGET:capture    a V4L2 device writes frames
@@ -37,6 +84,7 @@ void Options::uses(Need need)
         ->required(need == must)
         ->take_all()
         ->allow_extra_args(false)
+        ->check(is_value())
         ->type_name("USE");
 }
 
@@ -45,6 +93,7 @@ void Options::use()
     app_.add_option("--use", words_.uses, "what the device does with the image")
         ->required()
         ->expected(1)
+        ->check(is_value())
         ->type_name("USE");
 }
 
@@ -57,6 +106,7 @@ void Options::formats()
 {
     app_.add_option("--format", words_.format, "four characters or a name: XR24, NV12, XRGB8888; the best first")
         ->required()
+        ->check(is_value())
         ->type_name("FOURCC[,FOURCC]");
 }
 
@@ -72,6 +122,7 @@ void Options::added_heaps()
                     "a heap of a device, beside those of the machine; repeat it for each heap")
         ->take_all()
         ->allow_extra_args(false)
+        ->check(is_value())
         ->type_name("HEAP");
 }
 
@@ -79,12 +130,20 @@ void Options::flag(const char* name, bool& value, const char* purpose) { app_.ad
 
 void Options::word(const char* names, std::string& value, const char* type, const char* purpose, Need need)
 {
-    app_.add_option(names, value, purpose)->required(need == must)->type_name(type);
+    app_.add_option(names, value, purpose)->required(need == must)->check(is_value())->type_name(type);
 }
 
 void Options::list(const char* name, std::vector<std::string>& value, const char* type, const char* purpose)
 {
-    app_.add_option(name, value, purpose)->delimiter(',')->take_all()->allow_extra_args(false)->type_name(type);
+    // Split here: the parser's own way drops empty words, and takes the next word of the command line instead.
+    const auto take = [name = std::string(name), &value](const std::vector<std::string>& given) {
+        value = split_words(name, given);
+    };
+    app_.add_option_function<std::vector<std::string>>(name, take, purpose)
+        ->take_all()
+        ->allow_extra_args(false)
+        ->check(is_value())
+        ->type_name(type);
 }
 
 void Options::number(const char* name, std::uint32_t& value, const char* purpose)

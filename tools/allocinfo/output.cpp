@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "output.hpp"
 
+#include "own_file.hpp"
+#include "text.hpp"
+
 #include <commonbuf/unique_fd.hpp>
 
 #include <fcntl.h>
@@ -8,9 +11,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 namespace allocinfo {
 namespace {
@@ -18,19 +24,45 @@ namespace {
 using commonbuf::Error;
 using commonbuf::Status;
 using commonbuf::UniqueFd;
+namespace own_file = commonbuf::own_file;
 
 Error failure(int error, const std::string& path, const char* detail)
 {
     const std::string operation = "write " + path;
     switch (error) {
-    case EACCES:
     case EPERM:
+    case ELOOP:
+        return Error::permission_denied(operation,
+                                        error == EPERM ? "the file is another user's, or has a second name"
+                                                       : "somebody else made this link",
+                                        "name another file")
+            .with_errno(error);
+    case EACCES:
     case EROFS:
         return Error::permission_denied(operation, detail, "choose a folder that this user may write to")
             .with_errno(error);
     case ENOENT:
     case ENOTDIR: return Error::not_present(operation, detail, "create the folder first").with_errno(error);
+    case ENXIO:
+        return Error::of(Error::from_errno(error, {}).category, operation, "nobody reads this pipe").with_errno(error);
     default: return Error::of(Error::from_errno(error, {}).category, operation, detail).with_errno(error);
+    }
+}
+
+/// Opens what takes bytes and is no file. Returns a negative errno value for anything else.
+int open_stream(const std::string& path, const struct stat& present)
+{
+    if (!S_ISFIFO(present.st_mode) && !S_ISCHR(present.st_mode))
+        return S_ISDIR(present.st_mode) ? -EISDIR : -EINVAL;
+    // A reader may be about to open the pipe; one that never does must not hold this program.
+    constexpr int tries = 100;
+    for (int i = 0;; ++i) {
+        const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd >= 0 && ::fcntl(fd, F_SETFL, 0) == 0) // its content may come slowly
+            return fd;
+        if (errno != ENXIO || i == tries)
+            return -errno;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
 }
 
@@ -46,44 +78,46 @@ int write_all(int fd, std::string_view content)
     return 0;
 }
 
-/// The mode that open(2) gives a new file.
-mode_t usual_mode()
-{
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    return 0666 & ~mask;
-}
+bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
 
 } // namespace
 
 Status write_file(const std::string& path, std::string_view content)
 {
     struct stat present {};
+    struct stat output {};
     const bool exists = ::stat(path.c_str(), &present) == 0;
-    if (exists && !S_ISREG(present.st_mode)) {
-        const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-        const int error = fd ? write_all(fd.get(), content) : errno;
+    // Also if standard output is a file: replacing that would lose what is written there otherwise.
+    if (exists && ::fstat(STDOUT_FILENO, &output) == 0 && is_same(present, output)) {
+        std::cout.flush();
+        const int error = write_all(STDOUT_FILENO, content);
         return error == 0 ? Status() : failure(error, path, "only a part was written");
     }
-
-    const char* const unchanged = exists ? "the file there did not change" : "";
-    // A link stays a link: its target is replaced.
-    const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
-    const std::string target = resolved ? resolved.get() : path;
-    std::string temporary = target + ".XXXXXX";
-    UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-    if (!fd)
-        return failure(errno, path, unchanged);
-    int error = write_all(fd.get(), content);
-    if (error == 0 && ::fchmod(fd.get(), exists ? present.st_mode & 07777 : usual_mode()) != 0)
-        error = errno;
-    if (error == 0 && ::rename(temporary.c_str(), target.c_str()) != 0)
-        error = errno;
-    if (error != 0) {
-        ::unlink(temporary.c_str());
-        return failure(error, path, unchanged);
+    if (exists && !S_ISREG(present.st_mode)) {
+        const int opened = open_stream(path, present);
+        const UniqueFd fd(opened < 0 ? -1 : opened);
+        const int error = fd ? write_all(fd.get(), content) : -opened;
+        return error == 0 ? Status() : failure(error, path, fd ? "only a part was written" : "");
     }
-    return {};
+    constexpr unsigned everybody = 0666;
+    const int error = own_file::replace(path, content, own_file::Links::follow, everybody);
+    return error == 0 ? Status() : failure(error, path, exists ? "the file there did not change" : "");
+}
+
+std::optional<std::string> named_twice(std::initializer_list<std::string> paths)
+{
+    std::vector<std::string> seen;
+    for (const std::string& path : paths) {
+        if (path.empty() || path == "-")
+            continue;
+        for (const std::string& other : seen) {
+            std::error_code none; // those that are not there are compared as words
+            if (path == other || std::filesystem::equivalent(path, other, none))
+                return commonbuf::text::format("{} and {} are one file", other, path);
+        }
+        seen.push_back(path);
+    }
+    return std::nullopt;
 }
 
 } // namespace allocinfo

@@ -10,10 +10,7 @@ std::string text(const Json& value, const char* otherwise)
     if (!value.is_string())
         return otherwise;
     // Names come from devices: no escape of theirs may reach a terminal.
-    std::string words = value.get<std::string>();
-    std::replace_if(
-        words.begin(), words.end(), [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }, '.');
-    return words;
+    return commonbuf::text::printable(value.get_ref<const std::string&>());
 }
 
 std::string plain(const Json& value, const char* otherwise)

@@ -35,12 +35,15 @@ std::string line(const Json& use)
 
 void render_verification(Page& page, const Json& document)
 {
-    const Json& request = document["request"];
+    const Json& request = document.contains("request") ? document["request"] : document["verification"];
     const Json& verification = document["verification"];
-    page.line(0, "verify {} {}x{} on heap {} ({}), {} buffers, stride {}", text(request["format"]),
-              plain(request["width"]), plain(request["height"]), text(verification["heap"]),
-              text(document["chosen"]["verdict"]), plain(verification["buffers"]),
-              plain(document["layout"]["planes"][0]["stride"]));
+    if (verification["heap"].is_null())
+        page.line(0, "verify: nothing could be checked");
+    else
+        page.line(0, "verify {} {}x{} on heap {} ({}), {} buffers, stride {}", text(request["format"]),
+                  plain(request["width"]), plain(request["height"]), text(verification["heap"]),
+                  text(document["chosen"]["verdict"]), plain(verification["buffers"]),
+                  plain(document["layout"]["planes"][0]["stride"]));
     for (const Json& use : verification["uses"]) {
         page.line(1, "{}", line(use));
         if (!use["known"].is_null())

@@ -24,7 +24,7 @@ enum class PlaneType : std::uint8_t;
 struct DisplayPlane;
 
 /// One open DRM node. A handle: copies share the descriptor, which is closed with the last of
-/// them, its uses and its framebuffers. Thread-safe.
+/// them, its uses and its framebuffers. Thread-safe. A handle that was moved from stays one of the copies.
 ///
 /// GEM handles belong to the DRM file, and the kernel does not count them: two imports of one
 /// dma-buf give the same handle, and closing it ends both. So the library imports memory and makes
@@ -37,6 +37,10 @@ struct DisplayPlane;
 /// the log. Then do not import there yourself what the library imports.
 class COMMONBUF_API Device {
 public:
+    // Without moves, which would leave a handle of nothing.
+    Device(const Device&) noexcept = default;
+    Device& operator=(const Device&) noexcept = default;
+
     /// Opens a node by its path ("/dev/dri/card0"), or by the name of its device, of its driver
     /// or of that driver in sysfs ("@0000:00:02.0", "@virtio_gpu", "@virtio-pci"). A name selects
     /// the card node, not the render node. The path may be any name of the node, such as a link:

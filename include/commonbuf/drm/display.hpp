@@ -41,6 +41,10 @@ class DisplayState; // the library's own
 /// (DRM_IOCTL_SET_MASTER), or gets such a file from logind, libseat or a lease (Device::wrap()).
 class COMMONBUF_API Display {
 public:
+    // Without moves, which would leave a handle of nothing.
+    Display(const Display&) noexcept = default;
+    Display& operator=(const Display&) noexcept = default;
+
     /// Chooses a connector, a CRTC, a mode and the planes. Planes that show something on another
     /// CRTC are left alone. The primary plane is the one that the CRTC has now; or else the one at
     /// the CRTC's place among the primary planes, so that two displays that are chosen before

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <commonbuf/export.hpp>
+#include <commonbuf/picture.hpp>
+
 #include <cstdint>
 
 namespace commonbuf::v4l2 {
@@ -16,5 +19,12 @@ struct Colorimetry {
 
     friend bool operator==(const Colorimetry&, const Colorimetry&) = default;
 };
+
+/// Says in V4L2's numbers what a picture's colours are. What V4L2 has no number for stays 0.
+COMMONBUF_API Colorimetry to_colorimetry(const Colour& colour) noexcept;
+
+/// Says in those of H.273 what V4L2's numbers mean; `rgb` tells whether the pixels are. Defaults are what
+/// V4L2_MAP_*_DEFAULT of videodev2.h say. V4L2 does not tell where chroma samples lie.
+COMMONBUF_API Colour to_colour(const Colorimetry& colorimetry, bool rgb) noexcept;
 
 } // namespace commonbuf::v4l2

@@ -25,9 +25,13 @@ class Queue;
 /// One open V4L2 node.
 ///
 /// A handle: copies share the descriptor. It is closed when the last copy, the last use and the
-/// last queue are gone. Thread-safe.
+/// last queue are gone. Thread-safe. A handle that was moved from stays one of the copies.
 class COMMONBUF_API Device {
 public:
+    // Without moves, which would leave a handle of nothing.
+    Device(const Device&) noexcept = default;
+    Device& operator=(const Device&) noexcept = default;
+
     /// Opens a node by its path ("/dev/video0") or by a name ("@vivid-000-vid-cap"): the
     /// kernel's name of the node, or, if no node has that, what its driver calls the card, the
     /// bus or itself (NodeInfo). The path may be any name of the node, such as a link: what the

@@ -43,13 +43,18 @@ struct WrapInfo {
 
 class Context; // the library's own
 
-/// A VkDevice of the caller. A handle: copies mean the same device. Thread-safe.
+/// A VkDevice of the caller. A handle: copies mean the same device, and one that was moved from stays one of
+/// them. Thread-safe.
 ///
 /// The VkInstance and the VkDevice stay the caller's. They must outlive every copy, every use, every
 /// plan with such a use, and everything that was made of them here. Nothing here waits for the
 /// device.
 class COMMONBUF_API Device {
 public:
+    // Without moves, which would leave a handle of nothing.
+    Device(const Device&) noexcept = default;
+    Device& operator=(const Device&) noexcept = default;
+
     /// Notes a device and loads its functions. `info` is not kept.
     ///
     /// Errors: invalid_argument (a handle is null; the device lacks a function of an extension or

@@ -73,6 +73,6 @@ FramebufferObject::~FramebufferObject()
         file_->release(handle);
 }
 
-std::uint32_t Framebuffer::id() const noexcept { return object_->id(); }
+std::uint32_t Framebuffer::id() const noexcept { return object_ ? object_->id() : 0; }
 
 } // namespace commonbuf::drm

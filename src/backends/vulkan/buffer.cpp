@@ -73,8 +73,8 @@ Result<std::shared_ptr<BufferObject>> BufferObject::create(const std::shared_ptr
     return std::make_shared<BufferObject>(BufferObject{size, std::move(*memory), std::move(*bare)});
 }
 
-VkBuffer DeviceBuffer::handle() const noexcept { return object_->bare.handle.get(); }
-VkDeviceMemory DeviceBuffer::memory() const noexcept { return object_->memory.get(); }
-VkDeviceSize DeviceBuffer::size() const noexcept { return object_->size; }
+VkBuffer DeviceBuffer::handle() const noexcept { return object_ ? object_->bare.handle.get() : VK_NULL_HANDLE; }
+VkDeviceMemory DeviceBuffer::memory() const noexcept { return object_ ? object_->memory.get() : VK_NULL_HANDLE; }
+VkDeviceSize DeviceBuffer::size() const noexcept { return object_ ? object_->size : 0; }
 
 } // namespace commonbuf::vulkan

@@ -69,8 +69,20 @@ Result<std::shared_ptr<const ConversionObject>> ConversionObject::create(const s
         ConversionObject{std::move(*made), colours, text::join(changed, "; ")});
 }
 
-VkSamplerYcbcrConversion Conversion::handle() const noexcept { return object_->handle.get(); }
-const Colours& Conversion::colours() const noexcept { return object_->colours; }
-const std::string& Conversion::changed() const noexcept { return object_->changed; }
+// A handle that was moved from is empty.
+VkSamplerYcbcrConversion Conversion::handle() const noexcept
+{
+    return object_ ? object_->handle.get() : VK_NULL_HANDLE;
+}
+const Colours& Conversion::colours() const noexcept
+{
+    static const Colours none{};
+    return object_ ? object_->colours : none;
+}
+const std::string& Conversion::changed() const noexcept
+{
+    static const std::string none;
+    return object_ ? object_->changed : none;
+}
 
 } // namespace commonbuf::vulkan

@@ -302,12 +302,28 @@ Result<VkImageView> ImageObject::view(const ViewInfo& info)
     return views_.emplace_back(std::move(view)).handle.get();
 }
 
-VkImage Image::handle() const noexcept { return object_->bare().handle.get(); }
-VkFormat Image::format() const noexcept { return object_->bare().format; }
-VkExtent2D Image::extent() const noexcept { return {object_->layout().width, object_->layout().height}; }
-const ImageUsage& Image::usage() const noexcept { return object_->usage(); }
-std::span<const VkDeviceMemory> Image::memories() const noexcept { return object_->handles(); }
-bool Image::is_disjoint() const noexcept { return object_->bare().is_disjoint(); }
-Result<VkImageView> Image::view(const ViewInfo& info) const { return object_->view(info); }
+// A handle that was moved from is empty.
+VkImage Image::handle() const noexcept { return object_ ? object_->bare().handle.get() : VK_NULL_HANDLE; }
+VkFormat Image::format() const noexcept { return object_ ? object_->bare().format : VK_FORMAT_UNDEFINED; }
+VkExtent2D Image::extent() const noexcept
+{
+    return object_ ? VkExtent2D{object_->layout().width, object_->layout().height} : VkExtent2D{};
+}
+const ImageUsage& Image::usage() const noexcept
+{
+    static const ImageUsage none{};
+    return object_ ? object_->usage() : none;
+}
+std::span<const VkDeviceMemory> Image::memories() const noexcept
+{
+    return object_ ? object_->handles() : std::span<const VkDeviceMemory>{};
+}
+bool Image::is_disjoint() const noexcept { return object_ && object_->bare().is_disjoint(); }
+Result<VkImageView> Image::view(const ViewInfo& info) const
+{
+    if (!object_)
+        return Error::invalid_state("make a view of an image", "the handle was moved from");
+    return object_->view(info);
+}
 
 } // namespace commonbuf::vulkan

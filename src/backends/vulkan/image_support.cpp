@@ -220,6 +220,14 @@ std::optional<Layout> own_layout(const std::shared_ptr<const Context>& context, 
         layout.planes.at(i) = {0, static_cast<std::uint32_t>(plane.rowPitch), plane.offset,
                                plane.size != 0 ? std::min(plane.size, room) : room};
     }
+    // Some drivers give no size for a plane, or that of all planes: it ends where the next one begins.
+    for (std::uint32_t i = 0; i < planes; ++i) {
+        for (const Plane& other : layout.used_planes()) {
+            Plane& plane = layout.planes.at(i);
+            if (other.offset > plane.offset)
+                plane.size = std::min(plane.size, other.offset - plane.offset);
+        }
+    }
     // Check the driver's numbers: an inconsistent layout is none.
     return validate(layout) ? std::optional(layout) : std::nullopt;
 }

@@ -2,6 +2,7 @@
 #include "command.hpp"
 
 #include "../render.hpp"
+#include "text.hpp"
 
 #include <unistd.h>
 
@@ -24,7 +25,11 @@ void print(const Json& document, bool json)
     std::cout << (json ? dump(document) : render(document, colour_for(STDOUT_FILENO)));
 }
 
-void complain(const commonbuf::Error& error) { std::cerr << "allocinfo: " << error.message() << '\n'; }
+void complain(const commonbuf::Error& error)
+{
+    // Arguments stand in it, and names of devices.
+    std::cerr << "allocinfo: " << commonbuf::text::printable(error.message()) << '\n';
+}
 
 Exit give_up(const char* command, const Problem& problem, bool json)
 {

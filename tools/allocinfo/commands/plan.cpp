@@ -7,6 +7,7 @@
 #include "../output.hpp"
 #include "../uses.hpp"
 #include "command.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -133,7 +134,9 @@ Expected<Plan> make_plan(const Words& words, std::vector<ResolvedPurpose>& purpo
         if (const auto kept = allocator.remember_in(words.remember); !kept)
             return Problem(kept.error(), trouble);
         // The library reports a file that cannot be written only here.
-        commonbuf::set_log([](std::string_view message) { std::cerr << "allocinfo: " << message << '\n'; });
+        commonbuf::set_log([](std::string_view message) {
+            std::cerr << "allocinfo: " << commonbuf::text::printable(message) << '\n';
+        });
     }
     const auto preferences = preferences_of(words, allocator, *request);
     if (!preferences)
@@ -145,6 +148,11 @@ Expected<Plan> make_plan(const Words& words, std::vector<ResolvedPurpose>& purpo
 
 Exit run(const Words& words)
 {
+    if (words.json && words.html == "-")
+        return give_up(name, wrong("--json and --html - both write to standard output", "name a file for --html"),
+                       words.json);
+    if (const auto twice = named_twice({words.remember, words.cpu_costs, words.html}))
+        return give_up(name, wrong(*twice, "name another file"), words.json);
     std::vector<ResolvedPurpose> purposes;
     const auto plan = make_plan(words, purposes);
     const commonbuf::Report* found = plan ? &plan->report() : plan.error().report.get();

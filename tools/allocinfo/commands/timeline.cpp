@@ -26,6 +26,10 @@ void add_options(Options& options)
 
 Exit run(const Words& words)
 {
+    if (words.json && words.output == "-")
+        return give_up(name, wrong("--json and -o - both write to standard output", "name a file for -o"), words.json);
+    if (const auto twice = named_twice({words.file, words.output}))
+        return give_up(name, wrong(*twice, "name another file for -o"), words.json);
     const auto trace = timeline::read(words.file);
     if (!trace)
         return give_up(name, {trace.error(), trouble}, words.json);
@@ -46,8 +50,9 @@ Exit run(const Words& words)
     if (const auto written = write_file(words.output, timeline::svg(*trace, *window, words.file)); !written)
         return give_up(name, {written.error(), trouble}, false);
     if (!words.json)
-        std::cout << commonbuf::text::format("{}: {:.3f} to {:.3f} ms of {:.3f}\n", words.output, window->from,
-                                             window->to, trace->length);
+        std::cout << commonbuf::text::format("{}: {:.3f} to {:.3f} ms of {:.3f}\n",
+                                             commonbuf::text::printable(words.output), window->from, window->to,
+                                             trace->length);
     return done;
 }
 

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace allocinfo {
 namespace {
@@ -55,9 +58,27 @@ Json content_json(const UseContent& use)
 }
 
 struct Verified {
-    Plan plan;
-    Verification verification;
+    std::optional<Plan> plan;    ///< none if every use is left alone
+    std::optional<Problem> busy; ///< why there is none
+    Verification verification{};
 };
+
+/// The uses of devices that nobody else has, and in `left_alone` the others, each with its reason.
+std::vector<Use> free_uses(Allocator& allocator, const Request& request, const std::vector<Use>& uses,
+                           std::vector<UseContent>& left_alone)
+{
+    std::vector<Use> free;
+    for (const Use& use : uses) {
+        const auto alone = allocator.plan(request, {use});
+        if (alone || alone.error().category != Category::busy) {
+            free.push_back(use);
+            continue;
+        }
+        Content content{.result = Sameness::not_checked, .reason = "it is left alone: " + alone.error().message()};
+        left_alone.push_back({use.name(), std::move(content), {}});
+    }
+    return free;
+}
 
 Expected<Verified> verify(const Words& words)
 {
@@ -65,7 +86,7 @@ Expected<Verified> verify(const Words& words)
     if (!request)
         return request.error();
     request->count = words.count;
-    const auto uses = parse_uses(words.uses);
+    auto uses = parse_uses(words.uses);
     if (!uses)
         return uses.error();
     Allocator allocator;
@@ -73,18 +94,39 @@ Expected<Verified> verify(const Words& words)
         return added.error();
     if (!words.remember.empty()) {
         if (const auto kept = allocator.remember_in(words.remember); !kept)
-            return kept.error();
+            return Problem(kept.error(), trouble);
     }
-    const auto plan = allocator.plan(*request, *uses);
+    auto plan = allocator.plan(*request, *uses);
+    std::vector<UseContent> left_alone;
+    if (!plan && plan.error().category == Category::busy) {
+        *uses = free_uses(allocator, *request, *uses, left_alone);
+        if (uses->empty()) {
+            Verification nothing;
+            nothing.uses = std::move(left_alone);
+            return Verified{std::nullopt, plan.error(), std::move(nothing)};
+        }
+        plan = allocator.plan(*request, *uses);
+    }
     if (!plan)
         return plan.error();
     constexpr std::uint32_t day = 86400;
     const auto time = std::chrono::seconds(std::min(words.seconds, day)) * static_cast<int>(uses->size());
-    const auto verification =
+    auto verification =
         allocator.verify(*plan, *uses, {.frames = words.frames, .deadline = commonbuf::deadline_in(time)});
     if (!verification)
         return verification.error();
-    return Verified{*plan, *verification};
+    for (UseContent& use : left_alone)
+        verification->uses.push_back(std::move(use));
+    return Verified{*plan, std::nullopt, std::move(*verification)};
+}
+
+Json document_of(const Verified& verified)
+{
+    if (verified.plan)
+        return plan_document(verified.plan->report(), nullptr);
+    if (verified.busy->report != nullptr)
+        return plan_document(*verified.busy->report, &*verified.busy);
+    return error_document(name, *verified.busy);
 }
 
 Exit run(const Words& words)
@@ -100,7 +142,7 @@ Exit run(const Words& words)
         complain(problem);
         return problem.status;
     }
-    Json document = plan_document(verified->plan.report(), nullptr);
+    Json document = document_of(*verified);
     document["command"] = name;
     Json contents = Json::array();
     Exit status = done;
@@ -109,7 +151,7 @@ Exit run(const Words& words)
         if (use.content.result == Sameness::different || use.content.result == Sameness::failed)
             status = no_heap;
     }
-    document["verification"] = {{"heap", verified->verification.heap},
+    document["verification"] = {{"heap", verified->plan ? Json(verified->verification.heap) : Json(nullptr)},
                                 {"buffers", verified->verification.buffers},
                                 {"uses", std::move(contents)}};
     print(document, words.json);

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace allocinfo::timeline {
 namespace {
@@ -29,16 +32,16 @@ Time busy(std::vector<std::pair<Time, Time>> spans)
     return sum;
 }
 
-Json entry(const Trace& trace, const Window& window, std::size_t device, Kind kind, const char* name)
-{
-    std::vector<std::pair<Time, Time>> spans;
+/// What is known of one kind of slices of one device.
+struct Sum {
+    std::vector<std::pair<Time, Time>> spans{};
     const Slice* longest = nullptr;
     Time total = 0;
     std::size_t failed = 0;
     std::size_t open = 0;
-    for (const Slice& slice : trace.slices) {
-        if (trace.device_of[slice.row] != device || slice.kind != kind || !overlaps(window, slice))
-            continue;
+
+    void add(const Slice& slice, const Window& window)
+    {
         const Time length = slice.end - slice.begin;
         if (longest == nullptr || length > longest->end - longest->begin)
             longest = &slice;
@@ -48,31 +51,40 @@ Json entry(const Trace& trace, const Window& window, std::size_t device, Kind ki
         // Only the part inside the window, so that it can be given as a share of the window.
         spans.emplace_back(std::max(slice.begin, window.from), std::min(slice.end, window.to));
     }
-    if (longest == nullptr)
-        return nullptr;
-    const auto count = spans.size();
-    return {{"device", trace.devices[device].name},
+};
+
+Json entry(const std::string& device, const char* name, Sum sum)
+{
+    const auto count = sum.spans.size();
+    return {{"device", device},
             {"what", name},
             {"count", count},
-            {"failed", failed},
-            {"open", open},
-            {"total_ms", rounded(total)},
-            {"mean_ms", rounded(total / static_cast<double>(count))},
-            {"longest_ms", rounded(longest->end - longest->begin)},
-            {"longest_at_ms", rounded(longest->begin)},
-            {"longest", longest->name},
-            {"busy_ms", rounded(busy(std::move(spans)))}};
+            {"failed", sum.failed},
+            {"open", sum.open},
+            {"total_ms", rounded(sum.total)},
+            {"mean_ms", rounded(sum.total / static_cast<double>(count))},
+            {"longest_ms", rounded(sum.longest->end - sum.longest->begin)},
+            {"longest_at_ms", rounded(sum.longest->begin)},
+            {"longest", sum.longest->name},
+            {"busy_ms", rounded(busy(std::move(sum.spans)))}};
 }
 
 } // namespace
 
 Json document(const Trace& trace, const Window& window, const std::string& path)
 {
+    // One look at each slice, however many devices a forged file has.
+    std::vector<std::array<Sum, kinds.size()>> sums(trace.devices.size());
+    for (const Slice& slice : trace.slices) {
+        if (overlaps(window, slice))
+            sums[trace.device_of[slice.row]][static_cast<std::size_t>(slice.kind)].add(slice, window);
+    }
     Json devices = Json::array();
     for (std::size_t device = 0; device < trace.devices.size(); ++device) {
         for (const auto& [kind, name] : kinds) {
-            if (Json made = entry(trace, window, device, kind, name); !made.is_null())
-                devices.push_back(std::move(made));
+            Sum& sum = sums[device][static_cast<std::size_t>(kind)];
+            if (sum.longest != nullptr)
+                devices.push_back(entry(trace.devices[device].name, name, std::move(sum)));
         }
     }
     std::set<std::string> buffers;

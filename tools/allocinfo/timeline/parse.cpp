@@ -26,6 +26,8 @@ constexpr double latest = 1e15;
 constexpr std::size_t most_rows = 4096;
 constexpr std::size_t most_buffers = 16;
 constexpr std::size_t longest_word = 200;
+// About an hour of a camera; more would take minutes to read and gigabytes to hold.
+constexpr std::size_t most_events = 2'000'000;
 
 /// A word of the file, cut to a sane length.
 std::string word(const Json& object, const char* key)
@@ -325,6 +327,9 @@ Trace Builder::finish(bool complete)
     return std::move(trace_);
 }
 
+/// Ends the parsing of a file that is too long.
+struct TooLong {};
+
 Error not_a_trace(const std::string& name, std::string detail)
 {
     return Error::invalid_argument("read " + name, std::move(detail), how_to_get_one);
@@ -332,7 +337,7 @@ Error not_a_trace(const std::string& name, std::string detail)
 
 } // namespace
 
-Result<Trace> parse(std::string_view text, const std::string& name)
+Result<Trace> parse(std::string_view text, const std::string& name, const Progress& progress)
 {
     if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
         return not_a_trace(name, "the file is empty");
@@ -349,6 +354,11 @@ Result<Trace> parse(std::string_view text, const std::string& name)
             return true;
         if (in_events)
             builder.add(value);
+        if (builder.events() > most_events)
+            throw TooLong();
+        constexpr std::size_t often = 1024;
+        if (progress && builder.events() % often == 0)
+            progress(builder.events());
         return false; // it is not kept
     };
     bool complete = true;
@@ -361,6 +371,9 @@ Result<Trace> parse(std::string_view text, const std::string& name)
             return not_a_trace(name, commonbuf::text::format("it is not JSON from byte {} on", error.byte));
     } catch (const Json::exception& error) {
         return not_a_trace(name, error.what()); // numbers out of range
+    } catch (const TooLong&) {
+        return Error::invalid_argument(
+            "read " + name, commonbuf::text::format("it has more than {} events", most_events), "trace a shorter run");
     }
     Trace trace = builder.finish(complete);
     if (trace.events == trace.ignored)

@@ -4,6 +4,7 @@
 #include <commonbuf/result.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,8 +74,12 @@ struct Trace {
 /// A trace in the JSON format of Chrome and Perfetto: the array, with or without its end, or
 /// the object with "traceEvents". The content is not trusted.
 ///
-/// Errors: invalid_argument (not JSON, other JSON, no events), with `name` for the file.
-commonbuf::Result<Trace> parse(std::string_view text, const std::string& name);
+/// `progress`, if there is any, is called now and then with the number of events so far.
+///
+/// Errors: invalid_argument (not JSON, other JSON, no events, more than 2,000,000 of them), with `name` for the
+/// file.
+using Progress = std::function<void(std::size_t events)>;
+commonbuf::Result<Trace> parse(std::string_view text, const std::string& name, const Progress& progress = {});
 
 /// The same from a file. Errors: what the system answers too.
 commonbuf::Result<Trace> read(const std::string& path);
