@@ -192,15 +192,28 @@ void BufferState::expose() noexcept
 
 void BufferState::share() noexcept
 {
-    expose();
-    if (is_private() || shared_.exchange(true))
+    if (passed_on_.load(std::memory_order_acquire) || is_private())
         return;
-    // What a job publishes meanwhile is either here by now, or its publish() sees that it is shared.
-    const auto [write, reads] = fences_.last();
-    for (const auto& [fence, access] : {std::pair(&write, Access::write), std::pair(&reads, Access::read)}) {
-        if (const Status put = put_in(*fence, access); !put)
-            log("a buffer was passed on without the fences of its jobs: " + put.error().message());
+    expose();
+    std::vector<Error> failures;
+    {
+        // Whoever comes second waits until the fences are in.
+        const std::lock_guard lock(share_mutex_);
+        if (passed_on_)
+            return;
+        // What a job publishes from here on is put in by its publish(); what came before is in fences_.
+        shared_ = true;
+        const auto [write, reads] = fences_.last();
+        for (const auto& [fence, access] : {std::pair(&write, Access::write), std::pair(&reads, Access::read)}) {
+            if (Status put = put_in(*fence, access); !put)
+                failures.push_back(std::move(put).error());
+        }
+        // What lacked descriptors or memory is tried again by the next one.
+        passed_on_.store(std::ranges::none_of(failures, &Error::is_transient), std::memory_order_release);
     }
+    // Not under the lock: the program's log handler may ask for the descriptor.
+    for (const Error& failure : failures)
+        log("a buffer was passed on without the fences of its jobs: " + failure.message());
 }
 
 Result<Fence> BufferState::gather(Access access)

@@ -193,6 +193,8 @@ private:
     bool writable_ = false;
     std::atomic<bool> exposed_{false};
     std::atomic<bool> shared_{false};
+    std::atomic<bool> passed_on_{false}; ///< shared, and the fences are in
+    std::mutex share_mutex_;             ///< before access_mutex_
     unsigned readers_ = 0;
     unsigned writers_ = 0;
     std::uint64_t open_ = 0; ///< the kinds whose bracket is open

@@ -30,8 +30,10 @@ void Job::tell(Tell tell_one) const
 {
     std::vector<watch::JobRun::Part> parts;
     parts.reserve(parts_.size());
-    for (const auto& [buffer, access] : parts_)
-        parts.push_back({&buffer.state(), access});
+    for (const auto& [buffer, access] : parts_) {
+        if (buffer)
+            parts.push_back({&buffer.state(), access});
+    }
     const watch::JobRun run{run_, name_, where_, concurrent_, parts};
     watch::tell([&](watch::Watcher& watcher) { tell_one(watcher, run); });
 }

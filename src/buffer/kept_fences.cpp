@@ -36,6 +36,11 @@ void KeptFences::publish(const Fence& done, Access access)
 {
     const std::lock_guard lock(mutex_);
     if (access != Access::read) {
+        if (done.known() == FenceState::failed) {
+            // Work that failed may never have begun, and then it waited for nobody: who is at work still counts.
+            write_ = Fence::merge(std::array{done, without_failed(write_)});
+            return;
+        }
         write_ = done;
         reads_ = {};
         return;

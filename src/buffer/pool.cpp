@@ -102,7 +102,7 @@ struct Pool::State {
             for (std::size_t i = 0; news && i < asked.size(); ++i) {
                 // What does not say how it ended is over all the same.
                 if ((entries[i].revents & entries[i].events) != 0 && !asked[i].second->look())
-                    asked[i].first->until = {};
+                    asked[i].first->until = without(asked[i].first->until, asked[i].second);
             }
         }
         collect();
@@ -199,6 +199,9 @@ Result<Buffer> Pool::acquire(Deadline deadline, Place where)
         {
             const std::lock_guard lock(state.mutex);
             --state.waiters;
+            // Who leaves may have taken the news from another one, who does not poll what came back since.
+            if (state.waiters > 0 && (!woken || (!*woken && step == deadline)))
+                state.came_back.set();
         }
         if (!woken)
             return woken.error();

@@ -2,6 +2,7 @@
 //
 // /dev/dma_heap/NAME (linux/dma-heap.h, drivers/dma-buf/dma-heap.c). The kernel does not say what
 // a heap's memory is like: only trials tell.
+#include "base/unshared_heap.hpp"
 #include "heaps/heaps.hpp"
 #include "os/os.hpp"
 #include "os/reach.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 const std::string folder = "/dev/dma_heap/";
 
-class DmaHeap final : public Heap {
+class DmaHeap final : public UnsharedHeap {
 public:
     explicit DmaHeap(HeapInfo info) : info_(std::move(info)) {}
 

@@ -14,15 +14,12 @@ struct Kind {
     heaps::HeapTraits traits;
 };
 
-//                                     rank, reports exhaustion, takes from CMA, ours only
+//                                                  rank, reports exhaustion, takes from CMA
 constexpr std::array kinds{
-    Kind{HeapKind::dma_heap, "dma-heap", {0, true, false, true}},
-    Kind{HeapKind::udmabuf, "udmabuf", {1, false, false, true}},
-    Kind{HeapKind::drm_dumb, "drm-dumb", {2, false, false, false}},
-    Kind{HeapKind::gbm, "gbm", {3, false, false, false}},
-    Kind{HeapKind::v4l2, "v4l2", {4, false, true, true}},
-    Kind{HeapKind::vulkan, "vulkan", {5, false, false, false}},
-    Kind{HeapKind::custom, "custom", {6, true, false, false}},
+    Kind{HeapKind::dma_heap, "dma-heap", {0, true, false}},  Kind{HeapKind::udmabuf, "udmabuf", {1, false, false}},
+    Kind{HeapKind::drm_dumb, "drm-dumb", {2, false, false}}, Kind{HeapKind::gbm, "gbm", {3, false, false}},
+    Kind{HeapKind::v4l2, "v4l2", {4, false, true}},          Kind{HeapKind::vulkan, "vulkan", {5, false, false}},
+    Kind{HeapKind::custom, "custom", {6, true, false}},
 };
 
 const Kind& find(HeapKind kind)

@@ -21,9 +21,6 @@ struct HeapTraits {
     /// Whether contiguous buffers come from CMA, and without it from the page allocator, which warns
     /// in the kernel's log of more than its largest piece.
     bool takes_from_cma = false;
-
-    /// Whether fresh memory is known to nobody else, and no driver puts fences into it by itself.
-    bool ours_only = false;
 };
 
 /// Tell what a kind means for planning.

@@ -5,6 +5,7 @@
 #include "heaps/udmabuf.hpp"
 
 #include "format/checked.hpp"
+#include "base/unshared_heap.hpp"
 #include "heaps/heaps.hpp"
 #include "os/os.hpp"
 #include "os/reach.hpp"
@@ -66,7 +67,7 @@ Result<UniqueFd> create(const UniqueFd& node, unsigned long request, std::string
     return UniqueFd(fd);
 }
 
-class Udmabuf final : public Heap {
+class Udmabuf final : public UnsharedHeap {
 public:
     explicit Udmabuf(HeapInfo info) : info_(std::move(info)) {}
 

@@ -2,11 +2,11 @@
 #include "buffer/buffer_state.hpp"
 #include "buffer/image_place.hpp"
 #include "base/log.hpp"
-#include "heaps/heap_info.hpp"
 #include "os/os.hpp"
 #include "plan/planning.hpp"
 #include "plan/proof.hpp"
 #include "base/text.hpp"
+#include "base/unshared_heap.hpp"
 
 #include <commonbuf/plan.hpp>
 
@@ -77,8 +77,7 @@ Result<Buffer> allocate_one(const PlanState& state, const Layout& layout, std::u
         if (memories) {
             auto buffer = make_buffer(layout, std::move(*memories), heap->info().name, full);
             if (buffer) {
-                // A caller's own heap may say nothing of its kind.
-                if (!heaps::heap_traits(heap->info().kind).ours_only || heap->info().path.empty())
+                if (dynamic_cast<const UnsharedHeap*>(heap.get()) == nullptr)
                     buffer->state().share();
                 watch_refusals(*buffer, state.cache, *heap);
                 if (!full.empty())

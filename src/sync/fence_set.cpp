@@ -114,14 +114,28 @@ Result<int> unasked_fd(const Fence& fence) { return fence.set() ? fence.set()->u
 
 bool is_over(const Fence& fence) noexcept { return first_pending(fence) == nullptr; }
 
+namespace {
+
+template <typename Keep>
+Fence part_of(const Fence& fence, Keep keep)
+{
+    std::vector<std::shared_ptr<FencePoint>> kept;
+    std::ranges::copy_if(points_of(fence), std::back_inserter(kept), keep);
+    return kept.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(kept)));
+}
+
+} // namespace
+
 Fence without_failed(const Fence& fence)
 {
     if (fence.known() != FenceState::failed)
         return fence;
-    std::vector<std::shared_ptr<FencePoint>> good;
-    std::ranges::copy_if(points_of(fence), std::back_inserter(good),
-                         [](const auto& point) { return point->known() != FenceState::failed; });
-    return good.empty() ? Fence() : Fence(std::make_shared<FenceSet>(std::move(good)));
+    return part_of(fence, [](const auto& point) { return point->known() != FenceState::failed; });
+}
+
+Fence without(const Fence& fence, const FencePoint* point)
+{
+    return part_of(fence, [point](const auto& each) { return each.get() != point; });
 }
 
 } // namespace commonbuf

@@ -61,4 +61,7 @@ Result<int> unasked_fd(const Fence& fence);
 /// Leaves out the points that are known to have failed.
 Fence without_failed(const Fence& fence);
 
+/// Leaves out one point.
+Fence without(const Fence& fence, const FencePoint* point);
+
 } // namespace commonbuf

@@ -122,8 +122,9 @@ Status TimelineState::attach(std::uint64_t point, const Fence& fence)
     if (!last)
         return last.error();
     drop_finished();
-    Fence pending = fence;
-    const auto fd = pending_fd(pending);
+    static_cast<void>(fence.signalled());        // what is over already is signalled, not attached
+    const Fence pending = without_failed(fence); // holds the descriptor
+    const auto fd = unasked_fd(pending);
     if (!fd)
         return fd.error();
     if (*fd < 0) {

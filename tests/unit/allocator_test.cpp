@@ -40,6 +40,11 @@ public:
     }
 
     void rename_of(const std::string& name) { info_.same_as = name; }
+    void pretend(HeapKind kind, const std::string& path)
+    {
+        info_.kind = kind;
+        info_.path = path;
+    }
 
     unsigned room = 1000;
     unsigned allocations = 0;
@@ -468,6 +473,21 @@ TEST_F(AllocatorTest, TheCpuThatReadsOftenWantsItsCaches)
     EXPECT_EQ(two.plan(request, {Use(camera)}, preferences)->chosen().heap.name, "uncached");
     codec->ask([](Constraints& asked) { asked.cached = Choice::with; });
     EXPECT_EQ(two.plan(request, {Use(camera), Use(codec)}, preferences)->chosen().heap.name, "cached");
+}
+
+TEST_F(AllocatorTest, OfAHeapThatSomebodyBringsItIsNotKnownWhoElseHasItsMemory)
+{
+    region->pretend(HeapKind::dma_heap, "/dev/dma_heap/region");
+    Allocator one({region});
+    const auto plan = one.plan(request, {Use(camera)});
+    ASSERT_TRUE(plan) << plan.error().message();
+    const Buffer buffer = plan->allocate().value();
+    const auto work = machine.add_fence("camera");
+    Job job("camera");
+    job.writes(buffer);
+    ASSERT_TRUE(job.publish(Fence::from_fd(UniqueFd(machine.sync_file(work))).value()));
+    EXPECT_EQ(machine.count("DMA_BUF_IOCTL_IMPORT_SYNC_FILE"), 1U) << "others see it in the dma-buf";
+    work->status = 1;
 }
 
 } // namespace

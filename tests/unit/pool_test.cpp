@@ -219,5 +219,56 @@ TEST_F(PoolTest, OrdinaryMemoryMakesWayForARegionThatSaysWhenItIsFull)
     EXPECT_NE(buffers.error().message().find("available"), std::string::npos) << buffers.error().message();
 }
 
+TEST_F(PoolTest, WorkThatFailedDoesNotFreeABufferThatOthersRead)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto shown = machine.add_fence("display");
+    Job display("display");
+    display.reads(buffer);
+    ASSERT_TRUE(display.publish(fence(shown)));
+    Job gpu("gpu");
+    gpu.writes(buffer);
+    ASSERT_TRUE(gpu.publish(Fence::failed(Error::work_failed("draw", "the submission failed"))));
+    ASSERT_TRUE(pool->release(buffer));
+    EXPECT_EQ(pool->acquire(Deadline{}).error().category, Category::timed_out) << "the display reads";
+    shown->status = 1;
+    EXPECT_TRUE(pool->acquire(Deadline{}));
+}
+
+TEST_F(PoolTest, AFenceThatCannotBeAskedForgetsNoOtherOne)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto shown = machine.add_fence("display");
+    const auto drawn = machine.add_fence("gpu");
+    ASSERT_TRUE(pool->release(buffer, Fence::merge(std::array{fence(shown), fence(drawn)})));
+    shown->status = 1;
+    machine.fail_all("SYNC_IOC_FILE_INFO", ENOMEM);
+    EXPECT_EQ(pool->acquire(Deadline{}).error().category, Category::timed_out) << "the GPU draws";
+    drawn->status = 1;
+    EXPECT_TRUE(pool->acquire(Deadline{}));
+}
+
+TEST_F(PoolTest, WhatCannotBePutInWhenABufferIsSharedIsPutInByTheNextOne)
+{
+    auto pool = Pool::create(*plan, 1);
+    const auto buffer = pool->acquire(Deadline{}).value();
+    const auto shown = machine.add_fence("display");
+    Job display("display");
+    display.reads(buffer);
+    ASSERT_TRUE(display.publish(fence(shown)));
+    machine.fail_all("DMA_BUF_IOCTL_IMPORT_SYNC_FILE", ENOMEM);
+    const int fd = buffer.dma_buf_fd();
+    EXPECT_TRUE(machine.dma_buf(fd)->fences.empty());
+    machine.fail_all("DMA_BUF_IOCTL_IMPORT_SYNC_FILE", 0);
+    EXPECT_EQ(buffer.dma_buf_fd(), fd);
+    ASSERT_EQ(machine.dma_buf(fd)->fences.size(), 1U);
+    EXPECT_EQ(machine.dma_buf(fd)->fences.front().first, shown);
+    EXPECT_EQ(buffer.dma_buf_fd(), fd);
+    EXPECT_EQ(machine.dma_buf(fd)->fences.size(), 1U) << "once";
+    shown->status = 1;
+}
+
 } // namespace
 } // namespace commonbuf

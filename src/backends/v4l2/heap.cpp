@@ -12,6 +12,7 @@
 
 #include "backends/v4l2/slots.hpp"
 #include "base/text.hpp"
+#include "base/unshared_heap.hpp"
 #include "os/reach.hpp"
 
 #include <commonbuf/heap.hpp>
@@ -24,7 +25,7 @@
 namespace commonbuf::v4l2 {
 namespace {
 
-class QueueHeap final : public Heap {
+class QueueHeap final : public UnsharedHeap {
 public:
     QueueHeap(std::shared_ptr<Node> node, Role role, std::optional<std::uint32_t> reach)
         : node_(std::move(node)),
