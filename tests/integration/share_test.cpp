@@ -147,8 +147,9 @@ TEST_F(Share, APeerThatIsKilledGivesEverythingBack)
         const auto token = loans.lend(buffer, deadline_in(1s));
         ASSERT_TRUE(channel.send({.buffer = buffer, .token = token}, deadline_in(5s)));
         // It has the buffer now, or is about to.
-        if (round % 2 == 0)
+        if (round % 2 == 0) {
             ASSERT_TRUE(channel.receive({}, deadline_in(10s)));
+        }
         ASSERT_EQ(::kill(child, SIGKILL), 0);
         EXPECT_EQ(status_of(child), 256 + SIGKILL);
         cb::Result<share::Message> end = channel.receive({}, deadline_in(10s));

@@ -145,8 +145,9 @@ TEST_F(AdaptersTest, NonsenseIsRefusedAndNothingStaysOpen)
     const std::size_t open = machine.open_descriptors();
     // By the reader, or by the door behind it.
     const auto refused = [&](Result<ForeignBuffer> answer) {
-        if (answer)
+        if (answer) {
             EXPECT_FALSE(admit(std::move(*answer)));
+        }
         EXPECT_EQ(machine.open_descriptors(), open);
     };
     const LinuxDmabuf dmabuf = to_linux_dmabuf(buffer).value();
