@@ -131,7 +131,8 @@ Result<drm::Display> choose_display(const drm::Device& card, const drm::DisplayR
         if (connector.writeback || !connector.connected || connector.modes.empty())
             continue;
         drm::DisplayRequest request{.connector = connector.name};
-        if ((request.mode = free_mode(connector, image.width, image.height))) {
+        request.mode = free_mode(connector, image.width, image.height);
+        if (request.mode) {
             if (auto display = drm::Display::choose(card, request); display && can_show(*display, used, picture))
                 return display;
         }

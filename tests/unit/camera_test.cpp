@@ -210,14 +210,16 @@ TEST_F(CameraTest, AQueueHasAsManySlotsAsItsDriver)
         const Device many = device("/dev/" + node);
         const Role role = output ? Role::output : Role::capture;
         const Layout layout = *linear_layout({DRM_FORMAT_XRGB8888, 64, 32}, 256, Memories::single);
-        if (const auto queue = many.open_queue(role, layout, 40); queue)
+        if (const auto queue = many.open_queue(role, layout, 40); queue) {
             EXPECT_EQ(queue->slots(), 40U);
-        else
+        } else {
             ADD_FAILURE() << queue.error().message();
-        if (const auto queue = many.open_own_queue(role, layout, 64); queue)
+        }
+        if (const auto queue = many.open_own_queue(role, layout, 64); queue) {
             EXPECT_EQ(queue->slots(), 64U);
-        else
+        } else {
             ADD_FAILURE() << queue.error().message();
+        }
         auto growing = many.open_queue(role, layout, 30);
         ASSERT_TRUE(growing);
         const auto grown = growing->grow(34);

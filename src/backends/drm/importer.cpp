@@ -338,6 +338,7 @@ public:
         std::optional<std::vector<FormatModifier>> written;
         for (const Connector& connector : *connectors) {
             std::vector<FormatModifier> formats;
+            formats.reserve(connector.write_formats.size());
             for (const Format format : connector.write_formats)
                 formats.push_back({format, linear});
             std::sort(formats.begin(), formats.end());

@@ -200,6 +200,7 @@ private:
     static Result<Layout> several_memories(const Request& request, const Answer& own)
     {
         std::vector<OpaqueMemory> memories;
+        memories.reserve(own.memory_count);
         for (std::uint32_t i = 0; i < own.memory_count; ++i)
             memories.push_back({own.strides[i], own.sizes[i]});
         return opaque_layout(request, memories);

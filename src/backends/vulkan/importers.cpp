@@ -129,6 +129,7 @@ private:
     Result<std::vector<VkDeviceSize>> needed_sizes(const Layout& layout) const override
     {
         std::vector<VkDeviceSize> sizes;
+        sizes.reserve(layout.memory_count);
         for (std::size_t i = 0; i < layout.memory_count; ++i) {
             const auto buffer = BareBuffer::create(context_, layout.memory_sizes.at(i), usage_,
                                                    VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT);
@@ -215,6 +216,7 @@ private:
         if (!image)
             return image.error();
         std::vector<VkDeviceSize> sizes;
+        sizes.reserve(image->needs.size());
         for (const MemoryNeeds& needs : image->needs)
             sizes.push_back(needs.size);
         return sizes;
