@@ -11,6 +11,16 @@
 namespace cb = commonbuf;
 using namespace std::chrono_literals;
 
+namespace {
+
+/// As far as wait_any() found out: it asked those that poll(2) named, and asking others costs a call each turn.
+cb::Result<bool> has_signalled(const cb::Fence& fence)
+{
+    return fence.known() == cb::FenceState::pending ? cb::Result<bool>(false) : fence.signalled();
+}
+
+} // namespace
+
 FrameLoop::FrameLoop(std::uint32_t frames, bool compare, HuePass& hue, SideCopy* side, cb::v4l2::Queue& camera,
                      cb::Pool pictures, cb::drm::CommitQueue& display)
     : frames_(frames),
@@ -91,7 +101,7 @@ cb::Status FrameLoop::look()
     score_.shown += *now_shown;
     leaving_.erase(leaving_.begin(), leaving_.begin() + *now_shown);
     while (!written_.empty()) {
-        const auto written = written_.front().over.signalled();
+        const auto written = has_signalled(written_.front().over);
         if (!written)
             return written.error();
         const bool lost = !*written && std::chrono::steady_clock::now() >= written_.front().due;
@@ -127,7 +137,7 @@ cb::Result<std::uint32_t> FrameLoop::drop_signalled(std::deque<cb::Fence>& fence
 {
     std::uint32_t count = 0;
     while (!fences.empty()) {
-        const auto signalled = fences.front().signalled();
+        const auto signalled = has_signalled(fences.front());
         if (!signalled)
             return signalled.error();
         if (!*signalled)

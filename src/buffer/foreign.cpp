@@ -2,12 +2,15 @@
 #include "base/text.hpp"
 #include "buffer/buffer_state.hpp"
 #include "format/checked.hpp"
+#include "format/twins.hpp"
 #include "os/os.hpp"
 
 #include <commonbuf/foreign.hpp>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace commonbuf {
@@ -62,6 +65,29 @@ Status check_lines(const Layout& layout)
     return {};
 }
 
+struct Span {
+    std::uint64_t first;
+    std::uint64_t end;
+};
+
+/// Where the rows of a plane lie in each column, if the image is stored in columns that have each row of
+/// every plane; otherwise where the plane lies in its memory. `layout` is valid.
+std::optional<Span> place_of(const Layout& layout, const FormatInfo& info, std::uint32_t index)
+{
+    const Plane& plane = layout.planes[index];
+    const std::uint64_t width = column_bytes(layout.modifier);
+    const std::uint64_t column = width * column_height(layout.modifier);
+    if (column == 0 || index >= info.plane_count)
+        return Span{plane.offset, plane.offset + plane.size};
+    const std::uint64_t first = plane.offset % column;
+    const std::uint64_t rows = width * plane_rows(info, index, layout.height);
+    const std::uint64_t columns = (min_stride(info, index, layout.width) + width - 1) / width;
+    const checked::Number all = checked::add(checked::multiply(columns - 1, column), rows);
+    if (rows > column - first || !all || *all > plane.size)
+        return std::nullopt;
+    return Span{first, first + rows};
+}
+
 /// Refuses planes of an explicit modifier that cannot be as they are said to be. `layout` is valid, and each
 /// of its memories is another dma-buf.
 Status check_tiles(const Layout& layout)
@@ -69,6 +95,7 @@ Status check_tiles(const Layout& layout)
     const FormatInfo* info = format_info(layout.format);
     if (info == nullptr || layout.modifier == linear || layout.modifier == implicit_modifier)
         return {};
+    std::array<Span, max_planes> places{};
     const bool has_each_pixel = classify(layout.modifier) == ModifierClass::tiled;
     for (std::uint32_t i = 0; i < layout.plane_count; ++i) {
         const Plane& plane = layout.planes[i];
@@ -81,10 +108,15 @@ Status check_tiles(const Layout& layout)
                 return lie(text::format("plane {} has {} bytes, and its pixels alone need {}", i, plane.size,
                                         least.value_or(UINT64_MAX)));
         }
+        const auto place = place_of(layout, *info, i);
+        if (!place)
+            return lie(text::format("plane {} at {} with {} bytes does not fit into its columns", i, plane.offset,
+                                    plane.size));
+        places.at(i) = *place;
         for (std::uint32_t other = 0; other < i; ++other) {
             const Plane& before = layout.planes[other];
-            if (before.memory == plane.memory && before.offset < plane.offset + plane.size &&
-                plane.offset < before.offset + before.size)
+            if (before.memory == plane.memory && places.at(other).first < place->end &&
+                place->first < places.at(other).end)
                 return lie(text::format("plane {} at {} and plane {} at {} lie on top of each other", other,
                                         before.offset, i, plane.offset));
         }
@@ -94,8 +126,10 @@ Status check_tiles(const Layout& layout)
 
 } // namespace
 
-Result<Buffer> admit(ForeignBuffer foreign, const ForeignLimits& limits)
+Result<Buffer> admit(ForeignBuffer given, const ForeignLimits& limits)
 {
+    // An argument may live on in the caller; the descriptors of a lie are closed now.
+    ForeignBuffer foreign = std::move(given);
     if (const Status allowed = within(limits, foreign); !allowed)
         return allowed.error();
     for (const UniqueFd& memory : foreign.memories) {
@@ -124,8 +158,9 @@ Result<Buffer> admit(ForeignBuffer foreign, const ForeignLimits& limits)
     return buffer;
 }
 
-Result<Fence> admit_fence(UniqueFd sync_file)
+Result<Fence> admit_fence(UniqueFd given)
 {
+    UniqueFd sync_file = std::move(given);
     constexpr const char* accept = "accept a fence from outside";
     const auto anonymous = os::is_anonymous(sync_file.get());
     if (!anonymous)

@@ -118,13 +118,17 @@ const TiledTwin* tiled_twin(const Arrangement& arrangement) noexcept
     return find([&wanted](const TiledTwin& row) { return row.drm == wanted; });
 }
 
-Modifier without_column_height(Modifier modifier) noexcept
+std::uint32_t column_bytes(Modifier modifier) noexcept
 {
     constexpr std::uint64_t first_sand = 2; // columns of 32 bytes, then 64, 128, 256
     constexpr std::uint64_t last_sand = 5;
-    const Modifier without = modifier.value & ~parameter_mask;
-    const std::uint64_t kind = without.value ^ (broadcom << vendor_shift);
-    return kind >= first_sand && kind <= last_sand ? without : modifier;
+    const std::uint64_t kind = (modifier.value & ~parameter_mask) ^ (broadcom << vendor_shift);
+    return kind >= first_sand && kind <= last_sand ? 32U << (kind - first_sand) : 0;
+}
+
+Modifier without_column_height(Modifier modifier) noexcept
+{
+    return column_bytes(modifier) != 0 ? Modifier(modifier.value & ~parameter_mask) : modifier;
 }
 
 std::uint32_t column_height(Modifier modifier) noexcept

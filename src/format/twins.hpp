@@ -40,6 +40,9 @@ Modifier without_column_height(Modifier modifier) noexcept;
 /// How high the columns of a modifier are, in rows; 0 if it does not say so.
 std::uint32_t column_height(Modifier modifier) noexcept;
 
+/// How wide the columns of a modifier are, in bytes; 0 if it has none.
+std::uint32_t column_bytes(Modifier modifier) noexcept;
+
 /// The arrangement that a layout has.
 Arrangement arrangement_of(const Layout& layout) noexcept;
 

@@ -92,7 +92,8 @@ Result<Plan> Planning::run() const
         Error error = *answers.error;
         if (!error.concerns_device() && !error.is_transient()) {
             report.nearest = negotiate::Candidates(request_, answers.supports).nearest();
-            error.category = Category::incompatible;
+            if (error.category != Category::invalid_argument) // nothing fits what is none
+                error.category = Category::incompatible;
             if (uses_.size() > 1 && report.nearest)
                 error.detail += "; " + explain::describe(*report.nearest, names_.size());
         }

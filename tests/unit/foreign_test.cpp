@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The door for what comes from another process: every lie with its reason, and honest buffers beside them.
+#include "format/twins.hpp"
 #include "fake/machine.hpp"
 #include "os/os.hpp"
 
@@ -86,6 +87,23 @@ TEST_F(ForeignTest, HonestBuffersComeIn)
         ASSERT_TRUE(buffer) << to_string(layout) << ": " << buffer.error().message();
         EXPECT_EQ(buffer->layout(), layout);
     }
+}
+
+TEST_F(ForeignTest, ColumnsHoldTheRowsOfBothPlanes)
+{
+    const Arrangement way{DRM_FORMAT_NV12, DRM_FORMAT_MOD_BROADCOM_SAND128, Memories::single};
+    const Layout sand = *tiled_layout(*tiled_twin(way), {DRM_FORMAT_NV12, 300, 32}, 48, 32);
+    EXPECT_TRUE(admit({sand, memories(sand)}));
+    const std::vector<std::pair<std::string, std::function<void(Layout&)>>> lies{
+        {"on top of each other", [](Layout& l) { l.planes[1].offset -= 128; }},
+        {"on top of each other", [](Layout& l) { l.planes[0].offset = 128; }},
+        // 32 rows of luma and 16 of chroma, and the columns are 48 rows high.
+        {"does not fit into its columns",
+         [](Layout& l) { l.modifier = l.modifier.value - (std::uint64_t{1} << 8U); }},
+        {"does not fit into its columns", [](Layout& l) { l.planes[1].size -= 128; }},
+    };
+    for (const auto& [words, lie] : lies)
+        expect_refused(admit_lie(sand, lie), words);
 }
 
 TEST_F(ForeignTest, EachLieAboutRowsHasItsReason)

@@ -122,7 +122,8 @@ protected:
 
     static void drop_signalled(std::deque<Fence>& fences)
     {
-        while (!fences.empty() && need(fences.front().signalled()))
+        // wait_any() asks those that poll(2) names, and nobody else is asked.
+        while (!fences.empty() && fences.front().known() != FenceState::pending && need(fences.front().signalled()))
             fences.pop_front();
     }
 

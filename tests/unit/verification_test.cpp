@@ -57,6 +57,12 @@ protected:
 
     CameraContent() { machine.add_heap("region", {.contiguous = true}); }
 
+    void TearDown() override
+    {
+        allocator = Allocator(); // it keeps heaps open
+        VerificationTest::TearDown();
+    }
+
     static Use capture() { return v4l2::Device::open("/dev/video0")->capture(); }
     Result<Plan> plan(const Request& request) { return allocator.plan(request, {capture()}); }
 

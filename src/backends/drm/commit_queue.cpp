@@ -245,9 +245,11 @@ private:
     {
         const bool kernel = kernel_waits_for(one) && !is_over(one.before);
         auto done = kernel ? Result<bool>(true) : one.before.signalled();
-        if (!done || !*done)
+        if (!done)
             return done;
-        return over(flip) && (!one.commit.written_ || writeback_over());
+        // Asked even if the work is not over: what signalled is not to be polled again.
+        const bool on_screen = over(flip);
+        return *done && on_screen && (!one.commit.written_ || writeback_over());
     }
 
     /// Whether another writeback may begin. Drivers lose some (vkms, on a busy machine): so the
