@@ -283,7 +283,7 @@ TEST_F(Share, AFloodHoldsTheSenderAndNotTheReceiver)
     cb::Status full;
     while (full && sent < 100000) {
         full = ends->first.send({.buffer = buffer}, cb::Deadline{});
-        sent += full ? 1 : 0;
+        sent += full ? 1U : 0U;
     }
     ASSERT_FALSE(full) << "a socket holds so much and no more";
     EXPECT_TRUE(full.error().category == cb::Category::timed_out ||

@@ -155,7 +155,8 @@ TEST_F(Strangers, EndlessFencesHoldNoReadPastItsDeadline)
         auto access = buffer->read(begun + 50ms);
         const auto took = Clock::now() - begun;
         longest = std::max(longest, took);
-        longest_here = std::max(longest_here, took - machine.worst());
+        // It wakes three times, as above.
+        longest_here = std::max(longest_here, took - 3 * machine.worst());
         if (!access) {
             EXPECT_EQ(access.error().category, cb::Category::timed_out);
         } else {
