@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 namespace commonbuf::os {
 
@@ -57,10 +58,18 @@ Result<Wakeup> Wakeup::create()
     return Event::create().map([](Event event) { return Wakeup(std::move(event)); });
 }
 
-int Wakeup::now() const noexcept
+int Wakeup::now() noexcept
 {
-    event_.set();
-    return event_.fd();
+    if (!always_) {
+        auto made = Event::create();
+        if (!made) {
+            event_.set(); // costs a call each time to set and to clear
+            return event_.fd();
+        }
+        made->set();
+        always_.emplace(std::move(*made));
+    }
+    return always_->fd();
 }
 
 int Wakeup::after(std::chrono::nanoseconds time) noexcept

@@ -61,11 +61,11 @@ public:
     /// Makes one that does not wake. Errors: those of Event::create().
     static Result<Wakeup> create();
 
-    /// Returns the event behind now(), for a thread that others wake.
+    /// Returns an event of its own, for a thread that others wake.
     const Event& event() const noexcept { return event_; }
 
-    /// Wakes at once. Returns the descriptor to poll.
-    int now() const noexcept;
+    /// Returns a descriptor that wakes at once. It is never cleared, and costs no call after the first.
+    int now() noexcept;
 
     /// Wakes after this time, counted from the first call since clear(), so that repeated calls
     /// do not put it off. Returns the descriptor to poll.
@@ -77,7 +77,8 @@ public:
 private:
     explicit Wakeup(Event event) noexcept : event_(std::move(event)) {}
     Event event_;
-    std::optional<Timer> timer_; ///< made when it is first needed
+    std::optional<Event> always_; ///< set; made when it is first needed
+    std::optional<Timer> timer_;  ///< made when it is first needed
     bool started_ = false;
 };
 
