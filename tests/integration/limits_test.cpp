@@ -7,6 +7,9 @@
 #include <drm_fourcc.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/udmabuf.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -217,7 +220,8 @@ TEST_F(Limits, PixelsAreRightInThePlannedMemory)
             ASSERT_TRUE(queue->queue(buffer));
         }
         ASSERT_TRUE(queue->start());
-        for (std::uint32_t i = 0; i < 2 * request.count; ++i) {
+        // Each buffer once: while a camera has it mapped, the kernel syncs a bracket for writing the wrong way.
+        for (std::uint32_t i = 0; i < request.count; ++i) {
             const auto frame = next(*queue);
             ASSERT_TRUE(frame);
             {
@@ -226,8 +230,6 @@ TEST_F(Limits, PixelsAreRightInThePlannedMemory)
                 EXPECT_TRUE(is_right(access->plane(0), 0)) << "frame " << i << " in memory of " << plan->explain();
                 ASSERT_TRUE(access->end());
             }
-            fill(*frame, std::byte(i));
-            ASSERT_TRUE(queue->queue(*frame));
         }
         ASSERT_TRUE(queue->stop());
     }
@@ -248,35 +250,71 @@ std::optional<std::uint64_t> physical_address(const std::byte* page)
     return (entry & number) * size;
 }
 
+/// Ordinary pages that this process sees by themselves, and devices as a dma-buf. Of a mapping of the dma-buf
+/// itself, pagemap tells nothing.
+class Pages {
+public:
+    explicit Pages(std::uint64_t bytes) : bytes_(bytes)
+    {
+        memory_.reset(::memfd_create("limits", MFD_ALLOW_SEALING | MFD_CLOEXEC));
+        if (::ftruncate(memory_.get(), static_cast<off_t>(bytes)) != 0 ||
+            ::fcntl(memory_.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0)
+            return;
+        if (void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0); at != MAP_FAILED)
+            at_ = static_cast<std::byte*>(at);
+    }
+    ~Pages()
+    {
+        if (at_ != nullptr)
+            ::munmap(at_, bytes_);
+    }
+    Pages(const Pages&) = delete;
+    Pages& operator=(const Pages&) = delete;
+
+    std::span<std::byte> bytes() const { return at_ != nullptr ? std::span(at_, bytes_) : std::span<std::byte>(); }
+
+    cb::UniqueFd dma_buf() const
+    {
+        const cb::UniqueFd device(::open("/dev/udmabuf", O_RDWR | O_CLOEXEC));
+        udmabuf_create wanted{};
+        wanted.memfd = static_cast<__u32>(memory_.get());
+        wanted.flags = UDMABUF_FLAGS_CLOEXEC;
+        wanted.size = bytes_;
+        return cb::UniqueFd(::ioctl(device.get(), UDMABUF_CREATE, &wanted));
+    }
+
+private:
+    std::uint64_t bytes_;
+    cb::UniqueFd memory_;
+    std::byte* at_ = nullptr;
+};
+
 /// Why ordinary memory is refused. The kernel consents to the import, and lets the device write into a copy
 /// (swiotlb) of each page that lies too high. Whoever looks at the page itself finds what was there.
 TEST_F(Limits, CopiedPagesKeepTheirOldBytes)
 {
     NEED_NO_IOMMU();
-    const auto heaps = cb::find_heaps();
-    const auto udmabuf = std::ranges::find(heaps, "udmabuf", [](const auto& heap) { return heap->info().name; });
-    ASSERT_NE(udmabuf, heaps.end());
     const auto& camera = cameras[0];
     // Neighbours among the pages are one piece, and no piece may be too large for a copy.
-    const auto plan =
-        cb::Allocator({*udmabuf}).plan({DRM_FORMAT_XRGB8888, 256, 240}, {cb::cpu(cb::Access::read_write)});
-    ASSERT_TRUE(plan) << plan.error().message();
-    const auto buffer = plan->allocate();
+    const cb::Layout layout = *cb::linear_layout({DRM_FORMAT_XRGB8888, 256, 240}, 1024, cb::Memories::single);
+    const Pages memory(layout.memory_sizes[0]);
+    ASSERT_FALSE(memory.bytes().empty());
+    std::ranges::fill(memory.bytes(), std::byte{0x5a});
+    std::vector<cb::UniqueFd> descriptors;
+    descriptors.push_back(memory.dma_buf());
+    ASSERT_TRUE(descriptors[0]);
+    const auto buffer = cb::Buffer::wrap(layout, std::move(descriptors));
     ASSERT_TRUE(buffer) << buffer.error().message();
-    fill(*buffer, std::byte{0x5a});
-    auto queue = camera.open_queue(Role::capture, plan->layout(), 1);
+    auto queue = camera.open_queue(Role::capture, layout, 1);
     ASSERT_TRUE(queue) << queue.error().message();
     const auto queued = queue->queue(*buffer);
     ASSERT_TRUE(queued) << queued.error().message();
     ASSERT_TRUE(queue->start());
     ASSERT_TRUE(next(*queue));
-    auto access = buffer->read(cb::deadline_in(5s));
-    ASSERT_TRUE(access) << access.error().message();
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const auto pixels = access->plane(0);
     unsigned high = 0;
-    for (std::size_t at = 0; at < pixels.size(); at += page) {
-        const auto bytes = pixels.subspan(at, std::min(page, pixels.size() - at));
+    for (std::size_t at = 0; at < memory.bytes().size(); at += page) {
+        const auto bytes = memory.bytes().subspan(at, std::min(page, memory.bytes().size() - at));
         const bool right = is_right(bytes, at);
         const auto address = physical_address(bytes.data());
         ASSERT_TRUE(address) << "page " << at / page;
@@ -288,7 +326,6 @@ TEST_F(Limits, CopiedPagesKeepTheirOldBytes)
         }
     }
     EXPECT_GT(high, 0U) << "no page lies beyond the device's reach";
-    ASSERT_TRUE(access->end());
     ASSERT_TRUE(queue->stop());
 }
 
