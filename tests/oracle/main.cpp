@@ -253,10 +253,20 @@ private:
     Json try_refused(const std::vector<truth::Use>& set, const Json& names, const truth::Layout& layout,
                      const std::string& said)
     {
-        const truth::Heap& heap = most_willing(raw_heaps_, layout);
-        const truth::Truth truth = truths_.of(set, heap, layout);
+        truth::Truth truth;
+        std::string tried;
+        for (const truth::Heap* heap : willing(raw_heaps_, layout)) {
+            const truth::Truth here = truths_.of(set, *heap, layout);
+            // What works is the answer; of what does not, one heap's is as good as another's.
+            if (!tried.empty() && here.answer != truth::Answer::works)
+                continue;
+            truth = here;
+            tried = heap->name;
+            if (here.answer == truth::Answer::works)
+                break;
+        }
         return {
-            {"uses", names}, {"layout", describe(layout)},  {"heap", heap.name},
+            {"uses", names}, {"layout", describe(layout)},  {"heap", tried},
             {"said", said},  {"truth", name(truth.answer)}, {"because", truth.reason},
         };
     }

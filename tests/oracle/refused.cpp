@@ -86,18 +86,27 @@ std::vector<truth::Layout> larger(const truth::Layout& layout)
     return all;
 }
 
-const truth::Heap& most_willing(const std::vector<truth::Heap>& heaps, const truth::Layout& layout)
+std::vector<const truth::Heap*> willing(const std::vector<truth::Heap>& heaps, const truth::Layout& layout)
 {
     if (heaps.empty())
         throw std::logic_error("there is no heap to try a refused layout on");
     constexpr std::uint64_t fits_a_region = 2U << 20U; // three of them, in the smallest region of the boards
+    constexpr int of_one_device = 3;
     const auto reluctance = [&](const truth::Heap& heap) {
         if (heap.region)
             return layout.bytes() <= fits_a_region ? 0 : 2;
-        return heap.kind == truth::HeapKind::dma_heap || heap.kind == truth::HeapKind::udmabuf ? 1 : 3;
+        return heap.kind == truth::HeapKind::dma_heap || heap.kind == truth::HeapKind::udmabuf ? 1 : of_one_device;
     };
-    return *std::min_element(heaps.begin(), heaps.end(),
-                             [&](const auto& one, const auto& other) { return reluctance(one) < reluctance(other); });
+    const auto best = std::min_element(heaps.begin(), heaps.end(), [&](const auto& one, const auto& other) {
+        return reluctance(one) < reluctance(other);
+    });
+    if (reluctance(*best) < of_one_device)
+        return {&*best};
+    std::vector<const truth::Heap*> all;
+    all.reserve(heaps.size());
+    for (const truth::Heap& heap : heaps)
+        all.push_back(&heap);
+    return all;
 }
 
 std::string describe(const truth::Layout& layout)
