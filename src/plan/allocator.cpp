@@ -122,7 +122,7 @@ Result<Plan> Allocator::plan(const Request& request, std::span<const Use> uses, 
         return sensible.error();
     if (const Status sensible = ranking::check_costs(preferences.cpu_costs); !sensible)
         return sensible.error();
-    if (Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
+    if (const Status listed = finds_ ? find_once(heaps_, found_) : Status(); !listed)
         return listed.error();
     const PlanningContext context{heaps_, own_heaps(uses), preferences, cache_};
     auto plan = Planning(request, uses, context, std::move(purposes)).run();

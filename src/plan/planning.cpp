@@ -458,7 +458,7 @@ Result<Plan> Planning::extend(const Plan& plan) const
     if (!attempt.refusal && fitted->layout != plan.layout())
         attempt.refusal = {fitted->layout, names_.front(), Verdict::not_tried("it needs " + to_string(fitted->layout))};
     if (!attempt.refusal) {
-        if (Status proved = prove(attempt, *added, plan.state().serving, 1); !proved)
+        if (const Status proved = prove(attempt, *added, plan.state().serving, 1); !proved)
             return give_up(proved.error(), std::move(report));
     }
     if (attempt.refusal) {
