@@ -75,8 +75,8 @@ cb::Status show(cb::v4l2::Queue& queue, cb::drm::CommitQueue& commits, MeasuredS
         std::vector<cb::Fence> fences = measured.fences();
         if (!*is_shown)
             fences.push_back(commits.shown());
-        const auto came = cb::wait_any(fences, events, cb::deadline_in(2s));
-        if (!came || !*came)
+        const auto came = cb::wait_any(fences, events, measured.patience());
+        if (!came || (!*came && !measured.has_lost_a_writeback()))
             return came ? measured.nothing_came(queue, captured.size()) : came.error();
         if (interrupted.revents != 0)
             return {};

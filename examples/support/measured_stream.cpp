@@ -14,6 +14,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// Much more than a display takes, even on a busy machine.
+constexpr auto lost_after = 4s;
+
 /// How many pixels of XRGB8888 differ, their unused byte apart.
 cb::Result<std::uint64_t> wrong_pixels(const cb::Buffer& captured, const cb::Buffer& shown, cb::Deadline deadline)
 {
@@ -87,7 +90,7 @@ void MeasuredStream::committed(const cb::drm::Committed& done)
     shown_ = done.shown;
     if (auto writeback = std::exchange(next_, {})) {
         writeback->written = done.written;
-        writeback->due = cb::deadline_in(1s);
+        writeback->due = cb::deadline_in(lost_after);
         written_.push_back(std::move(*writeback));
     }
 }
@@ -95,6 +98,13 @@ void MeasuredStream::committed(const cb::drm::Committed& done)
 std::vector<cb::Fence> MeasuredStream::fences() const
 {
     return written_.empty() ? std::vector<cb::Fence>() : std::vector{written_.front().written};
+}
+
+cb::Deadline MeasuredStream::patience() const { return written_.empty() ? cb::deadline_in(2s) : written_.front().due; }
+
+bool MeasuredStream::has_lost_a_writeback() const
+{
+    return !written_.empty() && std::chrono::steady_clock::now() >= written_.front().due;
 }
 
 cb::Status MeasuredStream::look()
@@ -111,7 +121,7 @@ cb::Status MeasuredStream::look()
         const auto done = written_.front().written.signalled();
         if (!done)
             return done.error();
-        const bool lost = !*done && std::chrono::steady_clock::now() >= written_.front().due;
+        const bool lost = !*done && has_lost_a_writeback();
         if (!*done && !lost)
             break;
         const Writeback writeback = std::move(written_.front());
@@ -144,7 +154,7 @@ cb::Error MeasuredStream::nothing_came(const cb::v4l2::Queue& queue, std::size_t
 {
     return cb::Error::timed_out(
         "wait for the camera and the display",
-        "nothing came for 2 s; " + std::to_string(queue.with_device()) + " buffers are with the camera, " +
+        "nothing came in time; " + std::to_string(queue.with_device()) + " buffers are with the camera, " +
             std::to_string(queue.waiting()) + " wait for the display to release them, " + std::to_string(captured) +
             " wait to be shown; the last commit is " + (shown_ ? "not " : "") + "on the screen, and " +
             std::to_string(written_.size()) + " writebacks are not complete");

@@ -51,10 +51,15 @@ public:
     /// What the event loop has to wait for besides its own fences.
     std::vector<commonbuf::Fence> fences() const;
 
+    /// How long the event loop waits at most: 2 s, or until the driver counts as having lost the
+    /// oldest writeback. Then look() gives it up, and the loop goes on.
+    commonbuf::Deadline patience() const;
+    bool has_lost_a_writeback() const;
+
     /// Takes what came meanwhile. Errors: what became of the fences, what reading gives.
     commonbuf::Status look();
 
-    /// Makes the error of a wait of 2 s in which nothing came: it says who has what.
+    /// Makes the error of a wait in which nothing came: it says who has what.
     commonbuf::Error nothing_came(const commonbuf::v4l2::Queue& queue, std::size_t captured) const;
 
     /// Prints what became of the frames and saves the picture that the options ask for. Returns

@@ -302,6 +302,7 @@ std::shared_ptr<File> Machine::file(int fd) const
 
 std::string Machine::leaks() const
 {
+    const std::lock_guard lock(mutex_);
     std::string text = complaints_;
     for (const auto& [fd, file] : descriptors_)
         text += "descriptor " + std::to_string(fd) + " is open\n";

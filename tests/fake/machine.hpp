@@ -397,7 +397,11 @@ public:
     static std::shared_ptr<FenceModel> add_fence(const std::string& timeline);
     int sync_file(const std::shared_ptr<FenceModel>& fence);
     int add_eventfd();
-    std::size_t open_descriptors() const { return descriptors_.size(); }
+    std::size_t open_descriptors() const
+    {
+        const std::lock_guard lock(mutex_);
+        return descriptors_.size();
+    }
 
     /// Another name of a node, as mknod(2) or a link makes it.
     void add_alias(const std::string& path, const std::string& node);
