@@ -98,8 +98,7 @@ TEST_F(ForeignTest, ColumnsHoldTheRowsOfBothPlanes)
         {"on top of each other", [](Layout& l) { l.planes[1].offset -= 128; }},
         {"on top of each other", [](Layout& l) { l.planes[0].offset = 128; }},
         // 32 rows of luma and 16 of chroma, and the columns are 48 rows high.
-        {"does not fit into its columns",
-         [](Layout& l) { l.modifier = l.modifier.value - (std::uint64_t{1} << 8U); }},
+        {"does not fit into its columns", [](Layout& l) { l.modifier = l.modifier.value - (std::uint64_t{1} << 8U); }},
         {"does not fit into its columns", [](Layout& l) { l.planes[1].size -= 128; }},
     };
     for (const auto& [words, lie] : lies)
