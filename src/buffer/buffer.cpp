@@ -14,6 +14,7 @@ namespace commonbuf {
 /// destroyed, since handles may be used until the very end of the program.
 BufferState& Buffer::none() noexcept
 {
+    // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): without memory for it the program ends
     static const auto& state = *new std::shared_ptr<BufferState>([] {
         std::vector<BufferState::Memory> memories(1);
         return BufferState::create({}, std::move(memories), {}, {});

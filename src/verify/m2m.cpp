@@ -106,7 +106,7 @@ Result<Formats> formats_for(const v4l2::Device& device, Role side, const Layout&
 /// One stream: both queues of a file handle, with one slot each.
 class Stage {
 public:
-    explicit Stage(v4l2::Device device) : device_(std::move(device)) {}
+    explicit Stage(const v4l2::Device& device) : device_(device) {}
 
     const v4l2::Device& device() const noexcept { return device_; }
 

@@ -55,7 +55,7 @@ public:
     static Result<Semaphore> create(const Device& device);
 
     Semaphore(Semaphore&& other) noexcept
-        : device_(std::move(other.device_)),
+        : device_(other.device_),
           handle_(std::exchange(other.handle_, VK_NULL_HANDLE))
     {}
     Semaphore& operator=(Semaphore&& other) noexcept;
@@ -66,7 +66,7 @@ public:
     VkSemaphore handle() const noexcept { return handle_; }
 
 private:
-    Semaphore(Device device, VkSemaphore handle) noexcept : device_(std::move(device)), handle_(handle) {}
+    Semaphore(const Device& device, VkSemaphore handle) noexcept : device_(device), handle_(handle) {}
 
     Device device_;
     VkSemaphore handle_;

@@ -12,8 +12,9 @@
 
 namespace commonbuf::drm {
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as it is declared
 Commit::Commit(Display display, std::string name, Place where)
-    : display_(std::move(display)),
+    : display_(display),
       name_(std::move(name)),
       where_(where)
 {}

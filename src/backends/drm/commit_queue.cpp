@@ -68,8 +68,7 @@ public:
         Fence before;
     };
 
-    State(Display on, Fencing with, os::Wakeup waker) : display(std::move(on)), fencing(with), wakeup(std::move(waker))
-    {}
+    State(const Display& on, Fencing with, os::Wakeup waker) : display(on), fencing(with), wakeup(std::move(waker)) {}
     ~State()
     {
         for (const auto& [plane, one] : on_screen_)
@@ -464,12 +463,13 @@ CommitQueue::CommitQueue(CommitQueue&&) noexcept = default;
 CommitQueue& CommitQueue::operator=(CommitQueue&&) noexcept = default;
 CommitQueue::~CommitQueue() = default;
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as it is declared
 Result<CommitQueue> CommitQueue::create(Display display, Fencing fencing)
 {
     auto wakeup = os::Wakeup::create();
     if (!wakeup)
         return wakeup.error();
-    return CommitQueue(std::make_unique<State>(std::move(display), fencing, std::move(*wakeup)));
+    return CommitQueue(std::make_unique<State>(display, fencing, std::move(*wakeup)));
 }
 
 const Display& CommitQueue::display() const noexcept { return state_->display; }

@@ -16,7 +16,7 @@ namespace commonbuf::drm {
 /// What copies of a Display share.
 class DisplayState {
 public:
-    explicit DisplayState(Device on) : device(std::move(on)) {}
+    explicit DisplayState(const Device& on) : device(on) {}
     ~DisplayState();
     DisplayState(const DisplayState&) = delete;
     DisplayState& operator=(const DisplayState&) = delete;

@@ -35,7 +35,7 @@ struct M2m::State {
     bool draining = false;
     bool wants_flush = false; ///< the command is not sent yet
 
-    State(Device of, std::shared_ptr<Node> its_node) : device(std::move(of)), node(std::move(its_node))
+    State(const Device& of, std::shared_ptr<Node> its_node) : device(of), node(std::move(its_node))
     {
         if (node->info().encodes)
             kind = Kind::encoder;

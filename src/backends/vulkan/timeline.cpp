@@ -20,7 +20,7 @@ namespace commonbuf::vulkan {
 
 class TimelineBridgeState {
 public:
-    explicit TimelineBridgeState(Device device) noexcept : device_(std::move(device)) {}
+    explicit TimelineBridgeState(const Device& device) noexcept : device_(device) {}
 
     struct Slot {
         Semaphore semaphore;
