@@ -182,7 +182,7 @@ Result<bool> wait_any(std::span<const Fence> fences, std::span<pollfd> entries, 
                 over = true;
             }
         }
-        const auto ready = os::wait_any(all, over ? Deadline{} : deadline, "fences and devices");
+        auto ready = os::wait_any(all, over ? Deadline{} : deadline, "fences and devices");
         std::copy_n(all.begin(), entries.size(), entries.begin());
         // What poll(2) named is asked now: so nobody has to poll it once more to find out.
         for (std::size_t i = 0; i < points.size(); ++i) {

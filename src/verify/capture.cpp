@@ -62,8 +62,8 @@ StillPictures& still_pictures()
 
 class CaptureCheck {
 public:
-    CaptureCheck(v4l2::Device camera, const std::string& identity, const Stream& stream)
-        : camera_(std::move(camera)),
+    CaptureCheck(const v4l2::Device& camera, const std::string& identity, const Stream& stream)
+        : camera_(camera),
           identity_(identity),
           asked_(stream),
           saved_(camera_.fd(), type(), true),

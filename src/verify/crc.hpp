@@ -24,8 +24,8 @@ public:
     Result<std::string> read(Deadline deadline);
 
 private:
-    Crc(drm::Device card, std::uint32_t crtc_id, UniqueFd data)
-        : card_(std::move(card)),
+    Crc(const drm::Device& card, std::uint32_t crtc_id, UniqueFd data)
+        : card_(card),
           crtc_id_(crtc_id),
           data_(std::move(data))
     {}

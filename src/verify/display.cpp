@@ -34,7 +34,7 @@ public:
             return card.error();
         if (const int error = os::ioctl_again(card->fd(), DRM_IOCTL_SET_MASTER, nullptr); error != 0)
             return Error::from_errno(error, {"DRM_IOCTL_SET_MASTER", path}, "another program shows pictures there");
-        return Master(std::move(*card));
+        return Master(*card);
     }
     Master(Master&& other) noexcept : card_(other.card_), is_master_(std::exchange(other.is_master_, false)) {}
     ~Master()
@@ -46,7 +46,7 @@ public:
     const drm::Device& card() const noexcept { return card_; }
 
 private:
-    explicit Master(drm::Device card) noexcept : card_(std::move(card)) {}
+    explicit Master(const drm::Device& card) noexcept : card_(card) {}
     drm::Device card_;
     bool is_master_ = true;
 };

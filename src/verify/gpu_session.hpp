@@ -43,7 +43,7 @@ public:
     bool is_pending() const noexcept { return pending_; }
 
 private:
-    explicit GpuSession(vulkan::Device device) : device_(std::move(device)) {}
+    explicit GpuSession(const vulkan::Device& device) : device_(device) {}
     template <typename Create, typename Info, typename Handle>
     Status make(const char* name, const Info& info, Handle& handle);
     Status make_commands();

@@ -276,8 +276,8 @@ Result<Content> verify_m2m(const v4l2::UsedQueue& queue, const Stream& stream)
     auto second = open_again(queue.device);
     if (!first || !second)
         return not_checked("it cannot be opened a second time: " + (first ? second : first).error().message());
-    Stage reference(std::move(*first));
-    Stage tested(std::move(*second));
+    Stage reference(*first);
+    Stage tested(*second);
     const auto formats = formats_for(reference.device(), queue.role, stream.layout());
     if (!formats)
         return not_checked("the same work cannot be done in its own memory: " + formats.error().message());

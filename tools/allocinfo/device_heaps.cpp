@@ -101,7 +101,7 @@ Expected<gbm_device*> open_gbm(std::string_view target)
     if (made == nullptr)
         return Error::unsupported(format("gbm_create_device on {}", device->info().path), "GBM has no driver for it",
                                   "install Mesa's drivers (libgbm1, mesa-libgallium)");
-    return opened.emplace(target, Card{std::move(*device), made}).first->second.gbm;
+    return opened.emplace(target, Card{*device, made}).first->second.gbm;
 }
 #endif
 
