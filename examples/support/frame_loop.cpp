@@ -79,16 +79,22 @@ cb::Status FrameLoop::wait()
     }
     if (!written_.empty())
         fences.push_back(written_.front().over);
-    const auto came = cb::wait_any(fences, events, cb::deadline_in(5s));
+    // A writeback that the driver has lost is news, too: look() gives it up.
+    const auto came = cb::wait_any(fences, events, written_.empty() ? cb::deadline_in(5s) : written_.front().due);
     if (!came)
         return came.error();
-    if (!*came)
-        return cb::Error::timed_out("wait for the devices", "nothing came for 5 s");
+    if (!*came && !has_lost_a_writeback())
+        return cb::Error::timed_out("wait for the devices", "nothing came in time");
     interrupted_ = events[0].revents != 0;
     has_frame_ = events[1].revents != 0;
     camera_moves_ = events[2].revents != 0;
     display_moves_ = events[3].revents != 0;
     return {};
+}
+
+bool FrameLoop::has_lost_a_writeback() const
+{
+    return !written_.empty() && std::chrono::steady_clock::now() >= written_.front().due;
 }
 
 cb::Status FrameLoop::look()
@@ -104,7 +110,7 @@ cb::Status FrameLoop::look()
         const auto written = has_signalled(written_.front().over);
         if (!written)
             return written.error();
-        const bool lost = !*written && std::chrono::steady_clock::now() >= written_.front().due;
+        const bool lost = !*written && has_lost_a_writeback();
         if (!*written && !lost)
             break;
         if (lost) {

@@ -70,6 +70,7 @@ private:
     bool done() const;
     commonbuf::Status turn();
     commonbuf::Status wait();
+    bool has_lost_a_writeback() const;
     commonbuf::Status look();
     /// Fences in the order of their work; how many have signalled.
     static commonbuf::Result<std::uint32_t> drop_signalled(std::deque<commonbuf::Fence>& fences);
