@@ -831,7 +831,8 @@ ssize_t Machine::recvmsg(int fd, msghdr* message, int)
     SocketFile::Letter letter = std::move(here->letters.front());
     here->letters.pop_front();
     const std::size_t taken = std::min(letter.bytes.size(), message->msg_iov[0].iov_len);
-    std::memcpy(message->msg_iov[0].iov_base, letter.bytes.data(), taken);
+    std::ranges::copy_n(letter.bytes.begin(), static_cast<std::ptrdiff_t>(taken),
+                        static_cast<std::byte*>(message->msg_iov[0].iov_base));
     if (taken < letter.bytes.size())
         message->msg_flags |= MSG_TRUNC;
     // As many as there is room for, and as many as the process may have.
