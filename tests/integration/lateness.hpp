@@ -9,16 +9,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <ctime>
 #include <list>
 #include <thread>
-#include <utility>
 
 /// Watches how late this machine wakes a thread that waits for nothing but a moment, on each of
 /// its processors: an emulated one may stand still while others work. On a busy machine that is more
 /// than any grace, and no fault of the code under test; what hangs by its own fault is later than
-/// the machine. What the caller's own thread works meanwhile, with a sanitizer and beside others, is no
-/// wait either: a host that takes the processor away makes it look like work.
+/// the machine.
 class Lateness {
 public:
     using Clock = std::chrono::steady_clock;
@@ -37,13 +34,8 @@ public:
         }
     }
 
-    /// How late the calling thread may be now, if it began after the last call of this function (or the
-    /// constructor, in the same thread) and was woken so often since.
-    Clock::duration allowed(int wakes = 1)
-    {
-        const Clock::duration before = std::exchange(worked_, work());
-        return grace + wakes * worst() + std::min<Clock::duration>(worked_ - before, most_work);
-    }
+    /// How late somebody may be now who began after the last call of this function and was woken so often since.
+    Clock::duration allowed(int wakes = 1) { return grace + wakes * worst(); }
 
     /// The worst since the last call of this function; what is overdue just now counts.
     Clock::duration worst()
@@ -56,16 +48,6 @@ public:
 
 private:
     static constexpr std::size_t most = 8;
-    /// Whoever works longer hangs.
-    static constexpr std::chrono::milliseconds most_work{500};
-
-    /// What this thread has worked.
-    static Clock::duration work()
-    {
-        timespec time{};
-        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-        return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-    }
 
     class Witness {
     public:
@@ -107,5 +89,4 @@ private:
     };
 
     std::list<Witness> witnesses_;
-    Clock::duration worked_ = work();
 };
