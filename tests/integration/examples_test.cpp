@@ -96,11 +96,8 @@ TEST_F(Examples, ACameraIsShownWhileTheRegionsAreFull)
         GTEST_SKIP() << "no region here";
     const auto outcome = example::run("camera-to-display --frames 3 --rate 5");
     SKIP_LOST_WRITEBACK(outcome);
-    // An emulated machine with much else to do may lose frames, which fails the program.
-    const bool none_lost = outcome.text.find("3 frames shown, 0 lost") != std::string::npos;
-    EXPECT_EQ(outcome.status, none_lost ? 0 : 1) << outcome.text;
+    EXPECT_EQ(outcome.status, 0) << outcome.text;
     EXPECT_NE(outcome.text.find("3 frames shown"), std::string::npos) << outcome.text;
-    EXPECT_EQ(outcome.text.find("EBUSY"), std::string::npos) << outcome.text;
 }
 
 } // namespace
